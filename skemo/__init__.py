@@ -1,0 +1,40 @@
+"""scikit-learn estimators that recognise emotion, stress and workload from physiological signals."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Each public name and the module that holds it. They are imported on first use, so that
+# `import skemo` costs little and loads no torch.
+_HOME = {
+    "SignalArray": "signals",
+    "SignalDtype": "signals",
+    "signal_frame": "signals",
+    "Recording": "recordings",
+    "segment": "recordings",
+    "HRVTransformer": "ecg",
+    "DifferentialEntropyTransformer": "eeg",
+    "make_modality_transformer": "preprocessing",
+    "PerSubject": "preprocessing",
+    "ModalityAwareAttentionClassifier": "classifiers",
+    "make_svm": "baselines",
+    "make_random_forest": "baselines",
+    "make_lda": "baselines",
+    "make_dummy": "baselines",
+    "Comparison": "evaluation",
+    "compare": "evaluation",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'skemo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"skemo.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,15 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_home():
+    """The folder of recordings, named by the environment variable SKEMO_DATA."""
+    folder = os.environ.get("SKEMO_DATA")
+    if not folder:
+        pytest.skip("set SKEMO_DATA to the folder of recordings to run this test")
+    return Path(folder)
