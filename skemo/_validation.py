@@ -1,0 +1,140 @@
+"""What every estimator does with its input: find the signal, check it, give the same kind back."""
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_array, validate_data
+
+from skemo.signals import SignalArray, SignalDtype
+
+_CHUNK = 1 << 22  # samples looked at together: a temporary of a few megabytes
+
+
+def signal_columns(X):
+    """Names of the signal columns of `X`; none where `X` is not a DataFrame."""
+    if not isinstance(X, pd.DataFrame):
+        return []
+    return [name for name, dtype in X.dtypes.items() if isinstance(dtype, SignalDtype)]
+
+
+def validate_signals(estimator, X, *, sampling_rate, reset):
+    """Check `X` for a transformer of one signal, and return that signal.
+
+    Parameters
+    ----------
+    estimator : transformer
+        Gets ``n_features_in_`` and, from a DataFrame, ``feature_names_in_`` on `reset`;
+        otherwise `X` is held against them.
+    X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
+            (n_windows, n_channels, n_times)
+    sampling_rate : float or None
+        The rate in hertz that the user gave: needed for an array, and not to
+        contradict a signal column.
+    reset : bool
+        True in ``fit``.
+
+    Returns
+    -------
+    SignalArray
+
+    Raises
+    ------
+    ValueError
+        Names what is wrong: another number of columns than one, a column that is not a
+        signal, no rate, two rates, an infinite value, no rows.
+    """
+    name = type(estimator).__name__
+    checked = reset or hasattr(estimator, "n_features_in_")
+    if isinstance(X, pd.Series):
+        X = X.to_frame()
+    columns = signal_columns(X)
+    if not columns:
+        _refuse_objects(name, X)
+        settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
+        settings["ensure_all_finite"] = "allow-nan"
+        if checked:
+            X = validate_data(estimator, X, reset=reset, **settings)
+        else:
+            X = check_array(X, estimator=estimator, input_name="X", **settings)
+        if X.ndim > 3:
+            raise ValueError(
+                f"{name} takes arrays of shape (n_windows, n_times) or "
+                f"(n_windows, n_channels, n_times), got {X.shape}."
+            )
+        if sampling_rate is None:
+            raise ValueError(
+                f"{name} needs the sampling rate of a plain array: pass sampling_rate=<hertz>, or "
+                "X as a DataFrame with a signal column, which carries its rate."
+            )
+        return SignalArray(X, sampling_rate=sampling_rate)
+    if X.shape[1] != 1:
+        raise ValueError(
+            f"{name} takes one signal column, got the columns {list(X.columns)}. Select one, as "
+            "X[['ecg']], or give each modality its transformer with make_modality_transformer."
+        )
+    if checked:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    signal = X[columns[0]].array
+    check_finite(signal.values, columns[0])
+    if len(signal) == 0:
+        raise ValueError(f"Found array with 0 sample(s): the column {columns[0]!r} has no windows.")
+    known = signal.dtype.sampling_rate
+    if known is None and sampling_rate is None:
+        raise ValueError(
+            f"The column {columns[0]!r} has no sampling rate: give it one when it is made, "
+            f"SignalArray(values, sampling_rate=<hertz>), or pass sampling_rate to {name}."
+        )
+    if None not in (known, sampling_rate) and known != sampling_rate:
+        raise ValueError(
+            f"{name} got sampling_rate={sampling_rate} Hz, but the column {columns[0]!r} says "
+            f"{known} Hz. Leave sampling_rate=None to use the column's."
+        )
+    if known is None:
+        signal = SignalArray(
+            signal.values, sampling_rate=sampling_rate, channels=signal.dtype.channels
+        )
+    return signal
+
+
+def check_finite(values, name):
+    """Raise if `values` holds an infinite number; NaN is let through."""
+    n_rows = max(1, _CHUNK // max(1, values[:1].size))
+    for start in range(0, len(values), n_rows):
+        if np.isinf(values[start : start + n_rows]).any():
+            raise ValueError(
+                f"{name!r} contains infinity. Mark samples that are not there as NaN, or drop "
+                "their windows."
+            )
+
+
+def wrap_signals(values, X, name, *, sampling_rate=None, channels=None):
+    """Return `values` in the kind of container that `X` is.
+
+    A signal column gives a DataFrame with one signal column called `name`; a table or
+    array of two dimensions gives two dimensions, an array of three gives `values`.
+    """
+    if isinstance(X, pd.Series):
+        X = X.to_frame()
+    if signal_columns(X):
+        array = SignalArray(values, sampling_rate=sampling_rate, channels=channels)
+        return pd.DataFrame({name: array}, index=X.index, copy=False)
+    return values.reshape(len(values), -1) if np.asarray(X).ndim == 2 else values
+
+
+def _refuse_objects(name, X):
+    """Say what object cells holding arrays usually are: a lost signal column."""
+    if not isinstance(X, pd.DataFrame):
+        cells = X if isinstance(X, np.ndarray) and X.dtype == object and X.size else None
+        if cells is not None and isinstance(cells.flat[0], np.ndarray):
+            raise ValueError(
+                f"{name} got an object array whose cells are arrays. A ColumnTransformer makes "
+                'those unless it has .set_output(transform="pandas"); make_modality_transformer '
+                "sets it."
+            )
+        return
+    for column, dtype in X.dtypes.items():
+        if dtype.kind not in "fiub":
+            raise ValueError(
+                f"{name} expects a signal column, got {column!r} of dtype {dtype}. Make signal "
+                "columns with skemo.segment or SignalArray(values, sampling_rate=...), and pass "
+                "only those."
+            )
