@@ -1,4 +1,4 @@
-"""scikit-learn estimators that recognise emotion, stress and workload from physiological signals."""
+"""scikit-learn estimators for emotion, stress and workload from physiological signals."""
 
 import importlib
 

@@ -16,14 +16,20 @@ def signal_columns(X):
     return [name for name, dtype in X.dtypes.items() if isinstance(dtype, SignalDtype)]
 
 
+def signal_name(X):
+    """Name of the one signal column of `X`; None for an array or a table of numbers."""
+    columns = signal_columns(X.to_frame() if isinstance(X, pd.Series) else X)
+    return columns[0] if columns else None
+
+
 def validate_signals(estimator, X, *, sampling_rate, reset):
     """Check `X` for a transformer of one signal, and return that signal.
 
     Parameters
     ----------
     estimator : transformer
-        Gets ``n_features_in_`` and, from a DataFrame, ``feature_names_in_`` on `reset`;
-        otherwise `X` is held against them.
+        Gets ``n_features_in_``, ``signal_dtype_`` and, from a DataFrame,
+        ``feature_names_in_`` on `reset`; otherwise `X` is held against them, where they are.
     X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
             (n_windows, n_channels, n_times)
     sampling_rate : float or None
@@ -40,15 +46,36 @@ def validate_signals(estimator, X, *, sampling_rate, reset):
     ------
     ValueError
         Names what is wrong: another number of columns than one, a column that is not a
-        signal, no rate, two rates, an infinite value, no rows.
+        signal, no rate, two rates, an infinite value, no rows, a signal unlike the fitted
+        one; on `reset`, only missing windows.
     """
+    signal = _find_signal(estimator, X, sampling_rate, reset)
+    if reset:
+        if signal.isna().all():
+            raise ValueError(
+                f"All {len(signal)} windows given to {type(estimator).__name__} are missing (NaN "
+                "throughout): leave this modality out."
+            )
+        estimator.signal_dtype_ = signal.dtype
+    elif hasattr(estimator, "signal_dtype_"):
+        for what in ("sampling_rate", "channels", "shape"):
+            now, then = getattr(signal.dtype, what), getattr(estimator.signal_dtype_, what)
+            if now != then:
+                raise ValueError(
+                    f"{type(estimator).__name__} was fitted on a signal of {what}={then}, and got "
+                    f"one of {what}={now}."
+                )
+    return signal
+
+
+def _find_signal(estimator, X, sampling_rate, reset):
     name = type(estimator).__name__
     checked = reset or hasattr(estimator, "n_features_in_")
     if isinstance(X, pd.Series):
         X = X.to_frame()
     columns = signal_columns(X)
     if not columns:
-        _refuse_objects(name, X)
+        refuse_objects(name, X)
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
         if checked:
@@ -120,7 +147,7 @@ def wrap_signals(values, X, name, *, sampling_rate=None, channels=None):
     return values.reshape(len(values), -1) if np.asarray(X).ndim == 2 else values
 
 
-def _refuse_objects(name, X):
+def refuse_objects(name, X):
     """Say what object cells holding arrays usually are: a lost signal column."""
     if not isinstance(X, pd.DataFrame):
         cells = X if isinstance(X, np.ndarray) and X.dtype == object and X.size else None

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# SciPy reads this when it is imported. Without it scikit-learn skips one of its common checks.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
 
 @pytest.fixture(scope="session")
 def data_home():
