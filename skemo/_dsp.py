@@ -1,0 +1,194 @@
+"""Batched filters, spectra and resampling: arrays in, arrays out, over the last axis."""
+
+import numpy as np
+import scipy.fft
+
+
+def fill_gaps(signals):
+    """Replace NaN by straight lines between the samples around it.
+
+    Parameters
+    ----------
+    signals : array of shape (n_signals, n_times)
+
+    Returns
+    -------
+    ndarray of shape (n_signals, n_times)
+        `signals` itself where it has no NaN. A gap at an end takes the nearest sample; a
+        signal of NaN throughout stays so.
+    """
+    missing = np.isnan(signals)
+    rows = np.flatnonzero(missing.any(axis=-1) & ~missing.all(axis=-1))
+    if not len(rows):
+        return signals
+    filled = np.array(signals)
+    times = np.arange(signals.shape[-1])
+    for row in rows:  # gaps are rare, and of any number and length
+        seen = ~missing[row]
+        filled[row, ~seen] = np.interp(times[~seen], times[seen], signals[row, seen])
+    return filled
+
+
+def extended_spectrum(signals, n_extension, n_pivot=1):
+    """Fourier transform of signals that are continued beyond both ends.
+
+    Each end is continued by its point reflection, which keeps value and slope, so that a
+    filter applied to the spectrum hardly disturbs the ends.
+
+    Parameters
+    ----------
+    signals : array of shape (n_signals, n_times)
+    n_extension : int
+        Samples to add at each end; at most ``n_times - 1`` are.
+    n_pivot : int, default=1
+        Samples at the end whose mean is the value reflected about. A single one gives its
+        noise to the whole extension, as an offset.
+
+    Returns
+    -------
+    spectrum : complex ndarray of shape (n_signals, n_extended // 2 + 1)
+    n_extended : int
+        Length with the extensions: one that Fourier transforms fast.
+    n_before : int
+        Length of the extension at the start.
+    """
+    n_times = signals.shape[-1]
+    n_before = min(n_extension, n_times - 1)
+    n_extended = scipy.fft.next_fast_len(n_times + 2 * n_before, real=True)
+    n_after = min(n_extended - n_times - n_before, n_times - 1)
+    extended = np.zeros((*signals.shape[:-1], n_extended), signals.dtype)
+    inside = slice(n_before, n_before + n_times)
+    extended[..., inside] = signals
+    pivot = signals[..., :n_pivot].mean(axis=-1, keepdims=True)
+    np.subtract(2 * pivot, signals[..., n_before:0:-1], out=extended[..., :n_before])
+    pivot = signals[..., -n_pivot:].mean(axis=-1, keepdims=True)
+    after = signals[..., -2 : -2 - n_after : -1]
+    tail = slice(inside.stop, inside.stop + n_after)
+    np.subtract(2 * pivot, after, out=extended[..., tail])
+    return scipy.fft.rfft(extended, overwrite_x=True), n_extended, n_before
+
+
+def band_gain(frequencies, low, high, order=2):
+    """Gain of a zero-phase Butterworth band-pass: one half (in power, one quarter) at its edges.
+
+    It is the squared magnitude of a Butterworth filter of the order given, which is what
+    filtering forwards and backwards amounts to.
+    """
+    frequencies = np.asarray(frequencies, float)
+    with np.errstate(divide="ignore"):
+        below = (low / frequencies) ** (2 * order)
+    return 1 / ((1 + below) * (1 + (frequencies / high) ** (2 * order)))
+
+
+def synthesise(spectrum, gain, n_from, n_to, analytic=False):
+    """Signals of a spectrum times a gain, resampled in the same stroke.
+
+    Parameters
+    ----------
+    spectrum : complex array of shape (n_signals, n_from // 2 + 1)
+    gain : array of shape (n_from // 2 + 1,)
+        Real, or complex to shift phases.
+    n_from, n_to : int
+        Samples that the spectrum was made of, and that are wanted over the same time.
+        Frequencies beyond half the new rate are dropped.
+    analytic : bool, default=False
+        Give the complex analytic signal, whose magnitude is the envelope.
+
+    Returns
+    -------
+    ndarray of shape (n_signals, n_to)
+    """
+    kept = min(spectrum.shape[-1], n_to // 2 if analytic else n_to // 2 + 1)
+    scaled = (gain[:kept] * (n_to / n_from)).astype(
+        spectrum.dtype if np.iscomplexobj(gain) else spectrum.real.dtype
+    )
+    if not analytic:
+        return scipy.fft.irfft(spectrum[..., :kept] * scaled, n=n_to, overwrite_x=True)
+    one_sided = np.zeros((*spectrum.shape[:-1], n_to), spectrum.dtype)
+    np.multiply(spectrum[..., 1:kept], 2 * scaled[1:], out=one_sided[..., 1:kept])
+    return scipy.fft.ifft(one_sided, overwrite_x=True)
+
+
+def interpolate(knots, values, n_knots, times):
+    """Natural cubic splines through knots that lie differently in each row.
+
+    Parameters
+    ----------
+    knots, values : array of shape (n_rows, max_knots)
+        Increasing positions, and values there. What stands after ``n_knots`` is not used.
+    n_knots : int array of shape (n_rows,)
+        At least 2.
+    times : array of shape (n_rows, n_times)
+        Where to interpolate, in order, between the first and the last knot of the row.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_times)
+    """
+    n_rows, max_knots = knots.shape
+    row = np.arange(n_rows)[:, np.newaxis]
+    used = np.arange(max_knots) < n_knots[:, np.newaxis]
+    gaps = np.where(used[:, 1:], np.diff(knots), 1.0)
+    lines = np.where(used[:, 1:], np.diff(values), 0.0) / gaps
+
+    # The second derivatives solve a tridiagonal system, by elimination over all rows at once;
+    # they are 0 at the first knot and from the last on.
+    bend = np.zeros(knots.shape)
+    above = np.zeros(knots.shape)
+    for i in range(1, max_knots - 1):
+        pivot = 2 * (gaps[:, i - 1] + gaps[:, i]) - gaps[:, i - 1] * above[:, i - 1]
+        right = 6 * (lines[:, i] - lines[:, i - 1]) - gaps[:, i - 1] * bend[:, i - 1]
+        inner = i < n_knots - 1
+        above[:, i] = np.where(inner, gaps[:, i] / pivot, 0.0)
+        bend[:, i] = np.where(inner, right / pivot, 0.0)
+    for i in range(max_knots - 2, 0, -1):
+        bend[:, i] -= above[:, i] * bend[:, i + 1]
+
+    # One sorted array of all knots: each row is shifted past the end of the row before.
+    start, stop = knots[:, 0], knots[row[:, 0], n_knots - 1]
+    shift = np.concatenate([[0.0], np.cumsum(stop - start + 1.0)[:-1]]) - start
+    found = np.searchsorted((knots + shift[:, np.newaxis])[used], times + shift[:, np.newaxis])
+    first = np.concatenate([[0], np.cumsum(n_knots)[:-1]])
+    left = np.clip(found - first[:, np.newaxis] - 1, 0, n_knots[:, np.newaxis] - 2)
+
+    gap = gaps[row, left]
+    after = (times - knots[row, left]) / gap
+    before = 1 - after
+    curve = (before**3 - before) * bend[row, left] + (after**3 - after) * bend[row, left + 1]
+    return before * values[row, left] + after * values[row, left + 1] + curve * gap**2 / 6
+
+
+def hann_periodogram(signals, n_samples, sampling_rate):
+    """One-sided power spectral density of signals of unlike length, each by its own Hann taper.
+
+    Parameters
+    ----------
+    signals : array of shape (n_signals, max_samples)
+        What stands after ``n_samples`` is not used.
+    n_samples : int array of shape (n_signals,)
+        Length of each signal.
+    sampling_rate : float
+
+    Yields
+    ------
+    rows : int array
+        Signals of like length.
+    frequencies : ndarray of shape (n_frequencies,)
+        At least four times as fine as the signals resolve.
+    density : ndarray of shape (len(rows), n_frequencies)
+        Unit² per hertz; the (tapered) mean is removed.
+    """
+    # The transform's length depends on the row alone, so that a row's result does not depend
+    # on the rows beside it.
+    sizes = 2 ** np.ceil(np.log2(np.maximum(n_samples, 256) * 4)).astype(int)
+    for size in np.unique(sizes):
+        rows = np.flatnonzero(sizes == size)
+        length = n_samples[rows, np.newaxis]
+        index = np.arange(length.max())
+        taper = np.where(index < length, 0.5 - 0.5 * np.cos(2 * np.pi * index / length), 0.0)
+        samples = np.where(index < length, signals[rows, : len(index)], 0.0)
+        mean = (samples * taper).sum(axis=1) / taper.sum(axis=1)
+        samples = (samples - mean[:, np.newaxis]) * taper
+        power = np.abs(scipy.fft.rfft(samples, n=size)) ** 2
+        density = 2 * power / (sampling_rate * (taper**2).sum(axis=1, keepdims=True))
+        yield rows, np.arange(size // 2 + 1) * (sampling_rate / size), density
