@@ -1,0 +1,108 @@
+"""What the loaders share: where files lie, a checked download, reading subject by subject."""
+
+import re
+import warnings
+from pathlib import Path
+
+
+def data_folder(data_home, name):
+    """Folder of a data set: the user's own, or one in the system's cache folder."""
+    if data_home is not None:
+        return Path(data_home).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("skemo")) / name
+
+
+def download_files(url, folder, names, *, progress=False):
+    """Download files that a ``SHA256SUMS.txt`` beside them vouches for.
+
+    A file that is there with the right hash is not fetched again, so that a download that
+    broke off continues. Files appear under their name only when their hash is right.
+
+    Parameters
+    ----------
+    url : str
+        Folder of the files, ending in a slash.
+    folder : pathlib.Path
+        Where the files go; the list of hashes too.
+    names : sequence of str
+        The files.
+    progress : bool, default=False
+        Show a bar.
+
+    Raises
+    ------
+    ConnectionError
+        The server cannot be reached or has no such file.
+    ValueError
+        A file is not in the list, or does not have the hash that the list says.
+    """
+    import pooch
+    import requests
+    from rich.progress import track
+
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        sums = pooch.retrieve(url + "SHA256SUMS.txt", None, "SHA256SUMS.txt", folder)
+        hashes = _parse_hashes(Path(sums).read_text(encoding="utf-8"))
+        unlisted = [name for name in names if name not in hashes]
+        if unlisted:
+            raise ValueError(
+                f"{sums} lists no hash for {', '.join(unlisted)}. If the list is incomplete, "
+                "delete it to fetch it again."
+            )
+        registry = {name: f"sha256:{hashes[name]}" for name in names}
+        source = pooch.create(folder, url, registry=registry, retry_if_failed=1)
+        for name in track(names, f"Downloading to {folder}", disable=not progress):
+            source.fetch(name)
+    except requests.RequestException as error:
+        raise ConnectionError(
+            f"Could not download from {url} ({error}). Try again to continue, or download the "
+            f"files by other means into {folder}."
+        ) from error
+    finally:
+        logger.setLevel(level)
+
+
+def read_subjects(read, subjects, on_error):
+    """Recordings of each subject, one subject at a time.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the list of recordings of a subject; its OSError or ValueError names the file
+        and what is wrong with it.
+    subjects : sequence of str
+        Passed to `read` one by one.
+    on_error : {"raise", "skip"}
+        Whether a subject that cannot be read is an error, or left out with a warning that
+        says which and why.
+
+    Returns
+    -------
+    list of Recording
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+    recordings, problems = [], []
+    for subject in subjects:
+        try:
+            recordings += read(subject)
+        except (OSError, ValueError) as error:
+            if on_error == "raise":
+                raise
+            problems.append(f"subject {subject!r}: {error}")
+    if problems:
+        report = f"Skipped {len(problems)} of {len(subjects)} subjects.\n" + "\n".join(problems)
+        if not recordings:
+            raise ValueError(report)
+        warnings.warn(report, stacklevel=3)
+    return recordings
+
+
+def _parse_hashes(text):
+    """File names and their hashes, from lines of the form ``<hash>  <name>``."""
+    return {name: value for value, name in re.findall(r"(?m)^(\w{64}) +\*?(.*\S)", text)}

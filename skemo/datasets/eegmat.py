@@ -1,0 +1,163 @@
+"""EEG during mental arithmetic: rest and workload of 36 people (PhysioNet eegmat 1.0.0)."""
+
+import warnings
+
+import numpy as np
+
+from skemo.datasets._base import data_folder, download_files, read_subjects
+from skemo.recordings import Recording
+
+URL = "https://physionet.org/files/eegmat/1.0.0/"
+SUBJECTS = tuple(f"{number:02d}" for number in range(36))
+CONDITIONS = {"rest": "1", "arithmetic": "2"}  # label: suffix of the file
+# The 10/20 system, in the order of the files.
+CHANNELS = ("Fp1", "Fp2", "F3", "F4", "F7", "F8", "T3", "T4", "C3", "C4")
+CHANNELS += ("T5", "T6", "P3", "P4", "O1", "O2", "Fz", "Cz", "Pz")
+SAMPLING_RATE = 500.0
+
+_LABELS = {"eeg": [f"EEG {channel}" for channel in CHANNELS], "ecg": ["ECG ECG"]}
+_UNITS = {"eeg": "uV", "ecg": "mV"}
+
+
+def fetch_eegmat(data_home=None, *, download=True, subjects=None, on_error="raise", progress=False):
+    """Load the EEG and ECG of 36 people at rest and during mental arithmetic.
+
+    Each person has two recordings at 500 Hz: about three minutes of rest with closed eyes,
+    then about one minute of serial subtraction. The labels are ``"rest"`` and
+    ``"arithmetic"``: workload, not emotion. Rest always came first, so that the condition
+    is confounded with order. EEG is in microvolt, 19 channels of the 10/20 system against
+    the ears; ECG in millivolt. The publisher has filtered both to 0.5 to 45 Hz.
+
+    Files are looked for in a folder, and downloaded where they lack (175 MB, ODC-By 1.0).
+
+    Parameters
+    ----------
+    data_home : str or path, default=None
+        Folder of the files ``Subject00_1.edf`` to ``Subject35_2.edf``, or of some of them.
+        None is the folder ``skemo/eegmat`` in the system's cache folder.
+    download : bool, default=True
+        Whether to download what lacks: the subjects asked for, or all where `data_home` is
+        None, is empty, or holds a download that broke off (it then has a
+        ``SHA256SUMS.txt``). A folder that has other EDF files is read as it is. Each file
+        is held against the publisher's hash.
+    subjects : sequence of str, default=None
+        Who to load, ``"00"`` to ``"35"``. None is everyone, or everyone in the folder.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether a subject with a file that lacks or cannot be read is an error, or left out
+        with a warning.
+    progress : bool, default=False
+        Show a bar while downloading.
+
+    Returns
+    -------
+    list of Recording
+        By subject, rest before arithmetic, float32. The trial is the condition.
+
+    Raises
+    ------
+    FileNotFoundError
+        Files lack and `download` is False, or a subject in the folder has one file only.
+    ConnectionError
+        The download failed; another call continues it.
+    ValueError
+        A file is truncated, unreadable, or not the publisher's.
+
+    References
+    ----------
+    Zyma et al. (2019), Electroencephalograms during mental arithmetic task performance,
+    Data 4(1):14. https://physionet.org/content/eegmat/1.0.0/
+
+    Examples
+    --------
+    >>> from skemo import segment
+    >>> from skemo.datasets import fetch_eegmat
+    >>> windows = segment(fetch_eegmat(), duration=10.0)  # doctest: +SKIP
+    """
+    folder = data_folder(data_home, "eegmat")
+    there = sorted({path.name[7:9] for path in folder.glob("Subject[0-9][0-9]_[12].edf")})
+    complete = data_home is None or not there or (folder / "SHA256SUMS.txt").exists()
+    if subjects is not None:
+        wanted = _checked_subjects(subjects)
+    else:
+        wanted = SUBJECTS if complete and download else there
+
+    missing = [path.name for s in wanted for path in _paths(folder, s) if not path.exists()]
+    if download and missing and (complete or subjects is not None):
+        files = [path.name for subject in wanted for path in _paths(folder, subject)]
+        download_files(URL, folder, ["subject-info.csv", *files], progress=progress)
+    elif not there:
+        raise FileNotFoundError(
+            f"{folder} has no files Subject00_1.edf to Subject35_2.edf. Pass data_home=<the "
+            "folder that has them>, or download=True."
+        )
+    return read_subjects(lambda subject: _read_subject(folder, subject), wanted, on_error)
+
+
+def _checked_subjects(subjects):
+    wanted = [subjects] if isinstance(subjects, str) else list(subjects)
+    unknown = [subject for subject in wanted if subject not in SUBJECTS]
+    if unknown or not wanted:
+        raise ValueError(f"subjects must be among '00' to '35', got {unknown or wanted}.")
+    return wanted
+
+
+def _paths(folder, subject):
+    """Files of a subject, rest first."""
+    return [folder / f"Subject{subject}_{suffix}.edf" for suffix in CONDITIONS.values()]
+
+
+def _read_subject(folder, subject):
+    recordings = []
+    for condition, path in zip(CONDITIONS, _paths(folder, subject), strict=True):
+        signals = _read_edf(path)
+        duration = signals["ecg"].shape[1] / SAMPLING_RATE
+        recordings.append(
+            Recording(
+                signals=signals,
+                sampling_rates=dict.fromkeys(signals, SAMPLING_RATE),
+                channels={"eeg": CHANNELS, "ecg": ["ECG"]},
+                units={"eeg": "µV", "ecg": "mV"},
+                subject=subject,
+                trial=condition,
+                labels=((0.0, duration, condition),),
+            )
+        )
+    return recordings
+
+
+def _read_edf(path):
+    """Signals by modality, each (n_channels, n_times)."""
+    import edfio
+
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing. Put it there, name the other subjects in subjects=, or pass "
+            "on_error='skip'."
+        )
+    remedy = "Delete it and fetch it again, or pass on_error='skip'."
+    try:
+        with path.open("rb") as file:
+            declared = int(file.read(256)[236:244])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the length, which is an error below
+            edf = edfio.read_edf(path)
+    except Exception as error:  # edfio has no exception of its own
+        raise ValueError(f"{path} cannot be read as EDF ({error!r}). {remedy}") from error
+    if edf.num_data_records != declared:
+        raise ValueError(
+            f"{path} has {edf.num_data_records} data records, and its header declares {declared}: "
+            f"it is {'truncated' if edf.num_data_records < declared else 'damaged'}. {remedy}"
+        )
+    by_label = {signal.label: signal for signal in edf.signals}
+    signals = {}
+    for name, labels in _LABELS.items():
+        for label in labels:
+            found = by_label.get(label)
+            kind = found and (found.sampling_frequency, found.physical_dimension)
+            if kind != (SAMPLING_RATE, _UNITS[name]):
+                raise ValueError(
+                    f"{path} is not as published: {label!r} should have {SAMPLING_RATE:g} Hz and "
+                    f"{_UNITS[name]}, and {f'has {kind}' if found else 'is missing'}. {remedy}"
+                )
+        signals[name] = np.stack([by_label[label].data for label in labels]).astype("float32")
+    return signals
