@@ -1,0 +1,96 @@
+"""Convolution blocks with squeeze-and-excitation, in one or two dimensions."""
+
+import torch
+from torch import nn
+
+CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d}
+_BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
+
+
+class SqueezeExcitation(nn.Module):
+    """Concurrent channel and spatial squeeze-and-excitation.
+
+    A channel gate ``s = σ(W₂ ReLU(W₁ z))``, with ``z`` the mean of each channel over
+    space, and a spatial gate ``q = σ(conv₁ₓ₁(U))`` each rescale the feature map ``U``;
+    the two results are joined.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the feature map.
+    n_dims : {1, 2}
+        Axes of the feature map behind its channels.
+    reduction : int, default=2
+        ``W₁`` maps the channels to ``n_channels // reduction`` of them, at least one.
+    merge : {"max", "sum"}, default="max"
+        The element-wise maximum, as in the authors' code, or the sum.
+
+    References
+    ----------
+    Roy, Navab, Wachinger (2018). Concurrent spatial and channel squeeze & excitation in
+    fully convolutional networks. https://arxiv.org/abs/1803.02579
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn import SqueezeExcitation
+    >>> SqueezeExcitation(8, n_dims=1)(torch.zeros(2, 8, 30)).shape
+    torch.Size([2, 8, 30])
+    """
+
+    def __init__(self, n_channels, *, n_dims, reduction=2, merge="max"):
+        super().__init__()
+        n_squeezed = max(n_channels // reduction, 1)
+        self.channel_gate = nn.Sequential(
+            nn.Linear(n_channels, n_squeezed),
+            nn.ReLU(),
+            nn.Linear(n_squeezed, n_channels),
+            nn.Sigmoid(),
+        )
+        self.spatial_gate = nn.Sequential(CONVOLUTIONS[n_dims](n_channels, 1, 1), nn.Sigmoid())
+        self.merge = merge
+
+    def forward(self, x):
+        space = (1,) * (x.ndim - 2)
+        by_channel = x * self.channel_gate(x.flatten(2).mean(2)).unflatten(1, (-1, *space))
+        by_place = x * self.spatial_gate(x)
+        if self.merge == "max":
+            return torch.maximum(by_channel, by_place)
+        return by_channel + by_place
+
+
+class ConvBlock(nn.Sequential):
+    """A unit of the U-Net: convolution, batch normalisation, ReLU, squeeze-and-excitation.
+
+    The convolution pads with zeros, so that the size of the feature map stays.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels before and after.
+    n_dims : {1, 2}
+        One dimension for series, two for maps.
+    kernel_size : int, default=3
+        Odd width of the convolution along every axis.
+    reduction, merge
+        See :class:`SqueezeExcitation`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn import ConvBlock
+    >>> ConvBlock(4, 16, n_dims=2)(torch.zeros(2, 4, 19, 5)).shape
+    torch.Size([2, 16, 19, 5])
+    """
+
+    def __init__(
+        self, in_channels, out_channels, *, n_dims, kernel_size=3, reduction=2, merge="max"
+    ):
+        super().__init__(
+            CONVOLUTIONS[n_dims](
+                in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
+            ),
+            _BATCH_NORMS[n_dims](out_channels),
+            nn.ReLU(),
+            SqueezeExcitation(out_channels, n_dims=n_dims, reduction=reduction, merge=merge),
+        )

@@ -1,0 +1,424 @@
+"""Modalities side by side, and each subject measured against their own rows."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skemo._validation import signal_columns
+from skemo.signals import SignalArray
+
+_CHUNK = 1 << 20  # samples looked at together: temporaries of a few megabytes
+
+
+def signal_lengths(values):
+    """Return how many samples of each window come before its zero padding.
+
+    Padding is the run of exact zeros at the end of the last axis, in all channels at once.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_windows, ..., n_times)
+
+    Returns
+    -------
+    ndarray of shape (n_windows,)
+        0 where a window is zero throughout.
+    """
+    lengths = np.zeros(len(values), np.intp)
+    for rows in _row_chunks(values):
+        used = (values[rows] != 0).any(axis=tuple(range(1, values.ndim - 1)))
+        lengths[rows] = (used * np.arange(1, used.shape[-1] + 1)).max(axis=-1, initial=0)
+    return lengths
+
+
+def signal_statistics(values, sample_weight=None):
+    """Return mean and standard deviation of each channel, pooled over windows and time.
+
+    Zero padding and NaN are left out. They are computed in double precision and in a fixed
+    order, so that the same windows always give the same bits.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_windows, ..., n_channels, n_times)
+        Windows of a signal.
+    sample_weight : array-like of shape (n_windows,), default=None
+        Weight of each window; None weighs them alike.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (1, ..., n_channels, 1)
+        In double precision. A channel that is constant has scale 1; one without a single
+        sample has mean 0 and scale 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.preprocessing import signal_statistics
+    >>> mean, scale = signal_statistics(np.array([[[1.0, 3.0, 0.0, 0.0]]]))
+    >>> mean.item(), scale.item()
+    (2.0, 1.0)
+    """
+    inside = np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
+    return _mean_and_scale(values, inside, sample_weight)
+
+
+def standardize_signals(values, mean, scale):
+    """Return ``(values - mean) / scale``, with zero padding left at zero.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_windows, ..., n_channels, n_times)
+        Windows of a signal. Not changed.
+    mean, scale : ndarray of shape (1, ..., n_channels, 1)
+        From `signal_statistics`.
+
+    Returns
+    -------
+    ndarray of the shape and floating type of `values`
+        NaN stays NaN.
+    """
+    standardized = values - mean.astype(values.dtype)
+    standardized /= scale.astype(values.dtype)
+    padding = np.arange(values.shape[-1]) >= signal_lengths(values)[:, np.newaxis]
+    if padding.any():
+        leading = tuple(range(1, values.ndim - 1))
+        np.copyto(standardized, 0, where=np.expand_dims(padding, leading))
+    return standardized
+
+
+def _mean_and_scale(values, inside=None, sample_weight=None):
+    """Moments over the first and last axes, of what is not NaN and lies `inside`."""
+    axes = (0, values.ndim - 1)
+    leading = tuple(range(1, values.ndim - 1))
+    if inside is None:
+        inside = np.ones((len(values), values.shape[-1]), bool)
+    if sample_weight is None:
+        sample_weight = np.ones(len(values))
+    sample_weight = np.asarray(sample_weight, np.float64)
+
+    def weighted_sums(center):
+        count, first, second = 0.0, 0.0, 0.0
+        for rows in _row_chunks(values):
+            samples = values[rows].astype(np.float64, order="C")
+            weight = np.expand_dims(inside[rows] * sample_weight[rows, np.newaxis], leading)
+            absent = np.isnan(samples)
+            weight = np.where(absent, 0.0, weight)
+            samples[absent] = 0.0
+            samples -= center
+            count = count + weight.sum(axis=axes, keepdims=True)
+            weight *= samples
+            first = first + weight.sum(axis=axes, keepdims=True)
+            weight *= samples
+            second = second + weight.sum(axis=axes, keepdims=True)
+        return np.where(count > 0, count, 1.0), first, second
+
+    count, first, _ = weighted_sums(0.0)
+    mean = first / count
+    # What the first pass rounded off, the second corrects: the mean of a constant is that
+    # constant, so that what is left of it is 0.
+    count, first, second = weighted_sums(mean)
+    mean = mean + first / count
+    variance = np.maximum(second / count - (first / count) ** 2, 0.0)
+    # Rounding leaves a constant channel with a variance that is not quite 0: the same bound
+    # as in scikit-learn's StandardScaler.
+    eps = np.finfo(np.float64).eps
+    constant = variance <= count * eps * variance + (count * mean * eps) ** 2
+    return mean, np.where(constant, 1.0, np.sqrt(variance))
+
+
+def _row_chunks(values):
+    """Slices of rows, each of about `_CHUNK` samples."""
+    step = max(1, _CHUNK // max(1, int(np.prod(values.shape[1:]))))
+    return [slice(start, start + step) for start in range(0, len(values), step)]
+
+
+def make_modality_transformer(**modalities):
+    """Give each modality its transformer, and put what they return side by side.
+
+    The modality's name is the name of its signal column in `X`. Other columns of `X` are
+    left out. With transformers that return signals, as ``HRVTransformer()`` and
+    ``DifferentialEntropyTransformer(output="map")``, the result is the input of a network:
+    a frame of signal columns. With transformers that return features it is a frame of named
+    features, for any classifier of scikit-learn.
+
+    Parameters
+    ----------
+    **modalities : transformer, or "passthrough"
+        A transformer for each signal column, by the column's name.
+
+    Returns
+    -------
+    sklearn.compose.ColumnTransformer
+        With pandas output, which keeps signal columns whole. The parameters of a
+        transformer are reached by the modality's name: ``ecg__signal``, and inside
+        ``make_pipeline`` ``columntransformer__ecg__signal``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import SignalArray, make_modality_transformer, signal_frame
+    >>> eeg = SignalArray(np.zeros((2, 4, 256)), sampling_rate=128)
+    >>> windows = signal_frame(eeg=eeg, subject=["a", "b"])
+    >>> make_modality_transformer(eeg="passthrough").fit_transform(windows).dtypes
+    eeg    signal[float64, 4x256, 128.0 Hz, null]
+    dtype: object
+    """
+    if not modalities:
+        raise ValueError(
+            "make_modality_transformer needs at least one modality, as in "
+            "make_modality_transformer(ecg=HRVTransformer())."
+        )
+    steps = [(name, transformer, [name]) for name, transformer in modalities.items()]
+    columns = ColumnTransformer(steps, verbose_feature_names_out=False)
+    return columns.set_output(transform="pandas")
+
+
+class PerSubject(TransformerMixin, BaseEstimator):
+    """Transform the windows, then standardise each subject by that subject's own rows.
+
+    People differ more from each other than one person's states do, so a model that has to
+    work on somebody new gains much from features that are measured against that person's
+    own mean and spread. Numeric columns get, subject by subject, ``(x - mean) / std`` over the
+    subject's rows. Signal columns get it channel by channel (and band by band), with mean and
+    standard deviation over the subject's rows and the last axis; zero padding at the end of a
+    window counts for nothing and stays zero. NaN is ignored and stays NaN, and what is
+    constant within a subject becomes 0.
+
+    This is transductive: it uses the subject's rows that are handed over, at prediction as
+    at fit, and never a label. Hand over a subject's rows together, and say with each result
+    that it was used. Nothing is remembered from the subjects seen at fit.
+
+    Parameters
+    ----------
+    transformer : transformer, or "passthrough"
+        Transforms the other columns of `X` first.
+    by : str or int, default="subject"
+        The column of `X` that says whose row it is: the name of a DataFrame's column, or
+        a position.
+
+    Attributes
+    ----------
+    transformer_ : transformer
+        The fitted clone of `transformer`.
+    n_features_in_ : int
+        Columns of `X`, `by` included.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names; only where `X` has column names that are all strings.
+
+    Warns
+    -----
+    UserWarning
+        A subject has a single row, which leaves nothing to compare it with: its features
+        become 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skemo import PerSubject
+    >>> X = pd.DataFrame({"rate": [60.0, 62.0, 90.0, 92.0], "subject": ["a", "a", "b", "b"]})
+    >>> PerSubject("passthrough").fit_transform(X)["rate"].tolist()
+    [-1.0, 1.0, -1.0, 1.0]
+    """
+
+    def __init__(self, transformer, by="subject"):
+        self.transformer = transformer
+        self.by = by
+
+    def fit(self, X, y=None):
+        """Fit the transformer on the columns beside `by`.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_windows, n_columns)
+            Windows or features, and the column `by`.
+        y : array-like of shape (n_windows,), default=None
+            Passed to the transformer.
+
+        Returns
+        -------
+        self
+        """
+        self.fit_transform(X, y)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Fit the transformer, and standardise its output by subject.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_windows, n_columns)
+            Windows or features, and the column `by`.
+        y : array-like of shape (n_windows,), default=None
+            Passed to the transformer.
+
+        Returns
+        -------
+        DataFrame or ndarray of n_windows rows
+        """
+        subjects, X = self._take_subjects(X, reset=True)
+        if isinstance(self.transformer, str) and self.transformer == "passthrough":
+            self.transformer_ = FunctionTransformer(feature_names_out="one-to-one")
+        else:
+            self.transformer_ = clone(self.transformer)
+        return _standardize_by_subject(self.transformer_.fit_transform(X, y), subjects)
+
+    def transform(self, X):
+        """Transform the windows, and standardise them by subject.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_windows, n_columns)
+            Windows or features, and the column `by`: all rows of a subject together.
+
+        Returns
+        -------
+        DataFrame or ndarray of n_windows rows
+            A DataFrame where the transformer returns one.
+        """
+        check_is_fitted(self)
+        subjects, X = self._take_subjects(X, reset=False)
+        return _standardize_by_subject(self.transformer_.transform(X), subjects)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the transformer's output columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of `X`; None takes those seen at fit.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        names = input_features
+        if names is None:
+            numbered = [f"x{i}" for i in range(self.n_features_in_)]
+            names = getattr(self, "feature_names_in_", numbered)
+        if len(names) != self.n_features_in_:
+            raise ValueError(
+                "input_features should have length equal to the number of features "
+                f"({self.n_features_in_}), got {len(names)}."
+            )
+        by = list(names).index(self.by) if isinstance(self.by, str) else self.by
+        return self.transformer_.get_feature_names_out(np.delete(np.asarray(names, object), by))
+
+    def _take_subjects(self, X, *, reset):
+        """Check `X`, and return whose the rows are and the columns beside that."""
+        if isinstance(X, pd.DataFrame):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            if len(X) == 0:
+                raise ValueError("Found array with 0 sample(s): X has no rows.")
+        else:
+            X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
+        position = self._find_by(X)
+        if X.shape[1] < 2:
+            raise ValueError(
+                f"X has 1 feature(s), and that is the column by={self.by!r}: PerSubject needs "
+                "the columns to transform beside it."
+            )
+        if isinstance(X, pd.DataFrame):
+            subjects, X = X.iloc[:, position], X.drop(columns=X.columns[position])
+        else:
+            subjects, X = X[:, position], np.delete(X, position, axis=1)
+        if pd.isna(subjects).any():
+            raise ValueError(
+                f"The column by={self.by!r} is NaN in {pd.isna(subjects).sum()} row(s): say whose "
+                "they are, or drop them."
+            )
+        return np.asarray(subjects), X
+
+    def _find_by(self, X):
+        if isinstance(self.by, str):
+            if not isinstance(X, pd.DataFrame):
+                raise ValueError(
+                    f"by={self.by!r} names a column, but X is an array: pass a DataFrame with "
+                    "that column, or its position as by=<int>."
+                )
+            if list(X.columns).count(self.by) != 1:
+                raise ValueError(
+                    f"by={self.by!r} is not a column of X, which has {list(X.columns)}. Select it "
+                    f"with the signals, as X[['ecg', {self.by!r}]], or set by=<its name>."
+                )
+            return X.columns.get_loc(self.by)
+        if not isinstance(self.by, int | np.integer) or isinstance(self.by, bool):
+            raise ValueError(f"by must be a column's name or position, got {self.by!r}.")
+        if not -X.shape[1] <= self.by < X.shape[1]:
+            raise ValueError(f"by={self.by} is not a column of X, which has {X.shape[1]}.")
+        return int(self.by) % X.shape[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # allow_nan stays False: the column `by` may not be NaN, whatever the others may be.
+        if not isinstance(self.transformer, str):
+            inner = get_tags(self.transformer)
+            tags.target_tags.required = inner.target_tags.required
+            tags.transformer_tags.preserves_dtype = inner.transformer_tags.preserves_dtype
+        return tags
+
+
+def _standardize_by_subject(X, subjects):
+    """Standardise the columns of `X`, numeric and signal, within each subject."""
+    if issparse(X):
+        raise ValueError(
+            "PerSubject cannot centre a sparse matrix: let its transformer return a dense one, "
+            "as with sparse_output=False."
+        )
+    codes, names = pd.factorize(subjects)
+    counts = np.bincount(codes)
+    single = [str(name) for name in names[counts == 1]]
+    if single:
+        shown = ", ".join(single[:5]) + (", …" if len(single) > 5 else "")
+        warnings.warn(
+            f"PerSubject: {len(single)} subject(s) have a single row, so that there is nothing to "
+            f"compare it with and its features become 0: {shown}. Hand over a subject's rows "
+            "together.",
+            UserWarning,
+            stacklevel=3,
+        )
+    rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    if not isinstance(X, pd.DataFrame):
+        return _standardize_rows(np.asarray(X), rows_of)
+    signals = signal_columns(X)
+    unusable = [
+        name for name in X.columns.difference(signals) if not pd.api.types.is_numeric_dtype(X[name])
+    ]
+    if unusable:
+        raise ValueError(
+            f"PerSubject standardises numeric and signal columns, but got {unusable}. Give a "
+            "transformer that encodes or drops them."
+        )
+    columns = {}
+    for name, column in X.items():
+        if name in signals:
+            values = _standardize_rows(column.array.values, rows_of)
+            known = column.dtype
+            columns[name] = SignalArray(
+                values, sampling_rate=known.sampling_rate, channels=known.channels
+            )
+    numeric = X.columns.difference(signals, sort=False)
+    values = _standardize_rows(X[numeric].to_numpy(na_value=np.nan), rows_of)
+    columns |= dict(zip(numeric, values.T, strict=True))
+    return pd.DataFrame(columns, index=X.index)[list(X.columns)]
+
+
+def _standardize_rows(values, rows_of):
+    """Standardise an array within each set of rows; a third axis makes it a signal."""
+    values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
+    standardized = np.empty_like(values)
+    for rows in rows_of:
+        part = values[rows]
+        if values.ndim > 2:
+            standardized[rows] = standardize_signals(part, *signal_statistics(part))
+        else:
+            mean, scale = _mean_and_scale(part[:, :, np.newaxis])
+            standardized[rows] = (part - mean[..., 0]) / scale[..., 0]
+    return standardized

@@ -1,0 +1,121 @@
+"""The skorch net that the classifiers build, and what keeps its training reproducible."""
+
+import threading
+from contextlib import contextmanager
+
+import torch
+from skorch import NeuralNetClassifier
+from torch.utils.data import Dataset
+
+_ONE_AT_A_TIME = threading.RLock()
+
+
+def resolve_device(device):
+    """Return the torch device that `device` names; "auto" is CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f'device must be "auto" or a torch device, got {device!r}.') from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f'device={device!r}, but torch sees no CUDA device: use device="auto".')
+    return resolved
+
+
+@contextmanager
+def reproducible(device, seed=None):
+    """Run torch so that the result depends on `seed` and on nothing outside.
+
+    The state of torch's random generators is put back afterwards. On the CPU one thread
+    is used: the sums of several are rounded differently, and how many there are depends
+    on ``n_jobs``. Both are global to the process, so threads wait for each other.
+    """
+    with _ONE_AT_A_TIME, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        if seed is not None:
+            torch.manual_seed(seed)
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(n_threads)
+
+
+class WindowSet(Dataset):
+    """Windows on one device, indexed by whole batches.
+
+    Parameters
+    ----------
+    inputs : list of Tensor of shape (n_windows, ...)
+        One a modality.
+    present : Tensor of shape (n_windows, n_modalities)
+        1 where the modality is there, else 0.
+    y : Tensor of shape (n_windows,), default=None
+        Class numbers.
+    weight : Tensor of shape (n_windows,), default=None
+        Weight of each row in the loss.
+    """
+
+    def __init__(self, inputs, present, y=None, weight=None):
+        self.inputs = inputs
+        self.present = present
+        self.y = y
+        self.weight = weight
+
+    def __len__(self):
+        return len(self.present)
+
+    def __getitem__(self, rows):
+        X = {"inputs": [values[rows] for values in self.inputs], "present": self.present[rows]}
+        if self.y is None:
+            return X, None
+        X["weight"] = self.weight[rows]
+        return X, self.y[rows]
+
+
+class Batches:
+    """Iterates over a WindowSet in batches, in a new random order each time if `shuffle`.
+
+    A last batch of a single row joins the one before, since batch normalisation in
+    training needs two.
+    """
+
+    def __init__(self, windows, *, batch_size, shuffle=False):
+        self.windows = windows
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __iter__(self):
+        n_windows = len(self.windows)
+        rows = torch.randperm(n_windows) if self.shuffle else torch.arange(n_windows)
+        batches = list(rows.to(self.windows.present.device).split(self.batch_size))
+        if self.shuffle and len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for batch in batches:
+            yield self.windows[batch]
+
+
+class FusionNet(NeuralNetClassifier):
+    """A skorch classifier over a WindowSet, with a weight for each row of the loss.
+
+    Validation data is handed to ``fit`` as ``fit((training, validation))``, where
+    `validation` may be None.
+    """
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        return X if isinstance(X, tuple) else (X, None)
+
+    def get_iterator(self, dataset, training=False):
+        return Batches(dataset, batch_size=self.batch_size, shuffle=training)
+
+    def check_data(self, X, y):
+        """The classifier has checked the data already."""
+
+    def infer(self, x, **fit_params):
+        return self.module_(x["inputs"], x["present"])
+
+    def get_loss(self, y_pred, y_true, X, training=False):
+        # The criterion reduces nothing, so that every row can have its weight.
+        loss = self.criterion_(y_pred, y_true)
+        return (loss * X["weight"]).mean()
