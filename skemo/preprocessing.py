@@ -191,9 +191,10 @@ class PerSubject(TransformerMixin, BaseEstimator):
     window counts for nothing and stays zero. NaN is ignored and stays NaN, and what is
     constant within a subject becomes 0.
 
-    This is transductive: it uses the subject's rows that are handed over, at prediction as
-    at fit, and never a label. Hand over a subject's rows together, and say with each result
-    that it was used. Nothing is remembered from the subjects seen at fit.
+    A subject seen at fit keeps the mean and spread of their rows in the fit; a new one gets
+    those of the rows handed over to ``transform``. The latter is transductive: no label is
+    used, but all of a new subject's rows are needed together. Say with each result that it
+    was used.
 
     Parameters
     ----------
@@ -207,6 +208,8 @@ class PerSubject(TransformerMixin, BaseEstimator):
     ----------
     transformer_ : transformer
         The fitted clone of `transformer`.
+    statistics_ : dict of subject to list of (mean, scale)
+        Of each subject seen at fit: for each signal column, then for the numeric columns.
     n_features_in_ : int
         Columns of `X`, `by` included.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -215,8 +218,8 @@ class PerSubject(TransformerMixin, BaseEstimator):
     Warns
     -----
     UserWarning
-        A subject has a single row, which leaves nothing to compare it with: its features
-        become 0.
+        A subject has a single row, at fit or new at prediction, which leaves nothing to
+        compare it with: its features become 0.
 
     Examples
     --------
@@ -267,7 +270,9 @@ class PerSubject(TransformerMixin, BaseEstimator):
             self.transformer_ = FunctionTransformer(feature_names_out="one-to-one")
         else:
             self.transformer_ = clone(self.transformer)
-        return _standardize_by_subject(self.transformer_.fit_transform(X, y), subjects)
+        X = self.transformer_.fit_transform(X, y)
+        X, self.statistics_ = _standardize_by_subject(X, subjects, {})
+        return X
 
     def transform(self, X):
         """Transform the windows, and standardise them by subject.
@@ -275,7 +280,7 @@ class PerSubject(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array of shape (n_windows, n_columns)
-            Windows or features, and the column `by`: all rows of a subject together.
+            Windows or features, and the column `by`: all rows of a new subject together.
 
         Returns
         -------
@@ -284,7 +289,8 @@ class PerSubject(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         subjects, X = self._take_subjects(X, reset=False)
-        return _standardize_by_subject(self.transformer_.transform(X), subjects)
+        X, _ = _standardize_by_subject(self.transformer_.transform(X), subjects, self.statistics_)
+        return X
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the transformer's output columns.
@@ -365,60 +371,78 @@ class PerSubject(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _standardize_by_subject(X, subjects):
-    """Standardise the columns of `X`, numeric and signal, within each subject."""
+def _standardize_by_subject(X, subjects, known):
+    """Standardise the columns of `X`, numeric and signal, within each subject.
+
+    Return the result, and the statistics used by subject: those in `known` where the subject
+    is there, else those of the subject's rows in `X`.
+    """
+    blocks, rebuild = _split_blocks(X)
+    codes, names = pd.factorize(subjects)
+    counts = np.bincount(codes)
+    _warn_of_single_rows([name for name in names[counts == 1] if name not in known])
+    rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    statistics = {}
+    standardized = [np.empty_like(values) for values in blocks]
+    for name, rows in zip(names, rows_of, strict=True):
+        parts = [values[rows] for values in blocks]
+        statistics[name] = known.get(name) or [_measure(part) for part in parts]
+        for out, part, (mean, scale) in zip(standardized, parts, statistics[name], strict=True):
+            signal = part.ndim > 2
+            out[rows] = standardize_signals(part, mean, scale) if signal else (part - mean) / scale
+    return rebuild(standardized), statistics
+
+
+def _split_blocks(X):
+    """Arrays that `X` is made of, signals and one of all numbers, and how to join them again."""
     if issparse(X):
         raise ValueError(
             "PerSubject cannot centre a sparse matrix: let its transformer return a dense one, "
             "as with sparse_output=False."
         )
-    codes, names = pd.factorize(subjects)
-    counts = np.bincount(codes)
-    single = [str(name) for name in names[counts == 1]]
-    if single:
-        shown = ", ".join(single[:5]) + (", …" if len(single) > 5 else "")
-        warnings.warn(
-            f"PerSubject: {len(single)} subject(s) have a single row, so that there is nothing to "
-            f"compare it with and its features become 0: {shown}. Hand over a subject's rows "
-            "together.",
-            UserWarning,
-            stacklevel=3,
-        )
-    rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
     if not isinstance(X, pd.DataFrame):
-        return _standardize_rows(np.asarray(X), rows_of)
+        return [_as_floats(np.asarray(X))], lambda blocks: blocks[0]
     signals = signal_columns(X)
-    unusable = [
-        name for name in X.columns.difference(signals) if not pd.api.types.is_numeric_dtype(X[name])
-    ]
+    numeric = X.columns.difference(signals, sort=False)
+    unusable = [name for name in numeric if not pd.api.types.is_numeric_dtype(X[name])]
     if unusable:
         raise ValueError(
             f"PerSubject standardises numeric and signal columns, but got {unusable}. Give a "
             "transformer that encodes or drops them."
         )
-    columns = {}
-    for name, column in X.items():
-        if name in signals:
-            values = _standardize_rows(column.array.values, rows_of)
-            known = column.dtype
+    numbers = _as_floats(X[numeric].to_numpy(na_value=np.nan))
+
+    def rebuild(blocks):
+        columns = dict(zip(numeric, blocks[-1].T, strict=True))
+        for name, values in zip(signals, blocks, strict=False):
+            known = X[name].dtype
             columns[name] = SignalArray(
                 values, sampling_rate=known.sampling_rate, channels=known.channels
             )
-    numeric = X.columns.difference(signals, sort=False)
-    values = _standardize_rows(X[numeric].to_numpy(na_value=np.nan), rows_of)
-    columns |= dict(zip(numeric, values.T, strict=True))
-    return pd.DataFrame(columns, index=X.index)[list(X.columns)]
+        return pd.DataFrame(columns, index=X.index)[list(X.columns)]
+
+    return [*(_as_floats(X[name].array.values) for name in signals), numbers], rebuild
 
 
-def _standardize_rows(values, rows_of):
-    """Standardise an array within each set of rows; a third axis makes it a signal."""
-    values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
-    standardized = np.empty_like(values)
-    for rows in rows_of:
-        part = values[rows]
-        if values.ndim > 2:
-            standardized[rows] = standardize_signals(part, *signal_statistics(part))
-        else:
-            mean, scale = _mean_and_scale(part[:, :, np.newaxis])
-            standardized[rows] = (part - mean[..., 0]) / scale[..., 0]
-    return standardized
+def _as_floats(values):
+    return values.astype(np.result_type(values.dtype, np.float32), copy=False)
+
+
+def _measure(values):
+    """Mean and scale of one subject's rows; a third axis makes it a signal."""
+    if values.ndim > 2:
+        return signal_statistics(values)
+    mean, scale = _mean_and_scale(values[:, :, np.newaxis])
+    return mean[..., 0], scale[..., 0]
+
+
+def _warn_of_single_rows(names):
+    if names:
+        shown = ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
+        warnings.warn(
+            f"PerSubject: {len(names)} subject(s) have a single row, so that there is nothing to "
+            f"compare it with and its features become 0: {shown}. Hand over a subject's rows "
+            "together.",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -236,7 +236,9 @@ def test_an_infinite_value_is_refused():
 def test_all_windows_missing_is_refused_in_fit_and_missing_features_in_transform():
     missing = frame(np.full((4, 2, 640), np.nan))
     transformer = DifferentialEntropyTransformer()
-    with pytest.raises(ValueError, match="All 4 windows given to DifferentialEntropyTransformer are missing"):
+    with pytest.raises(
+        ValueError, match="All 4 windows given to DifferentialEntropyTransformer are missing"
+    ):
         transformer.fit(missing)
     assert np.isnan(transformer.transform(missing)).all()
 

@@ -16,7 +16,8 @@ def _seed():
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 33, 160])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_unet_over_time_keeps_any_length(size, depth):
-    assert UNet(3, n_dims=1, n_filters=4, depth=depth)(torch.randn(2, 3, size)).shape == (2, 4, size)
+    unet = UNet(3, n_dims=1, n_filters=4, depth=depth)
+    assert unet(torch.randn(2, 3, size)).shape == (2, 4, size)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (19, 1), (14, 5), (2, 9)])
@@ -36,13 +37,14 @@ def test_a_unet_halves_each_level_and_joins_each_skip():
 @pytest.mark.parametrize(("merge", "join"), [("max", torch.maximum), ("sum", torch.add)])
 def test_squeeze_excitation_is_the_published_formula(merge, join):
     x = torch.randn(3, 6, 5, 4)
-    block = SqueezeExcitation(6, n_dims=2, reduction=3, merge=merge)
+    block = SqueezeExcitation(6, reduction=3, merge=merge)
     first, _, second, _ = block.channel_gate
     hidden = torch.relu(x.mean((2, 3)) @ first.weight.T + first.bias)
     assert hidden.shape == (3, 2)
     channel = torch.sigmoid(hidden @ second.weight.T + second.bias)[:, :, None, None]
-    kernel, bias = block.spatial_gate[0].weight[0], block.spatial_gate[0].bias
-    space = torch.sigmoid((x * kernel).sum(1, keepdim=True) + bias)
+    last = block.spatial_gate[0]
+    kernel = last.weight[:, :, None, None]
+    space = torch.sigmoid(torch.nn.functional.conv2d(x, kernel, last.bias))
     torch.testing.assert_close(block(x), join(x * channel, x * space))
 
 

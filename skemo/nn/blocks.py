@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d}
+_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d}
 _BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
 
 
@@ -18,8 +18,6 @@ class SqueezeExcitation(nn.Module):
     ----------
     n_channels : int
         Channels of the feature map.
-    n_dims : {1, 2}
-        Axes of the feature map behind its channels.
     reduction : int, default=2
         ``W₁`` maps the channels to ``n_channels // reduction`` of them, at least one.
     merge : {"max", "sum"}, default="max"
@@ -34,11 +32,11 @@ class SqueezeExcitation(nn.Module):
     --------
     >>> import torch
     >>> from skemo.nn import SqueezeExcitation
-    >>> SqueezeExcitation(8, n_dims=1)(torch.zeros(2, 8, 30)).shape
+    >>> SqueezeExcitation(8)(torch.zeros(2, 8, 30)).shape
     torch.Size([2, 8, 30])
     """
 
-    def __init__(self, n_channels, *, n_dims, reduction=2, merge="max"):
+    def __init__(self, n_channels, *, reduction=2, merge="max"):
         super().__init__()
         n_squeezed = max(n_channels // reduction, 1)
         self.channel_gate = nn.Sequential(
@@ -47,16 +45,18 @@ class SqueezeExcitation(nn.Module):
             nn.Linear(n_squeezed, n_channels),
             nn.Sigmoid(),
         )
-        self.spatial_gate = nn.Sequential(CONVOLUTIONS[n_dims](n_channels, 1, 1), nn.Sigmoid())
+        # A convolution of width one onto one channel is a weighted sum of the channels.
+        self.spatial_gate = nn.Sequential(nn.Linear(n_channels, 1), nn.Sigmoid())
         self.merge = merge
 
     def forward(self, x):
-        space = (1,) * (x.ndim - 2)
-        by_channel = x * self.channel_gate(x.flatten(2).mean(2)).unflatten(1, (-1, *space))
-        by_place = x * self.spatial_gate(x)
-        if self.merge == "max":
-            return torch.maximum(by_channel, by_place)
-        return by_channel + by_place
+        space = x.shape[2:]
+        x = x.flatten(2)  # batch, channels, places
+        weight, bias = self.spatial_gate[0].weight, self.spatial_gate[0].bias
+        by_channel = x * self.channel_gate(x.mean(2)).unsqueeze(2)
+        by_place = x * self.spatial_gate[1](torch.matmul(weight, x) + bias)
+        merged = torch.maximum if self.merge == "max" else torch.add
+        return merged(by_channel, by_place).unflatten(2, space)
 
 
 class ConvBlock(nn.Sequential):
@@ -87,10 +87,10 @@ class ConvBlock(nn.Sequential):
         self, in_channels, out_channels, *, n_dims, kernel_size=3, reduction=2, merge="max"
     ):
         super().__init__(
-            CONVOLUTIONS[n_dims](
+            _CONVOLUTIONS[n_dims](
                 in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
             ),
             _BATCH_NORMS[n_dims](out_channels),
             nn.ReLU(),
-            SqueezeExcitation(out_channels, n_dims=n_dims, reduction=reduction, merge=merge),
+            SqueezeExcitation(out_channels, reduction=reduction, merge=merge),
         )

@@ -1,0 +1,457 @@
+"""The network classifiers keep scikit-learn's contracts and learn what was planted."""
+
+import json
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.inspection import permutation_importance
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.callbacks import Callback
+
+from skemo import (
+    DifferentialEntropyTransformer,
+    HRVTransformer,
+    ModalityAwareAttentionClassifier,
+    SignalArray,
+    make_modality_transformer,
+    segment,
+    signal_frame,
+)
+from skemo.datasets import make_emotion_recordings
+
+QUICK = {"n_filters": 4, "depth": 1, "max_epochs": 12, "lr": 0.01, "dropout": 0.0, "batch_size": 32}
+
+
+def windows(n_windows=60, seed=0, n_subjects=6):
+    """Two modalities, each of which shows the class; and the subject of each window."""
+    rng = np.random.default_rng(seed)
+    y = np.tile(["rest", "task"], n_windows // 2)
+    task = (y == "task")[:, None, None]
+    ecg = rng.normal(size=(n_windows, 1, 12)) + 1.5 * task
+    eeg = rng.normal(size=(n_windows, 2, 5, 3)) + 1.0 * task[..., None]
+    ecg[:, :, 9:] = 0
+    X = signal_frame(
+        ecg=SignalArray(ecg.astype(np.float32)),
+        eeg=SignalArray(eeg.astype(np.float32), channels=["Fz", "Cz", "Pz", "Oz", "O1"]),
+    )
+    return X, y, np.arange(n_windows) // (n_windows // n_subjects)
+
+
+def network(**parameters):
+    return ModalityAwareAttentionClassifier(**{**QUICK, "random_state": 0, **parameters})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y, _ = windows()
+    return network().fit(X, y)
+
+
+@parametrize_with_checks(
+    [
+        ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
+        ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20, attention=False),
+    ]
+)
+def test_every_common_check_passes(estimator, check):
+    with warnings.catch_warnings():
+        # Common checks look for this warning or do not mind it.
+        warnings.filterwarnings("ignore", "A column-vector y was passed")
+        check(estimator)
+
+
+def test_the_planted_class_is_found_in_new_windows(fitted):
+    X, y, _ = windows(seed=1)
+    assert fitted.score(X, y) > 0.9
+
+
+def test_shuffled_labels_are_not_found():
+    X, y, subjects = windows(n_windows=120)
+    y = np.random.default_rng(0).permutation(y)
+    scores = cross_validate(network(), X, y, groups=subjects, cv=LeaveOneGroupOut())["test_score"]
+    assert 0.3 < scores.mean() < 0.7
+
+
+def test_probabilities_sum_to_one_and_their_maximum_is_predicted(fitted):
+    X, _, _ = windows(seed=1)
+    probabilities = fitted.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_array_equal(fitted.predict(X), fitted.classes_[probabilities.argmax(axis=1)])
+
+
+def test_the_same_random_state_gives_the_same_bits(fitted):
+    X, y, _ = windows()
+    np.testing.assert_array_equal(
+        network().fit(X, y).predict_proba(X), fitted.predict_proba(X), strict=True
+    )
+    assert np.abs(
+        network(random_state=1).fit(X, y).predict_proba(X) - fitted.predict_proba(X)
+    ).max()
+
+
+def test_the_result_depends_neither_on_the_number_of_threads_nor_on_global_seeds(fitted):
+    X, y, _ = windows()
+    n_threads, state = torch.get_num_threads(), torch.get_rng_state()
+    try:
+        torch.set_num_threads(3 - min(n_threads, 2))
+        torch.manual_seed(12345)
+        again = network().fit(X, y).predict_proba(X)
+        assert torch.get_num_threads() == 3 - min(n_threads, 2)
+    finally:
+        torch.set_num_threads(n_threads)
+        torch.set_rng_state(state)
+    np.testing.assert_array_equal(again, fitted.predict_proba(X))
+
+
+def test_fitting_leaves_the_random_generators_as_they_were():
+    X, y, _ = windows()
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    network(max_epochs=1).fit(X, y)
+    assert torch.equal(before, torch.get_rng_state())
+    np.testing.assert_array_equal(numpy_before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_the_order_of_the_rows_does_not_matter(fitted):
+    X, y, _ = windows()
+    order = np.random.default_rng(0).permutation(len(y))
+    shuffled = network().fit(X.iloc[order], y[order])
+    np.testing.assert_array_equal(shuffled.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_a_window_is_classified_alike_alone_and_among_others(fitted):
+    X, _, _ = windows(n_windows=120, seed=1)
+    together = fitted.predict_proba(X)
+    alone = np.concatenate([fitted.predict_proba(X.iloc[[i]]) for i in range(0, 120, 17)])
+    np.testing.assert_array_equal(alone, together[::17])
+
+
+def test_cross_validation_gives_the_same_scores_for_any_n_jobs():
+    X, y, subjects = windows()
+    one, two = (
+        cross_validate(
+            network(max_epochs=3), X, y, groups=subjects, cv=LeaveOneGroupOut(), n_jobs=n_jobs
+        )["test_score"]
+        for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), (-1, 1), (-7, 3), (False, True), (0.0, 1.0)])
+def test_labels_of_any_kind_come_back(labels):
+    X, y, _ = windows()
+    y = np.where(y == "task", labels[1], labels[0])
+    predicted = network().fit(X, y).predict(X)
+    assert predicted.dtype == y.dtype
+    assert (predicted == y).mean() > 0.9
+
+
+def test_a_class_that_a_fold_lacks_is_left_out():
+    X, y, _ = windows()
+    y = y.astype(object)
+    y[:5] = "rare"
+    classifier = network().fit(X.iloc[5:], y[5:])
+    assert classifier.classes_.tolist() == ["rest", "task"]
+    scores = cross_validate(
+        network(), X, y, groups=np.arange(60) // 30, cv=LeaveOneGroupOut(), error_score="raise"
+    )
+    assert np.isfinite(scores["test_score"]).all()
+
+
+def test_a_missing_modality_is_absent_and_the_window_still_classified(fitted):
+    X, y, _ = windows(n_windows=120, seed=1)
+    X.loc[:59, "ecg"] = np.nan
+    weights = fitted.attention_weights(X)
+    assert (weights["ecg"][:60] == 0).all()
+    assert (weights["ecg"][60:] > 0).all()
+    assert (weights["eeg"] > 0).all()
+    assert fitted.score(X[:60], y[:60]) > 0.8
+    width = fitted.n_filters
+    assert (fitted.transform(X)[:60, :width] == 0).all()
+
+
+def test_windows_that_lack_a_modality_can_be_trained_on():
+    X, y, _ = windows()
+    X.loc[::3, "ecg"] = np.nan
+    X.loc[1::3, "eeg"] = np.nan
+    classifier = network(max_epochs=25).fit(X, y)
+    assert classifier.score(X, y) > 0.8
+    assert np.isfinite(classifier.mean_["ecg"]).all()
+
+
+def test_a_missing_channel_counts_as_average(fitted):
+    X, _, _ = windows(seed=1)
+    values = X["eeg"].array.values
+    values[:, :, 2] = np.nan
+    by_mean = X.copy()
+    by_mean["eeg"] = SignalArray(
+        np.where(np.isnan(values), fitted.mean_["eeg"], values).astype(np.float32),
+        channels=X["eeg"].dtype.channels,
+    )
+    np.testing.assert_allclose(
+        fitted.predict_proba(X), fitted.predict_proba(by_mean), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_inputs_are_standardised_by_the_training_rows_without_padding(fitted):
+    X, _, _ = windows()
+    ecg = X["ecg"].array.values[:, :, :9].astype(np.float64)
+    np.testing.assert_allclose(fitted.mean_["ecg"], ecg.mean(), rtol=1e-6)
+    np.testing.assert_allclose(fitted.scale_["ecg"], ecg.std(), rtol=1e-6)
+
+
+def test_units_do_not_matter(fitted):
+    X, y, _ = windows()
+    scaled = X.copy()
+    scaled["eeg"] = SignalArray(X["eeg"].array.values * 1024, channels=X["eeg"].dtype.channels)
+    other = network().fit(scaled, y)
+    np.testing.assert_allclose(other.scale_["eeg"], fitted.scale_["eeg"] * 1024)
+    assert (other.predict(scaled) == fitted.predict(X)).mean() > 0.9
+
+
+def test_a_weight_of_two_is_a_window_given_twice():
+    X, y, _ = windows()
+    weight = np.random.default_rng(0).integers(0, 3, len(y))
+    weighted = network().fit(X, y, sample_weight=weight)
+    rows = np.repeat(np.arange(len(y)), weight)
+    repeated = network().fit(X.iloc[rows], y[rows])
+    np.testing.assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
+
+
+def test_class_weights_favour_the_heavier_class():
+    X, y, _ = windows()
+    X["ecg"] = SignalArray(np.random.default_rng(0).normal(size=(60, 1, 12)))
+    X["eeg"] = SignalArray(np.random.default_rng(1).normal(size=(60, 2, 5, 3)))
+    light, heavy = (
+        network(class_weight={"rest": weight, "task": 1}, max_epochs=2).fit(X, y).predict(X)
+        for weight in (0.01, 100)
+    )
+    assert (light == "rest").mean() < 0.1
+    assert (heavy == "rest").mean() > 0.9
+
+
+def test_early_stopping_keeps_groups_apart_and_the_best_weights():
+    X, y, subjects = windows(n_windows=120)
+    classifier = network(early_stopping=True, max_epochs=60, patience=3, validation_fraction=0.3)
+    classifier.fit(X, y, groups=subjects)
+    losses = classifier.net_.history[:, "valid_loss"]
+    assert len(losses) < 60
+    assert len(losses) - 1 - np.argmin(losses) == 3
+    train, validation = classifier._split(np.arange(120), y, subjects, 0)
+    assert not set(subjects[train]) & set(subjects[validation])
+
+
+def test_early_stopping_without_groups_says_so():
+    X, y, _ = windows()
+    with pytest.warns(UserWarning, match="windows of one subject stand on both sides"):
+        network(early_stopping=True).fit(X, y)
+
+
+def test_early_stopping_with_one_group_names_the_remedy():
+    X, y, _ = windows()
+    with pytest.raises(ValueError, match=r"at least two groups .* use early_stopping=False"):
+        network(early_stopping=True).fit(X, y, groups=np.zeros(60))
+
+
+def test_partial_fit_goes_on_where_it_stopped():
+    X, y, _ = windows()
+    classifier = network()
+    for _ in range(12):
+        classifier.partial_fit(X, y, classes=["rest", "task"])
+    assert len(classifier.net_.history) == 12
+    assert classifier.score(X, y) > 0.9
+
+
+def test_partial_fit_needs_the_classes_first_and_only_those():
+    X, y, _ = windows()
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        network().partial_fit(X, y)
+    classifier = network().partial_fit(X, y, classes=["rest", "task"])
+    with pytest.raises(ValueError, match=r"classes \['other'\] that are not in `classes`"):
+        classifier.partial_fit(X, np.full(60, "other"))
+
+
+def test_callbacks_take_part_in_training():
+    class Count(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.history.record("seen", True)
+
+    X, y, _ = windows()
+    classifier = network(max_epochs=3, callbacks=[Count()]).fit(X, y)
+    assert classifier.net_.history[:, "seen"] == [True] * 3
+
+
+def test_clone_and_pickle_keep_parameters_and_predictions(fitted):
+    X, _, _ = windows()
+    assert clone(fitted).get_params() == fitted.get_params()
+    restored = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(restored.predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.parametrize("labels", [("rest", "task"), (-1, 1), (False, True)])
+def test_a_saved_classifier_predicts_the_same_without_pickle(tmp_path, labels):
+    X, y, _ = windows()
+    y = np.where(y == "task", labels[1], labels[0])
+    classifier = network(class_weight={labels[0]: 1.0, labels[1]: 2.0}).fit(X, y)
+    classifier.save(tmp_path / "network.safetensors")
+    loaded = ModalityAwareAttentionClassifier.load(tmp_path / "network.safetensors", device="cpu")
+    np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict(X), classifier.predict(X), strict=True)
+    assert loaded.get_params() == {**classifier.get_params(), "device": "cpu"}
+    assert loaded.partial_fit(X, y).score(X, y) > 0.9
+
+
+def test_loading_another_file_names_it(tmp_path):
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file({"x": np.zeros(3)}, path, {"skemo": json.dumps({"estimator": "Other"})})
+    with pytest.raises(ValueError, match=r"other.safetensors' holds Other, not Modality"):
+        ModalityAwareAttentionClassifier.load(path)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_network_trained_on_a_gpu_predicts_the_same_on_a_cpu(tmp_path):
+    X, y, _ = windows()
+    classifier = network(device="cuda").fit(X, y)
+    assert classifier.score(X, y) > 0.9
+    classifier.save(tmp_path / "network.safetensors")
+    loaded = ModalityAwareAttentionClassifier.load(tmp_path / "network.safetensors", device="cpu")
+    np.testing.assert_allclose(
+        loaded.predict_proba(X), classifier.predict_proba(X), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_transform_is_named_and_is_what_the_last_layer_classifies(fitted):
+    X, _, _ = windows()
+    fused = fitted.transform(X)
+    assert fused.shape == (60, 8)
+    assert fitted.get_feature_names_out().tolist() == [
+        *[f"ecg{i}" for i in range(4)],
+        *[f"eeg{i}" for i in range(4)],
+    ]
+    layer = fitted.net_.module_.head[-1]
+    scores = fused @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    np.testing.assert_array_equal(fitted.classes_[scores.argmax(axis=1)], fitted.predict(X))
+
+
+def test_attention_weights_are_a_column_a_modality_between_0_and_1(fitted):
+    X, _, _ = windows()
+    weights = fitted.attention_weights(X.set_axis(range(100, 160)))
+    assert weights.columns.tolist() == ["ecg", "eeg"]
+    assert weights.index.tolist() == list(range(100, 160))
+    assert ((weights > 0) & (weights < 1)).all(axis=None)
+
+
+def test_the_basic_model_has_no_attention_weights():
+    assert hasattr(network(), "attention_weights")
+    assert not hasattr(network(attention=False), "attention_weights")
+
+
+def test_one_modality_is_enough():
+    X, y, _ = windows()
+    ecg = X["ecg"].array.values
+    for one in (X[["ecg"]], X[["eeg"]], ecg, ecg[:, 0]):
+        assert network(max_epochs=30).fit(one, y).score(one, y) > 0.9
+
+
+@pytest.fixture(scope="module")
+def emotion():
+    recordings = make_emotion_recordings(
+        n_subjects=4, n_trials=2, duration=60, modalities=("ecg", "eeg"), random_state=0
+    )
+    return segment(recordings, duration=10.0)
+
+
+def pipeline():
+    return make_pipeline(
+        make_modality_transformer(
+            ecg=HRVTransformer(), eeg=DifferentialEntropyTransformer(output="map")
+        ),
+        network(max_epochs=8),
+    )
+
+
+def test_a_grid_search_reaches_transformers_and_network(emotion):
+    search = GridSearchCV(
+        pipeline(),
+        {
+            "columntransformer__eeg__sub_windows": [1, 5],
+            "modalityawareattentionclassifier__attention": [True, False],
+        },
+        cv=LeaveOneGroupOut(),
+        n_jobs=2,
+        error_score="raise",
+    ).fit(emotion[["ecg", "eeg"]], emotion["label"], groups=emotion["subject"])
+    assert len(search.cv_results_["params"]) == 4
+    assert search.best_estimator_.predict(emotion[["ecg", "eeg"]]).shape == (len(emotion),)
+
+
+def test_permutation_importance_finds_the_modality_that_tells():
+    X, y, _ = windows(n_windows=120)
+    X["ecg"] = SignalArray(np.random.default_rng(0).normal(size=(120, 1, 12)))
+    result = permutation_importance(network().fit(X, y), X, y, n_repeats=3, random_state=0)
+    assert result.importances_mean[1] > 0.2 > abs(result.importances_mean[0])
+
+
+def test_bad_parameters_are_named():
+    X, y, _ = windows()
+    for parameters, message in [
+        ({"n_filters": 0}, "n_filters must be an integer of at least 1, got 0"),
+        ({"kernel_size": 4}, "kernel_size must be odd, got 4"),
+        ({"batch_size": 1}, "batch_size must be at least 2"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1, got 1.0"),
+        ({"dropout": 1}, "dropout must be at least 0 and below 1, got 1"),
+        ({"lr": 0}, "lr must be positive, got 0"),
+        ({"merge": "mean"}, 'merge must be "max" or "sum", got \'mean\''),
+        ({"device": "abacus"}, "device must be \"auto\" or a torch device, got 'abacus'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            network(**parameters).fit(X, y)
+
+
+def test_bad_windows_are_named():
+    X, y, subjects = windows()
+    classifier = network()
+    with pytest.raises(ValueError, match=r"signal columns only, got \['subject'\] beside"):
+        classifier.fit(X.assign(subject=subjects), y)
+    with pytest.raises(ValueError, match="expects a signal column, got 'a' of dtype object"):
+        classifier.fit(pd.DataFrame({"a": ["x", "y"] * 30}), y)
+    cells = np.array([[np.zeros(3)]] * 60 + [[None]], object)[:60]
+    with pytest.raises(ValueError, match="make_modality_transformer"):
+        classifier.fit(cells, y)
+    infinite = X.copy()
+    infinite["ecg"].array.values[3, 0, 5] = np.inf
+    with pytest.raises(ValueError, match="'ecg' contains infinity"):
+        classifier.fit(infinite, y)
+    empty = X.copy()
+    for modality in X:
+        empty[modality].array.values[:] = np.nan
+    with pytest.raises(ValueError, match="Every window is missing"):
+        classifier.fit(empty, y)
+    with pytest.raises(ValueError, match="0 sample"):
+        classifier.fit(X[:0], y[:0])
+    with pytest.raises(ValueError, match="one class"):
+        classifier.fit(X, np.full(60, "rest"))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        classifier.fit(X, y[:-1])
+
+
+def test_windows_of_another_shape_than_fitted_are_named(fitted):
+    X, _, _ = windows()
+    X["ecg"] = SignalArray(np.zeros((60, 1, 10)))
+    with pytest.raises(ValueError, match=r"was fitted on windows of shape .* got"):
+        fitted.predict(X)
+
+
+def test_a_diverging_loss_is_an_error():
+    X, y, _ = windows()
+    with pytest.raises(ValueError, match="not finite from epoch"):
+        network(lr=1e30).fit(X, y)
