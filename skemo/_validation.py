@@ -58,14 +58,18 @@ def validate_signals(estimator, X, *, sampling_rate, reset):
             )
         estimator.signal_dtype_ = signal.dtype
     elif hasattr(estimator, "signal_dtype_"):
-        for what in ("sampling_rate", "channels", "shape"):
-            now, then = getattr(signal.dtype, what), getattr(estimator.signal_dtype_, what)
-            if now != then:
-                raise ValueError(
-                    f"{type(estimator).__name__} was fitted on a signal of {what}={then}, and got "
-                    f"one of {what}={now}."
-                )
+        check_same_signal(type(estimator).__name__, estimator.signal_dtype_, signal)
     return signal
+
+
+def check_same_signal(name, fitted, signal):
+    """Raise if `signal` has another rate, other channels or another shape than the fitted one."""
+    for what in ("sampling_rate", "channels", "shape"):
+        now, then = getattr(signal.dtype, what), getattr(fitted, what)
+        if now != then:
+            raise ValueError(
+                f"{name} was fitted on a signal of {what}={then}, and got one of {what}={now}."
+            )
 
 
 def _find_signal(estimator, X, sampling_rate, reset):

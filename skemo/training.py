@@ -1,8 +1,10 @@
 """The skorch net that the classifiers build, and what keeps its training reproducible."""
 
+import hashlib
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 from torch.utils.data import Dataset
@@ -40,6 +42,30 @@ def reproducible(device, seed=None):
             yield
         finally:
             torch.set_num_threads(n_threads)
+
+
+def is_missing(array):
+    """Which windows are NaN throughout."""
+    flat = array.reshape(len(array), -1)
+    missing = np.isnan(flat[:, 0])
+    missing[missing] = np.isnan(flat[missing]).all(axis=1)
+    return missing
+
+
+def merge_rows(values, y, rows, sample_weight):
+    """Order rows by their content, and merge identical ones, adding up their weights.
+
+    So the fit depends neither on the order of the rows nor on whether a window is given
+    twice or weighs twice as much.
+    """
+    digests = []
+    for row in rows:
+        digest = hashlib.blake2b(str(y[row]).encode(), digest_size=16)
+        for array in values.values():
+            digest.update(np.ascontiguousarray(array[row]))
+        digests.append(digest.hexdigest())
+    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    return rows[first], np.bincount(group, weights=sample_weight[rows])
 
 
 class WindowSet(Dataset):

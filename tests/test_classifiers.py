@@ -277,6 +277,19 @@ def test_partial_fit_needs_the_classes_first_and_only_those():
         classifier.partial_fit(X, np.full(60, "other"))
 
 
+def test_partial_fit_goes_on_after_early_stopping():
+    X, y, subjects = windows()
+    classifier = network(early_stopping=True, validation_fraction=0.3).fit(X, y, groups=subjects)
+    n_epochs = len(classifier.net_.history)
+    assert len(classifier.partial_fit(X, y).net_.history) == n_epochs + 1
+
+
+def test_partial_fit_cannot_balance_classes_it_has_not_seen():
+    X, y, _ = windows()
+    with pytest.raises(ValueError, match="needs all windows at once"):
+        network(class_weight="balanced").partial_fit(X, y, classes=["rest", "task"])
+
+
 def test_callbacks_take_part_in_training():
     class Count(Callback):
         def on_epoch_end(self, net, **kwargs):
@@ -447,7 +460,15 @@ def test_bad_windows_are_named():
 def test_windows_of_another_shape_than_fitted_are_named(fitted):
     X, _, _ = windows()
     X["ecg"] = SignalArray(np.zeros((60, 1, 10)))
-    with pytest.raises(ValueError, match=r"was fitted on windows of shape .* got"):
+    with pytest.raises(ValueError, match=r"in 'ecg', was fitted on a signal of shape=\(1, 12\)"):
+        fitted.predict(X)
+
+
+def test_channels_in_another_order_are_named(fitted):
+    X, _, _ = windows()
+    values, channels = X["eeg"].array.values[:, :, ::-1], X["eeg"].dtype.channels[::-1]
+    X["eeg"] = SignalArray(values, channels=channels)
+    with pytest.raises(ValueError, match=r"in 'eeg', was fitted on a signal of channels=\('Fz'"):
         fitted.predict(X)
 
 

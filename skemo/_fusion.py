@@ -1,0 +1,497 @@
+"""What the network classifiers share: all but their parameters and their module."""
+
+import json
+import numbers
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+from skorch.callbacks import EarlyStopping
+from skorch.utils import noop
+
+from skemo._validation import check_finite, check_same_signal, refuse_objects, signal_columns
+from skemo.preprocessing import signal_statistics, standardize_signals
+from skemo.signals import SignalArray, SignalDtype
+from skemo.training import (
+    FusionNet,
+    WindowSet,
+    is_missing,
+    merge_rows,
+    reproducible,
+    resolve_device,
+)
+
+_BLOCK = 64  # windows evaluated together
+_STOPPING = "early_stopping"
+
+
+def _to_plain(value):
+    """NumPy scalars as JSON numbers."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ValueError(f"The parameter value {value!r} cannot be written as JSON.")
+
+
+class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+    """A classifier that trains a network on windows of several modalities.
+
+    A subclass stores its parameters in its constructor and builds the module in
+    ``_make_module(shapes, n_classes)``.
+    """
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network from the start.
+
+        Parameters
+        ----------
+        X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+            One signal column a modality. A plain array is one modality.
+        y : array-like of shape (n_windows,)
+            Class labels.
+        sample_weight : array-like of shape (n_windows,), default=None
+            Weight of each window. A weight of 2 is the same as giving the window twice,
+            0 the same as leaving it out.
+        groups : array-like of shape (n_windows,), default=None
+            The subject of each window, which early stopping keeps on one side of its
+            split.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, a column or `y` is not as described, if a value is infinite,
+            if every window is missing, or if `y` has a single class.
+        """
+        self._check_parameters()
+        values = self._check_windows(X, reset=True)
+        y, sample_weight = self._check_targets(values, y, sample_weight)
+        self.classes_ = np.unique(y[sample_weight > 0])
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs windows of at least two classes, got one class: "
+                f"{self.classes_.tolist()}."
+            )
+        if groups is not None:
+            groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+            check_consistent_length(y, groups)
+        kept = np.flatnonzero(sample_weight > 0)
+        random_state = check_random_state(self.random_state)
+        seed = int(random_state.randint(np.iinfo(np.int32).max))
+        train, validation = kept, None
+        if self.early_stopping:
+            train, validation = self._split(kept, y, groups, seed)
+        train, weight = merge_rows(values, y, train, sample_weight)
+        self._learn_inputs(values, y, train, weight)
+        self._random_state = random_state
+        device = resolve_device(self.device)
+        windows = self._window_set(values, train, device, y, weight)
+        if validation is not None:
+            weight = sample_weight[validation]
+            validation = self._window_set(values, validation, device, y, weight)
+        with reproducible(device, seed):
+            self.net_ = self._make_net(device, early_stopping=self.early_stopping)
+            self._start_at_frequencies(windows)
+            self.net_.fit((windows, validation), y=None)
+        # Only this fit has the validation windows that early stopping looks at.
+        self.net_.callbacks_ = [
+            (name, callback) for name, callback in self.net_.callbacks_ if name != _STOPPING
+        ]
+        return self._check_converged()
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train the network for one more epoch, on these windows.
+
+        The first call starts it, standardising by the windows of that call.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will be; needed in the first call.
+
+        Returns
+        -------
+        self
+        """
+        first = not hasattr(self, "net_")
+        if first:
+            self._check_parameters()
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    'class_weight="balanced" needs all windows at once: give partial_fit the '
+                    "weights as a dict of class to weight."
+                )
+        values = self._check_windows(X, reset=first)
+        y, sample_weight = self._check_targets(values, y, sample_weight)
+        if first:
+            self.classes_ = np.unique(column_or_1d(classes))
+            self._random_state = check_random_state(self.random_state)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y has classes {unknown.tolist()} that are not in `classes`.")
+        rows, weight = merge_rows(values, y, np.flatnonzero(sample_weight > 0), sample_weight)
+        if first:
+            self._learn_inputs(values, y, rows, weight)
+        device = resolve_device(self.device)
+        windows = self._window_set(values, rows, device, y, weight)
+        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        with reproducible(device, seed):
+            if first:
+                self.net_ = self._make_net(device, early_stopping=False).initialize()
+            self.net_.partial_fit((windows, None), epochs=1)
+        return self._check_converged()
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X
+            As in `fit`. A window that lacks a modality is classified by the others.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        _, _, scores = self._evaluate(X)
+        return scores.double().softmax(1).numpy()
+
+    def predict(self, X):
+        """Return the most probable class of each window, an array of shape (n_windows,)."""
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def transform(self, X):
+        """Return the fused representation: what the last layer classifies.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_modalities * n_filters)
+        """
+        _, vectors, _ = self._evaluate(X)
+        return vectors.flatten(1).numpy()
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns of `transform`, as ``ecg0, ecg1, …``."""
+        check_is_fitted(self)
+        return np.array(
+            [f"{name}{i}" for name in self.modalities_ for i in range(self.n_filters)], object
+        )
+
+    @available_if(lambda self: self.attention)
+    def attention_weights(self, X):
+        """Return how much of each modality the attention lets through.
+
+        Returns
+        -------
+        DataFrame of n_windows rows
+            A column a modality: the mean of its mask over channels, between 0 and 1; 0
+            where the window lacks the modality. The index is that of `X`.
+        """
+        masks, _, _ = self._evaluate(X)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        return pd.DataFrame(masks.mean(2).numpy(), columns=list(self.modalities_), index=index)
+
+    def save(self, path):
+        """Write the fitted classifier to one safetensors file, without pickle.
+
+        Parameters, classes and shapes are in its header as JSON, the weights and the
+        standardisation in its body. The parameter `callbacks` is not kept, nor are the
+        state of the optimiser and the training history.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        check_is_fitted(self)
+        parameters = self.get_params(deep=False)
+        parameters.pop("callbacks")
+        if isinstance(parameters["class_weight"], dict):
+            parameters["class_weight"] = list(parameters["class_weight"].items())
+        if isinstance(parameters["random_state"], np.random.RandomState):
+            parameters["random_state"] = None
+        header = {
+            "estimator": type(self).__name__,
+            "parameters": parameters,
+            "classes": self.classes_.tolist(),
+            "classes_type": self.classes_.dtype.str,
+            "modalities": {name: dtype.name for name, dtype in self.modalities_.items()},
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist(),
+        }
+        tensors = {f"network.{k}": v for k, v in self.net_.module_.state_dict().items()}
+        for name in self.modalities_:
+            tensors[f"mean.{name}"] = torch.from_numpy(self.mean_[name].copy())
+            tensors[f"scale.{name}"] = torch.from_numpy(self.scale_[name].copy())
+        save_file(tensors, path, {"skemo": json.dumps(header, default=_to_plain)})
+
+    @classmethod
+    def load(cls, path, *, device="auto"):
+        """Read a classifier that `save` wrote, to predict with it on any device.
+
+        Parameters
+        ----------
+        path : str or path-like
+        device : str, default="auto"
+            Where to run; the device that it was trained on doesn't matter.
+
+        Returns
+        -------
+        fitted classifier
+        """
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("skemo", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if header.get("estimator") != cls.__name__:
+            raise ValueError(
+                f"{str(path)!r} holds {header.get('estimator', 'no skemo classifier')}, "
+                f"not {cls.__name__}."
+            )
+        parameters = header["parameters"]
+        if isinstance(parameters["class_weight"], list):
+            parameters["class_weight"] = dict(parameters["class_weight"])
+        self = cls(**{**parameters, "device": device})
+        self.classes_ = np.array(header["classes"], dtype=header["classes_type"])
+        self.modalities_ = {
+            name: SignalDtype.construct_from_string(dtype)
+            for name, dtype in header["modalities"].items()
+        }
+        self.n_features_in_ = header["n_features_in"]
+        if header["feature_names_in"]:
+            self.feature_names_in_ = np.array(header["feature_names_in"], object)
+        self.mean_ = {name: tensors[f"mean.{name}"].numpy() for name in self.modalities_}
+        self.scale_ = {name: tensors[f"scale.{name}"].numpy() for name in self.modalities_}
+        self._class_weight = np.ones(len(self.classes_))
+        self._random_state = check_random_state(self.random_state)
+        device = resolve_device(device)
+        with reproducible(device):
+            self.net_ = self._make_net(device, early_stopping=False).initialize()
+        network = {
+            key.removeprefix("network."): value
+            for key, value in tensors.items()
+            if key.startswith("network.")
+        }
+        self.net_.module_.load_state_dict(network)
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _check_parameters(self):
+        for name in ("n_filters", "depth", "kernel_size", "batch_size", "max_epochs", "patience"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {self.kernel_size}.")
+        if self.batch_size < 2:
+            raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout!r}.")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be positive, got {self.lr!r}.")
+        if self.merge not in ("max", "sum"):
+            raise ValueError(f'merge must be "max" or "sum", got {self.merge!r}.')
+
+    def _check_windows(self, X, *, reset):
+        """Return the modalities of X, name to array (n_windows, ..., n_channels, n_times)."""
+        name = type(self).__name__
+        columns = signal_columns(X)
+        if columns:
+            others = [column for column in X.columns if column not in columns]
+            if others:
+                raise ValueError(
+                    f"{name} takes signal columns only, got {others} beside {columns}. Select "
+                    f"the modalities, as X[{columns}]."
+                )
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            signals = {column: X[column].array for column in columns}
+        else:
+            refuse_objects(name, X)
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan",
+                allow_nd=True,
+            )
+            signals = {"signal": SignalArray(X)}
+        for modality, signal in signals.items():
+            if len(signal) == 0:
+                raise ValueError(f"Found array with 0 sample(s): {modality!r} has no windows.")
+            if len(signal.dtype.shape) > 3:
+                raise ValueError(
+                    f"{modality!r} has windows of shape {signal.dtype.shape}: a series is "
+                    "(n_channels, n_times), a map (n_bands, n_channels, n_sub_windows)."
+                )
+            check_finite(signal.values, modality)
+            if not reset:
+                check_same_signal(f"{name}, in {modality!r},", self.modalities_[modality], signal)
+        if reset:
+            if all(signal.isna().all() for signal in signals.values()):
+                raise ValueError(f"Every window is missing (NaN) in every modality: {columns}.")
+            self.modalities_ = {modality: signal.dtype for modality, signal in signals.items()}
+        return {modality: signal.values for modality, signal in signals.items()}
+
+    def _check_targets(self, values, y, sample_weight):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        y = column_or_1d(y, warn=True)
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        check_classification_targets(y)
+        if sample_weight is None:
+            sample_weight = np.ones(len(y))
+        sample_weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
+        if sample_weight.ndim != 1:
+            raise ValueError("Sample weights must be 1D array or scalar")
+        check_consistent_length(next(iter(values.values())), y, sample_weight)
+        if (sample_weight < 0).any():
+            raise ValueError("Negative values in sample_weight: weights must be at least 0.")
+        if not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return y, sample_weight
+
+    def _split(self, rows, y, groups, seed):
+        """Rows to train on and rows to validate on, with no subject in both."""
+        if groups is None:
+            warnings.warn(
+                "early_stopping without groups validates on windows drawn at random, so windows "
+                "of one subject stand on both sides and training stops too late: pass "
+                "fit(..., groups=subjects).",
+                UserWarning,
+                stacklevel=3,
+            )
+            splitter = StratifiedShuffleSplit(
+                1, test_size=self.validation_fraction, random_state=seed
+            )
+            train, validation = next(splitter.split(rows, y[rows]))
+        else:
+            n_groups = len(np.unique(groups[rows]))
+            n_splits = min(max(round(1 / self.validation_fraction), 2), n_groups)
+            if n_splits < 2:
+                raise ValueError(
+                    "early_stopping needs the windows of at least two groups to validate on "
+                    f"another one, got {n_groups}: use early_stopping=False."
+                )
+            splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+            train, validation = next(splitter.split(rows, y[rows], groups[rows]))
+        return rows[train], rows[validation]
+
+    def _learn_inputs(self, values, y, rows, weight):
+        """Learn from the training rows what stands before the network."""
+        self.mean_, self.scale_ = {}, {}
+        for modality, array in values.items():
+            self.mean_[modality], self.scale_[modality] = signal_statistics(array[rows], weight)
+        self._class_weight = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
+        )
+
+    def _make_net(self, device, *, early_stopping):
+        callbacks = list(self.callbacks or [])
+        if early_stopping:
+            stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
+            callbacks.append((_STOPPING, stopping))
+        return FusionNet(
+            self._make_module(
+                [dtype.shape for dtype in self.modalities_.values()], len(self.classes_)
+            ),
+            criterion=torch.nn.CrossEntropyLoss(reduction="none"),
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=self.weight_decay,
+            optimizer__fused=True,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            train_split=None,
+            classes=np.arange(len(self.classes_)),
+            callbacks=callbacks,
+            device=str(device),
+            verbose=self.verbose,
+        )
+
+    def _start_at_frequencies(self, windows):
+        """Let the scores start at the logarithm of the weighted class frequencies."""
+        weights = torch.bincount(windows.y, windows.weight, minlength=len(self.classes_)).double()
+        with torch.no_grad():
+            self.net_.module.head[-1].bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
+
+    def _window_set(self, values, rows, device, y=None, weight=None):
+        inputs, present = [], []
+        for modality, array in values.items():
+            array = array[rows]
+            present.append(~is_missing(array))
+            array = standardize_signals(array, self.mean_[modality], self.scale_[modality])
+            array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
+            inputs.append(torch.from_numpy(array).to(device))
+        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32)).to(device)
+        if y is None:
+            return WindowSet(inputs, present)
+        y = np.searchsorted(self.classes_, y[rows])
+        weight = weight * self._class_weight[y]
+        weight = (weight / weight.mean()).astype(np.float32)
+        y, weight = torch.from_numpy(y).to(device), torch.from_numpy(weight).to(device)
+        return WindowSet(inputs, present, y, weight)
+
+    def _evaluate(self, X):
+        """Masks, masked vectors and class scores of every window, on the CPU.
+
+        Windows are evaluated in blocks of one size, the last filled up with windows from the
+        beginning, so that a window's result doesn't depend on how many stand beside it:
+        sums over blocks of unlike sizes are rounded differently.
+        """
+        check_is_fitted(self)
+        values = self._check_windows(X, reset=False)
+        device = resolve_device(self.device)
+        module = self.net_.module_.to(device).eval()
+        n_windows = len(next(iter(values.values())))
+        blocks = []
+        with reproducible(device), torch.inference_mode():
+            for start in range(0, n_windows, _BLOCK):
+                rows = np.arange(start, start + _BLOCK) % n_windows
+                windows = self._window_set(values, rows, device)
+                blocks.append(module.evaluate(windows.inputs, windows.present))
+        return [torch.cat(parts)[:n_windows].cpu() for parts in zip(*blocks, strict=True)]
+
+    def _check_converged(self):
+        losses = self.net_.history[:, "train_loss"]
+        if not np.isfinite(losses).all():
+            epoch = int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
+            raise ValueError(f"The training loss is not finite from epoch {epoch} on: lower lr.")
+        return self

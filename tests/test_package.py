@@ -1,0 +1,76 @@
+"""The package as a whole: what importing it loads, and what its documentation says."""
+
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+
+import skemo
+
+CLASSES = [
+    skemo.SignalDtype,
+    skemo.SignalArray,
+    skemo.HRVTransformer,
+    skemo.DifferentialEntropyTransformer,
+    skemo.PerSubject,
+    skemo.ModalityAwareAttentionClassifier,
+]
+FUNCTIONS = [
+    getattr(skemo, name) for name in skemo.__all__ if inspect.isfunction(getattr(skemo, name, None))
+]
+
+
+def test_importing_skemo_loads_nothing_heavy():
+    code = (
+        "import sys, skemo\n"
+        "heavy = {'torch', 'skorch', 'matplotlib', 'neurokit2', 'scipy', 'pandas', 'sklearn'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "skemo.segment, skemo.HRVTransformer, skemo.PerSubject, skemo.compare\n"
+        "heavy = {'torch', 'skorch', 'matplotlib', 'neurokit2'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in skemo.__all__:
+        assert name in dir(skemo)
+        if name != "__version__":
+            assert inspect.getdoc(getattr(skemo, name))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'skemo' has no attribute 'HRV'"):
+        skemo.HRV  # noqa: B018
+
+
+@pytest.mark.parametrize("documented", [*CLASSES, *FUNCTIONS], ids=lambda x: x.__name__)
+def test_documented_defaults_are_those_of_the_signature(documented):
+    section = inspect.getdoc(documented).split("Parameters\n----------\n")[1]
+    section = re.split(r"\n\n\w[\w ]*\n-+\n", section)[0]
+    described = {}
+    for line in re.split(r"\n(?=[^\s])", re.sub(r"\\\n\s*", "", section)):
+        names, _, text = line.partition("\n")[0].partition(" : ")
+        for name in names.split(", "):
+            described[name.lstrip("*")] = text
+    parameters = inspect.signature(documented).parameters
+    assert set(described) == set(parameters)
+    for name, parameter in parameters.items():
+        stated = re.search(r"default=(.+)$", described[name])
+        if parameter.default is inspect.Parameter.empty:
+            assert stated is None, name
+        elif parameter.default is None:
+            assert stated is None or stated[1] == "None", name
+        else:
+            assert stated, name
+            value = stated[1].replace('"', "'")
+            assert value == repr(parameter.default), name
+
+
+def test_constructors_assign_their_parameters_and_nothing_else():
+    for estimator in CLASSES[2:]:
+        if estimator is skemo.PerSubject:
+            continue
+        assert set(vars(estimator())) == set(inspect.signature(estimator).parameters)
