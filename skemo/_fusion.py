@@ -1,5 +1,6 @@
 """What the network classifiers share: all but their parameters and their module."""
 
+import copy
 import json
 import numbers
 import warnings
@@ -10,10 +11,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -24,12 +23,19 @@ from sklearn.utils.validation import (
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
-from skemo._validation import check_finite, check_same_signal, refuse_objects, signal_columns
+from skemo._validation import (
+    check_finite,
+    check_same_signal,
+    check_targets,
+    refuse_objects,
+    signal_columns,
+)
 from skemo.preprocessing import signal_statistics, standardize_signals
 from skemo.signals import SignalArray, SignalDtype
 from skemo.training import (
     FusionNet,
     WindowSet,
+    hold_back,
     is_missing,
     merge_rows,
     reproducible,
@@ -37,7 +43,8 @@ from skemo.training import (
 )
 
 _BLOCK = 64  # windows evaluated together
-_STOPPING = "early_stopping"
+_STOPPING = "_early_stopping"
+_LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
 
 
 def _to_plain(value):
@@ -83,7 +90,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """
         self._check_parameters()
         values = self._check_windows(X, reset=True)
-        y, sample_weight = self._check_targets(values, y, sample_weight)
+        n_windows = len(next(iter(values.values())))
+        y, sample_weight = check_targets(self, y, sample_weight, n_windows)
         self.classes_ = np.unique(y[sample_weight > 0])
         if len(self.classes_) < 2:
             raise ValueError(
@@ -93,20 +101,21 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if groups is not None:
             groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
             check_consistent_length(y, groups)
-        kept = np.flatnonzero(sample_weight > 0)
         random_state = check_random_state(self.random_state)
         seed = int(random_state.randint(np.iinfo(np.int32).max))
-        train, validation = kept, None
+        keys = y if groups is None or not self.early_stopping else zip(y, groups, strict=True)
+        rows, weight = merge_rows(values, list(keys), sample_weight)
+        train = np.ones(len(rows), bool)
         if self.early_stopping:
-            train, validation = self._split(kept, y, groups, seed)
-        train, weight = merge_rows(values, y, train, sample_weight)
-        self._learn_inputs(values, y, train, weight)
+            subjects = None if groups is None else groups[rows]
+            train = ~hold_back(y[rows], subjects, weight, self.validation_fraction, seed)
+        self._learn_inputs(values, y, rows[train], weight[train])
         self._random_state = random_state
         device = resolve_device(self.device)
-        windows = self._window_set(values, train, device, y, weight)
-        if validation is not None:
-            weight = sample_weight[validation]
-            validation = self._window_set(values, validation, device, y, weight)
+        windows, validation = (
+            self._training_set(values, y, rows[side], weight[side], device) if side.any() else None
+            for side in (train, ~train)
+        )
         with reproducible(device, seed):
             self.net_ = self._make_net(device, early_stopping=self.early_stopping)
             self._start_at_frequencies(windows)
@@ -124,8 +133,10 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, y, sample_weight
-            As in `fit`.
+        X, y
+            As in `fit`; at least two windows that differ.
+        sample_weight : array-like of shape (n_windows,), default=None
+            Weight of each window's loss.
         classes : array-like of shape (n_classes,), default=None
             All classes there will be; needed in the first call.
 
@@ -134,28 +145,38 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self
         """
         first = not hasattr(self, "net_")
+        if classes is not None:
+            classes = np.unique(column_or_1d(classes))
+            if not first and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes.tolist()} differ from {self.classes_.tolist()}, those of "
+                    "the first call to partial_fit or of fit."
+                )
         if first:
             self._check_parameters()
-            if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
+            if classes is None or len(classes) < 2:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit, and be at least two."
+                )
             if self.class_weight == "balanced":
                 raise ValueError(
                     'class_weight="balanced" needs all windows at once: give partial_fit the '
                     "weights as a dict of class to weight."
                 )
         values = self._check_windows(X, reset=first)
-        y, sample_weight = self._check_targets(values, y, sample_weight)
+        n_windows = len(next(iter(values.values())))
+        y, sample_weight = check_targets(self, y, sample_weight, n_windows)
         if first:
-            self.classes_ = np.unique(column_or_1d(classes))
+            self.classes_ = classes
             self._random_state = check_random_state(self.random_state)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y has classes {unknown.tolist()} that are not in `classes`.")
-        rows, weight = merge_rows(values, y, np.flatnonzero(sample_weight > 0), sample_weight)
+        rows, weight = merge_rows(values, y, sample_weight)
         if first:
             self._learn_inputs(values, y, rows, weight)
         device = resolve_device(self.device)
-        windows = self._window_set(values, rows, device, y, weight)
+        windows = self._training_set(values, y, rows, weight, device, normalize=False)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         with reproducible(device, seed):
             if first:
@@ -229,6 +250,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         parameters = self.get_params(deep=False)
         parameters.pop("callbacks")
+        parameters["device"] = str(parameters["device"])
         if isinstance(parameters["class_weight"], dict):
             parameters["class_weight"] = list(parameters["class_weight"].items())
         if isinstance(parameters["random_state"], np.random.RandomState):
@@ -238,14 +260,15 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             "parameters": parameters,
             "classes": self.classes_.tolist(),
             "classes_type": self.classes_.dtype.str,
-            "modalities": {name: dtype.name for name, dtype in self.modalities_.items()},
+            "modalities": [(name, dtype.name) for name, dtype in self.modalities_.items()],
             "n_features_in": self.n_features_in_,
             "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist(),
         }
         tensors = {f"network.{k}": v for k, v in self.net_.module_.state_dict().items()}
-        for name in self.modalities_:
-            tensors[f"mean.{name}"] = torch.from_numpy(self.mean_[name].copy())
-            tensors[f"scale.{name}"] = torch.from_numpy(self.scale_[name].copy())
+        for i, name in enumerate(self.modalities_):
+            tensors[f"mean.{i}"] = torch.from_numpy(self.mean_[name].copy())
+            tensors[f"scale.{i}"] = torch.from_numpy(self.scale_[name].copy())
+        tensors["class_weight"] = torch.from_numpy(self._class_weight)
         save_file(tensors, path, {"skemo": json.dumps(header, default=_to_plain)})
 
     @classmethod
@@ -276,15 +299,16 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self = cls(**{**parameters, "device": device})
         self.classes_ = np.array(header["classes"], dtype=header["classes_type"])
         self.modalities_ = {
-            name: SignalDtype.construct_from_string(dtype)
-            for name, dtype in header["modalities"].items()
+            name: SignalDtype.construct_from_string(dtype) for name, dtype in header["modalities"]
         }
         self.n_features_in_ = header["n_features_in"]
         if header["feature_names_in"]:
             self.feature_names_in_ = np.array(header["feature_names_in"], object)
-        self.mean_ = {name: tensors[f"mean.{name}"].numpy() for name in self.modalities_}
-        self.scale_ = {name: tensors[f"scale.{name}"].numpy() for name in self.modalities_}
-        self._class_weight = np.ones(len(self.classes_))
+        self.mean_, self.scale_ = (
+            {name: tensors[f"{which}.{i}"].numpy() for i, name in enumerate(self.modalities_)}
+            for which in ("mean", "scale")
+        )
+        self._class_weight = tensors["class_weight"].numpy()
         self._random_state = check_random_state(self.random_state)
         device = resolve_device(device)
         with reproducible(device):
@@ -305,7 +329,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def _check_parameters(self):
-        for name in ("n_filters", "depth", "kernel_size", "batch_size", "max_epochs", "patience"):
+        counts = ("n_filters", "depth", "kernel_size", "reduction")
+        for name in (*counts, "batch_size", "max_epochs", "patience"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
@@ -321,6 +346,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout!r}.")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay!r}.")
         if self.merge not in ("max", "sum"):
             raise ValueError(f'merge must be "max" or "sum", got {self.merge!r}.')
 
@@ -337,6 +364,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 )
             validate_data(self, X, reset=reset, skip_check_array=True)
             signals = {column: X[column].array for column in columns}
+            if reset:
+                self._by_time = False
         else:
             refuse_objects(name, X)
             X = validate_data(
@@ -348,6 +377,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 allow_nd=True,
             )
             signals = {"signal": SignalArray(X)}
+            if reset:
+                self._by_time = X.ndim == 2
         for modality, signal in signals.items():
             if len(signal) == 0:
                 raise ValueError(f"Found array with 0 sample(s): {modality!r} has no windows.")
@@ -361,70 +392,27 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 check_same_signal(f"{name}, in {modality!r},", self.modalities_[modality], signal)
         if reset:
             if all(signal.isna().all() for signal in signals.values()):
-                raise ValueError(f"Every window is missing (NaN) in every modality: {columns}.")
+                raise ValueError(
+                    f"Every window is missing (NaN) in every modality: {list(signals)}."
+                )
             self.modalities_ = {modality: signal.dtype for modality, signal in signals.items()}
         return {modality: signal.values for modality, signal in signals.items()}
 
-    def _check_targets(self, values, y, sample_weight):
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
-        y = column_or_1d(y, warn=True)
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-        check_classification_targets(y)
-        if sample_weight is None:
-            sample_weight = np.ones(len(y))
-        sample_weight = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        )
-        if sample_weight.ndim != 1:
-            raise ValueError("Sample weights must be 1D array or scalar")
-        check_consistent_length(next(iter(values.values())), y, sample_weight)
-        if (sample_weight < 0).any():
-            raise ValueError("Negative values in sample_weight: weights must be at least 0.")
-        if not sample_weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return y, sample_weight
-
-    def _split(self, rows, y, groups, seed):
-        """Rows to train on and rows to validate on, with no subject in both."""
-        if groups is None:
-            warnings.warn(
-                "early_stopping without groups validates on windows drawn at random, so windows "
-                "of one subject stand on both sides and training stops too late: pass "
-                "fit(..., groups=subjects).",
-                UserWarning,
-                stacklevel=3,
-            )
-            splitter = StratifiedShuffleSplit(
-                1, test_size=self.validation_fraction, random_state=seed
-            )
-            train, validation = next(splitter.split(rows, y[rows]))
-        else:
-            n_groups = len(np.unique(groups[rows]))
-            n_splits = min(max(round(1 / self.validation_fraction), 2), n_groups)
-            if n_splits < 2:
-                raise ValueError(
-                    "early_stopping needs the windows of at least two groups to validate on "
-                    f"another one, got {n_groups}: use early_stopping=False."
-                )
-            splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-            train, validation = next(splitter.split(rows, y[rows], groups[rows]))
-        return rows[train], rows[validation]
-
     def _learn_inputs(self, values, y, rows, weight):
         """Learn from the training rows what stands before the network."""
+        if len(rows) < 2:
+            raise ValueError("Training needs at least two windows that differ, got 1 sample.")
         self.mean_, self.scale_ = {}, {}
         for modality, array in values.items():
-            self.mean_[modality], self.scale_[modality] = signal_statistics(array[rows], weight)
+            self.mean_[modality], self.scale_[modality] = signal_statistics(
+                array[rows], weight, by_time=self._by_time
+            )
         self._class_weight = compute_class_weight(
             self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
         )
 
     def _make_net(self, device, *, early_stopping):
-        callbacks = list(self.callbacks or [])
+        callbacks = copy.deepcopy(list(self.callbacks or []))
         if early_stopping:
             stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
             callbacks.append((_STOPPING, stopping))
@@ -452,22 +440,32 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         with torch.no_grad():
             self.net_.module.head[-1].bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
 
-    def _window_set(self, values, rows, device, y=None, weight=None):
+    def _window_set(self, values, rows, device):
         inputs, present = [], []
         for modality, array in values.items():
-            array = array[rows]
-            present.append(~is_missing(array))
-            array = standardize_signals(array, self.mean_[modality], self.scale_[modality])
+            array, mean = array[rows], self.mean_[modality]
+            # What training never had has no mean, and is absent.
+            present.append(~is_missing(array) & np.isfinite(mean).any())
+            array = standardize_signals(array, mean, self.scale_[modality])
+            if np.nanmax(np.abs(array), initial=0) > _LARGEST:
+                raise ValueError(
+                    f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
+                    "the training mean: mark artefacts as NaN."
+                )
             array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
             inputs.append(torch.from_numpy(array).to(device))
         present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32)).to(device)
-        if y is None:
-            return WindowSet(inputs, present)
+        return WindowSet(inputs, present)
+
+    def _training_set(self, values, y, rows, weight, device, *, normalize=True):
+        windows = self._window_set(values, rows, device)
         y = np.searchsorted(self.classes_, y[rows])
         weight = weight * self._class_weight[y]
-        weight = (weight / weight.mean()).astype(np.float32)
-        y, weight = torch.from_numpy(y).to(device), torch.from_numpy(weight).to(device)
-        return WindowSet(inputs, present, y, weight)
+        if normalize:
+            weight = weight / weight.mean()
+        windows.y = torch.from_numpy(y).to(device)
+        windows.weight = torch.from_numpy(weight.astype(np.float32)).to(device)
+        return windows
 
     def _evaluate(self, X):
         """Masks, masked vectors and class scores of every window, on the CPU.
@@ -481,12 +479,20 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         device = resolve_device(self.device)
         module = self.net_.module_.to(device).eval()
         n_windows = len(next(iter(values.values())))
-        blocks = []
+        blocks, n_absent = [], 0
         with reproducible(device), torch.inference_mode():
             for start in range(0, n_windows, _BLOCK):
                 rows = np.arange(start, start + _BLOCK) % n_windows
                 windows = self._window_set(values, rows, device)
+                n_absent += int((windows.present.sum(1) == 0)[: n_windows - start].sum())
                 blocks.append(module.evaluate(windows.inputs, windows.present))
+        if n_absent:
+            warnings.warn(
+                f"{n_absent} of {n_windows} windows are missing (NaN) in every modality that was "
+                "trained: their class is a guess by the frequencies in training.",
+                UserWarning,
+                stacklevel=3,
+            )
         return [torch.cat(parts)[:n_windows].cpu() for parts in zip(*blocks, strict=True)]
 
     def _check_converged(self):

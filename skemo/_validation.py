@@ -2,7 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
 
 from skemo.signals import SignalArray, SignalDtype
 
@@ -22,7 +28,7 @@ def signal_name(X):
     return columns[0] if columns else None
 
 
-def validate_signals(estimator, X, *, sampling_rate, reset):
+def validate_signals(estimator, X, *, sampling_rate, reset, needs_rate=True):
     """Check `X` for a transformer of one signal, and return that signal.
 
     Parameters
@@ -37,6 +43,8 @@ def validate_signals(estimator, X, *, sampling_rate, reset):
         contradict a signal column.
     reset : bool
         True in ``fit``.
+    needs_rate : bool, default=True
+        Whether a signal without a rate is an error.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def validate_signals(estimator, X, *, sampling_rate, reset):
         signal, no rate, two rates, an infinite value, no rows, a signal unlike the fitted
         one; on `reset`, only missing windows.
     """
-    signal = _find_signal(estimator, X, sampling_rate, reset)
+    signal = _find_signal(estimator, X, sampling_rate, reset, needs_rate)
     if reset:
         if signal.isna().all():
             raise ValueError(
@@ -72,7 +80,7 @@ def check_same_signal(name, fitted, signal):
             )
 
 
-def _find_signal(estimator, X, sampling_rate, reset):
+def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
     name = type(estimator).__name__
     checked = reset or hasattr(estimator, "n_features_in_")
     if isinstance(X, pd.Series):
@@ -91,7 +99,7 @@ def _find_signal(estimator, X, sampling_rate, reset):
                 f"{name} takes arrays of shape (n_windows, n_times) or "
                 f"(n_windows, n_channels, n_times), got {X.shape}."
             )
-        if sampling_rate is None:
+        if sampling_rate is None and needs_rate:
             raise ValueError(
                 f"{name} needs the sampling rate of a plain array: pass sampling_rate=<hertz>, or "
                 "X as a DataFrame with a signal column, which carries its rate."
@@ -109,7 +117,7 @@ def _find_signal(estimator, X, sampling_rate, reset):
     if len(signal) == 0:
         raise ValueError(f"Found array with 0 sample(s): the column {columns[0]!r} has no windows.")
     known = signal.dtype.sampling_rate
-    if known is None and sampling_rate is None:
+    if known is None and sampling_rate is None and needs_rate:
         raise ValueError(
             f"The column {columns[0]!r} has no sampling rate: give it one when it is made, "
             f"SignalArray(values, sampling_rate=<hertz>), or pass sampling_rate to {name}."
@@ -137,6 +145,33 @@ def check_finite(values, name):
             )
 
 
+def check_targets(estimator, y, sample_weight, n_windows):
+    """Return labels and weights of the windows, checked; without weights, ones."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    y = column_or_1d(y, warn=True)
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    if pd.isna(y).any():
+        raise ValueError(f"Input y contains NaN in {pd.isna(y).sum()} rows: drop these windows.")
+    check_classification_targets(y)
+    if sample_weight is None:
+        sample_weight = np.ones(len(y))
+    sample_weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if sample_weight.ndim != 1:
+        raise ValueError("Sample weights must be 1D array or scalar")
+    check_consistent_length(np.empty(n_windows), y, sample_weight)
+    if (sample_weight < 0).any():
+        raise ValueError("Negative values in sample_weight: weights must be at least 0.")
+    if not sample_weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return y, sample_weight
+
+
 def wrap_signals(values, X, name, *, sampling_rate=None, channels=None):
     """Return `values` in the kind of container that `X` is.
 
@@ -159,7 +194,8 @@ def refuse_objects(name, X):
             raise ValueError(
                 f"{name} got an object array whose cells are arrays. A ColumnTransformer makes "
                 'those unless it has .set_output(transform="pandas"); make_modality_transformer '
-                "sets it."
+                "sets it. A meta-estimator that turns tables into arrays, as BaggingClassifier, "
+                "makes them too: it cannot be put around signal columns."
             )
         return
     for column, dtype in X.dtypes.items():

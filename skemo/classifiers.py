@@ -17,9 +17,10 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     are this library's choice.
 
     Inputs are standardised by the training rows, each channel over windows and time, zero
-    padding excluded. NaN within a window is set to the mean; a modality that is NaN
-    throughout a window counts as absent: it enters as zeros, and neither its attention
-    nor its representation reaches the class scores.
+    padding excluded; of a plain array of two dimensions, each column by itself. NaN within
+    a window is set to the mean; a modality that is NaN throughout a window, or that
+    training never had, counts as absent: it enters as zeros, and neither its attention nor
+    its representation reaches the class scores.
 
     Parameters
     ----------
@@ -49,11 +50,10 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
     early_stopping : bool, default=False
-        Hold back `validation_fraction` of the groups, stop when their loss has not fallen
-        for `patience` epochs, and keep the weights of the best epoch.
+        Hold back about `validation_fraction` of the windows, in whole groups, stop when their
+        loss has not fallen for `patience` epochs, and keep the weights of the best epoch.
     validation_fraction : float, default=0.1
-        Share held back, of the groups that ``fit(..., groups=)`` is given, or of the
-        windows (with a warning) if it isn't.
+        Share held back; of single windows, with a warning, if ``fit`` is given no `groups`.
     patience : int, default=10
         Epochs without improvement before stopping early.
     callbacks : list of skorch callbacks or None, default=None

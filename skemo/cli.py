@@ -38,6 +38,8 @@ class Model(NamedTuple):
 
 
 def _load_simulated(data_home):
+    if data_home is not None:
+        raise ValueError("these recordings come with the package: leave --data-home out.")
     from skemo.datasets import make_emotion_recordings
 
     return make_emotion_recordings(random_state=0)
@@ -289,15 +291,15 @@ def _compare(args, parser):
         if args.output is not None:
             args.output.mkdir(parents=True, exist_ok=True)
         windows = segment(DATASETS[args.dataset].load(args.data_home), duration=args.duration)
+        transformers = modality_transformers(args.duration)
+        inputs, *columns = compute_inputs(windows, transformers)
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")
     n_subjects = windows["subject"].nunique()
     n_splits = args.n_splits or max(2, min(10, n_subjects))
-    transformers = modality_transformers(args.duration)
 
     report = _Report(args.output)
     report.add(_describe_run(args, windows, list(transformers), protocols, n_splits))
-    inputs, *columns = compute_inputs(windows, transformers)
     summaries = {}
     for normalization in normalizations:
         selections = [select_inputs(names, normalization) for names in columns]
@@ -321,6 +323,7 @@ def _compare(args, parser):
             summary = summarize(averaged.reset_index())
             summaries[normalization, protocol] = summary
             report.add(_describe_result(protocol, normalization, summary))
+            print(_describe_folds(comparisons), flush=True)
     for normalization in normalizations:
         report.add(_describe_gap(normalization, summaries))
 
@@ -395,8 +398,8 @@ def _describe_run(args, windows, modalities, protocols, n_splits):
 - classes: {", ".join(f"{label} {count}" for label, count in classes.items())}
 - modalities: {", ".join(signals)}
 - scores: mean ± standard deviation over subjects, in per cent, {seeds}{folds}.
-  SEN & SPE is the mean of sensitivity and specificity, PPR is precision; each is averaged
-  over the classes.
+  SEN & SPE is the mean of sensitivity and specificity, which for two classes is the balanced
+  accuracy; PPR is precision; each is averaged over the classes.
 """
 
 
@@ -410,6 +413,25 @@ Normalisation: {NORMALIZATIONS[normalization]}.
 
 {_to_markdown(format_summary(summary))}
 """
+
+
+def _describe_folds(comparisons):
+    """Every fold's balanced accuracy, which `scores.csv` has by subject and with the others."""
+    scores = pd.concat([one.scores for one in comparisons])
+    tested = scores.groupby("fold")["subject"].unique().map(sorted)
+    rows = [f"{fold}: {_shorten(subjects)}" for fold, subjects in tested.items()]
+    table = scores.pivot_table("balanced_accuracy", "fold", "model", sort=False).set_axis(rows)
+    table.index.name = "fold: subjects"
+    return f"""\
+Balanced accuracy of each fold in per cent, the mean over its subjects:
+
+{_to_markdown((100 * table).map("{:.1f}".format))}
+"""
+
+
+def _shorten(names, n_shown=4):
+    more = f", … ({len(names)})" if len(names) > n_shown else ""
+    return ", ".join(map(str, names[:n_shown])) + more
 
 
 def _describe_gap(normalization, summaries):

@@ -127,7 +127,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         -------
         self
         """
-        validate_signals(self, X, sampling_rate=self._rate_given(), reset=True)
+        self._validate(X, reset=True)
         self._check_parameters()
         self._column = signal_name(X)
         return self
@@ -147,7 +147,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
             of three dimensions is an array of shape (n_windows, 1, n_beats), of two
             (n_windows, n_beats).
         """
-        signal = validate_signals(self, X, sampling_rate=self._rate_given(), reset=False)
+        signal = self._validate(X, reset=False)
         self._check_parameters()
         values, dtype = signal.values, signal.dtype
         step = max(1, _CHUNK // max(1, values[0].size))
@@ -232,9 +232,11 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         n_beats = n_times if self.signal == "beats" else max_beats(n_times, dtype.sampling_rate)
         return max(1, n_beats - 1)
 
-    def _rate_given(self):
-        # Beat times have no rate, and need none.
-        return 1.0 if self.signal == "beats" else self.sampling_rate
+    def _validate(self, X, *, reset):
+        needs_rate = self.signal != "beats"  # beat times are seconds already
+        return validate_signals(
+            self, X, sampling_rate=self.sampling_rate, reset=reset, needs_rate=needs_rate
+        )
 
     def _check_parameters(self):
         if self.output not in ("series", "features"):

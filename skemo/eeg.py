@@ -1,5 +1,6 @@
 """EEG: differential entropy per frequency band and channel, from batched spectra."""
 
+import math
 from collections.abc import Mapping
 from numbers import Integral
 
@@ -15,6 +16,9 @@ BANDS = {"theta": (4, 8), "alpha": (8, 14), "beta": (14, 31), "gamma": (31, 45)}
 # Variance below which a band counts as silent: 0.1 nanounit of amplitude, far under the noise
 # of an amplifier whether the unit is the microvolt or the volt.
 VARIANCE_FLOOR = 1e-20
+
+# A channel whose entropies are all below this, a hair over the floor, is flat.
+_FLAT = 0.5 * math.log(2 * math.pi * math.e * VARIANCE_FLOOR) + 1e-3
 
 _CHUNK = 1 << 17  # samples transformed together: half a megabyte of float32, which a cache holds
 
@@ -183,8 +187,9 @@ class DifferentialEntropyTransformer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A NaN in a channel makes that channel's entropies NaN and no other's. A constant channel
-    has its variance floored at 1e-20 units², -21.61 nats.
+    A NaN in a channel makes that channel's entropies NaN and no other's. A flat channel, with
+    no variance in any band, has lost its electrode: its entropies are NaN too, where
+    :func:`skemo.eeg.differential_entropy` gives the floor.
 
     The map carries the EEG's channel names, and the rate of its sub-windows as sampling
     rate. A two-dimensional array is one channel, and its map is given flat.
@@ -247,6 +252,8 @@ class DifferentialEntropyTransformer(TransformerMixin, BaseEstimator):
         signal = validate_signals(self, X, sampling_rate=self.sampling_rate, reset=False)
         rate = signal.dtype.sampling_rate
         entropy = differential_entropy(signal.values, rate, self._checked_bands(), self.sub_windows)
+        flat = (entropy < _FLAT).all(axis=1, keepdims=True)
+        np.copyto(entropy, np.nan, where=flat)
         if self.output == "features":
             return entropy.reshape(len(entropy), -1)
         return wrap_signals(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
@@ -38,7 +39,7 @@ class Comparison:
     scores: pd.DataFrame
 
     def __repr__(self):
-        return f"<Comparison by {self.protocol}>\n{self.table()}"
+        return f"<Comparison by {self.table().columns.name}>\n{self.table()}"
 
     @property
     def optimistic(self):
@@ -73,9 +74,11 @@ class Comparison:
         Returns
         -------
         DataFrame of str
-            As `format_summary` returns it.
+            As `format_summary` returns it. The columns are named for the protocol, and say
+            whether it is optimistic.
         """
-        return format_summary(self.summary())
+        protocol = f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
+        return format_summary(self.summary()).rename_axis(columns=protocol)
 
 
 def compare(
@@ -336,6 +339,9 @@ def _group_parameter(model, groups):
     step, final = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
     if not (getattr(final, "early_stopping", False) is True and has_fit_parameter(final, "groups")):
         return {}
+    if get_config()["enable_metadata_routing"]:
+        final.set_fit_request(groups=True)
+        return {"groups": groups}
     return {f"{step}__groups" if step else "groups": groups}
 
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skemo._validation import signal_columns
+from skemo._validation import check_finite, signal_columns
 from skemo.signals import SignalArray
 
 _CHUNK = 1 << 20  # samples looked at together: temporaries of a few megabytes
@@ -38,7 +38,7 @@ def signal_lengths(values):
     return lengths
 
 
-def signal_statistics(values, sample_weight=None):
+def signal_statistics(values, sample_weight=None, *, by_time=False):
     """Return mean and standard deviation of each channel, pooled over windows and time.
 
     Zero padding and NaN are left out. They are computed in double precision and in a fixed
@@ -50,12 +50,14 @@ def signal_statistics(values, sample_weight=None):
         Windows of a signal.
     sample_weight : array-like of shape (n_windows,), default=None
         Weight of each window; None weighs them alike.
+    by_time : bool, default=False
+        Pool over windows only, and give each position of the last axis its own.
 
     Returns
     -------
-    mean, scale : ndarray of shape (1, ..., n_channels, 1)
+    mean, scale : ndarray of shape (1, ..., n_channels, 1), or (1, ..., n_channels, n_times)
         In double precision. A channel that is constant has scale 1; one without a single
-        sample has mean 0 and scale 1.
+        sample has NaN for both.
 
     Examples
     --------
@@ -66,6 +68,11 @@ def signal_statistics(values, sample_weight=None):
     (2.0, 1.0)
     """
     inside = np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
+    if by_time:
+        leading = tuple(range(1, values.ndim - 1))
+        values = np.where(np.expand_dims(inside, leading), values, np.nan)[..., np.newaxis]
+        mean, scale = _mean_and_scale(values, None, sample_weight)
+        return mean[..., 0], scale[..., 0]
     return _mean_and_scale(values, inside, sample_weight)
 
 
@@ -117,20 +124,24 @@ def _mean_and_scale(values, inside=None, sample_weight=None):
             first = first + weight.sum(axis=axes, keepdims=True)
             weight *= samples
             second = second + weight.sum(axis=axes, keepdims=True)
-        return np.where(count > 0, count, 1.0), first, second
+        return count, first, second
 
     count, first, _ = weighted_sums(0.0)
+    absent = count == 0
+    count[absent] = 1.0
     mean = first / count
     # What the first pass rounded off, the second corrects: the mean of a constant is that
     # constant, so that what is left of it is 0.
-    count, first, second = weighted_sums(mean)
+    _, first, second = weighted_sums(mean)
     mean = mean + first / count
     variance = np.maximum(second / count - (first / count) ** 2, 0.0)
     # Rounding leaves a constant channel with a variance that is not quite 0: the same bound
     # as in scikit-learn's StandardScaler.
     eps = np.finfo(np.float64).eps
     constant = variance <= count * eps * variance + (count * mean * eps) ** 2
-    return mean, np.where(constant, 1.0, np.sqrt(variance))
+    scale = np.where(constant, 1.0, np.sqrt(variance))
+    mean[absent] = scale[absent] = np.nan
+    return mean, scale
 
 
 def _row_chunks(values):
@@ -191,10 +202,11 @@ class PerSubject(TransformerMixin, BaseEstimator):
     window counts for nothing and stays zero. NaN is ignored and stays NaN, and what is
     constant within a subject becomes 0.
 
-    A subject seen at fit keeps the mean and spread of their rows in the fit; a new one gets
-    those of the rows handed over to ``transform``. The latter is transductive: no label is
-    used, but all of a new subject's rows are needed together. Say with each result that it
-    was used.
+    A subject seen at fit keeps the mean and spread of their rows in the fit, where they had
+    any; a new one gets those of the rows handed over to ``transform``. The latter is
+    transductive: no label is used, but all of a new subject's rows are needed together. Say
+    with each result that it was used. The values in the column `by` must tell all people
+    apart: the same name in two data sets is the same person here.
 
     Parameters
     ----------
@@ -209,7 +221,8 @@ class PerSubject(TransformerMixin, BaseEstimator):
     transformer_ : transformer
         The fitted clone of `transformer`.
     statistics_ : dict of subject to list of (mean, scale)
-        Of each subject seen at fit: for each signal column, then for the numeric columns.
+        Of each subject with more than one row at fit: for each signal column, then for the
+        numeric columns. NaN where the subject had nothing to measure.
     n_features_in_ : int
         Columns of `X`, `by` included.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -364,7 +377,7 @@ class PerSubject(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         # allow_nan stays False: the column `by` may not be NaN, whatever the others may be.
-        if not isinstance(self.transformer, str):
+        if hasattr(self.transformer, "__sklearn_tags__"):
             inner = get_tags(self.transformer)
             tags.target_tags.required = inner.target_tags.required
             tags.transformer_tags.preserves_dtype = inner.transformer_tags.preserves_dtype
@@ -374,8 +387,8 @@ class PerSubject(TransformerMixin, BaseEstimator):
 def _standardize_by_subject(X, subjects, known):
     """Standardise the columns of `X`, numeric and signal, within each subject.
 
-    Return the result, and the statistics used by subject: those in `known` where the subject
-    is there, else those of the subject's rows in `X`.
+    A subject is measured by the statistics in `known` where they are there, else by the rows
+    in `X`. Return the result, and the statistics of the rows by subject.
     """
     blocks, rebuild = _split_blocks(X)
     codes, names = pd.factorize(subjects)
@@ -386,11 +399,22 @@ def _standardize_by_subject(X, subjects, known):
     standardized = [np.empty_like(values) for values in blocks]
     for name, rows in zip(names, rows_of, strict=True):
         parts = [values[rows] for values in blocks]
-        statistics[name] = known.get(name) or [_measure(part) for part in parts]
-        for out, part, (mean, scale) in zip(standardized, parts, statistics[name], strict=True):
+        own = [_measure(part) for part in parts]
+        used = (
+            [_fill(*pair) for pair in zip(known[name], own, strict=True)] if name in known else own
+        )
+        if len(rows) > 1:
+            statistics[name] = own
+        for out, part, (mean, scale) in zip(standardized, parts, used, strict=True):
             signal = part.ndim > 2
             out[rows] = standardize_signals(part, mean, scale) if signal else (part - mean) / scale
     return rebuild(standardized), statistics
+
+
+def _fill(known, own):
+    """Mean and scale as known, and the rows' own where nothing is known."""
+    unknown = np.isnan(known[0])
+    return tuple(np.where(unknown, mine, theirs) for theirs, mine in zip(known, own, strict=True))
 
 
 def _split_blocks(X):
@@ -401,7 +425,7 @@ def _split_blocks(X):
             "as with sparse_output=False."
         )
     if not isinstance(X, pd.DataFrame):
-        return [_as_floats(np.asarray(X))], lambda blocks: blocks[0]
+        return [_as_floats(np.asarray(X), "X")], lambda blocks: blocks[0]
     signals = signal_columns(X)
     numeric = X.columns.difference(signals, sort=False)
     unusable = [name for name in numeric if not pd.api.types.is_numeric_dtype(X[name])]
@@ -410,7 +434,7 @@ def _split_blocks(X):
             f"PerSubject standardises numeric and signal columns, but got {unusable}. Give a "
             "transformer that encodes or drops them."
         )
-    numbers = _as_floats(X[numeric].to_numpy(na_value=np.nan))
+    numbers = _as_floats(X[numeric].to_numpy(na_value=np.nan), "X")
 
     def rebuild(blocks):
         columns = dict(zip(numeric, blocks[-1].T, strict=True))
@@ -421,11 +445,13 @@ def _split_blocks(X):
             )
         return pd.DataFrame(columns, index=X.index)[list(X.columns)]
 
-    return [*(_as_floats(X[name].array.values) for name in signals), numbers], rebuild
+    return [*(_as_floats(X[name].array.values, name) for name in signals), numbers], rebuild
 
 
-def _as_floats(values):
-    return values.astype(np.result_type(values.dtype, np.float32), copy=False)
+def _as_floats(values, name):
+    values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
+    check_finite(values, name)
+    return values
 
 
 def _measure(values):

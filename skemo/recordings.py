@@ -1,5 +1,6 @@
 """Recordings as the loaders return them, and cutting them into windows."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -78,6 +79,12 @@ labels 'rest', 'stress'>
     def __post_init__(self):
         where = f"Recording of subject {self.subject!r}"
         where += f", trial {self.trial!r}" if self.trial else ""
+        for what in ("signals", "sampling_rates", "channels", "units"):
+            if not isinstance(getattr(self, what) or {}, Mapping):
+                raise ValueError(
+                    f"{where}: {what} must be a mapping, from the name of each modality, got "
+                    f"{type(getattr(self, what)).__name__}."
+                )
         signals = {name: _checked_signal(x, name, where) for name, x in self.signals.items()}
         if not signals:
             raise ValueError(f"{where} has no signals.")
@@ -108,6 +115,15 @@ labels 'rest', 'stress'>
             "excluded": tuple(_checked_interval(i, 2, "excluded", where) for i in self.excluded),
         }.items():
             object.__setattr__(self, what, value)
+        ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
+        longest = max(x.shape[1] / rates[name] for name, x in signals.items())
+        if ends and max(ends) > 2 * longest:
+            warnings.warn(
+                f"{where} lasts {longest:g} s, but an interval of its labels or exclusions ends at "
+                f"{max(ends):g} s. Are they in seconds, from the start of the recording?",
+                UserWarning,
+                stacklevel=3,
+            )
 
     @property
     def duration(self):
@@ -353,7 +369,13 @@ def _checked_signal(signal, name, where):
             f"{where}: {name!r} must have shape (n_channels, n_times) or (n_times,), got "
             f"{signal.shape}."
         )
-    return np.atleast_2d(signal)
+    signal = np.atleast_2d(signal)
+    if len(signal) > max(signal.shape[1], 1):
+        raise ValueError(
+            f"{where}: {name!r} has {len(signal)} channels of {signal.shape[1]} samples. Signals "
+            "are (n_channels, n_times): transpose it (.T)."
+        )
+    return signal
 
 
 def _checked_rate(rates, name, where):

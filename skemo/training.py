@@ -2,14 +2,17 @@
 
 import hashlib
 import threading
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from sklearn.model_selection import GroupShuffleSplit
 from skorch import NeuralNetClassifier
 from torch.utils.data import Dataset
 
 _ONE_AT_A_TIME = threading.RLock()
+_DRAWS = 50  # splits that `hold_back` chooses from
 
 
 def resolve_device(device):
@@ -52,20 +55,89 @@ def is_missing(array):
     return missing
 
 
-def merge_rows(values, y, rows, sample_weight):
+def merge_rows(values, keys, sample_weight):
     """Order rows by their content, and merge identical ones, adding up their weights.
 
-    So the fit depends neither on the order of the rows nor on whether a window is given
-    twice or weighs twice as much.
+    So a fit depends neither on the order of the rows nor on whether a window is given twice
+    or weighs twice as much; rows without weight are left out.
+
+    Parameters
+    ----------
+    values : dict of str to ndarray of shape (n_windows, ...)
+        The windows of each modality.
+    keys : sequence of length n_windows
+        What else rows must share to be merged: their class, and their group.
+    sample_weight : ndarray of shape (n_windows,)
+
+    Returns
+    -------
+    rows : ndarray of int
+        One row of each set of identical ones.
+    weight : ndarray
+        Their joint weights.
     """
+    kept = np.flatnonzero(sample_weight > 0)
     digests = []
-    for row in rows:
-        digest = hashlib.blake2b(str(y[row]).encode(), digest_size=16)
+    for row in kept:
+        digest = hashlib.blake2b(str(keys[row]).encode(), digest_size=16)
         for array in values.values():
             digest.update(np.ascontiguousarray(array[row]))
         digests.append(digest.hexdigest())
     _, first, group = np.unique(digests, return_index=True, return_inverse=True)
-    return rows[first], np.bincount(group, weights=sample_weight[rows])
+    return kept[first], np.bincount(group, weights=sample_weight[kept])
+
+
+def hold_back(y, groups, weight, fraction, seed):
+    """Choose the rows that early stopping validates on, with no group on both sides.
+
+    Of many random draws of groups, take the one that holds back the nearest to `fraction` of
+    each class's weight, and leaves every class in training.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_windows,)
+    groups : ndarray of shape (n_windows,), or None
+        None draws single windows, with a warning.
+    weight : ndarray of shape (n_windows,)
+    fraction : float
+    seed : int
+
+    Returns
+    -------
+    ndarray of bool of shape (n_windows,)
+        True for the rows held back.
+    """
+    if groups is None:
+        warnings.warn(
+            "early_stopping without groups validates on windows drawn at random, so windows of "
+            "one subject stand on both sides and training stops too late: pass "
+            "fit(..., groups=subjects).",
+            UserWarning,
+            stacklevel=4,
+        )
+        groups = np.arange(len(y))
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise ValueError(
+            "early_stopping needs the windows of at least two groups to validate on another one, "
+            f"got {n_groups}: use early_stopping=False."
+        )
+    classes = np.unique(y)
+    of_class = (y == classes[:, np.newaxis]) * weight
+    of_class = of_class / of_class.sum(axis=1, keepdims=True)
+    n_held = min(max(round(fraction * n_groups), 1), n_groups - 1)
+    splitter = GroupShuffleSplit(_DRAWS, test_size=n_held, random_state=seed)
+    nearest, chosen = np.inf, None
+    for kept, held in splitter.split(y, groups=groups):
+        distance = np.abs(of_class[:, held].sum(axis=1) - fraction).max()
+        if distance < nearest and (of_class[:, kept] > 0).any(axis=1).all():
+            nearest, chosen = distance, held
+    if chosen is None:
+        raise ValueError(
+            "early_stopping finds no groups to hold back that leave every class of "
+            f"{classes.tolist()} in training: use early_stopping=False."
+        )
+    return np.isin(np.arange(len(y)), chosen)
 
 
 class WindowSet(Dataset):

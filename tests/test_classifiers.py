@@ -25,6 +25,7 @@ from skemo import (
     signal_frame,
 )
 from skemo.datasets import make_emotion_recordings
+from skemo.training import hold_back
 
 QUICK = {"n_filters": 4, "depth": 1, "max_epochs": 12, "lr": 0.01, "dropout": 0.0, "batch_size": 32}
 
@@ -185,6 +186,36 @@ def test_windows_that_lack_a_modality_can_be_trained_on():
     assert np.isfinite(classifier.mean_["ecg"]).all()
 
 
+def test_a_modality_that_training_never_had_is_absent():
+    X, y, _ = windows()
+    without = X.assign(ecg=SignalArray(np.full((60, 1, 12), np.nan, np.float32)))
+    classifier = network().fit(without, y)
+    assert (classifier.attention_weights(X)["ecg"] == 0).all()
+    np.testing.assert_array_equal(classifier.predict_proba(X), classifier.predict_proba(without))
+
+
+def test_a_window_without_any_modality_is_guessed_with_a_warning(fitted):
+    X, _, _ = windows()
+    X.loc[:2, ["ecg", "eeg"]] = np.nan
+    with pytest.warns(UserWarning, match="3 of 60 windows are missing"):
+        probabilities = fitted.predict_proba(X)
+    assert (probabilities[:3] == probabilities[0]).all()
+
+
+def test_values_far_outside_of_training_are_named(fitted):
+    X, _, _ = windows()
+    X["ecg"].array.values[3] *= np.float32(1e30)
+    with pytest.raises(ValueError, match=r"'ecg' has values more than 1e\+09 standard deviations"):
+        fitted.predict(X)
+
+
+def test_columns_of_a_plain_table_are_standardised_one_by_one():
+    rng = np.random.default_rng(0)
+    y = np.arange(100) % 2
+    X = np.column_stack([y + 0.1 * rng.normal(size=100), 300 * rng.normal(size=100) + 1000])
+    assert network(max_epochs=40).fit(X, y).score(X, y) > 0.95
+
+
 def test_a_missing_channel_counts_as_average(fitted):
     X, _, _ = windows(seed=1)
     values = X["eeg"].array.values
@@ -243,8 +274,39 @@ def test_early_stopping_keeps_groups_apart_and_the_best_weights():
     losses = classifier.net_.history[:, "valid_loss"]
     assert len(losses) < 60
     assert len(losses) - 1 - np.argmin(losses) == 3
-    train, validation = classifier._split(np.arange(120), y, subjects, 0)
-    assert not set(subjects[train]) & set(subjects[validation])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_held_back_groups_leave_every_class_in_training(seed):
+    groups = np.repeat(np.arange(8), 10)
+    y = np.where(groups == 0, "a", np.where(groups == 1, "b", "c"))
+    y[::5] = "d"
+    held = hold_back(y, groups, np.ones(80), 0.25, seed)
+    assert not set(groups[held]) & set(groups[~held])
+    assert set(y[~held]) == set(y)
+    assert 0 < held.mean() < 0.5
+
+
+def test_held_back_groups_are_near_the_fraction_though_one_is_large():
+    groups = np.repeat(np.arange(10), [50, *[6] * 9])
+    held = hold_back(np.arange(104) % 2, groups, np.ones(104), 0.3, 0)
+    assert 0.15 < held.mean() < 0.5
+
+
+def test_classes_that_each_have_one_group_cannot_be_held_back():
+    y = np.repeat(["a", "b"], 10)
+    with pytest.raises(ValueError, match=r"every class of \['a', 'b'\] in training"):
+        hold_back(y, y, np.ones(20), 0.5, 0)
+
+
+def test_weights_and_order_do_not_matter_to_early_stopping_either():
+    X, y, subjects = windows()
+    weight = np.random.default_rng(0).integers(1, 3, len(y))
+    model = network(early_stopping=True, validation_fraction=0.3)
+    weighted = model.fit(X, y, sample_weight=weight, groups=subjects).predict_proba(X)
+    rows = np.random.default_rng(1).permutation(np.repeat(np.arange(len(y)), weight))
+    repeated = model.fit(X.iloc[rows], y[rows], groups=subjects[rows]).predict_proba(X)
+    np.testing.assert_array_equal(weighted, repeated)
 
 
 def test_early_stopping_without_groups_says_so():
@@ -275,6 +337,17 @@ def test_partial_fit_needs_the_classes_first_and_only_those():
     classifier = network().partial_fit(X, y, classes=["rest", "task"])
     with pytest.raises(ValueError, match=r"classes \['other'\] that are not in `classes`"):
         classifier.partial_fit(X, np.full(60, "other"))
+    with pytest.raises(ValueError, match=r"classes=\['a', 'b'\] differ from \['rest', 'task'\]"):
+        classifier.partial_fit(X, y, classes=["a", "b"])
+
+
+def test_a_weight_in_partial_fit_scales_the_step():
+    X, y, _ = windows()
+    light, heavy = (
+        network().partial_fit(X, y, ["rest", "task"], sample_weight=np.full(60, weight))
+        for weight in (1e-6, 1.0)
+    )
+    assert np.abs(light.predict_proba(X) - heavy.predict_proba(X)).max() > 1e-3
 
 
 def test_partial_fit_goes_on_after_early_stopping():
@@ -296,8 +369,10 @@ def test_callbacks_take_part_in_training():
             net.history.record("seen", True)
 
     X, y, _ = windows()
-    classifier = network(max_epochs=3, callbacks=[Count()]).fit(X, y)
+    mine = Count()
+    classifier = network(max_epochs=3, callbacks=[mine]).fit(X, y)
     assert classifier.net_.history[:, "seen"] == [True] * 3
+    assert vars(mine) == {}
 
 
 def test_clone_and_pickle_keep_parameters_and_predictions(fitted):
@@ -318,6 +393,16 @@ def test_a_saved_classifier_predicts_the_same_without_pickle(tmp_path, labels):
     np.testing.assert_array_equal(loaded.predict(X), classifier.predict(X), strict=True)
     assert loaded.get_params() == {**classifier.get_params(), "device": "cpu"}
     assert loaded.partial_fit(X, y).score(X, y) > 0.9
+    np.testing.assert_array_equal(loaded._class_weight, classifier._class_weight)
+
+
+def test_names_that_are_numbers_and_a_torch_device_are_saved_too(tmp_path):
+    X, y, _ = windows()
+    X.columns = [0, 1]
+    classifier = network(max_epochs=1, device=torch.device("cpu")).fit(X, y)
+    classifier.save(tmp_path / "network.safetensors")
+    loaded = ModalityAwareAttentionClassifier.load(tmp_path / "network.safetensors", device="cpu")
+    np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
 
 
 def test_loading_another_file_names_it(tmp_path):
@@ -423,6 +508,8 @@ def test_bad_parameters_are_named():
         ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1, got 1.0"),
         ({"dropout": 1}, "dropout must be at least 0 and below 1, got 1"),
         ({"lr": 0}, "lr must be positive, got 0"),
+        ({"reduction": 0}, "reduction must be an integer of at least 1, got 0"),
+        ({"weight_decay": -1}, "weight_decay must be at least 0, got -1"),
         ({"merge": "mean"}, 'merge must be "max" or "sum", got \'mean\''),
         ({"device": "abacus"}, "device must be \"auto\" or a torch device, got 'abacus'"),
     ]:
@@ -451,6 +538,8 @@ def test_bad_windows_are_named():
         classifier.fit(empty, y)
     with pytest.raises(ValueError, match="0 sample"):
         classifier.fit(X[:0], y[:0])
+    with pytest.raises(ValueError, match="Input y contains NaN in 1 rows"):
+        classifier.fit(X, [None, *y[1:]])
     with pytest.raises(ValueError, match="one class"):
         classifier.fit(X, np.full(60, "rest"))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

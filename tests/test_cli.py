@@ -57,7 +57,14 @@ def test_all_models_are_compared_and_written(few, tmp_path, capsys):
     assert "- windows: 48 of 10 s, from 4 subjects" in out
     assert "- classes: aroused 24, calm 24" in out
     assert "Optimistic" not in out
-    assert (folder / "table.md").read_text(encoding="utf-8").strip() == out.strip()
+    table, folds = out.split("Balanced accuracy of each fold")
+    assert (folder / "table.md").read_text(encoding="utf-8").strip() == table.strip()
+    assert [line.split("|")[1].strip() for line in folds.splitlines() if ": 0" in line] == [
+        "0: 00",
+        "1: 01",
+        "2: 02",
+        "3: 03",
+    ]
     scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str})
     assert scores.columns.tolist() == [
         *("dataset", "protocol", "normalization", "seed", "model", "fold", "subject"),
@@ -146,6 +153,8 @@ def test_modalities_that_are_not_there_are_left_out(windows):
         (["compare", "--seeds", "0"], "0 is not a positive number"),
         (["compare", "--n-jobs", "0"], "0 is no number of processes"),
         (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
+        (["compare", "--dataset", "few", "--duration", "0.1"], "few: The band 'theta'"),
+        (["compare", "--data-home", "somewhere"], "simulated: .*leave --data-home out"),
         (["compare", "--dataset", "few", "--output", __file__], "few: .*File exists"),
         (
             [

@@ -224,6 +224,17 @@ def test_a_constant_channel_has_the_floor_of_the_variance(dtype):
     assert (entropy[:, :, [0, 2]] > -3).all()
 
 
+def test_a_flat_channel_is_missing_in_the_features():
+    signals = np.random.default_rng(0).normal(size=(3, 2, 640))
+    signals[1, 0] = 7.0
+    features = DifferentialEntropyTransformer(sampling_rate=64, bands={"slow": (1, 8)})
+    assert np.isnan(features.fit_transform(signals)).tolist() == [
+        [False, False],
+        [True, False],
+        [False, False],
+    ]
+
+
 def test_an_infinite_value_is_refused():
     signals = noise()
     signals[0, 0, 0] = np.inf

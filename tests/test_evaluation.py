@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
@@ -321,10 +322,12 @@ class Recorder(ClassifierMixin, BaseEstimator):
 
 @pytest.mark.parametrize("wrap", [lambda model: model, lambda m: make_pipeline("passthrough", m)])
 @pytest.mark.parametrize("early_stopping", [True, False])
-def test_early_stopping_gets_the_subjects_of_the_training_rows(wrap, early_stopping):
+@pytest.mark.parametrize("routing", [True, False])
+def test_early_stopping_gets_the_subjects_of_the_training_rows(wrap, early_stopping, routing):
     _, y, subjects = make_features()
     X = np.array([[float(subject[1:])] for subject in subjects])
-    result = compare({"recorder": wrap(Recorder(early_stopping))}, X, y, subjects)
+    with config_context(enable_metadata_routing=routing):
+        result = compare({"recorder": wrap(Recorder(early_stopping))}, X, y, subjects)
     assert set(result.predictions["y_pred"]) == {"stress" if early_stopping else "calm"}
 
 
@@ -358,3 +361,15 @@ def test_unusable_input_is_named():
         compare(MODELS, X, y, subjects, protocol="k-fold")
     with pytest.raises(ValueError, match="continuous"):
         compare(MODELS, X, X[:, 0], subjects)
+
+
+def test_an_optimistic_protocol_is_marked_wherever_it_is_shown():
+    y = np.tile(["rest", "stress"], 30)
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    models = {"majority": make_dummy("passthrough")}
+    subjects = np.repeat(["a", "b", "c"], 20)
+    honest = compare(models, X, y, subjects)
+    shuffled = compare(models, X, y, subjects, protocol="segment-k-fold")
+    assert "segment-k-fold (optimistic)" in repr(shuffled)
+    assert shuffled.table().columns.name == "segment-k-fold (optimistic)"
+    assert "optimistic" not in repr(honest)

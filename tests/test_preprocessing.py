@@ -111,12 +111,12 @@ def test_weighing_a_window_twice_is_giving_it_twice():
         np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
-def test_constant_and_absent_channels_have_scale_one():
+def test_a_constant_channel_has_scale_one_and_an_absent_one_no_statistics():
     values = np.full((7, 2, 9), 0.1)
     values[:, 1] = np.nan
     mean, scale = signal_statistics(values)
-    np.testing.assert_allclose(mean.ravel(), [0.1, 0], rtol=1e-12)
-    assert scale.ravel().tolist() == [1, 1]
+    np.testing.assert_allclose(mean.ravel(), [0.1, np.nan], rtol=1e-12)
+    np.testing.assert_array_equal(scale.ravel(), [1, np.nan])
 
 
 def test_statistics_do_not_depend_on_the_memory_layout():
@@ -264,6 +264,35 @@ def test_a_known_subject_is_measured_by_the_rows_of_the_fit(transformer):
     together = step.transform(windows)
     alone = pd.concat([step.transform(windows.iloc[[row]]) for row in range(len(windows))])
     pd.testing.assert_frame_equal(alone, together)
+
+
+def test_what_a_known_subject_lacked_at_fit_is_measured_by_the_rows_handed_over():
+    nothing = pd.DataFrame({"x": [np.nan] * 3, "z": [1.0, 2.0, 3.0], "subject": "a"})
+    later = pd.DataFrame({"x": [10.0, 20.0, 30.0], "z": [2.0, 3.0, 4.0], "subject": "a"})
+    got = PerSubject("passthrough").fit(nothing).transform(later)
+    np.testing.assert_allclose(got["x"], np.array([-1, 0, 1]) * np.sqrt(1.5))
+    np.testing.assert_allclose(got["z"], np.array([0, 1, 2]) * np.sqrt(1.5))
+
+
+def test_a_subject_of_one_row_at_fit_is_new_at_prediction():
+    X = pd.DataFrame({"x": [1.0, 2.0, 5.0], "subject": ["a", "a", "lonely"]})
+    with pytest.warns(UserWarning, match="single row"):
+        step = PerSubject("passthrough").fit(X)
+    later = pd.DataFrame({"x": [10.0, 30.0], "subject": "lonely"})
+    assert step.transform(later)["x"].tolist() == [-1, 1]
+
+
+def test_infinity_is_named():
+    X = pd.DataFrame({"x": [1.0, np.inf], "subject": "a"})
+    with pytest.raises(ValueError, match="'X' contains infinity"):
+        PerSubject("passthrough").fit(X)
+
+
+def test_statistics_by_time_are_those_of_each_column():
+    values = np.array([[[1.0, 5.0, 0.0]], [[3.0, 9.0, 2.0]], [[5.0, 0.0, 0.0]]])
+    mean, scale = signal_statistics(values, by_time=True)
+    np.testing.assert_allclose(mean, [[[3, 7, 2]]])
+    np.testing.assert_allclose(scale, [[[np.sqrt(8 / 3), 2, 1]]])
 
 
 def test_nan_is_ignored_and_constants_become_zero():

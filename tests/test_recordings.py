@@ -388,3 +388,18 @@ def test_bad_recordings_name_subject_and_modality(settings, message):
     good = {"signals": {"eda": np.zeros(40)}, "sampling_rates": {"eda": 4}}
     with pytest.raises(ValueError, match=f"Recording of subject 's1', trial 't'.*{message}"):
         Recording(**good | settings, subject="s1", trial="t")
+
+
+def test_a_table_of_samples_by_channels_is_to_be_transposed():
+    with pytest.raises(ValueError, match=r"'eeg' has 500 channels of 3 samples.*transpose"):
+        Recording({"eeg": np.zeros((500, 3))}, {"eeg": 256}, subject="a")
+
+
+def test_one_rate_for_all_is_named():
+    with pytest.raises(ValueError, match=r"sampling_rates must be a mapping.*got int"):
+        Recording({"ecg": np.zeros(100)}, 256, subject="a")
+
+
+def test_labels_in_milliseconds_are_suspected():
+    with pytest.warns(UserWarning, match=r"lasts 10 s, but .* ends at 10000 s"):
+        Recording({"ecg": np.zeros(100)}, {"ecg": 10}, subject="a", labels=[(0, 10_000, "x")])
