@@ -376,7 +376,9 @@ class _Report:
     def add_scores(self, scores, **columns):
         self.scores.append(scores.assign(**columns)[[*columns, *scores]])
         if self.folder is not None:
-            pd.concat(self.scores).to_csv(self.folder / "scores.csv", index=False)
+            pd.concat(self.scores).to_csv(
+                self.folder / "scores.csv", index=False, float_format="%.6g"
+            )
 
 
 def _describe_run(args, windows, modalities, protocols, n_splits):

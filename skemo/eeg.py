@@ -289,6 +289,9 @@ class DifferentialEntropyTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"bands must be a dict of name: (low, high) in hertz, or None, got {bands!r}."
             )
+        for name, band in bands.items():
+            if np.ndim(band) != 1 or len(band) != 2:
+                raise ValueError(f"The band {name!r} must be (low, high) in hertz, got {band!r}.")
         return bands
 
     def __sklearn_tags__(self):

@@ -432,3 +432,8 @@ def test_the_temporary_does_not_grow_with_the_number_of_windows():
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
     assert peaks[1] < 0.5 * signals.nbytes
+
+
+def test_a_band_that_is_no_pair_is_named():
+    with pytest.raises(ValueError, match=r"The band 'alpha' must be \(low, high\) .* got 8"):
+        DifferentialEntropyTransformer(bands={"alpha": 8}, sampling_rate=128).fit(noise())
