@@ -85,13 +85,12 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter, a column or `y` is not as described, if a value is infinite,
-            if every window is missing, or if `y` has a single class.
+            A parameter, a column or `y` is not as described, a value is infinite, every
+            window is missing, or `y` has a single class.
         """
         self._check_parameters()
         values = self._check_windows(X, reset=True)
-        n_windows = len(next(iter(values.values())))
-        y, sample_weight = check_targets(self, y, sample_weight, n_windows)
+        y, sample_weight = check_targets(self, X, y, sample_weight)
         self.classes_ = np.unique(y[sample_weight > 0])
         if len(self.classes_) < 2:
             raise ValueError(
@@ -101,16 +100,17 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if groups is not None:
             groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
             check_consistent_length(y, groups)
-        random_state = check_random_state(self.random_state)
-        seed = int(random_state.randint(np.iinfo(np.int32).max))
-        keys = y if groups is None or not self.early_stopping else zip(y, groups, strict=True)
-        rows, weight = merge_rows(values, list(keys), sample_weight)
+        self._random_state = check_random_state(self.random_state)
+        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        # Rows of two groups are not merged where groups are to be kept apart.
+        by_group = self.early_stopping and groups is not None
+        keys = list(zip(y, groups, strict=True)) if by_group else y
+        rows, weight = merge_rows(values, keys, sample_weight)
         train = np.ones(len(rows), bool)
         if self.early_stopping:
             subjects = None if groups is None else groups[rows]
             train = ~hold_back(y[rows], subjects, weight, self.validation_fraction, seed)
         self._learn_inputs(values, y, rows[train], weight[train])
-        self._random_state = random_state
         device = resolve_device(self.device)
         windows, validation = (
             self._training_set(values, y, rows[side], weight[side], device) if side.any() else None
@@ -121,9 +121,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             self._start_at_frequencies(windows)
             self.net_.fit((windows, validation), y=None)
         # Only this fit has the validation windows that early stopping looks at.
-        self.net_.callbacks_ = [
-            (name, callback) for name, callback in self.net_.callbacks_ if name != _STOPPING
-        ]
+        self.net_.callbacks_ = [pair for pair in self.net_.callbacks_ if pair[0] != _STOPPING]
         return self._check_converged()
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -164,8 +162,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                     "weights as a dict of class to weight."
                 )
         values = self._check_windows(X, reset=first)
-        n_windows = len(next(iter(values.values())))
-        y, sample_weight = check_targets(self, y, sample_weight, n_windows)
+        y, sample_weight = check_targets(self, X, y, sample_weight)
         if first:
             self.classes_ = classes
             self._random_state = check_random_state(self.random_state)

@@ -145,7 +145,7 @@ def check_finite(values, name):
             )
 
 
-def check_targets(estimator, y, sample_weight, n_windows):
+def check_targets(estimator, X, y, sample_weight):
     """Return labels and weights of the windows, checked; without weights, ones."""
     if y is None:
         raise ValueError(
@@ -164,7 +164,7 @@ def check_targets(estimator, y, sample_weight, n_windows):
     )
     if sample_weight.ndim != 1:
         raise ValueError("Sample weights must be 1D array or scalar")
-    check_consistent_length(np.empty(n_windows), y, sample_weight)
+    check_consistent_length(X, y, sample_weight)
     if (sample_weight < 0).any():
         raise ValueError("Negative values in sample_weight: weights must be at least 0.")
     if not sample_weight.any():
