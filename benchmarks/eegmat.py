@@ -54,8 +54,8 @@ def report():
         "`python benchmarks/eegmat.py report`.",
         demote_titles((COMPARISON / "table.md").read_text(encoding="utf-8")),
         "## Subjects on which nothing was chosen",
-        "The defaults of the network were chosen among a few settings on every second subject "
-        f"({', '.join(CHOSEN_ON)}), by 6-fold cross-validation over these subjects, per-subject. "
+        "The defaults of the network were chosen among some two dozen settings, on every other "
+        f"subject ({', '.join(CHOSEN_ON)}), by 6-fold cross-validation over these, per-subject. "
         "Leave-one-subject-out as above, balanced accuracy in per cent, on these twelve and on "
         "the twelve others:",
         to_markdown(by_choice()),
