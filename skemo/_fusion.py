@@ -36,7 +36,6 @@ from skemo.training import (
     FusionNet,
     WindowSet,
     hold_back,
-    is_missing,
     merge_rows,
     reproducible,
     resolve_device,
@@ -442,7 +441,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         for modality, array in values.items():
             array, mean = array[rows], self.mean_[modality]
             # What training never had has no mean, and is absent.
-            present.append(~is_missing(array) & np.isfinite(mean).any())
+            present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
             array = standardize_signals(array, mean, self.scale_[modality])
             if np.nanmax(np.abs(array), initial=0) > _LARGEST:
                 raise ValueError(
@@ -460,9 +459,9 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         weight = weight * self._class_weight[y]
         if normalize:
             weight = weight / weight.mean()
-        windows.y = torch.from_numpy(y).to(device)
-        windows.weight = torch.from_numpy(weight.astype(np.float32)).to(device)
-        return windows
+        y = torch.from_numpy(y).to(device)
+        weight = torch.from_numpy(weight.astype(np.float32)).to(device)
+        return WindowSet(windows.inputs, windows.present, y, weight)
 
     def _evaluate(self, X):
         """Masks, masked vectors and class scores of every window, on the CPU.

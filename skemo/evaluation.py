@@ -39,7 +39,8 @@ class Comparison:
     scores: pd.DataFrame
 
     def __repr__(self):
-        return f"<Comparison by {self.table().columns.name}>\n{self.table()}"
+        table = self.table()
+        return f"<Comparison by {table.columns.name}>\n{table.to_string()}"
 
     @property
     def optimistic(self):

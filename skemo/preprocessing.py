@@ -388,7 +388,7 @@ def _standardize_by_subject(X, subjects, known):
     """Standardise the columns of `X`, numeric and signal, within each subject.
 
     A subject is measured by the statistics in `known` where they are there, else by the rows
-    in `X`. Return the result, and the statistics of the rows by subject.
+    in `X`. Return the result, and the statistics used of each subject with several rows.
     """
     blocks, rebuild = _split_blocks(X)
     codes, names = pd.factorize(subjects)
@@ -399,12 +399,12 @@ def _standardize_by_subject(X, subjects, known):
     standardized = [np.empty_like(values) for values in blocks]
     for name, rows in zip(names, rows_of, strict=True):
         parts = [values[rows] for values in blocks]
-        own = [_measure(part) for part in parts]
-        used = (
-            [_fill(*pair) for pair in zip(known[name], own, strict=True)] if name in known else own
-        )
+        used = known.get(name)
+        if used is None or any(np.isnan(mean).any() for mean, _ in used):
+            own = [_measure(part) for part in parts]
+            used = own if used is None else list(map(_fill, used, own))
         if len(rows) > 1:
-            statistics[name] = own
+            statistics[name] = used
         for out, part, (mean, scale) in zip(standardized, parts, used, strict=True):
             signal = part.ndim > 2
             out[rows] = standardize_signals(part, mean, scale) if signal else (part - mean) / scale

@@ -47,14 +47,6 @@ def reproducible(device, seed=None):
             torch.set_num_threads(n_threads)
 
 
-def is_missing(array):
-    """Which windows are NaN throughout."""
-    flat = array.reshape(len(array), -1)
-    missing = np.isnan(flat[:, 0])
-    missing[missing] = np.isnan(flat[missing]).all(axis=1)
-    return missing
-
-
 def merge_rows(values, keys, sample_weight):
     """Order rows by their content, and merge identical ones, adding up their weights.
 

@@ -373,3 +373,4 @@ def test_an_optimistic_protocol_is_marked_wherever_it_is_shown():
     assert "segment-k-fold (optimistic)" in repr(shuffled)
     assert shuffled.table().columns.name == "segment-k-fold (optimistic)"
     assert "optimistic" not in repr(honest)
+    assert all(column in repr(honest) for column in honest.table())
