@@ -42,6 +42,10 @@ class Recording:
         What went on when, in seconds; intervals do not overlap, and may leave gaps.
     excluded : sequence of (start, stop), default=()
         Intervals, in seconds, that no window may touch: artefacts, pauses.
+    targets : mapping of str to float, or to (values, sampling_rate), default={}
+        What a regression would predict: a number for the whole recording, as a rating of
+        the trial, or a series of shape (n_times,) that goes along with the signals, as a
+        joystick's. `segment` gives each window the mean over its seconds.
 
     Attributes
     ----------
@@ -75,11 +79,12 @@ labels 'rest', 'stress'>
     trial: str = ""
     labels: tuple = ()
     excluded: tuple = ()
+    targets: Mapping = field(default_factory=dict)
 
     def __post_init__(self):
         where = f"Recording of subject {self.subject!r}"
         where += f", trial {self.trial!r}" if self.trial else ""
-        for what in ("signals", "sampling_rates", "channels", "units"):
+        for what in ("signals", "sampling_rates", "channels", "units", "targets"):
             if not isinstance(getattr(self, what) or {}, Mapping):
                 raise ValueError(
                     f"{where}: {what} must be a mapping, from the name of each modality, got "
@@ -113,6 +118,10 @@ labels 'rest', 'stress'>
             "trial": str(self.trial),
             "labels": _checked_labels(self.labels, where),
             "excluded": tuple(_checked_interval(i, 2, "excluded", where) for i in self.excluded),
+            "targets": {
+                name: _checked_target(target, name, signals, where)
+                for name, target in (self.targets or {}).items()
+            },
         }.items():
             object.__setattr__(self, what, value)
         ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
@@ -184,8 +193,8 @@ def segment(recordings, duration, step=None, *, purity=1.0):
     -------
     DataFrame of n_windows rows
         A signal column a modality, in the order of first appearance, then ``subject``,
-        ``trial``, ``start`` (seconds) and ``label``. A modality that a recording lacks is
-        missing (NaN) in its windows.
+        ``trial``, ``start`` (seconds) and ``label``, then a column of numbers a target. A
+        modality or target that a recording lacks is missing (NaN) in its windows.
 
     Raises
     ------
@@ -214,7 +223,7 @@ def segment(recordings, duration, step=None, *, purity=1.0):
 
     first = {}  # modality -> the first recording that has it
     cuts = []  # for each recording: modality -> array (n_windows, n_channels, n_times)
-    subjects, trials, starts, labels = [], [], [], []
+    subjects, trials, starts, labels, targets = [], [], [], [], []
     counts = {"windows": 0, "dropped_label": 0, "dropped_excluded": 0, "short_recordings": 0}
     longest = 0.0
     for recording in [recordings] if isinstance(recordings, Recording) else recordings:
@@ -237,6 +246,7 @@ def segment(recordings, duration, step=None, *, purity=1.0):
             trials += [recording.trial] * len(kept)
             starts.append(found[kept])
             labels.append(window_labels[kept])
+            targets.append(_window_targets(recording, found[kept], duration))
     if not first:
         raise ValueError("segment got no recordings.")
     if not cuts:
@@ -260,6 +270,11 @@ def segment(recordings, duration, step=None, *, purity=1.0):
     columns |= {"subject": subjects, "trial": trials, "start": np.concatenate(starts)}
     label = pd.Series(np.concatenate(labels))
     columns["label"] = label if label.hasnans else label.infer_objects()
+    targets = pd.concat(targets, ignore_index=True)
+    clashes = [name for name in targets if name in columns]
+    if clashes:
+        raise ValueError(f"{clashes[0]!r} is a modality of one recording and a target of another.")
+    columns |= dict(targets.items())
     frame = pd.DataFrame(columns, copy=False)
     frame.attrs["segment"] = {"duration": float(duration), "step": float(step), **counts}
     return frame
@@ -337,6 +352,29 @@ def _window_labels(starts, duration, labels, purity):
     return names[seconds.argmax(axis=1)], pure
 
 
+def _window_targets(recording, starts, duration):
+    """A table of the mean of each target in each window; NaN where nothing of it is there."""
+    columns = {}
+    for name, target in recording.targets.items():
+        if not isinstance(target, tuple):
+            columns[name] = np.full(len(starts), target)
+            continue
+        series, rate = target
+        known = np.isfinite(series)
+        # Sums over the samples before each, so that a window's is a difference of two.
+        total, count = (
+            np.concatenate([[0.0], np.cumsum(x)]) for x in (np.where(known, series, 0.0), known)
+        )
+        begin, end = (
+            np.minimum(_to_samples(seconds, rate), len(series))
+            for seconds in (starts, starts + duration)
+        )
+        n_known = count[end] - count[begin]
+        with np.errstate(invalid="ignore"):
+            columns[name] = (total[end] - total[begin]) / n_known
+    return pd.DataFrame(columns, index=range(len(starts)))
+
+
 def _check_agreement(name, one, other):
     """Raise unless two recordings have the same rate, channels and unit of a modality."""
     n_one, n_other = len(one.signals[name]), len(other.signals[name])
@@ -376,6 +414,24 @@ def _checked_signal(signal, name, where):
             "are (n_channels, n_times): transpose it (.T)."
         )
     return signal
+
+
+def _checked_target(target, name, signals, where):
+    if name in _COLUMNS or name in signals:
+        raise ValueError(f"{where}: a target cannot be called {name!r}, another column is.")
+    if isinstance(target, Real):
+        return float(target)
+    try:
+        values, rate = target
+        values = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        values, rate = None, None
+    if values is None or values.ndim != 1 or not _is_positive(rate):
+        raise ValueError(
+            f"{where}: the target {name!r} must be a number or (values of shape (n_times,), "
+            f"sampling_rate), got {target!r}."
+        )
+    return values, float(rate)
 
 
 def _checked_rate(rates, name, where):

@@ -403,3 +403,34 @@ def test_one_rate_for_all_is_named():
 def test_labels_in_milliseconds_are_suspected():
     with pytest.warns(UserWarning, match=r"lasts 10 s, but .* ends at 10000 s"):
         Recording({"ecg": np.zeros(100)}, {"ecg": 10}, subject="a", labels=[(0, 10_000, "x")])
+
+
+def test_a_rating_stands_in_every_window_of_its_recording():
+    one = replace(make_recording("A"), targets={"valence": 3})
+    other = make_recording("B")
+    windows = segment([one, other], duration=2.0)
+    first = (windows["subject"] == one.subject).to_numpy()
+    assert windows.loc[first, "valence"].eq(3.0).all()
+    assert windows.loc[~first, "valence"].isna().all()
+
+
+def test_a_series_of_targets_is_averaged_over_each_window():
+    series = np.array([1.0, 3.0, np.nan, 5.0, np.nan, np.nan])
+    one = Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", targets={"joy": (series, 1)})
+    windows = segment(one, duration=2.0)
+    np.testing.assert_array_equal(windows["joy"], [2.0, 5.0, np.nan, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({"label": 1.0}, "a target cannot be called 'label', another column is"),
+        ({"ecg": 1.0}, "a target cannot be called 'ecg', another column is"),
+        ({"joy": "high"}, "the target 'joy' must be a number or"),
+        ({"joy": ([1.0, 2.0], 0)}, "the target 'joy' must be a number or"),
+        ([3.0], "targets must be a mapping"),
+    ],
+)
+def test_a_target_that_cannot_be_is_named(targets, message):
+    with pytest.raises(ValueError, match=message):
+        Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", targets=targets)

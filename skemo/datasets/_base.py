@@ -4,6 +4,8 @@ import re
 import warnings
 from pathlib import Path
 
+from joblib import Parallel, delayed
+
 
 def data_folder(data_home, name):
     """Folder of a data set: the user's own, or one in the system's cache folder."""
@@ -67,7 +69,20 @@ def download_files(url, folder, names, *, progress=False):
         logger.setLevel(level)
 
 
-def read_subjects(read, subjects, on_error):
+def check_subjects(subjects, known):
+    """Return the subjects asked for, all that are `known` if None; others are an error."""
+    if subjects is None:
+        return list(known)
+    wanted = [subjects] if isinstance(subjects, str) else list(subjects)
+    unknown = [subject for subject in wanted if subject not in known]
+    if unknown or not wanted:
+        raise ValueError(
+            f"subjects must be among {known[0]!r} to {known[-1]!r}, got {unknown or wanted}."
+        )
+    return wanted
+
+
+def read_subjects(read, subjects, on_error, *, lazy=False, n_jobs=None, progress=False):
     """Recordings of each subject, one subject at a time.
 
     Parameters
@@ -80,27 +95,56 @@ def read_subjects(read, subjects, on_error):
     on_error : {"raise", "skip"}
         Whether a subject that cannot be read is an error, or left out with a warning that
         says which and why.
+    lazy : bool, default=False
+        Return an iterator that reads when it is asked, and keeps nothing.
+    n_jobs : int or None, default=None
+        Processes that read at once, each a subject.
+    progress : bool, default=False
+        Show a bar.
 
     Returns
     -------
-    list of Recording
+    list or iterator of Recording
     """
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
-    recordings, problems = [], []
-    for subject in subjects:
+    recordings = _read_subjects(read, subjects, on_error, n_jobs, progress)
+    return recordings if lazy else list(recordings)
+
+
+def _read_subjects(read, subjects, on_error, n_jobs, progress):
+    from rich.console import Console
+    from rich.progress import track
+
+    def attempt(subject):
         try:
-            recordings += read(subject)
+            return read(subject)
         except (OSError, ValueError) as error:
-            if on_error == "raise":
-                raise
-            problems.append(f"subject {subject!r}: {error}")
+            return error
+
+    # A subject ahead for each process, and no more, so that memory stays bounded.
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="n_jobs")
+    results = parallel(delayed(attempt)(subject) for subject in subjects)
+    bar = track(
+        zip(subjects, results, strict=True),
+        "Reading subjects",
+        total=len(subjects),
+        console=Console(stderr=True),
+        disable=not progress,
+    )
+    problems = []
+    for subject, result in bar:
+        if not isinstance(result, Exception):
+            yield from result
+        elif on_error == "raise":
+            raise result
+        else:
+            problems.append(f"subject {subject!r}: {result}")
     if problems:
         report = f"Skipped {len(problems)} of {len(subjects)} subjects.\n" + "\n".join(problems)
-        if not recordings:
+        if len(problems) == len(subjects):
             raise ValueError(report)
         warnings.warn(report, stacklevel=3)
-    return recordings
 
 
 def _parse_hashes(text):

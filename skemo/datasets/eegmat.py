@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from skemo.datasets._base import data_folder, download_files, read_subjects
+from skemo.datasets._base import check_subjects, data_folder, download_files, read_subjects
 from skemo.recordings import Recording
 
 URL = "https://physionet.org/files/eegmat/1.0.0/"
@@ -77,7 +77,7 @@ def fetch_eegmat(data_home=None, *, download=True, subjects=None, on_error="rais
     there = sorted({path.name[7:9] for path in folder.glob("Subject[0-9][0-9]_[12].edf")})
     complete = data_home is None or not there or (folder / "SHA256SUMS.txt").exists()
     if subjects is not None:
-        wanted = _checked_subjects(subjects)
+        wanted = check_subjects(subjects, SUBJECTS)
     else:
         wanted = SUBJECTS if complete and download else there
 
@@ -91,14 +91,6 @@ def fetch_eegmat(data_home=None, *, download=True, subjects=None, on_error="rais
             "folder that has them>, or download=True."
         )
     return read_subjects(lambda subject: _read_subject(folder, subject), wanted, on_error)
-
-
-def _checked_subjects(subjects):
-    wanted = [subjects] if isinstance(subjects, str) else list(subjects)
-    unknown = [subject for subject in wanted if subject not in SUBJECTS]
-    if unknown or not wanted:
-        raise ValueError(f"subjects must be among '00' to '35', got {unknown or wanted}.")
-    return wanted
 
 
 def _paths(folder, subject):
