@@ -17,6 +17,7 @@ _HOME = {
     "make_modality_transformer": "preprocessing",
     "PerSubject": "preprocessing",
     "ModalityAwareAttentionClassifier": "classifiers",
+    "CrossModalAttentionClassifier": "classifiers",
     "make_svm": "baselines",
     "make_random_forest": "baselines",
     "make_lda": "baselines",

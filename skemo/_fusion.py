@@ -2,8 +2,8 @@
 
 import copy
 import json
-import numbers
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,17 +18,15 @@ from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
-    validate_data,
 )
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
 from skemo._validation import (
-    check_finite,
-    check_same_signal,
+    check_counts,
     check_targets,
-    refuse_objects,
     signal_columns,
+    validate_modalities,
 )
 from skemo.preprocessing import signal_statistics, standardize_signals
 from skemo.signals import SignalArray, SignalDtype
@@ -46,18 +44,35 @@ _STOPPING = "_early_stopping"
 _LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
 
 
-def _to_plain(value):
-    """NumPy scalars as JSON numbers."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise ValueError(f"The parameter value {value!r} cannot be written as JSON.")
+def _to_json(parameter):
+    """What JSON can write: mappings, whose keys may be numbers, and tuples are named."""
+    if isinstance(parameter, Mapping):
+        return {"mapping": [[_to_json(key), _to_json(x)] for key, x in parameter.items()]}
+    if isinstance(parameter, tuple | list):
+        return {type(parameter).__name__: [_to_json(x) for x in parameter]}
+    if isinstance(parameter, np.generic):
+        return parameter.item()
+    if parameter is None or isinstance(parameter, str | int | float):
+        return parameter
+    raise ValueError(f"The parameter value {parameter!r} cannot be written as JSON.")
+
+
+def _from_json(parameter):
+    if not isinstance(parameter, dict):
+        return parameter
+    ((kind, values),) = parameter.items()
+    if kind == "mapping":
+        return {_from_json(key): _from_json(x) for key, x in values}
+    return {"tuple": tuple, "list": list}[kind](_from_json(x) for x in values)
 
 
 class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     """A classifier that trains a network on windows of several modalities.
 
-    A subclass stores its parameters in its constructor and builds the module in
-    ``_make_module(shapes, n_classes)``.
+    A subclass stores its parameters in its constructor; checks those of its network in
+    ``_check_parameters()``, and the windows' shapes in ``_check_shapes(shapes)``, a dict by
+    modality; builds the module in ``_make_module(shapes, n_classes)``, from a list; and says in
+    ``_attends()`` whether it has attention.
     """
 
     def fit(self, X, y, sample_weight=None, groups=None):
@@ -206,31 +221,38 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_windows, n_modalities * n_filters)
+        ndarray of shape (n_windows, n_features)
+            The numbers of each modality follow each other; they are 0 where it is missing.
         """
-        _, vectors, _ = self._evaluate(X)
-        return vectors.flatten(1).numpy()
+        _, fused, _ = self._evaluate(X)
+        return fused.numpy()
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of `transform`, as ``ecg0, ecg1, …``."""
         check_is_fitted(self)
+        sizes = self.net_.module_.vector_sizes
         return np.array(
-            [f"{name}{i}" for name in self.modalities_ for i in range(self.n_filters)], object
+            [
+                f"{name}{i}"
+                for name, size in zip(self.modalities_, sizes, strict=True)
+                for i in range(size)
+            ],
+            object,
         )
 
-    @available_if(lambda self: self.attention)
+    @available_if(lambda self: self._attends())
     def attention_weights(self, X):
         """Return how much of each modality the attention lets through.
 
         Returns
         -------
         DataFrame of n_windows rows
-            A column a modality: the mean of its mask over channels, between 0 and 1; 0
+            A column a modality: the mean of its attention weights, between 0 and 1; 0
             where the window lacks the modality. The index is that of `X`.
         """
-        masks, _, _ = self._evaluate(X)
+        weights, _, _ = self._evaluate(X)
         index = X.index if isinstance(X, pd.DataFrame) else None
-        return pd.DataFrame(masks.mean(2).numpy(), columns=list(self.modalities_), index=index)
+        return pd.DataFrame(weights.numpy(), columns=list(self.modalities_), index=index)
 
     def save(self, path):
         """Write the fitted classifier to one safetensors file, without pickle.
@@ -247,13 +269,11 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         parameters = self.get_params(deep=False)
         parameters.pop("callbacks")
         parameters["device"] = str(parameters["device"])
-        if isinstance(parameters["class_weight"], dict):
-            parameters["class_weight"] = list(parameters["class_weight"].items())
         if isinstance(parameters["random_state"], np.random.RandomState):
             parameters["random_state"] = None
         header = {
             "estimator": type(self).__name__,
-            "parameters": parameters,
+            "parameters": {name: _to_json(value) for name, value in parameters.items()},
             "classes": self.classes_.tolist(),
             "classes_type": self.classes_.dtype.str,
             "modalities": [(name, dtype.name) for name, dtype in self.modalities_.items()],
@@ -265,7 +285,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             tensors[f"mean.{i}"] = torch.from_numpy(self.mean_[name].copy())
             tensors[f"scale.{i}"] = torch.from_numpy(self.scale_[name].copy())
         tensors["class_weight"] = torch.from_numpy(self._class_weight)
-        save_file(tensors, path, {"skemo": json.dumps(header, default=_to_plain)})
+        save_file(tensors, path, {"skemo": json.dumps(header)})
 
     @classmethod
     def load(cls, path, *, device="auto"):
@@ -289,9 +309,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 f"{str(path)!r} holds {header.get('estimator', 'no skemo classifier')}, "
                 f"not {cls.__name__}."
             )
-        parameters = header["parameters"]
-        if isinstance(parameters["class_weight"], list):
-            parameters["class_weight"] = dict(parameters["class_weight"])
+        parameters = {name: _from_json(value) for name, value in header["parameters"].items()}
         self = cls(**{**parameters, "device": device})
         self.classes_ = np.array(header["classes"], dtype=header["classes_type"])
         self.modalities_ = {
@@ -325,73 +343,28 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def _check_parameters(self):
-        counts = ("n_filters", "depth", "kernel_size", "reduction")
-        for name in (*counts, "batch_size", "max_epochs", "patience"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-        if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, got {self.kernel_size}.")
+        check_counts(self, "batch_size", "max_epochs", "patience")
         if self.batch_size < 2:
             raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}."
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout!r}.")
+        for name in ("dropout", "modality_dropout"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
         if not self.weight_decay >= 0:
             raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay!r}.")
-        if self.merge not in ("max", "sum"):
-            raise ValueError(f'merge must be "max" or "sum", got {self.merge!r}.')
 
     def _check_windows(self, X, *, reset):
         """Return the modalities of X, name to array (n_windows, ..., n_channels, n_times)."""
-        name = type(self).__name__
-        columns = signal_columns(X)
-        if columns:
-            others = [column for column in X.columns if column not in columns]
-            if others:
-                raise ValueError(
-                    f"{name} takes signal columns only, got {others} beside {columns}. Select "
-                    f"the modalities, as X[{columns}]."
-                )
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            signals = {column: X[column].array for column in columns}
-            if reset:
-                self._by_time = False
-        else:
-            refuse_objects(name, X)
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                dtype=[np.float64, np.float32],
-                ensure_all_finite="allow-nan",
-                allow_nd=True,
-            )
-            signals = {"signal": SignalArray(X)}
-            if reset:
-                self._by_time = X.ndim == 2
-        for modality, signal in signals.items():
-            if len(signal) == 0:
-                raise ValueError(f"Found array with 0 sample(s): {modality!r} has no windows.")
-            if len(signal.dtype.shape) > 3:
-                raise ValueError(
-                    f"{modality!r} has windows of shape {signal.dtype.shape}: a series is "
-                    "(n_channels, n_times), a map (n_bands, n_channels, n_sub_windows)."
-                )
-            check_finite(signal.values, modality)
-            if not reset:
-                check_same_signal(f"{name}, in {modality!r},", self.modalities_[modality], signal)
+        signals = validate_modalities(self, X, reset=reset)
         if reset:
-            if all(signal.isna().all() for signal in signals.values()):
-                raise ValueError(
-                    f"Every window is missing (NaN) in every modality: {list(signals)}."
-                )
-            self.modalities_ = {modality: signal.dtype for modality, signal in signals.items()}
+            self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
+            self._check_shapes({name: dtype.shape for name, dtype in self.modalities_.items()})
         return {modality: signal.values for modality, signal in signals.items()}
 
     def _learn_inputs(self, values, y, rows, weight):
@@ -464,7 +437,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return WindowSet(windows.inputs, windows.present, y, weight)
 
     def _evaluate(self, X):
-        """Masks, masked vectors and class scores of every window, on the CPU.
+        """Attention, fused representation and class scores of every window, on the CPU.
 
         Windows are evaluated in blocks of one size, the last filled up with windows from the
         beginning, so that a window's result doesn't depend on how many stand beside it:

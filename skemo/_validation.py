@@ -1,5 +1,7 @@
 """What every estimator does with its input: find the signal, check it, give the same kind back."""
 
+from numbers import Integral
+
 import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
@@ -68,6 +70,54 @@ def validate_signals(estimator, X, *, sampling_rate, reset, needs_rate=True):
     elif hasattr(estimator, "signal_dtype_"):
         check_same_signal(type(estimator).__name__, estimator.signal_dtype_, signal)
     return signal
+
+
+def validate_modalities(estimator, X, *, reset):
+    """Check `X` for a classifier of several signals, and return these.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Gets ``n_features_in_``, ``modalities_`` and, from a DataFrame,
+        ``feature_names_in_`` on `reset`; otherwise `X` is held against them.
+    X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
+            (n_windows, n_channels, n_times)
+        A plain array is one modality, called ``"signal"``.
+    reset : bool
+        True in ``fit``.
+
+    Returns
+    -------
+    dict of str to SignalArray
+    """
+    name = type(estimator).__name__
+    columns = signal_columns(X)
+    if columns:
+        others = [column for column in X.columns if column not in columns]
+        if others:
+            raise ValueError(
+                f"{name} takes signal columns only, got {others} beside {columns}. Select "
+                f"the modalities, as X[{columns}]."
+            )
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        signals = {column: X[column].array for column in columns}
+    else:
+        refuse_objects(name, X)
+        settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
+        settings["ensure_all_finite"] = "allow-nan"
+        X = validate_data(estimator, X, reset=reset, **settings)
+        signals = {"signal": SignalArray(X)}
+    for modality, signal in signals.items():
+        if len(signal) == 0:
+            raise ValueError(f"Found array with 0 sample(s): {modality!r} has no windows.")
+        check_finite(signal.values, modality)
+        if not reset:
+            check_same_signal(f"{name}, in {modality!r},", estimator.modalities_[modality], signal)
+    if reset:
+        if all(signal.isna().all() for signal in signals.values()):
+            raise ValueError(f"Every window is missing (NaN) in every modality: {list(signals)}.")
+        estimator.modalities_ = {modality: signal.dtype for modality, signal in signals.items()}
+    return signals
 
 
 def check_same_signal(name, fitted, signal):
@@ -143,6 +193,14 @@ def check_finite(values, name):
                 f"{name!r} contains infinity. Mark samples that are not there as NaN, or drop "
                 "their windows."
             )
+
+
+def check_counts(estimator, *names):
+    """Raise unless these parameters of the estimator are whole numbers from 1."""
+    for name in names:
+        value = getattr(estimator, name)
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
 
 
 def check_targets(estimator, X, y, sample_weight):

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from skemo.nn import ModalityAwareAttention, ModalityAwareAttentionNetwork, SqueezeExcitation, UNet
+from skemo.nn import (
+    CrossModalAttentionNetwork,
+    CrossModalConnection,
+    ModalityAwareAttention,
+    ModalityAwareAttentionNetwork,
+    ModalityDropout,
+    SqueezeExcitation,
+    StreamBlock,
+    UNet,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,11 +77,15 @@ def test_scaling_the_map_and_then_pooling_equals_the_network():
     network = ModalityAwareAttentionNetwork([(1, 20), (4, 6, 3)], n_classes=3, n_filters=4).eval()
     inputs = [torch.randn(5, 1, 20), torch.randn(5, 4, 6, 3)]
     maps = [branch(x) for branch, x in zip(network.branches, inputs, strict=True)]
-    masks, vectors, scores = network.evaluate(inputs, torch.ones(5, 2))
+    vectors = torch.stack([x.flatten(2).amax(2) for x in maps], dim=1)
+    masks = network.attention(vectors, torch.ones(5, 2))
+    weights, fused, scores = network.evaluate(inputs, torch.ones(5, 2))
+    torch.testing.assert_close(weights, masks.mean(2))
     for i, feature_map in enumerate(maps):
         mask = masks[:, i].reshape(5, 4, *(1,) * (feature_map.ndim - 2))
-        torch.testing.assert_close((mask * feature_map).flatten(2).amax(2), vectors[:, i])
-    torch.testing.assert_close(network.head(vectors.flatten(1)), scores)
+        scaled = (mask * feature_map).flatten(2).amax(2)
+        torch.testing.assert_close(scaled, fused[:, 4 * i : 4 * i + 4])
+    torch.testing.assert_close(network.head(fused), scores)
 
 
 @pytest.mark.parametrize("attention", [True, False])
@@ -87,9 +100,9 @@ def test_an_absent_modality_does_not_reach_the_scores(attention):
 def test_without_attention_the_vectors_pass_as_they_are():
     basic = ModalityAwareAttentionNetwork([(1, 20)], 2, attention=False).eval()
     x = torch.randn(5, 1, 20)
-    masks, vectors, _ = basic.evaluate([x], torch.ones(5, 1))
-    assert (masks == 1).all()
-    torch.testing.assert_close(vectors[:, 0], basic.branches[0](x).amax(2))
+    weights, fused, _ = basic.evaluate([x], torch.ones(5, 1))
+    assert (weights == 1).all()
+    torch.testing.assert_close(fused, basic.branches[0](x).amax(2))
 
 
 def test_the_basic_model_differs_by_the_attention_alone():
@@ -97,3 +110,129 @@ def test_the_basic_model_differs_by_the_attention_alone():
     basic = ModalityAwareAttentionNetwork(shapes, 2, attention=False).state_dict()
     whole = ModalityAwareAttentionNetwork(shapes, 2).state_dict()
     assert {key for key in whole if not key.startswith("attention.")} == set(basic)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 40, 641])
+def test_a_stream_block_shortens_any_length(size):
+    block = StreamBlock(3, 8, kernel_size=9, pool_size=4)
+    assert block(torch.randn(2, 3, size)).shape == (2, 8, -(-size // 4))
+
+
+@pytest.mark.parametrize("attention", ["channel", "temporal", None])
+@pytest.mark.parametrize("lengths", [(10, 10), (10, 640), (640, 10), (7, 12), (1, 5), (5, 1)])
+def test_a_connection_joins_streams_of_any_lengths(attention, lengths):
+    own, other = lengths
+    connection = CrossModalConnection(8, [6], attention=attention)
+    target = torch.randn(3, 8, own)
+    merged, weights = connection(target, [torch.randn(3, 6, other)], torch.ones(3, 1))
+    assert merged.shape == target.shape
+    assert weights.shape == (3, 1)
+    assert ((weights > 0) & (weights <= 1)).all()
+    assert not torch.equal(merged, target)
+
+
+@pytest.mark.parametrize("attention", ["channel", "temporal", None])
+def test_an_absent_source_leaves_the_target_as_it_is(attention):
+    connection = CrossModalConnection(8, [6, 8], attention=attention).eval()
+    target, sources = torch.randn(3, 8, 10), [torch.randn(3, 6, 10), torch.randn(3, 8, 4)]
+    merged, weights = connection(target, sources, torch.zeros(3, 2))
+    torch.testing.assert_close(merged, target)
+    assert (weights == 0).all()
+
+
+def test_plain_sharing_adds_the_projected_source():
+    connection = CrossModalConnection(8, [6], attention=None).eval()
+    target, source = torch.randn(3, 8, 10), torch.randn(3, 6, 10)
+    merged, weights = connection(target, [source], torch.ones(3, 1))
+    torch.testing.assert_close(merged, target + connection.projections[0](source))
+    assert (weights == 1).all()
+
+
+def test_concatenation_keeps_what_sums_add():
+    torch.manual_seed(1)
+    added = CrossModalConnection(8, [6, 8], merge="sum").eval()
+    joined = CrossModalConnection(8, [6, 8], merge="concat").eval()
+    joined.load_state_dict(added.state_dict())
+    target, sources = torch.randn(3, 8, 10), [torch.randn(3, 6, 10), torch.randn(3, 8, 10)]
+    merged, _ = joined(target, sources, torch.ones(3, 2))
+    assert merged.shape == (3, 24, 10)
+    assert joined.out_channels == 24
+    torch.testing.assert_close(
+        merged.unflatten(1, (3, 8)).sum(1), added(target, sources, torch.ones(3, 2))[0]
+    )
+
+
+def test_the_attention_looks_at_both_streams():
+    connection = CrossModalConnection(8, [6]).eval()
+    target = torch.randn(1, 8, 10, requires_grad=True)
+    source = torch.randn(1, 6, 10, requires_grad=True)
+    _, weights = connection(target, [source], torch.ones(1, 1))
+    for gradient in torch.autograd.grad(weights.sum(), [target, source]):
+        assert gradient.abs().sum() > 0
+
+
+def test_a_source_keeps_its_time():
+    connection = CrossModalConnection(1, [1], attention=None).eval()
+    with torch.no_grad():
+        connection.projections[0][0].weight.fill_(1.0)
+    for length in (8, 80, 640):
+        source = torch.zeros(1, 1, length)
+        source[..., length // 2 :] = 1.0
+        shared, _ = connection(torch.zeros(1, 1, 16), [source], torch.ones(1, 1))
+        assert (shared[0, 0, :8] < 0.01).all()
+        assert (shared[0, 0, 8:] > 0.9).all()
+
+
+def test_without_connections_the_scores_are_the_sum_of_the_streams():
+    network = CrossModalAttentionNetwork([(1, 64), (2, 10)], 3).eval()
+    ecg, eda = torch.randn(5, 1, 64), torch.randn(5, 2, 10)
+    both, first, second, none = (
+        network([ecg, eda], torch.tensor([present] * 5))
+        for present in ([1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0])
+    )
+    torch.testing.assert_close(both, first + second - none)
+    weights, _, _ = network.evaluate([ecg, eda], torch.ones(5, 2))
+    assert (weights == 0).all()
+
+
+def test_a_connection_goes_the_way_it_is_told():
+    shapes = [(1, 64), (1, 10)]
+    network = CrossModalAttentionNetwork(shapes, 2, connections=[(1, 0)], stages=[2]).eval()
+    ecg, eda = torch.randn(4, 1, 64), torch.randn(4, 1, 10)
+    _, one, _ = network.evaluate([ecg, eda], torch.ones(4, 2))
+    _, other, _ = network.evaluate([torch.randn(4, 1, 64), eda], torch.ones(4, 2))
+    width = network.vector_sizes[0]
+    torch.testing.assert_close(one[:, width:], other[:, width:])  # EDA has seen no ECG
+    _, other, _ = network.evaluate([ecg, torch.randn(4, 1, 10)], torch.ones(4, 2))
+    assert (one[:, :width] - other[:, :width]).abs().max() > 1e-4  # the ECG has seen the EDA
+
+
+@pytest.mark.parametrize("attention", ["channel", "temporal", None])
+@pytest.mark.parametrize("merge", ["sum", "concat"])
+def test_what_is_absent_reaches_neither_scores_nor_other_streams(attention, merge):
+    network = CrossModalAttentionNetwork(
+        [(1, 64), (1, 10), (3, 33)],
+        2,
+        connections=[(i, j) for i in range(3) for j in range(3) if i != j],
+        stages=[1, 2, 3],
+        attention=attention,
+        merge=merge,
+    ).eval()
+    present = torch.tensor([[1.0, 0.0, 1.0]] * 4)
+    ecg, eeg = torch.randn(4, 1, 64), torch.randn(4, 3, 33)
+    one, other = (network.evaluate([ecg, torch.randn(4, 1, 10), eeg], present) for _ in range(2))
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b)
+    assert (one[0][:, 1] == 0).all()
+
+
+def test_dropped_modalities_are_about_as_many_as_told_and_never_all():
+    present = torch.ones(4000, 2)
+    present[:1000, 1] = 0
+    dropout = ModalityDropout(0.3)
+    kept = dropout(present)
+    assert (kept[:1000] == present[:1000]).all()
+    # Of two, each is dropped alone with a probability of 0.3 * 0.7.
+    assert abs((kept[1000:] == 0).float().mean() - 0.21) < 0.02
+    assert (kept.sum(1) >= 1).all()
+    assert torch.equal(dropout.eval()(present), present)

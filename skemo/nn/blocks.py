@@ -1,4 +1,4 @@
-"""Convolution blocks with squeeze-and-excitation, in one or two dimensions."""
+"""What the networks are built of: blocks of convolutions, and dropout of modalities."""
 
 import torch
 from torch import nn
@@ -94,3 +94,73 @@ class ConvBlock(nn.Sequential):
             nn.ReLU(),
             SqueezeExcitation(out_channels, reduction=reduction, merge=merge),
         )
+
+
+class StreamBlock(nn.Sequential):
+    """A block of a convolutional stream: convolutions over time, then maximum pooling.
+
+    Each of two convolutions is followed by batch normalisation and ReLU. They pad with
+    zeros, and pooling rounds up, so that any length from one sample works.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels before and after.
+    kernel_size : int, default=9
+        Odd width of the convolutions.
+    pool_size : int, default=4
+        Factor by which the series becomes shorter.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn import StreamBlock
+    >>> StreamBlock(1, 16)(torch.zeros(2, 1, 42)).shape
+    torch.Size([2, 16, 11])
+    """
+
+    def __init__(self, in_channels, out_channels, *, kernel_size=9, pool_size=4):
+        layers = []
+        for before in (in_channels, out_channels):
+            layers += [
+                nn.Conv1d(before, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
+                nn.BatchNorm1d(out_channels),
+                nn.ReLU(),
+            ]
+        super().__init__(*layers, nn.MaxPool1d(pool_size, ceil_mode=True))
+
+
+class ModalityDropout(nn.Module):
+    """Lets whole modalities be absent at random in training, but never all of a window.
+
+    A network that was trained so makes do with what a window has.
+
+    Parameters
+    ----------
+    p : float, default=0.0
+        Probability that a modality of a window is dropped.
+
+    References
+    ----------
+    Neverova, Wolf, Taylor, Nebout (2016). ModDrop: adaptive multi-modal gesture
+    recognition. https://arxiv.org/abs/1501.00102
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn import ModalityDropout
+    >>> dropout = ModalityDropout(0.9).train()
+    >>> (dropout(torch.ones(100, 2)).sum(1) >= 1).all().item()
+    True
+    """
+
+    def __init__(self, p=0.0):
+        super().__init__()
+        self.p = p
+
+    def forward(self, present):
+        # present: batch, modalities
+        if not self.training or self.p == 0:
+            return present
+        kept = present * (torch.rand_like(present) >= self.p)
+        return torch.where(kept.any(dim=1, keepdim=True), kept, present)

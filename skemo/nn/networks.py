@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from skemo.nn.attention import ModalityAwareAttention
+from skemo.nn.attention import CrossModalConnection, ModalityAwareAttention
+from skemo.nn.blocks import ModalityDropout, StreamBlock
 from skemo.nn.unet import UNet
 
 
@@ -29,6 +30,13 @@ class ModalityAwareAttentionNetwork(nn.Module):
     dropout : float, default=0.0
         Share of the fused representation that is dropped before it is classified, in
         training.
+    modality_dropout : float, default=0.0
+        See :class:`ModalityDropout`.
+
+    Attributes
+    ----------
+    vector_sizes : list of int
+        How many numbers of the fused representation each modality has.
 
     References
     ----------
@@ -56,8 +64,10 @@ class ModalityAwareAttentionNetwork(nn.Module):
         reduction=2,
         merge="max",
         dropout=0.0,
+        modality_dropout=0.0,
     ):
         super().__init__()
+        self.modality_dropout = ModalityDropout(modality_dropout)
         self.branches = nn.ModuleList(
             UNet(
                 shape[0],
@@ -71,23 +81,23 @@ class ModalityAwareAttentionNetwork(nn.Module):
             for shape in shapes
         )
         self.attention = ModalityAwareAttention(len(shapes), n_filters) if attention else None
-        self.head = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(len(shapes) * n_filters, n_classes)
-        )
+        self.vector_sizes = [n_filters] * len(shapes)
+        self.head = _make_head(self.vector_sizes, n_classes, dropout)
 
     def evaluate(self, inputs, present):
-        """Return masks and masked vectors, both (batch, modalities, channels), and scores."""
+        """Return weights (batch, modalities), the fused representation, and the scores."""
+        present = self.modality_dropout(present)
         vectors = torch.stack(
             [branch(x).flatten(2).amax(2) for branch, x in zip(self.branches, inputs, strict=True)],
             dim=1,
         )
         vectors = vectors * present.unsqueeze(-1)
         if self.attention is None:
-            masks = present.unsqueeze(-1).expand_as(vectors)
+            masks = present.unsqueeze(-1)
         else:
             masks = self.attention(vectors, present)
-        vectors = masks * vectors
-        return masks, vectors, self.head(vectors.flatten(1))
+        fused = (masks * vectors).flatten(1)
+        return masks.mean(2), fused, self.head(fused)
 
     def forward(self, inputs, present):
         """Return the class scores, (batch, n_classes).
@@ -96,3 +106,142 @@ class ModalityAwareAttentionNetwork(nn.Module):
         where a window has the modality and 0 where not.
         """
         return self.evaluate(inputs, present)[2]
+
+
+class CrossModalAttentionNetwork(nn.Module):
+    """A convolutional stream for each modality, with connections between the streams.
+
+    After the blocks that `stages` names, streams take over representations of others
+    (:class:`CrossModalConnection`). Each stream's last feature map is reduced to its maximum
+    over time; the vectors are concatenated and classified. Without connections this is late
+    fusion: the class scores are the sum of what each stream gives by itself.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Shape of one window of each modality, (n_channels, n_times).
+    n_classes : int
+        Number of scores.
+    connections : sequence of (int, int), default=()
+        Pairs of modalities, by position: the first is shared with the second.
+    stages : sequence of int, default=(1, 2)
+        Blocks after which they are connected, counted from 1.
+    attention, merge, reduction
+        See :class:`CrossModalConnection`.
+    n_filters : int, default=16
+        Channels of the first block; each further block has twice as many.
+    n_blocks : int, default=3
+        Blocks of each stream.
+    kernel_size, pool_size
+        See :class:`StreamBlock`.
+    dropout : float, default=0.0
+        Share of the fused representation that is dropped before it is classified, in
+        training.
+    modality_dropout : float, default=0.0
+        See :class:`ModalityDropout`.
+
+    Attributes
+    ----------
+    vector_sizes : list of int
+        How many numbers of the fused representation each modality has.
+
+    References
+    ----------
+    Bhatti, Behinaein, Rodenburg, Hungler, Etemad (2021). Attentive cross-modal connections
+    for deep multimodal wearable-based emotion recognition. https://arxiv.org/abs/2108.02241
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn import CrossModalAttentionNetwork
+    >>> network = CrossModalAttentionNetwork([(1, 640), (1, 40)], 3, connections=[(0, 1), (1, 0)])
+    >>> network([torch.zeros(5, 1, 640), torch.zeros(5, 1, 40)], torch.ones(5, 2)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        shapes,
+        n_classes,
+        *,
+        connections=(),
+        stages=(1, 2),
+        attention="channel",
+        merge="sum",
+        reduction=2,
+        n_filters=16,
+        n_blocks=3,
+        kernel_size=9,
+        pool_size=4,
+        dropout=0.0,
+        modality_dropout=0.0,
+    ):
+        super().__init__()
+        self.modality_dropout = ModalityDropout(modality_dropout)
+        self.sources = [[i for i, j in connections if j == k] for k in range(len(shapes))]
+        self.blocks = nn.ModuleList()  # of each stage, one block a modality
+        self.connections = nn.ModuleDict()  # of each connected stage, one a modality that receives
+        widths = [shape[0] for shape in shapes]
+        for stage in range(1, n_blocks + 1):
+            width = n_filters * 2 ** (stage - 1)
+            self.blocks.append(
+                nn.ModuleList(
+                    StreamBlock(before, width, kernel_size=kernel_size, pool_size=pool_size)
+                    for before in widths
+                )
+            )
+            widths = [width] * len(shapes)
+            if stage in stages and connections:
+                joints = nn.ModuleDict()
+                for target, sources in enumerate(self.sources):
+                    if sources:
+                        joints[str(target)] = CrossModalConnection(
+                            width,
+                            [width] * len(sources),
+                            attention=attention,
+                            merge=merge,
+                            reduction=reduction,
+                        )
+                        widths[target] = joints[str(target)].out_channels
+                self.connections[str(stage)] = joints
+        self.vector_sizes = widths
+        self.head = _make_head(widths, n_classes, dropout)
+
+    def evaluate(self, inputs, present):
+        """Return weights (batch, modalities), the fused representation, and the scores."""
+        present = self.modality_dropout(present)
+        maps = inputs
+        weights = torch.zeros_like(present)  # with which each modality was shared, summed up
+        n_shared = torch.zeros_like(present)
+        for stage, blocks in enumerate(self.blocks, start=1):
+            maps = [block(x) for block, x in zip(blocks, maps, strict=True)]
+            if str(stage) in self.connections:
+                joints = self.connections[str(stage)]
+                maps = self._exchange(maps, present, joints, weights, n_shared)
+        vectors = [x.amax(2) * present[:, [i]] for i, x in enumerate(maps)]
+        fused = torch.cat(vectors, dim=1)
+        return weights / n_shared.clamp_min(1), fused, self.head(fused)
+
+    def forward(self, inputs, present):
+        """Return the class scores, (batch, n_classes).
+
+        `inputs` holds one (batch, n_channels, n_times) a modality; `present`, (batch,
+        modalities), is 1 where a window has the modality and 0 where not.
+        """
+        return self.evaluate(inputs, present)[2]
+
+    def _exchange(self, maps, present, joints, weights, n_shared):
+        """Feature maps after all have taken over from those before; adds up the weights."""
+        merged = list(maps)
+        for target, connection in joints.items():
+            sources, there = self.sources[int(target)], present[:, [int(target)]]
+            merged[int(target)], shares = connection(
+                maps[int(target)], [maps[i] for i in sources], present[:, sources]
+            )
+            weights[:, sources] += shares.detach() * there
+            n_shared[:, sources] += there
+        return merged
+
+
+def _make_head(vector_sizes, n_classes, dropout):
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(sum(vector_sizes), n_classes))
