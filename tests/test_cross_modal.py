@@ -1,0 +1,175 @@
+"""What only the cross-modal network does: streams, connections, and doing without one."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
+
+from skemo import CrossModalAttentionClassifier, SignalArray, signal_frame
+
+
+def network(**parameters):
+    small = {"n_filters": 4, "kernel_size": 5, "max_epochs": 15, "lr": 0.005, "batch_size": 32}
+    return CrossModalAttentionClassifier(**{**small, "random_state": 0, **parameters})
+
+
+def combinations(n_windows=240, seed=0):
+    """Heartbeats slow or fast, skin conductance low or high: the class is whether they agree."""
+    rng = np.random.default_rng(seed)
+    fast, high = rng.integers(0, 2, (2, n_windows))
+    seconds = np.arange(320) / 32
+    rate = 1.0 + 0.8 * fast[:, None]
+    ecg = np.sin(2 * np.pi * (rate * seconds + rng.random((n_windows, 1))))
+    ecg += 0.3 * rng.normal(size=ecg.shape)
+    eda = 2 * high[:, None] + 0.3 * rng.normal(size=(n_windows, 40))
+    X = signal_frame(
+        ecg=SignalArray(ecg[:, None].astype(np.float32), sampling_rate=32),
+        eda=SignalArray(eda[:, None].astype(np.float32), sampling_rate=4),
+    )
+    return X, np.where(fast == high, "agree", "differ")
+
+
+def levels(n_windows=240, seed=0, n_modalities=2):
+    """Modalities each of which shows the class for itself, though not surely."""
+    rng = np.random.default_rng(seed)
+    y = np.tile(["calm", "stress"], n_windows // 2)
+    columns = {}
+    for i in range(n_modalities):
+        level = 1.2 * (y == "stress") + rng.normal(size=n_windows)
+        values = level[:, None, None] + rng.normal(size=(n_windows, 1, 40 // (i + 1)))
+        columns[f"m{i}"] = SignalArray(values.astype(np.float32))
+    return signal_frame(**columns), y
+
+
+# Connections
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"attention": "temporal"},
+        {"attention": None},
+        {"merge": "concat"},
+        {"stages": 2},
+        {"stages": (1, 2, 3)},
+        {"direction": {"eda": "ecg"}},
+        {"direction": {"ecg": ["eda"]}},
+    ],
+    ids=str,
+)
+def test_connected_streams_learn_a_class_that_only_the_combination_shows(settings):
+    X, y = combinations()
+    new, truth = combinations(seed=1)
+    assert network(**settings).fit(X, y).score(new, truth) > 0.95
+
+
+@pytest.mark.parametrize("modalities", [["ecg", "eda"], ["ecg"], ["eda"]], ids=str)
+def test_neither_late_fusion_of_scores_nor_a_single_stream_learns_it(modalities):
+    X, y = combinations()
+    new, truth = combinations(seed=1)
+    # A sum of a score each is right in three of the four combinations at the most.
+    fused = network(direction=None).fit(X[modalities], y)
+    assert 0.3 < fused.score(new[modalities], truth) < 0.7
+
+
+def test_a_mapping_of_both_ways_is_both():
+    X, y = combinations(60)
+    both, mapped = (
+        network(direction=direction, max_epochs=2).fit(X, y).predict_proba(X)
+        for direction in ("both", {"ecg": "eda", "eda": ["ecg"]})
+    )
+    assert np.abs(both - mapped).max() < 0.2
+    assert len(network(direction={"ecg": "eda"})._connections(["ecg", "eda"])) == 1
+    names = ["ecg", "eda", "eeg"]
+    assert len(network()._connections(names)) == 6
+    assert network(direction={"eda": ["ecg", "eeg"]})._connections(names) == [(1, 0), (1, 2)]
+
+
+def test_only_what_is_shared_has_attention_weights():
+    X, y = combinations(60)
+    weights = network(direction={"eda": "ecg"}, max_epochs=2).fit(X, y).attention_weights(X)
+    assert weights["eda"].between(0, 1, inclusive="neither").all()
+    assert (weights["ecg"] == 0).all()
+    assert not hasattr(network(direction=None), "attention_weights")
+    assert not hasattr(network(attention=None), "attention_weights")
+
+
+def test_what_streams_get_concatenated_is_part_of_the_representation():
+    X, y = combinations(60)
+    last = {"merge": "concat", "stages": 3, "direction": {"eda": "ecg"}}
+    classifier = network(**last, max_epochs=1).fit(X, y)
+    names = classifier.get_feature_names_out()
+    assert classifier.transform(X).shape == (60, len(names))
+    assert sum(name.startswith("ecg") for name in names) == 2 * 16
+    assert sum(name.startswith("eda") for name in names) == 16
+
+
+@pytest.mark.parametrize("n_modalities", [1, 2, 3, 4])
+def test_any_number_of_modalities_of_unlike_lengths_is_taken(n_modalities):
+    X, y = levels(n_modalities=n_modalities)
+    new, truth = levels(seed=1, n_modalities=n_modalities)
+    classifier = network(max_epochs=8).fit(X, y)
+    assert list(classifier.attention_weights(new)) == list(X)
+    assert classifier.score(new, truth) > 0.65
+
+
+def test_a_grid_search_compares_connections_with_late_fusion():
+    X, y = combinations(240)
+    grid = {"direction": ["both", None], "stages": [1, (1, 2)]}
+    search = GridSearchCV(network(), grid, cv=LeaveOneGroupOut(), error_score="raise")
+    search.fit(X, y, groups=np.arange(240) % 2)
+    assert search.best_params_["direction"] == "both"
+
+
+# Missing modalities
+
+
+@pytest.mark.parametrize("modality_dropout", [0.0, 0.3])
+def test_without_a_modality_the_network_is_as_good_as_the_other_alone(modality_dropout):
+    X, y = levels(400)
+    new, truth = levels(800, seed=1)
+    subjects = np.arange(800) // 2 % 10
+
+    def scores(model, windows):
+        right = model.predict(windows) == truth
+        return np.array([right[subjects == subject].mean() for subject in range(10)])
+
+    both = network(modality_dropout=modality_dropout).fit(X, y)
+    for left_out, kept in (("m0", "m1"), ("m1", "m0")):
+        single = scores(network().fit(X[[kept]], y), new[[kept]])
+        missing = SignalArray(np.full_like(new[left_out].array.values, np.nan))
+        degraded = scores(both, new.assign(**{left_out: missing}))
+        assert degraded.mean() > single.mean() - single.std()
+        assert degraded.mean() < scores(both, new).mean()
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"stages": (1, 4)}, r"stages must name blocks from 1 to n_blocks=3, got \(1, 4\)"),
+        ({"stages": 0}, "stages must name blocks from 1 to n_blocks=3, got 0"),
+        ({"stages": ()}, r"got \(\). For no connection, use direction=None"),
+        ({"attention": "spatial"}, 'attention must be "channel", "temporal" or None'),
+        ({"attention": True}, 'attention must be "channel", "temporal" or None, got True'),
+        ({"merge": "max"}, 'merge must be "sum" or "concat", got \'max\''),
+        ({"direction": "ecg"}, "direction must be \"both\", None, or a mapping .* got 'ecg'"),
+        ({"direction": {"ecg": "emg"}}, r"shares 'ecg' with 'emg', .* \['ecg', 'eda'\]"),
+        ({"direction": {"ecg": "ecg"}}, "shares 'ecg' with 'ecg', but must go from one to another"),
+        ({"n_blocks": 0}, "n_blocks must be an integer of at least 1, got 0"),
+        ({"pool_size": 0}, "pool_size must be an integer of at least 1, got 0"),
+    ],
+    ids=str,
+)
+def test_a_bad_parameter_is_named(parameters, message):
+    X, y = combinations(20)
+    with pytest.raises(ValueError, match=message):
+        network(**parameters).fit(X, y)
+
+
+def test_a_map_is_refused_with_the_remedy():
+    X = signal_frame(eeg=SignalArray(np.zeros((4, 4, 19, 5))))
+    with pytest.raises(ValueError, match=r"'eeg' has windows of shape \(4, 19, 5\), but a stream"):
+        network().fit(X, [0, 1, 0, 1])
