@@ -72,12 +72,16 @@ def band_gain(frequencies, low, high, order=2):
     """Gain of a zero-phase Butterworth band-pass: one half (in power, one quarter) at its edges.
 
     It is the squared magnitude of a Butterworth filter of the order given, which is what
-    filtering forwards and backwards amounts to.
+    filtering forwards and backwards amounts to. An edge that is None does not filter.
     """
     frequencies = np.asarray(frequencies, float)
-    with np.errstate(divide="ignore"):
-        below = (low / frequencies) ** (2 * order)
-    return 1 / ((1 + below) * (1 + (frequencies / high) ** (2 * order)))
+    gain = np.ones(frequencies.shape)
+    if low is not None:
+        with np.errstate(divide="ignore"):
+            gain /= 1 + (low / frequencies) ** (2 * order)
+    if high is not None:
+        gain /= 1 + (frequencies / high) ** (2 * order)
+    return gain
 
 
 def synthesise(spectrum, gain, n_from, n_to, analytic=False):
@@ -192,3 +196,66 @@ def hann_periodogram(signals, n_samples, sampling_rate):
         power = np.abs(scipy.fft.rfft(samples, n=size)) ** 2
         density = 2 * power / (sampling_rate * (taper**2).sum(axis=1, keepdims=True))
         yield rows, np.arange(size // 2 + 1) * (sampling_rate / size), density
+
+
+def block_means(signals, n_block):
+    """Means of successive blocks of `n_block` samples; what does not fill a block is left out.
+
+    Parameters
+    ----------
+    signals : array of shape (n_signals, n_times)
+    n_block : int
+
+    Returns
+    -------
+    ndarray of shape (n_signals, n_times // n_block)
+        `signals` itself where a block is one sample.
+    """
+    if n_block == 1:
+        return signals
+    n_blocks = signals.shape[1] // n_block
+    blocks = signals[:, : n_blocks * n_block].reshape(len(signals), n_blocks, n_block)
+    return blocks.mean(axis=2)
+
+
+def spread_blocks(means, n_block, n_times):
+    """Signals that run through means of blocks, each at the middle of its block.
+
+    Between the middles they are the cubic through the four nearest; beyond the last the
+    means are continued with a constant second difference.
+
+    Parameters
+    ----------
+    means : array of shape (n_signals, n_blocks)
+    n_block : int
+        Samples of a block.
+    n_times : int
+        Samples wanted, fewer than ``(n_blocks + 1) * n_block``.
+
+    Returns
+    -------
+    ndarray of shape (n_signals, n_times)
+    """
+    if n_block == 1:
+        return means
+    knots = np.pad(means, ((0, 0), (2, 3)), mode="edge")
+    if means.shape[1] > 2:
+        for i in (1, 0):
+            knots[:, i] = 3 * (knots[:, i + 1] - knots[:, i + 2]) + knots[:, i + 3]
+        for i in (-3, -2, -1):
+            knots[:, i] = 3 * (knots[:, i - 1] - knots[:, i - 2]) + knots[:, i - 3]
+    # From one middle to the next are `n_block` samples, at these parts of the way.
+    n_before = n_block - n_block // 2
+    t = (np.arange(n_block) - n_before - (n_block - 1) / 2) / n_block + 1
+    weights = np.stack(  # Lagrange's, of the knots at -1, 0, 1 and 2
+        [
+            -t * (t - 1) * (t - 2) / 6,
+            (t + 1) * (t - 1) * (t - 2) / 2,
+            -(t + 1) * t * (t - 2) / 2,
+            (t + 1) * t * (t - 1) / 6,
+        ]
+    )
+    nearest = np.stack([knots[:, i : i + means.shape[1] + 2] for i in range(4)], axis=-1)
+    # A product for each signal, so that its bits do not depend on the signals beside it.
+    signals = (nearest @ weights).reshape(len(means), -1)
+    return signals[:, n_before : n_before + n_times]
