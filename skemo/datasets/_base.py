@@ -2,8 +2,10 @@
 
 import re
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from joblib import Parallel, delayed
 
 
@@ -16,8 +18,8 @@ def data_folder(data_home, name):
     return Path(pooch.os_cache("skemo")) / name
 
 
-def download_files(url, folder, names, *, progress=False):
-    """Download files that a ``SHA256SUMS.txt`` beside them vouches for.
+def download_files(url, folder, names, *, hashes=None, progress=False):
+    """Download files, and hold them against their hashes.
 
     A file that is there with the right hash is not fetched again, so that a download that
     broke off continues. Files appear under their name only when their hash is right.
@@ -27,9 +29,12 @@ def download_files(url, folder, names, *, progress=False):
     url : str
         Folder of the files, ending in a slash.
     folder : pathlib.Path
-        Where the files go; the list of hashes too.
+        Where the files go; the list of hashes too, as ``SHA256SUMS.txt``.
     names : sequence of str
-        The files.
+        The files, with the folders they are in below `url`.
+    hashes : mapping of str to str or None, default=None
+        SHA-256 of each file by its name; a file with None is taken as it comes. If None, a
+        ``SHA256SUMS.txt`` of the publisher's at `url` says them, and must say all.
     progress : bool, default=False
         Show a bar.
 
@@ -48,18 +53,31 @@ def download_files(url, folder, names, *, progress=False):
     level = logger.level
     logger.setLevel("WARNING")
     try:
-        sums = pooch.retrieve(url + "SHA256SUMS.txt", None, "SHA256SUMS.txt", folder)
-        hashes = _parse_hashes(Path(sums).read_text(encoding="utf-8"))
+        sums = Path(folder) / "SHA256SUMS.txt"
+        if hashes is None:
+            pooch.retrieve(url + sums.name, None, sums.name, folder)
+            hashes = parse_hashes(sums.read_text(encoding="utf-8"))
+        else:
+            lines = [f"{value}  {name}\n" for name, value in hashes.items() if value]
+            sums.parent.mkdir(parents=True, exist_ok=True)
+            sums.write_text("".join(lines), encoding="utf-8")
         unlisted = [name for name in names if name not in hashes]
         if unlisted:
             raise ValueError(
                 f"{sums} lists no hash for {', '.join(unlisted)}. If the list is incomplete, "
                 "delete it to fetch it again."
             )
-        registry = {name: f"sha256:{hashes[name]}" for name in names}
+        registry = {name: hashes[name] and f"sha256:{hashes[name]}" for name in names}
         source = pooch.create(folder, url, registry=registry, retry_if_failed=1)
         for name in track(names, f"Downloading to {folder}", disable=not progress):
-            source.fetch(name)
+            try:
+                source.fetch(name)
+            except ValueError as error:  # pooch names the file without its folder
+                raise ValueError(
+                    f"{url}{name} is not the file that is known: {error} Try again. If the "
+                    f"publisher has changed it, put it into {folder} yourself, and pass "
+                    "download=False."
+                ) from error
     except requests.RequestException as error:
         raise ConnectionError(
             f"Could not download from {url} ({error}). Try again to continue, or download the "
@@ -80,6 +98,38 @@ def check_subjects(subjects, known):
             f"subjects must be among {known[0]!r} to {known[-1]!r}, got {unknown or wanted}."
         )
     return wanted
+
+
+def check_modalities(modalities, known):
+    """Return the modalities asked for; if None, those `known` that skemo has transformers for."""
+    if modalities is None:
+        return [name for name in ("ecg", "eeg", "eda", "ppg") if name in known]
+    wanted = [modalities] if isinstance(modalities, str) else list(dict.fromkeys(modalities))
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        raise ValueError(f"modalities must be among {list(known)}, got {unknown or wanted}.")
+    return wanted
+
+
+def check_on_error(on_error):
+    """Raise unless `on_error` is one of its two values."""
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+
+
+def check_file(path):
+    """Raise unless a subject's file is there."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing. Put it there, name the other subjects in subjects=, or pass "
+            "on_error='skip'."
+        )
+
+
+def runs(values):
+    """The runs of equal values in a series, as (start, stop) in samples."""
+    edges = [0, *(np.flatnonzero(np.diff(values)) + 1), len(values)]
+    return list(pairwise(edges)) if len(values) else []
 
 
 def read_subjects(read, subjects, on_error, *, lazy=False, n_jobs=None, progress=False):
@@ -106,8 +156,7 @@ def read_subjects(read, subjects, on_error, *, lazy=False, n_jobs=None, progress
     -------
     list or iterator of Recording
     """
-    if on_error not in ("raise", "skip"):
-        raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+    check_on_error(on_error)
     recordings = _read_subjects(read, subjects, on_error, n_jobs, progress)
     return recordings if lazy else list(recordings)
 
@@ -147,6 +196,6 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
         warnings.warn(report, stacklevel=3)
 
 
-def _parse_hashes(text):
+def parse_hashes(text):
     """File names and their hashes, from lines of the form ``<hash>  <name>``."""
     return {name: value for value, name in re.findall(r"(?m)^(\w{64}) +\*?(.*\S)", text)}

@@ -1,0 +1,229 @@
+"""AMIGOS: EEG, ECG and skin conductance of 40 people watching short and long videos."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from skemo.datasets._base import check_modalities, check_subjects, read_subjects
+from skemo.datasets._mat import (
+    LeftOut,
+    cells,
+    check_rating,
+    found_below,
+    level,
+    make_recording,
+    numbers,
+    read_variables,
+    report_left_out,
+    samples,
+    text,
+    to_signal,
+)
+
+URL = "http://www.eecs.qmul.ac.uk/mmv/datasets/amigos/"
+SUBJECTS = tuple(f"P{number:02d}" for number in range(1, 41))
+TARGETS = ("arousal", "valence")
+RATINGS = ("arousal", "valence", "dominance", "liking", "familiarity")
+SCALE = (1, 9)
+VIDEOS = {"short": range(16), "long": range(16, 20), "all": range(20)}
+_EEG = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
+CHANNELS = {  # modality: its channels, in the order of the columns
+    "eeg": _EEG,
+    "ecg": ("ECG right", "ECG left"),
+    "eda": ("GSR",),
+}
+COLUMNS = {"eeg": slice(0, 14), "ecg": slice(14, 16), "eda": slice(16, 17)}
+SAMPLING_RATE = 128.0
+BASELINE = 5.0  # seconds before each video
+
+_recording = partial(
+    make_recording,
+    sampling_rates=dict.fromkeys(CHANNELS, SAMPLING_RATE),
+    channels=CHANNELS,
+    units={"eeg": "µV"},
+)
+_N_TRIALS, _N_COLUMNS, _N_ANSWERS = 20, 17, 12
+_REMEDY = "Unpack or download it again, or pass on_error='skip'."
+
+
+def load_amigos(
+    data_home,
+    *,
+    target="arousal",
+    threshold=5,
+    videos="short",
+    baseline=False,
+    modalities=None,
+    subjects=None,
+    on_error="raise",
+    lazy=False,
+    n_jobs=None,
+    progress=False,
+):
+    """Load AMIGOS: EEG, ECG and skin conductance while watching videos that were rated.
+
+    40 people watched 16 short videos (51 to 150 s), and 37 of them, alone or in groups, 4
+    long ones (14 to 24 min). After each video they rated their own arousal, valence,
+    dominance, liking and familiarity from 1 to 9. Read are the preprocessed signals, at
+    128 Hz: 14 channels of EEG in microvolt, 2 of ECG and the skin conductance; the unit of
+    the latter two is left open.
+
+    A recording is a trial, that is a video, without the 5 s of baseline before it: second 0
+    is the start of the video. Its label is ``"high"`` where the rating of `target` is above
+    the threshold, and ``"low"`` where it is at the threshold or below. All five ratings are
+    in its ``targets``.
+
+    Some trials have no signals or no rating. They are left out, and one warning says how
+    many of which subjects: a video without a sample or NaN throughout in all `modalities`,
+    one of less than a second, one whose rating of `target` is empty or NaN. In a trial that
+    is used, a modality that is NaN throughout stays so, as do single NaN.
+
+    The data are given to researchers who sign the End User License Agreement of Queen Mary
+    University of London, at http://www.eecs.qmul.ac.uk/mmv/datasets/amigos/, and bound to its
+    terms. Of the preprocessed data in MATLAB format, unpack every archive.
+
+    Parameters
+    ----------
+    data_home : str or path
+        Folder of the files ``Data_Preprocessed_P01.mat`` to ``Data_Preprocessed_P40.mat``,
+        or of folders of those names (without ``.mat``) that each have the file.
+    target : {"arousal", "valence"}, default="arousal"
+        The self-assessment that makes the labels.
+    threshold : float, default=5
+        Ratings above it are high; from 1 to below 9.
+    videos : {"short", "long", "all"}, default="short"
+        Which videos. Short and long ones are two experiments, and long videos give most of
+        the windows.
+    baseline : bool, default=False
+        Whether to put before each trial a recording of its 5 s of baseline, with the label
+        ``"baseline"``, the trial ``"<video> baseline"`` and no ``targets``.
+    modalities : sequence of {"eeg", "ecg", "eda"}, default=None
+        What to keep in memory, and in which order. None is all three, ECG first.
+    subjects : sequence of str, default=None
+        Who to load, ``"P01"`` to ``"P40"``. None is everyone in the folder.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether a subject whose file lacks or cannot be read is an error, or left out with a
+        warning.
+    lazy : bool, default=False
+        Return an iterator, which reads a subject when it is asked, and warns at its end.
+    n_jobs : int, default=None
+        Processes that read at once, each a subject.
+    progress : bool, default=False
+        Show a bar while reading.
+
+    Returns
+    -------
+    list of Recording, or an iterator with `lazy`
+        By subject, in the order of the file; float32. The trial is the publisher's video ID.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder has no such file, or none of a subject.
+    ValueError
+        A file is truncated or unlike the published ones, a rating is off its scale, no
+        trial could be used, or a parameter is not one of the above.
+
+    References
+    ----------
+    Miranda-Correa, Abadi, Sebe and Patras (2021), AMIGOS: A Dataset for Affect, Personality
+    and Mood Research on Individuals and Groups, IEEE Transactions on Affective Computing
+    12(2):479-493. https://doi.org/10.1109/TAFFC.2018.2884461
+
+    Examples
+    --------
+    >>> from skemo import segment
+    >>> from skemo.datasets import load_amigos
+    >>> recordings = load_amigos("~/AMIGOS", target="valence")  # doctest: +SKIP
+    >>> windows = segment(recordings, duration=10.0)  # doctest: +SKIP
+    """
+    check_rating(target, TARGETS, threshold, SCALE)
+    if videos not in tuple(VIDEOS):
+        raise ValueError(f"videos must be 'short', 'long' or 'all', got {videos!r}.")
+    modalities = check_modalities(modalities, tuple(CHANNELS))
+    folder = Path(data_home).expanduser()
+    names = {path.name[18:21] for path in folder.glob("Data_Preprocessed_P[0-9][0-9]*")}
+    there = [subject for subject in SUBJECTS if subject in names]
+    if not there:
+        raise FileNotFoundError(
+            f"{folder} has no files Data_Preprocessed_P01.mat to Data_Preprocessed_P40.mat, nor "
+            f"folders of them.{found_below(folder, 'Data_Preprocessed_P[0-9][0-9]*')} Pass "
+            f"data_home=<the folder that has them>. The data are to be had from {URL}"
+        )
+    wanted = there if subjects is None else check_subjects(subjects, SUBJECTS)
+    read = partial(
+        _read_subject,
+        folder,
+        target=target,
+        threshold=threshold,
+        trials=VIDEOS[videos],
+        baseline=baseline,
+        modalities=modalities,
+    )
+    recordings = report_left_out(
+        read_subjects(read, wanted, on_error, lazy=True, n_jobs=n_jobs, progress=progress)
+    )
+    return recordings if lazy else list(recordings)
+
+
+def _find(folder, subject):
+    name = f"Data_Preprocessed_{subject}"
+    for path in (folder / f"{name}.mat", folder / name / f"{name}.mat"):
+        if path.is_file():
+            return path
+    archive = folder / f"{name}.zip"
+    remedy = f"Unpack {archive}" if archive.exists() else "Put it there"
+    raise FileNotFoundError(
+        f"{folder} has no {name}.mat, nor {name}/{name}.mat. {remedy}, name the other subjects in "
+        "subjects=, or pass on_error='skip'."
+    )
+
+
+def _read_subject(folder, subject, *, target, threshold, trials, baseline, modalities):
+    """Recordings of a subject, and a `LeftOut` for each trial that gives none."""
+    path = _find(folder, subject)
+    names = ["joined_data", "labels_selfassessment", "VideoIDs"]
+    found = read_variables(path, names, _REMEDY)
+    tables, answers, ids = (cells(found[name], _N_TRIALS, f"{path}: {name}") for name in names)
+    items = []
+    for trial in trials:
+        signals_at, ratings_at, id_at = (f"{path}: {name}{{{trial + 1}}}" for name in names)
+        table = samples(tables[trial], _N_COLUMNS, signals_at)
+        ratings = _ratings(answers[trial], ratings_at)
+        video, before = _cut(table, modalities)
+        if video is None:
+            items.append(LeftOut(subject, "signals"))
+        elif ratings is None or np.isnan(ratings[target]):
+            items.append(LeftOut(subject, f"a rating of {target}"))
+        else:
+            name = text(ids[trial], id_at)
+            label = level(ratings[target], threshold, SCALE, f"{ratings_at}: {target}")
+            if baseline:
+                items.append(_recording(before, subject, f"{name} baseline", "baseline", {}))
+            items.append(_recording(video, subject, name, label, ratings))
+    return items
+
+
+def _ratings(values, where):
+    """The five ratings by name; None where the cell is empty or NaN throughout."""
+    values = numbers(values, where)
+    if np.isnan(values).all():
+        return None
+    if values.size != _N_ANSWERS:
+        raise ValueError(
+            f"{where} has shape {values.shape}, and should have (1, {_N_ANSWERS}): five ratings "
+            "and seven emotions. Get the file again."
+        )
+    return {name: float(x) for name, x in zip(RATINGS, values.ravel(), strict=False)}
+
+
+def _cut(table, modalities):
+    """Signals of the video and of the baseline; None for both where there is no video."""
+    start = int(BASELINE * SAMPLING_RATE)
+    if table is None or len(table) < start + SAMPLING_RATE:
+        return None, None
+    video = {name: to_signal(table[start:, COLUMNS[name]]) for name in modalities}
+    if all(np.isnan(signal).all() for signal in video.values()):
+        return None, None
+    return video, {name: to_signal(table[:start, COLUMNS[name]]) for name in modalities}

@@ -1,0 +1,238 @@
+"""DREAMER: EEG and ECG of 23 people watching 18 film clips."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from skemo.datasets._base import (
+    check_modalities,
+    check_on_error,
+    check_subjects,
+    read_subjects,
+)
+from skemo.datasets._mat import (
+    LeftOut,
+    cells,
+    check_rating,
+    field,
+    found_below,
+    level,
+    make_recording,
+    numbers,
+    read_variables,
+    report_left_out,
+    samples,
+    text,
+    to_signal,
+)
+
+URL = "https://zenodo.org/records/546113"
+SUBJECTS = tuple(str(number) for number in range(1, 24))
+CLIPS = tuple(str(number) for number in range(1, 19))
+TARGETS = ("arousal", "valence", "dominance")
+SCALE = (1, 5)
+_EEG = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
+CHANNELS = {
+    "eeg": _EEG,
+    "ecg": ("ECG 1", "ECG 2"),
+}
+SAMPLING_RATES = {"eeg": 128.0, "ecg": 256.0}
+
+_recording = partial(
+    make_recording, sampling_rates=SAMPLING_RATES, channels=CHANNELS, units={"eeg": "µV"}
+)
+_REMEDY = f"Download it again from {URL}."
+
+
+def load_dreamer(
+    data_home,
+    *,
+    target="arousal",
+    threshold=3,
+    baseline=False,
+    modalities=None,
+    subjects=None,
+    on_error="raise",
+    lazy=False,
+    progress=False,
+):
+    """Load DREAMER: EEG and ECG while watching film clips that were rated.
+
+    23 people watched 18 film clips (65 to 393 s), and after each rated their own arousal,
+    valence and dominance from 1 to 5. The signals are as recorded with wireless devices: 14
+    channels of EEG at 128 Hz, in microvolt about an offset of some 4,200, and 2 of ECG at
+    256 Hz, whose unit is left open. The two may end at times a fraction of a second apart.
+
+    A recording is a trial, that is a clip. Its label is ``"high"`` where the rating of
+    `target` is above the threshold, and ``"low"`` where it is at the threshold or below.
+    All three ratings are in its ``targets``.
+
+    As published, all clips have signals and ratings. Should one have no rating of `target`
+    (NaN), or less than a second of signals in all `modalities`, it is left out, and one
+    warning says how many of which subjects. A modality that only lacks in a clip is missing
+    in its recording.
+
+    The data are given on request, for academic use, at https://zenodo.org/records/546113.
+
+    Parameters
+    ----------
+    data_home : str or path
+        The file ``DREAMER.mat``, or the folder that has it. The file is read once and as a
+        whole, which takes some 2 GB of memory at first; subjects are freed as they are done.
+        Processes would each need a copy, so that there is no ``n_jobs``.
+    target : {"arousal", "valence", "dominance"}, default="arousal"
+        The self-assessment that makes the labels.
+    threshold : float, default=3
+        Ratings above it are high; from 1 to below 5.
+    baseline : bool, default=False
+        Whether to put before each trial a recording of the 61 s of neutral film before it,
+        with the label ``"baseline"``, the trial ``"<clip> baseline"`` and no ``targets``.
+    modalities : sequence of {"eeg", "ecg"}, default=None
+        What to keep in memory, and in which order. None is both, ECG first.
+    subjects : sequence of str, default=None
+        Who to load, ``"1"`` to ``"23"``, as they are counted in the file. None is everyone.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether a subject whose part of the file is not as published is an error, or left
+        out with a warning. A file that cannot be read is always an error.
+    lazy : bool, default=False
+        Return an iterator, which reads the file at its first recording, converts a subject
+        when it is asked, and warns at its end.
+    progress : bool, default=False
+        Show a bar while converting subjects.
+
+    Returns
+    -------
+    list of Recording, or an iterator with `lazy`
+        By subject and clip, float32. The trial is the number of the clip, ``"1"`` to ``"18"``.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is truncated or unlike the published one, a rating is off its scale, no
+        trial could be used, or a parameter is not one of the above.
+
+    References
+    ----------
+    Katsigiannis and Ramzan (2018), DREAMER: A Database for Emotion Recognition Through EEG
+    and ECG Signals From Wireless Low-cost Off-the-Shelf Devices, IEEE Journal of Biomedical
+    and Health Informatics 22(1):98-107. https://doi.org/10.1109/JBHI.2017.2688239
+
+    Examples
+    --------
+    >>> from skemo import segment
+    >>> from skemo.datasets import load_dreamer
+    >>> recordings = load_dreamer("~/DREAMER", target="valence")  # doctest: +SKIP
+    >>> windows = segment(recordings, duration=10.0)  # doctest: +SKIP
+    """
+    check_rating(target, TARGETS, threshold, SCALE)
+    check_on_error(on_error)
+    modalities = check_modalities(modalities, tuple(CHANNELS))
+    wanted = list(dict.fromkeys(check_subjects(subjects, SUBJECTS)))
+    path = _find(Path(data_home).expanduser())
+    options = {
+        "target": target,
+        "threshold": threshold,
+        "baseline": baseline,
+        "modalities": modalities,
+    }
+    recordings = report_left_out(_read(path, wanted, on_error, progress, options))
+    return recordings if lazy else list(recordings)
+
+
+def _find(home):
+    path = home if home.is_file() else home / "DREAMER.mat"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{home} has no DREAMER.mat.{found_below(home, 'DREAMER.mat')} Pass data_home=<the "
+            f"folder that has it, or the file>. It is to be had from {URL}"
+        )
+    return path
+
+
+def _read(path, wanted, on_error, progress, options):
+    """Items of each subject; the file is parsed when the first is asked for."""
+    people = _read_people(path, wanted, options["modalities"])
+    read = partial(_read_subject, path, people, **options)
+    # n_jobs=1 and not None, which a parallel_config could turn into processes.
+    yield from read_subjects(read, wanted, on_error, lazy=True, n_jobs=1, progress=progress)
+
+
+def _read_people(path, wanted, modalities):
+    """The struct of each wanted subject, of a file whose rates and electrodes are right."""
+    root = read_variables(path, ["DREAMER"], _REMEDY)["DREAMER"]
+
+    def get(name):
+        return field(root, name, f"{path}: DREAMER.{name}")
+
+    for name in modalities:
+        what = f"{name.upper()}_SamplingRate"
+        rate = numbers(get(what), f"{path}: DREAMER.{what}")
+        if rate.size != 1 or rate.item() != SAMPLING_RATES[name]:
+            raise ValueError(
+                f"{path}: DREAMER.{what} is {rate.tolist()}, and {SAMPLING_RATES[name]:g} as "
+                f"published. {_REMEDY}"
+            )
+    if "eeg" in modalities:
+        where = f"{path}: DREAMER.EEG_Electrodes"
+        names = cells(get("EEG_Electrodes"), len(CHANNELS["eeg"]), where)
+        names = tuple(text(name, where) for name in names)
+        if names != CHANNELS["eeg"]:
+            raise ValueError(
+                f"{where} are {list(names)}, and {list(CHANNELS['eeg'])} as published. {_REMEDY}"
+            )
+    people = cells(get("Data"), len(SUBJECTS), f"{path}: DREAMER.Data")
+    people = dict(zip(SUBJECTS, people, strict=True))
+    return {subject: people[subject] for subject in wanted}
+
+
+def _read_subject(path, people, subject, *, target, threshold, baseline, modalities):
+    """Recordings of a subject, and a `LeftOut` for each trial that gives none."""
+    person = people.pop(subject)  # so that its memory is freed afterwards
+    where = f"{path}: DREAMER.Data{{{subject}}}."
+    ratings = {name: _scores(person, name, where) for name in TARGETS}
+    clips = _tables(person, "stimuli", modalities, where)
+    baselines = _tables(person, "baseline", modalities, where) if baseline else [None] * len(CLIPS)
+    items = []
+    for index, (clip, before, name) in enumerate(zip(clips, baselines, CLIPS, strict=True)):
+        rated = {rating: float(values[index]) for rating, values in ratings.items()}
+        if not clip:
+            items.append(LeftOut(subject, "signals"))
+        elif np.isnan(rated[target]):
+            items.append(LeftOut(subject, f"a rating of {target}"))
+        else:
+            place = f"{where}Score{target.capitalize()}({name})"
+            label = level(rated[target], threshold, SCALE, place)
+            if before:
+                items.append(_recording(before, subject, f"{name} baseline", "baseline", {}))
+            elif baseline:
+                items.append(LeftOut(subject, "a baseline"))
+            items.append(_recording(clip, subject, name, label, rated))
+    return items
+
+
+def _scores(person, name, where):
+    where += f"Score{name.capitalize()}"
+    scores = numbers(field(person, f"Score{name.capitalize()}", where), where)
+    if scores.size != len(CLIPS):
+        raise ValueError(
+            f"{where} has shape {scores.shape}, and should have ({len(CLIPS)}, 1). {_REMEDY}"
+        )
+    return scores.ravel()
+
+
+def _tables(person, part, modalities, where):
+    """For each clip, the signals of its modalities that are there, float32."""
+    clips = [{} for _ in CLIPS]
+    for modality in modalities:
+        device = modality.upper()
+        place = f"{where}{device}.{part}"
+        found = field(field(person, device, where + device), part, place)
+        for number, cell in enumerate(cells(found, len(CLIPS), place)):
+            n_channels = len(CHANNELS[modality])
+            table = samples(cell, n_channels, f"{place}{{{number + 1}}}")
+            if table is not None and len(table) >= SAMPLING_RATES[modality]:
+                clips[number][modality] = to_signal(table)
+    return clips

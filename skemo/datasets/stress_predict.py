@@ -1,0 +1,251 @@
+"""Stress at the wrist: pulse and skin conductance of 35 people (Stress-Predict)."""
+
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skemo.datasets._base import (
+    check_file,
+    check_modalities,
+    check_subjects,
+    data_folder,
+    download_files,
+    parse_hashes,
+    read_subjects,
+    runs,
+)
+from skemo.recordings import Recording
+
+URL = "https://raw.githubusercontent.com/italha-d/Stress-Predict-Dataset/main/"
+SUBJECTS = tuple(f"S{number:02d}" for number in range(2, 36))  # S01 has no labels
+LABELS = ("rest", "stress")  # 0 and 1 of the publisher's
+HASHES = Path(__file__).with_name("_stress_predict.sha256")
+LABEL_FILE = "Processed_data/Improved_All_Combined_hr_rsp_binary.csv"
+
+# By modality: file, sampling rate in hertz, unit, channels.
+_FILES = {
+    "ppg": ("BVP.csv", 64.0, None, ("BVP",)),
+    "eda": ("EDA.csv", 4.0, "µS", ("EDA",)),
+    "temp": ("TEMP.csv", 4.0, "°C", ("TEMP",)),
+    "acc": ("ACC.csv", 32.0, "1/64 g", ("x", "y", "z")),
+}
+_COLUMNS = ["Participant", "Time(sec)", "Label"]
+_LARGEST_MISMATCH = 60.0  # s that labels may go on before or after a signal
+_REMEDY = "Delete it and fetch it again, or pass on_error='skip'."
+
+
+def fetch_stress_predict(
+    data_home=None,
+    *,
+    download=True,
+    modalities=None,
+    subjects=None,
+    on_error="raise",
+    lazy=False,
+    n_jobs=None,
+    progress=False,
+):
+    """Load the pulse and skin conductance of 34 people at rest and under stress.
+
+    Each person has one recording of about 55 minutes by a wristband (Empatica E4), with
+    three tasks in the same order, and rest before, between and after them: the Stroop
+    colour-word test, an interview, and hyperventilation. The labels are ``"stress"`` during
+    the tasks (the publisher's 1; a third of the time) and ``"rest"`` (0) else. They do
+    not tell which task it is, and not what people felt: in the interview they speak, and
+    hyperventilation is breathing. The first nine seconds, in which the wristband settles
+    and its first samples are 0, have no label.
+
+    Files are looked for in a folder, and downloaded where they lack (60 MB, MIT licence).
+
+    Parameters
+    ----------
+    data_home : str or path, default=None
+        Folder that has ``Processed_data`` and ``Raw_data/S02`` to ``Raw_data/S35``, or
+        some of them, as a copy of the publisher's repository. None is the folder
+        ``skemo/stress_predict`` in the system's cache folder.
+    download : bool, default=True
+        Whether to download what lacks: the subjects asked for, or all where `data_home` is
+        None, is empty, or holds a download that broke off (it then has a
+        ``SHA256SUMS.txt``). A folder that has other recordings is read as it is.
+    modalities : sequence of str, default=None
+        What to load: ``"ppg"`` (blood volume pulse, 64 Hz, no unit), ``"eda"`` (skin
+        conductance, µS, 4 Hz), ``"temp"`` (skin temperature, °C, 4 Hz), ``"acc"``
+        (acceleration along three axes in 1/64 g, 32 Hz). None is ``("eda", "ppg")``.
+    subjects : sequence of str, default=None
+        Who to load, ``"S02"`` to ``"S35"``. None is everyone, or everyone in the folder.
+        S01 is not among them, having no labels.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether a subject with a file that lacks or cannot be read is an error, or left out
+        with a warning.
+    lazy : bool, default=False
+        Return an iterator that reads a subject when it is asked for the next.
+    n_jobs : int or None, default=None
+        Processes that read at once.
+    progress : bool, default=False
+        Show a bar while downloading and reading.
+
+    Returns
+    -------
+    list or iterator of Recording
+        One a subject, float32. All signals start at the same second.
+
+    Raises
+    ------
+    FileNotFoundError
+        Files lack and `download` is False, or some of a subject in the folder.
+    ConnectionError
+        The download failed; another call continues it.
+    ValueError
+        A file is truncated, unreadable, or not as published.
+
+    Notes
+    -----
+    The publisher gives no hashes. A download of BVP, EDA and TEMP of S02, S03, S05, S06,
+    S08 to S10, S12 to S14, S16, S17, S19, S20, S22, S23, S25 to S27, S29, S30, S32 and S34
+    is held against the hashes of the copies that this loader was tested on. The others'
+    files, all ACC and the labels are taken as they come: what is checked are their form,
+    and that labels and signals span the same time.
+
+    Things to know, from 23 of the subjects: labels change when a button was pressed
+    (``tags_S02.csv`` and so on), to the second, except for S06, where they change at whole
+    minutes, minutes away from any press, and for the first ones of S17 and S30. Skin
+    conductance is very low in S08 and S23, and falls to 0 for single samples in some.
+
+    References
+    ----------
+    Iqbal et al. (2022), Stress monitoring using wearable sensors: a pilot study and
+    Stress-Predict dataset, Sensors 22(21):8135. https://doi.org/10.3390/s22218135
+    https://github.com/italha-d/Stress-Predict-Dataset
+
+    Examples
+    --------
+    >>> from skemo import segment
+    >>> from skemo.datasets import fetch_stress_predict
+    >>> windows = segment(fetch_stress_predict(), duration=60.0)  # doctest: +SKIP
+    """
+    folder = data_folder(data_home, "stress_predict")
+    modalities = check_modalities(modalities, _FILES)
+    there = sorted({path.name for path in folder.glob("Raw_data/S*")} & set(SUBJECTS))
+    complete = data_home is None or not there or (folder / "SHA256SUMS.txt").exists()
+    if subjects is not None:
+        wanted = check_subjects(subjects, SUBJECTS)
+    else:
+        wanted = SUBJECTS if complete and download else there
+
+    files = [f"Raw_data/{subject}/{_FILES[name][0]}" for subject in wanted for name in modalities]
+    files = [LABEL_FILE, *files]
+    missing = not all((folder / name).exists() for name in files)
+    if download and missing and (complete or subjects is not None):
+        hashes = dict.fromkeys(files) | parse_hashes(HASHES.read_text(encoding="utf-8"))
+        download_files(URL, folder, files, hashes=hashes, progress=progress)
+    elif not there:
+        raise FileNotFoundError(
+            f"{folder} has no folders Raw_data/S02 to Raw_data/S35. Pass data_home=<the folder "
+            "that has Raw_data and Processed_data>, or download=True."
+        )
+    labels = _read_labels(folder / LABEL_FILE)
+    read = partial(_read_subject, folder, labels, modalities)
+    return read_subjects(read, wanted, on_error, lazy=lazy, n_jobs=n_jobs, progress=progress)
+
+
+def _read_labels(path):
+    """Label intervals of each subject, (start, stop, label) in unix seconds."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}, the labels, is missing. Put it there, or fetch the data set into an empty "
+            "folder."
+        )
+    remedy = "Delete it and fetch it again."
+    try:
+        table = pd.read_csv(path, usecols=_COLUMNS)[_COLUMNS].to_numpy(np.float64)
+    except ValueError as error:  # pandas' own errors are such
+        raise ValueError(
+            f"{path} cannot be read as a table with the columns {', '.join(_COLUMNS)} ({error}). "
+            f"{remedy}"
+        ) from error
+    wrong = np.flatnonzero(~np.isfinite(table).all(axis=1) | ~np.isin(table[:, 2], (0, 1)))
+    if len(wrong):
+        raise ValueError(
+            f"{path}: row {wrong[0] + 2} should hold a participant, a time and the label 0 or 1, "
+            f"and holds {table[wrong[0]].tolist()}. {remedy}"
+        )
+    intervals = {}
+    for number in np.unique(table[:, 0]):
+        _, times, labels = table[table[:, 0] == number].T
+        if (np.diff(times) <= 0).any():
+            raise ValueError(f"{path}: the times of participant {number:g} do not rise. {remedy}")
+        breaks = (np.diff(times) != 1) | (np.diff(labels) != 0)
+        intervals[f"S{int(number):02d}"] = [
+            (times[start], times[stop - 1] + 1, LABELS[int(labels[start])])
+            for start, stop in runs(np.concatenate([[0], np.cumsum(breaks)]))
+        ]
+    return intervals
+
+
+def _read_subject(folder, labels, modalities, subject):
+    if subject not in labels:
+        raise ValueError(
+            f"{folder / LABEL_FILE} has no labels of {subject} (no row with Participant "
+            f"{int(subject[1:])}). Fetch the publisher's file, or pass on_error='skip'."
+        )
+    intervals = labels[subject]
+    first, last = intervals[0][0], intervals[-1][1]
+    starts, signals = {}, {}
+    for name in modalities:
+        path = folder / "Raw_data" / subject / _FILES[name][0]
+        starts[name], signals[name] = _read_signal(path, name)
+        stop = starts[name] + signals[name].shape[1] / _FILES[name][1]
+        if starts[name] > first + _LARGEST_MISMATCH or stop < last - _LARGEST_MISMATCH:
+            raise ValueError(
+                f"{path} spans the unix seconds {starts[name]:.0f} to {stop:.0f}, and the "
+                f"labels of {subject} {first:.0f} to {last:.0f}: it is truncated, or not of that "
+                f"recording. {_REMEDY}"
+            )
+    start = max(starts.values())
+    for name in modalities:
+        n_before = round((start - starts[name]) * _FILES[name][1])
+        signals[name] = signals[name][:, n_before:]
+    duration = max(signals[name].shape[1] / _FILES[name][1] for name in modalities)
+    clipped = [
+        (max(0.0, begin - start), min(duration, stop - start), label)
+        for begin, stop, label in intervals
+    ]
+    return [
+        Recording(
+            signals=signals,
+            sampling_rates={name: _FILES[name][1] for name in modalities},
+            channels={name: _FILES[name][3] for name in modalities},
+            units={name: _FILES[name][2] for name in modalities},
+            subject=subject,
+            labels=[interval for interval in clipped if interval[0] < interval[1]],
+        )
+    ]
+
+
+def _read_signal(path, name):
+    """Start in unix seconds, and samples (n_channels, n_times), of a file of the wristband."""
+    check_file(path)
+    _, rate, _, channels = _FILES[name]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, which is an error below
+            table = np.loadtxt(path, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as numbers ({error}). {_REMEDY}") from error
+    if len(table) < 3 or table.shape[1] != len(channels):
+        raise ValueError(
+            f"{path} should hold a start, a rate and samples in lines of {len(channels)}, and "
+            f"has {len(table)} lines of {table.shape[1]}. {_REMEDY}"
+        )
+    if not np.isfinite(table).all():
+        line = np.flatnonzero(~np.isfinite(table).all(axis=1))[0] + 1
+        raise ValueError(f"{path} holds no finite number in line {line}. {_REMEDY}")
+    if (table[1] != rate).any():
+        raise ValueError(
+            f"{path} is not as published: its second line should say {rate:g} Hz, and says "
+            f"{table[1, 0]:g}. {_REMEDY}"
+        )
+    return table[0, 0], np.ascontiguousarray(table[2:].T, dtype=np.float32)
