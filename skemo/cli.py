@@ -2,176 +2,24 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
 
-from skemo.baselines import make_dummy, make_lda, make_random_forest, make_svm
 from skemo.evaluation import compare, format_summary, summarize
+from skemo.experiments import (
+    DATASETS,
+    MODELS,
+    NORMALIZATIONS,
+    compute_inputs,
+    decompose_conductance,
+    make_models,
+    modality_inputs,
+)
 from skemo.model_selection import PROTOCOLS
-from skemo.preprocessing import PerSubject, make_modality_transformer
 from skemo.recordings import segment
-
-
-class DataSet(NamedTuple):
-    """A data set of the command line: one line on it, and recordings from a folder or None."""
-
-    description: str
-    load: Callable
-
-
-class Model(NamedTuple):
-    """A model of the command line: its name in the table, and how it is made.
-
-    ``make(signals, features, seed, max_epochs)`` gets two transformers, of which it takes one:
-    the first selects the signal columns for a network, the second the features.
-    """
-
-    title: str
-    make: Callable
-
-
-def _load_simulated(data_home):
-    if data_home is not None:
-        raise ValueError("these recordings come with the package: leave --data-home out.")
-    from skemo.datasets import make_emotion_recordings
-
-    return make_emotion_recordings(random_state=0)
-
-
-def _load_eegmat(data_home):
-    from skemo.datasets import fetch_eegmat
-
-    return fetch_eegmat(data_home, progress=True)
-
-
-def _make_network(attention):
-    def make(signals, features, seed, max_epochs):
-        from skemo.classifiers import ModalityAwareAttentionClassifier
-
-        network = ModalityAwareAttentionClassifier(
-            attention=attention, class_weight="balanced", random_state=seed
-        )
-        if max_epochs is not None:
-            network.set_params(max_epochs=max_epochs)
-        return make_pipeline(signals, network)
-
-    return make
-
-
-DATASETS = {
-    "simulated": DataSet("simulated recordings with a planted effect", _load_simulated),
-    "eegmat": DataSet(
-        "EEG During Mental Arithmetic Tasks (PhysioNet 1.0.0): rest and arithmetic", _load_eegmat
-    ),
-}
-MODELS = {
-    "attention": Model("modality-aware attention", _make_network(attention=True)),
-    "basic": Model("without attention (basic)", _make_network(attention=False)),
-    "svm": Model("SVM", lambda signals, features, seed, max_epochs: make_svm(features)),
-    "random-forest": Model(
-        "random forest",
-        lambda signals, features, seed, max_epochs: make_random_forest(features, random_state=seed),
-    ),
-    "lda": Model("LDA", lambda signals, features, seed, max_epochs: make_lda(features)),
-    "dummy": Model(
-        "majority class", lambda signals, features, seed, max_epochs: make_dummy("passthrough")
-    ),
-}
-NORMALIZATIONS = {
-    "raw": "inputs standardised by the training windows, whoever they come from",
-    "per-subject": "inputs standardised by each subject's own windows, without their labels: "
-    "those of a new subject by all that are to be predicted (transductive)",
-}
-
-
-def modality_transformers(duration):
-    """Return the transformers of each modality that a comparison uses.
-
-    Parameters
-    ----------
-    duration : float
-        Length of a window in seconds; the differential-entropy map has a sub-window for
-        each two seconds.
-
-    Returns
-    -------
-    dict of str to (transformer, transformer)
-        By modality: the one whose signals a network takes, and the one whose features the
-        baselines take.
-    """
-    from skemo.ecg import HRVTransformer
-    from skemo.eeg import DifferentialEntropyTransformer
-
-    sub_windows = max(1, round(duration / 2))
-    return {
-        "ecg": (HRVTransformer(), HRVTransformer(output="features")),
-        "eeg": (
-            DifferentialEntropyTransformer(output="map", sub_windows=sub_windows),
-            DifferentialEntropyTransformer(),
-        ),
-    }
-
-
-def compute_inputs(windows, transformers):
-    """Compute, once for all folds, what the networks and the baselines take.
-
-    The transformers learn nothing from other windows, so that this is the same as computing
-    it again inside each fold.
-
-    Parameters
-    ----------
-    windows : DataFrame
-        From `skemo.segment`.
-    transformers : dict of str to (transformer, transformer)
-        As `modality_transformers` returns them; modalities that `windows` lacks are left out.
-
-    Returns
-    -------
-    inputs : DataFrame
-        Signal columns, feature columns and `subject`.
-    signals, features : list of str
-        Names of the signal columns and of the feature columns.
-    """
-    present = {name: pair for name, pair in transformers.items() if name in windows}
-    if not present:
-        raise ValueError(
-            f"The recordings have none of the modalities {list(transformers)}: {list(windows)}."
-        )
-    for_networks, for_baselines = (
-        make_modality_transformer(**{name: pair[i] for name, pair in present.items()})
-        for i in (0, 1)
-    )
-    signals = for_networks.fit_transform(windows)
-    features = for_baselines.fit_transform(windows)
-    inputs = pd.concat([signals, features, windows[["subject"]]], axis=1)
-    return inputs, list(signals), list(features)
-
-
-def select_inputs(columns, normalization):
-    """Make the transformer that selects columns of the inputs, and normalises them.
-
-    Parameters
-    ----------
-    columns : list of str
-        Signal columns, or feature columns.
-    normalization : {"raw", "per-subject"}
-        What is done to them.
-
-    Returns
-    -------
-    transformer
-    """
-    select = ColumnTransformer(
-        [("columns", "passthrough", columns)], verbose_feature_names_out=False
-    ).set_output(transform="pandas")
-    return PerSubject(select) if normalization == "per-subject" else select
 
 
 def main(argv=None):
@@ -211,7 +59,7 @@ def _make_parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(
             [
-                *_describe("data sets", {k: v.description for k, v in DATASETS.items()}),
+                *_describe("data sets", {k: _describe_data(v) for k, v in DATASETS.items()}),
                 *_describe("models", {k: v.title for k, v in MODELS.items()}),
                 *_describe("protocols", {k: v.description for k, v in PROTOCOLS.items()}),
                 *_describe("normalizations", NORMALIZATIONS),
@@ -221,12 +69,12 @@ def _make_parser():
     add = command.add_argument
     add("--dataset", choices=DATASETS, default="simulated", help="default: simulated")
     add("--data-home", metavar="DIR", help="folder of the recordings, or to download them to")
+    add("--target", metavar="T", help="what to predict, where a data set has several things")
     add(
         "--duration",
         type=_positive(float),
-        default=10.0,
         metavar="S",
-        help="seconds a window; default: 10",
+        help="seconds a window; default: 10, for stress_predict 60",
     )
     add(
         "--protocol",
@@ -259,6 +107,11 @@ def _describe(title, lines):
     return [f"\n{title}:", *(f"  {name:<22} {line}" for name, line in lines.items())]
 
 
+def _describe_data(dataset):
+    targets = f"; targets {', '.join(dataset.targets)}" if dataset.targets else ""
+    return dataset.description + targets
+
+
 def _positive(kind):
     def convert(text):
         number = kind(text)
@@ -287,26 +140,31 @@ def _compare(args, parser):
     normalizations = list(NORMALIZATIONS) if both else [args.normalization]
     if args.n_jobs == 0:
         parser.error("argument --n-jobs: 0 is no number of processes")
+    dataset = DATASETS[args.dataset]
+    target = args.target or (dataset.targets or (None,))[0]
+    if target is not None and target not in dataset.targets:
+        there = ", ".join(dataset.targets) or "none to choose"
+        parser.error(f"argument --target: {target!r}, but {args.dataset} has {there}")
+    duration = args.duration or dataset.duration
     try:
         if args.output is not None:
             args.output.mkdir(parents=True, exist_ok=True)
-        windows = segment(DATASETS[args.dataset].load(args.data_home), duration=args.duration)
-        transformers = modality_transformers(args.duration)
-        inputs, *columns = compute_inputs(windows, transformers)
+        recordings = decompose_conductance(dataset.load(args.data_home, target))
+        windows = segment(recordings, duration=duration)
+        inputs, columns = compute_inputs(windows, modality_inputs(duration))
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")
     n_subjects = windows["subject"].nunique()
     n_splits = args.n_splits or max(2, min(10, n_subjects))
 
     report = _Report(args.output)
-    report.add(_describe_run(args, windows, list(transformers), protocols, n_splits))
+    report.add(_describe_run(args, target, windows, list(columns["raw"]), protocols, n_splits))
     summaries = {}
     for normalization in normalizations:
-        selections = [select_inputs(names, normalization) for names in columns]
         for protocol in protocols:
             try:
                 comparisons = _repeat(
-                    args, inputs, windows["label"], selections, protocol, n_splits
+                    args, inputs, windows["label"], columns, normalization, protocol, n_splits
                 )
             except ValueError as error:
                 parser.error(str(error))
@@ -328,14 +186,13 @@ def _compare(args, parser):
         report.add(_describe_gap(normalization, summaries))
 
 
-def _repeat(args, X, y, selections, protocol, n_splits):
+def _repeat(args, X, y, columns, normalization, protocol, n_splits):
     """A comparison for each seed, which is that of the models and of the folds."""
     comparisons = []
     for seed in range(args.seeds):
-        models = {
-            MODELS[name].title: MODELS[name].make(*selections, seed, args.max_epochs)
-            for name in args.models
-        }
+        models = make_models(
+            args.models, columns, normalization, seed=seed, max_epochs=args.max_epochs
+        )
         comparison = compare(
             models,
             X,
@@ -381,7 +238,7 @@ class _Report:
             )
 
 
-def _describe_run(args, windows, modalities, protocols, n_splits):
+def _describe_run(args, target, windows, modalities, protocols, n_splits):
     signals = [
         f"{name} at {dtype.sampling_rate:g} Hz (channels: {dtype.shape[-2]})"
         for name, dtype in windows.dtypes.items()
@@ -392,11 +249,12 @@ def _describe_run(args, windows, modalities, protocols, n_splits):
     seeds = "1 seed" if args.seeds == 1 else f"the mean of {args.seeds} seeds"
     k_fold = any(name != "leave-one-subject-out" for name in protocols)
     folds = f"; k-fold with k = {n_splits}" if k_fold else ""
+    duration = windows.attrs["segment"]["duration"]
     return f"""\
-# skemo compare: {args.dataset}
+# skemo compare: {args.dataset}{f", {target}" if target else ""}
 
 - data: {DATASETS[args.dataset].description}
-- windows: {len(windows)} of {args.duration:g} s, from {n_subjects} subjects
+- windows: {len(windows)} of {duration:g} s, from {n_subjects} subjects
 - classes: {", ".join(f"{label} {count}" for label, count in classes.items())}
 - modalities: {", ".join(signals)}
 - scores: mean ± standard deviation over subjects, in per cent, {seeds}{folds}.

@@ -10,6 +10,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 
 from skemo import (
+    CrossModalAttentionClassifier,
     ModalityAwareAttentionClassifier,
     PerSubject,
     compare,
@@ -17,22 +18,23 @@ from skemo import (
     make_svm,
     segment,
 )
-from skemo.cli import (
+from skemo.cli import main
+from skemo.datasets import make_emotion_recordings
+from skemo.evaluation import METRICS
+from skemo.experiments import (
     DATASETS,
     MODELS,
     DataSet,
     compute_inputs,
-    main,
-    modality_transformers,
-    select_inputs,
+    decompose_conductance,
+    make_models,
+    modality_inputs,
 )
-from skemo.datasets import make_emotion_recordings
-from skemo.evaluation import METRICS
 
 QUICK = ["--models", "svm,dummy", "--n-jobs", "1"]
 
 
-def load_few(data_home):
+def load_few(data_home, target=None):
     return make_emotion_recordings(n_subjects=4, n_trials=2, random_state=0)
 
 
@@ -45,7 +47,7 @@ def few(monkeypatch):
 
 @pytest.fixture(scope="module")
 def windows():
-    return segment(load_few(None), duration=10.0)
+    return segment(decompose_conductance(load_few(None)), duration=10.0)
 
 
 def test_all_models_are_compared_and_written(few, tmp_path, capsys):
@@ -53,7 +55,8 @@ def test_all_models_are_compared_and_written(few, tmp_path, capsys):
     assert main([*few, "--max-epochs", "1", "--n-jobs", "1", "--output", str(folder)]) == 0
     out = capsys.readouterr().out
     for model in MODELS.values():
-        assert f"| {model.title} |" in out
+        for modality in ("ecg", "eda", "eeg") if model.each_modality else ("",):
+            assert f"| {model.title}{modality and ', '}{modality} |" in out
     assert "- windows: 48 of 10 s, from 4 subjects" in out
     assert "- classes: aroused 24, calm 24" in out
     assert "Optimistic" not in out
@@ -72,7 +75,7 @@ def test_all_models_are_compared_and_written(few, tmp_path, capsys):
         *("n_windows", "fit_time", "predict_time"),
     ]
     assert not scores.duplicated(["model", "fold", "subject"]).any()
-    assert len(scores) == len(MODELS) * 4
+    assert len(scores) == (len(MODELS) + 2) * 4
     assert sorted(scores["subject"].unique()) == ["00", "01", "02", "03"]
 
 
@@ -109,37 +112,76 @@ def test_seeds_are_repetitions_of_the_same_table(few, tmp_path, capsys):
 
 @pytest.mark.parametrize("normalization", ["raw", "per-subject"])
 @pytest.mark.parametrize("protocol", ["leave-one-subject-out", "segment-k-fold"])
-def test_computing_the_features_once_gives_what_the_pipelines_give(
-    windows, normalization, protocol
-):
+def test_computing_the_inputs_once_gives_what_the_pipelines_give(windows, normalization, protocol):
     y, subjects = windows["label"], windows["subject"]
-    transformers = modality_transformers(10.0)
-    inputs, *columns = compute_inputs(windows, transformers)
-    selections = [select_inputs(names, normalization) for names in columns]
-    once = {name: MODELS[name].make(*selections, 0, 1) for name in ("attention", "svm")}
-    for_network, for_svm = (
-        make_modality_transformer(**{name: pair[i] for name, pair in transformers.items()})
-        for i in (0, 1)
-    )
-    if normalization == "per-subject":
-        for_network, for_svm = PerSubject(for_network), PerSubject(for_svm)
-    else:
+    transformers = modality_inputs(10.0)
+    inputs, columns = compute_inputs(windows, transformers)
+    names = ("attention", "cross-modal", "svm")
+    once = make_models(names, columns, normalization, max_epochs=1)
+
+    def inside(kind):
+        kinds = {name: getattr(transformers[name], kind) for name in columns["raw"]}
+        transformer = make_modality_transformer(**kinds)
+        return PerSubject(transformer) if normalization == "per-subject" else transformer
+
+    if normalization == "raw":
         windows = windows.drop(columns="subject")
-    classifier = ModalityAwareAttentionClassifier(
-        class_weight="balanced", max_epochs=1, random_state=0
-    )
-    inside = {"attention": make_pipeline(for_network, classifier), "svm": make_svm(for_svm)}
+    training = {"class_weight": "balanced", "max_epochs": 1, "random_state": 0}
+    pipelines = {
+        MODELS["attention"].title: make_pipeline(
+            inside("series"), ModalityAwareAttentionClassifier(**training)
+        ),
+        MODELS["cross-modal"].title: make_pipeline(
+            inside("raw"), CrossModalAttentionClassifier(**training)
+        ),
+        MODELS["svm"].title: make_svm(inside("features")),
+    }
     one = compare(once, inputs, y, subjects, protocol=protocol, n_splits=3).predictions
-    other = compare(inside, windows, y, subjects, protocol=protocol, n_splits=3).predictions
+    other = compare(pipelines, windows, y, subjects, protocol=protocol, n_splits=3).predictions
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_a_single_stream_is_made_for_each_modality(windows):
+    _, columns = compute_inputs(windows, modality_inputs(10.0))
+    models = make_models(["single", "late-fusion"], columns, "raw")
+    assert list(models) == [
+        *(f"single stream, {modality}" for modality in ("ecg", "eda", "eeg")),
+        MODELS["late-fusion"].title,
+    ]
+    one = {kind: {"ecg": names["ecg"]} for kind, names in columns.items()}
+    assert make_models(["single"], one, "raw") == {}
+
+
 def test_modalities_that_are_not_there_are_left_out(windows):
-    _, signals, features = compute_inputs(windows.drop(columns="ecg"), modality_transformers(10.0))
-    assert signals == ["eeg"]
-    assert not any(name.startswith("HRV") for name in features)
+    _, columns = compute_inputs(windows.drop(columns=["ecg", "eda"]), modality_inputs(10.0))
+    assert columns["series"] == {"eeg": ["series eeg"]}
+    assert list(columns["features"]) == ["eeg"]
     with pytest.raises(ValueError, match="none of the modalities"):
-        compute_inputs(windows[["subject", "label"]], modality_transformers(10.0))
+        compute_inputs(windows[["subject", "label"]], modality_inputs(10.0))
+
+
+def test_conductance_is_decomposed_before_it_is_cut(windows):
+    assert windows["eda"].dtype.channels == ("tonic", "phasic")
+    assert windows["ecg"].dtype.channels == ("ECG",)
+
+
+def test_the_target_and_the_duration_reach_the_data_set(monkeypatch, capsys):
+    asked = []
+
+    def load(data_home, target):
+        asked.append((data_home, target))
+        return load_few(data_home)
+
+    dataset = DataSet("few", load, targets=("arousal", "valence"), duration=20.0)
+    monkeypatch.setitem(DATASETS, "few", dataset)
+    few = ["compare", "--dataset", "few", *QUICK]
+    main(few)
+    main([*few, "--target", "valence", "--data-home", "here", "--duration", "10"])
+    assert asked == [(None, "arousal"), ("here", "valence")]
+    out = capsys.readouterr().out
+    assert "# skemo compare: few, arousal\n" in out
+    assert "24 of 20 s" in out
+    assert "48 of 10 s" in out
 
 
 @pytest.mark.parametrize(
@@ -147,7 +189,10 @@ def test_modalities_that_are_not_there_are_left_out(windows):
     [
         ([], "required: command"),
         (["compare", "--dataset", "deap"], "invalid choice: 'deap'"),
-        (["compare", "--models", "svm,knn"], "unknown 'knn'; there are attention, basic, svm"),
+        (
+            ["compare", "--models", "svm,knn"],
+            "unknown 'knn'; there are attention, basic, cross-modal",
+        ),
         (["compare", "--duration", "-1"], "-1 is not a positive number"),
         (["compare", "--duration", "nan"], "nan is not a positive number"),
         (["compare", "--seeds", "0"], "0 is not a positive number"),
@@ -155,6 +200,12 @@ def test_modalities_that_are_not_there_are_left_out(windows):
         (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
         (["compare", "--dataset", "few", "--duration", "0.1"], "few: The band 'theta'"),
         (["compare", "--data-home", "somewhere"], "simulated: .*leave --data-home out"),
+        (["compare", "--dataset", "wesad"], "wesad: .*name its folder with --data-home"),
+        (["compare", "--target", "joy"], "--target: 'joy', but simulated has none to choose"),
+        (
+            ["compare", "--dataset", "dreamer", "--target", "joy"],
+            "--target: 'joy', but dreamer has arousal, valence, dominance",
+        ),
         (["compare", "--dataset", "few", "--output", __file__], "few: .*File exists"),
         (
             [
@@ -179,7 +230,7 @@ def test_arguments_that_cannot_be_used_are_explained(few, arguments, message, ca
 
 
 def test_a_folder_without_recordings_is_explained(tmp_path, capsys, monkeypatch):
-    def load_local(data_home):
+    def load_local(data_home, target):
         from skemo.datasets import fetch_eegmat
 
         return fetch_eegmat(data_home, download=False)
@@ -191,7 +242,7 @@ def test_a_folder_without_recordings_is_explained(tmp_path, capsys, monkeypatch)
 
 
 def test_an_interrupt_ends_cleanly(few, monkeypatch, capsys):
-    def interrupt(data_home):
+    def interrupt(data_home, target):
         raise KeyboardInterrupt
 
     monkeypatch.setitem(DATASETS, "few", DataSet("interrupted", interrupt))
@@ -215,6 +266,16 @@ def test_recorded_data_are_compared(data_home, tmp_path, capsys):
     }
     assert scores["majority class"] == 50
     assert scores["LDA"] > 65
+
+
+def test_a_wristband_is_compared(data_home, capsys):
+    folder = str(data_home / "stress_predict")
+    arguments = ["--dataset", "stress_predict", "--data-home", folder, "--models", "lda,dummy"]
+    assert main(["compare", *arguments, "--protocol", "group-k-fold", "--n-splits", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "from 23 subjects" in out
+    assert "eda at 4 Hz" in out
+    assert "ppg at 64 Hz" in out
 
 
 def test_the_module_explains_itself_without_loading_torch():
