@@ -103,7 +103,10 @@ class EDATransformer(TransformerMixin, BaseEstimator):
     features : str or list of str, default="all"
         Names, as ``"SCR_Peaks_N"``, and groups of them: ``"level"``, ``"tonic"``,
         ``"phasic"``, ``"scr"``, ``"all"``.
-    min_amplitude : float, default=0.1
+    min_amplitude : float, default=0.0
+        The least prominence of a response in the signal's unit, customarily 0.01 to 0.05 µS.
+        At 0, as in NeuroKit2, the noise of a calm window counts as responses.
+    min_relative : float, default=0.1
         The least prominence of a response, as a part of the largest in its window; 0 to 1.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
@@ -182,7 +185,8 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         output="features",
         signal="eda",
         features="all",
-        min_amplitude=0.1,
+        min_amplitude=0.0,
+        min_relative=0.1,
         sampling_rate=None,
         n_jobs=None,
     ):
@@ -190,6 +194,7 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         self.signal = signal
         self.features = features
         self.min_amplitude = min_amplitude
+        self.min_relative = min_relative
         self.sampling_rate = sampling_rate
         self.n_jobs = n_jobs
 
@@ -273,7 +278,8 @@ class EDATransformer(TransformerMixin, BaseEstimator):
             else:
                 tonic, phasic = (block_means(windows[:, i].copy(), n_block) for i in (0, 1))
                 parts = tonic + phasic, tonic, phasic
-            columns = eda_features(*parts, sampling_rate / n_block, self.min_amplitude)
+            least = {"min_amplitude": self.min_amplitude, "min_relative": self.min_relative}
+            columns = eda_features(*parts, sampling_rate / n_block, **least)
             result[usable] = np.stack([columns[name] for name in names], axis=1)
         return result
 
@@ -306,9 +312,11 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         if self.signal not in ("eda", "components"):
             raise ValueError(f"signal must be 'eda' or 'components', got {self.signal!r}.")
         self._feature_names()
-        least = self.min_amplitude
-        if not isinstance(least, Real) or isinstance(least, bool) or not 0 <= least <= 1:
-            raise ValueError(f"min_amplitude must be a number from 0 to 1, got {least!r}.")
+        for name, most in (("min_amplitude", np.inf), ("min_relative", 1)):
+            least = getattr(self, name)
+            if not isinstance(least, Real) or isinstance(least, bool) or not 0 <= least <= most:
+                limit = "of at least 0" if most == np.inf else "from 0 to 1"
+                raise ValueError(f"{name} must be a number {limit}, got {least!r}.")
 
     def _feature_names(self):
         every = [name for group in FEATURES.values() for name in group]

@@ -104,14 +104,14 @@ def tonic_phasic(eda, sampling_rate, method="highpass"):
     return parts[0], parts[1]
 
 
-def skin_conductance_responses(phasic, sampling_rate, min_amplitude=0.1):
+def skin_conductance_responses(phasic, sampling_rate, min_amplitude=0.0, min_relative=0.1):
     """Skin-conductance responses (SCR) in windows of the phasic part.
 
-    A response is a maximum whose prominence is at least `min_amplitude` of the largest
-    prominence in its window. It begins at the last minimum before it. Its recovery is the
-    sample of its decline, up to the lowest point before the next response, that lies
-    nearest below half of its amplitude, if a lower one follows. These are the definitions
-    of NeuroKit2's ``eda_peaks``.
+    A response is a maximum whose prominence is at least `min_amplitude`, and at least the part
+    `min_relative` of the largest prominence in its window. It begins at the last minimum
+    before it. Its recovery is the sample of its decline, up to the lowest point before the
+    next response, that lies nearest below half of its amplitude, if a lower one follows.
+    With the defaults these are the definitions of NeuroKit2's ``eda_peaks``.
 
     Parameters
     ----------
@@ -119,7 +119,9 @@ def skin_conductance_responses(phasic, sampling_rate, min_amplitude=0.1):
         Without NaN, except for windows of NaN throughout, which have no responses.
     sampling_rate : float
         In hertz.
-    min_amplitude : float, default=0.1
+    min_amplitude : float, default=0.0
+        In the unit of the phasic part; for microsiemens, 0.01 to 0.05 are customary.
+    min_relative : float, default=0.1
         As a part of the largest prominence of the window.
 
     Returns
@@ -133,9 +135,9 @@ def skin_conductance_responses(phasic, sampling_rate, min_amplitude=0.1):
 
     Notes
     -----
-    The threshold is relative, so that in a calm window noise counts: a wristband sampled at
-    4 Hz, whose signal nothing smooths, shows 28 responses a minute, most under 0.01 µS. The
-    amplitudes tell calm from excitement better than the number does.
+    NeuroKit2's threshold is relative alone, so that in a calm window noise counts: a wristband
+    sampled at 4 Hz, whose signal nothing smooths, shows 28 responses a minute, most under
+    0.01 µS, which is what `min_amplitude` is for.
 
     Examples
     --------
@@ -161,7 +163,8 @@ def skin_conductance_responses(phasic, sampling_rate, min_amplitude=0.1):
     prominence = scipy.signal.peak_prominences(joined, peaks)[0]
     largest = np.zeros(len(phasic))
     np.maximum.at(largest, peaks // width, prominence)
-    peaks = peaks[prominence / largest[peaks // width] >= min_amplitude]
+    relative = prominence / largest[peaks // width]
+    peaks = peaks[(prominence >= min_amplitude) & (relative >= min_relative)]
     rows = peaks // width
     before = np.searchsorted(troughs, peaks) - 1
     troughs = np.append(troughs, -1)  # a row before the first
@@ -258,8 +261,11 @@ def _sections(order, cutoff, kind, sampling_rate):
     return scipy.signal.butter(order, cutoff, kind, fs=sampling_rate, output="sos")
 
 
-def eda_features(conductance, tonic, phasic, sampling_rate, min_amplitude):
-    """Features of windows without NaN, (n_windows, n_times), by the names of `FEATURES`."""
+def eda_features(conductance, tonic, phasic, sampling_rate, **least):
+    """Features of windows without NaN, (n_windows, n_times), by the names of `FEATURES`.
+
+    `least` goes to :func:`skin_conductance_responses`.
+    """
     n_times = conductance.shape[1]
     mean, centred = _centre(conductance)
     lag = round(_LAG * sampling_rate)
@@ -278,14 +284,14 @@ def eda_features(conductance, tonic, phasic, sampling_rate, min_amplitude):
         _slope(centred_tonic, sampling_rate),
         phasic.std(axis=1),
         np.abs(phasic).sum(axis=1) / sampling_rate,
-        *_response_features(phasic, sampling_rate, min_amplitude),
+        *_response_features(phasic, sampling_rate, least),
     )
     names = [name for group in FEATURES.values() for name in group]
     return dict(zip(names, features, strict=True))
 
 
-def _response_features(phasic, sampling_rate, min_amplitude):
-    responses = skin_conductance_responses(phasic, sampling_rate, min_amplitude)
+def _response_features(phasic, sampling_rate, least):
+    responses = skin_conductance_responses(phasic, sampling_rate, **least)
     rows, n_windows = responses["window"], len(phasic)
     n_responses = np.bincount(rows, minlength=n_windows).astype(float)
     yield n_responses

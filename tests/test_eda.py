@@ -184,7 +184,7 @@ def test_responses_of_a_drawn_curve_are_measured():
 def test_small_maxima_are_no_responses_beside_large_ones():
     phasic = np.interp(np.arange(40), [0, 4, 8, 20, 24, 30, 39], [1, 0, 2, 0, 0.3, 0, 0])
     n = [
-        len(skin_conductance_responses(phasic[np.newaxis], 4, least)["window"])
+        len(skin_conductance_responses(phasic[np.newaxis], 4, 0, least)["window"])
         for least in (0, 0.1, 0.2)
     ]
     assert n == [2, 2, 1]
@@ -441,7 +441,8 @@ def test_it_works_unfitted_cloned_and_pickled():
         ({"signal": "components"}, "takes windows of the channels 'tonic' and 'phasic', got the"),
         ({"features": "SCR"}, "features='SCR' must name some of the groups level, tonic, phasic"),
         ({"features": []}, r"features=\[\] must name"),
-        ({"min_amplitude": 2}, "min_amplitude must be a number from 0 to 1, got 2"),
+        ({"min_amplitude": -1}, "min_amplitude must be a number of at least 0, got -1"),
+        ({"min_relative": 2}, "min_relative must be a number from 0 to 1, got 2"),
         ({"sampling_rate": 8}, "sampling_rate=8 Hz, but the column 'eda' says 4.0 Hz"),
     ],
 )
@@ -498,3 +499,18 @@ def test_the_pulse_follows_the_heart_rate_that_the_wristband_shows(data_home, su
     assert np.isfinite(found[trusted]).all()
     assert np.median(np.abs(found - expected)[trusted]) < 2
     assert np.corrcoef(found[trusted], expected[trusted])[0, 1] > 0.7
+
+
+def test_responses_below_an_amplitude_do_not_count():
+    seconds = np.arange(240) / 4
+    bumps = (0.004, 15.0), (0.5, 30.0), (0.2, 48.0)
+    eda = 2 + sum(size * np.exp(-(((seconds - peak) / 2) ** 2)) for size, peak in bumps)
+    calm = 2 + (eda - 2) / 100
+
+    def count(**parameters):
+        transformer = EDATransformer(features=["SCR_Peaks_N"], sampling_rate=4, **parameters)
+        return transformer.fit_transform(np.stack([eda, calm]))[:, 0].tolist()
+
+    assert count() == [2, 2]
+    assert count(min_amplitude=0.01) == [2, 0]
+    assert min(count(min_relative=0.0)) > 2
