@@ -221,13 +221,13 @@ class CrossModalAttentionClassifier(FusionClassifier):
         How what is shared joins a stream's own representation.
     reduction : int, default=2
         The attention of channels goes through that many times fewer units.
-    n_filters : int, default=16
+    n_filters : int, default=8
         Channels of each stream's first block; each further block has twice as many.
     n_blocks : int, default=3
         Blocks of each stream: two convolutions and pooling.
     kernel_size : int, default=9
         Odd width of the convolutions in samples.
-    pool_size : int, default=4
+    pool_size : int, default=8
         Each block makes the series shorter by this factor.
     dropout : float, default=0.5
         Share of the fused representation dropped in training.
@@ -238,9 +238,9 @@ class CrossModalAttentionClassifier(FusionClassifier):
         Learning rate of AdamW.
     weight_decay : float, default=0.01
         Weight decay of AdamW.
-    batch_size : int, default=64
+    batch_size : int, default=32
         Windows a step, at least 2.
-    max_epochs : int, default=30
+    max_epochs : int, default=10
         Passes over the training windows.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
@@ -292,7 +292,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
     >>> noise = np.random.default_rng(0).normal(size=(80, 1, 320))
     >>> ecg = SignalArray(noise * np.where(y == "stress", 2, 1)[:, None, None], sampling_rate=32)
     >>> X = signal_frame(ecg=ecg, eda=SignalArray(noise[:, :, :40], sampling_rate=4))
-    >>> network = CrossModalAttentionClassifier(n_filters=4, lr=0.01, random_state=0)
+    >>> network = CrossModalAttentionClassifier(lr=0.01, random_state=0)
     >>> network.fit(X, y).score(X, y) > 0.9
     True
     """
@@ -305,16 +305,16 @@ class CrossModalAttentionClassifier(FusionClassifier):
         attention="channel",
         merge="sum",
         reduction=2,
-        n_filters=16,
+        n_filters=8,
         n_blocks=3,
         kernel_size=9,
-        pool_size=4,
+        pool_size=8,
         dropout=0.5,
         modality_dropout=0.0,
         lr=0.001,
         weight_decay=0.01,
-        batch_size=64,
-        max_epochs=30,
+        batch_size=32,
+        max_epochs=10,
         class_weight=None,
         early_stopping=False,
         validation_fraction=0.1,

@@ -108,7 +108,7 @@ class StreamBlock(nn.Sequential):
         Channels before and after.
     kernel_size : int, default=9
         Odd width of the convolutions.
-    pool_size : int, default=4
+    pool_size : int, default=8
         Factor by which the series becomes shorter.
 
     Examples
@@ -116,10 +116,10 @@ class StreamBlock(nn.Sequential):
     >>> import torch
     >>> from skemo.nn import StreamBlock
     >>> StreamBlock(1, 16)(torch.zeros(2, 1, 42)).shape
-    torch.Size([2, 16, 11])
+    torch.Size([2, 16, 6])
     """
 
-    def __init__(self, in_channels, out_channels, *, kernel_size=9, pool_size=4):
+    def __init__(self, in_channels, out_channels, *, kernel_size=9, pool_size=8):
         layers = []
         for before in (in_channels, out_channels):
             layers += [

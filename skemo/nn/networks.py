@@ -128,7 +128,7 @@ class CrossModalAttentionNetwork(nn.Module):
         Blocks after which they are connected, counted from 1.
     attention, merge, reduction
         See :class:`CrossModalConnection`.
-    n_filters : int, default=16
+    n_filters : int, default=8
         Channels of the first block; each further block has twice as many.
     n_blocks : int, default=3
         Blocks of each stream.
@@ -169,10 +169,10 @@ class CrossModalAttentionNetwork(nn.Module):
         attention="channel",
         merge="sum",
         reduction=2,
-        n_filters=16,
+        n_filters=8,
         n_blocks=3,
         kernel_size=9,
-        pool_size=4,
+        pool_size=8,
         dropout=0.0,
         modality_dropout=0.0,
     ):
