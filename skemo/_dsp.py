@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.fft
 
+LARGEST_GAP_SHARE = 0.05  # of a window's samples that may be NaN and be filled
+
 
 def fill_gaps(signals):
     """Replace NaN by straight lines between the samples around it.

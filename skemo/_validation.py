@@ -203,6 +203,28 @@ def check_counts(estimator, *names):
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
 
 
+def choose_features(features, groups):
+    """Return the names that `features` names, one by one or by groups, each once.
+
+    Parameters
+    ----------
+    features : str or list of str
+        Names of features, and of groups of them; ``"all"`` is every feature.
+    groups : dict of str to sequence of str
+    """
+    every = [name for group in groups.values() for name in group]
+    groups = {**groups, "all": every}
+    asked = [features] if isinstance(features, str) else list(features)
+    unknown = [name for name in asked if name not in groups and name not in every]
+    if unknown or not asked:
+        raise ValueError(
+            f"features={features!r} must name some of the groups {', '.join(groups)} or "
+            f"the features {', '.join(every)}."
+        )
+    names = [name for entry in asked for name in groups.get(entry, [entry])]
+    return list(dict.fromkeys(names))
+
+
 def check_targets(estimator, X, y, sample_weight):
     """Return labels and weights of the windows, checked; without weights, ones."""
     if y is None:

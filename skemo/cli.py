@@ -60,7 +60,7 @@ def _make_parser():
         epilog="\n".join(
             [
                 *_describe("data sets", {k: _describe_data(v) for k, v in DATASETS.items()}),
-                *_describe("models", {k: v.title for k, v in MODELS.items()}),
+                *_describe("models", {k: _describe_model(v) for k, v in MODELS.items()}),
                 *_describe("protocols", {k: v.description for k, v in PROTOCOLS.items()}),
                 *_describe("normalizations", NORMALIZATIONS),
             ]
@@ -69,6 +69,12 @@ def _make_parser():
     add = command.add_argument
     add("--dataset", choices=DATASETS, default="simulated", help="default: simulated")
     add("--data-home", metavar="DIR", help="folder of the recordings, or to download them to")
+    add(
+        "--on-error",
+        choices=["raise", "skip"],
+        default="raise",
+        help="leave out subjects that cannot be read, with a warning; default: raise",
+    )
     add("--target", metavar="T", help="what to predict, where a data set has several things")
     add(
         "--duration",
@@ -112,6 +118,10 @@ def _describe_data(dataset):
     return dataset.description + targets
 
 
+def _describe_model(model):
+    return f"{model.title}, of each modality" if model.each_modality else model.title
+
+
 def _positive(kind):
     def convert(text):
         number = kind(text)
@@ -149,7 +159,7 @@ def _compare(args, parser):
     try:
         if args.output is not None:
             args.output.mkdir(parents=True, exist_ok=True)
-        recordings = decompose_conductance(dataset.load(args.data_home, target))
+        recordings = decompose_conductance(dataset.load(args.data_home, target, args.on_error))
         windows = segment(recordings, duration=duration)
         inputs, columns = compute_inputs(windows, modality_inputs(duration))
     except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skemo._validation import signal_name, validate_signals, wrap_signals
+from skemo._validation import choose_features, signal_name, validate_signals, wrap_signals
 from skemo.heartbeats import check_detector, max_beats, r_peaks
 from skemo.hrv import (
     HRV_FREQUENCY,
@@ -183,7 +183,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "signal_dtype_")
         if self.output == "features":
-            names = self._feature_names()
+            names = choose_features(self.features, FEATURES)
         elif self._column is not None:
             names = [self._column]
         else:
@@ -197,7 +197,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         missing = n_intervals < self.min_beats - 1
         if self.output == "features":
             rr[missing] = np.nan
-            names = self._feature_names()
+            names = choose_features(self.features, FEATURES)
             columns = {}
             for group, compute in _KERNELS.items():
                 if not set(names).isdisjoint(FEATURES[group]):
@@ -243,24 +243,11 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"output must be 'series' or 'features', got {self.output!r}.")
         if self.signal != "beats":
             check_detector(self.method, self.signal)
-        self._feature_names()
+        choose_features(self.features, FEATURES)
         if self.n_beats is not None and not _is_count(self.n_beats, 1):
             raise ValueError(f"n_beats must be None or at least 1, got {self.n_beats!r}.")
         if not _is_count(self.min_beats, 2):
             raise ValueError(f"min_beats must be a whole number from 2, got {self.min_beats!r}.")
-
-    def _feature_names(self):
-        every = [name for group in FEATURES.values() for name in group]
-        groups = {**FEATURES, "all": every}
-        asked = [self.features] if isinstance(self.features, str) else list(self.features)
-        unknown = [name for name in asked if name not in groups and name not in every]
-        if unknown or not asked:
-            raise ValueError(
-                f"features={self.features!r} must name some of the groups {', '.join(groups)} or "
-                f"the features {', '.join(every)}."
-            )
-        names = [name for entry in asked for name in groups.get(entry, [entry])]
-        return list(dict.fromkeys(names))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

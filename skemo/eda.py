@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._dsp import block_means, fill_gaps
-from skemo._validation import signal_name, validate_signals, wrap_signals
+from skemo._validation import choose_features, signal_name, validate_signals, wrap_signals
 from skemo.skin_conductance import (
     FEATURES,
     PARTS,
@@ -260,7 +260,7 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "signal_dtype_")
         if self.output == "features":
-            names = self._feature_names()
+            names = choose_features(self.features, FEATURES)
         elif self._column is not None:
             names = [self._column]
         else:
@@ -269,7 +269,7 @@ class EDATransformer(TransformerMixin, BaseEstimator):
 
     def _window_features(self, values, sampling_rate):
         windows, usable = bridge_gaps(values)
-        names = self._feature_names()
+        names = choose_features(self.features, FEATURES)
         result = np.full((len(values), len(names)), np.nan)
         if len(usable):
             n_block = samples_a_block(sampling_rate, values.shape[2])
@@ -311,25 +311,12 @@ class EDATransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal not in ("eda", "components"):
             raise ValueError(f"signal must be 'eda' or 'components', got {self.signal!r}.")
-        self._feature_names()
+        choose_features(self.features, FEATURES)
         for name, most in (("min_amplitude", np.inf), ("min_relative", 1)):
             least = getattr(self, name)
             if not isinstance(least, Real) or isinstance(least, bool) or not 0 <= least <= most:
                 limit = "of at least 0" if most == np.inf else "from 0 to 1"
                 raise ValueError(f"{name} must be a number {limit}, got {least!r}.")
-
-    def _feature_names(self):
-        every = [name for group in FEATURES.values() for name in group]
-        groups = {**FEATURES, "all": every}
-        asked = [self.features] if isinstance(self.features, str) else list(self.features)
-        unknown = [name for name in asked if name not in groups and name not in every]
-        if unknown or not asked:
-            raise ValueError(
-                f"features={self.features!r} must name some of the groups {', '.join(groups)} or "
-                f"the features {', '.join(every)}."
-            )
-        names = [name for entry in asked for name in groups.get(entry, [entry])]
-        return list(dict.fromkeys(names))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,7 +14,7 @@ from skemo.preprocessing import PerSubject, make_modality_transformer
 class DataSet(NamedTuple):
     """A data set of the command line.
 
-    ``load(data_home, target)`` gives recordings. `targets` are what can be predicted, the
+    ``load(data_home, target, on_error)`` gives recordings. `targets` are what can be predicted, the
     first by default; none where there is one thing only. `duration` is the length of a
     window in seconds where the user gives none.
     """
@@ -47,7 +47,7 @@ class Inputs(NamedTuple):
     features: object
 
 
-def _load_simulated(data_home, target):
+def _load_simulated(data_home, target, on_error):
     if data_home is not None:
         raise ValueError("these recordings come with the package: leave --data-home out.")
     from skemo.datasets import make_emotion_recordings
@@ -55,19 +55,19 @@ def _load_simulated(data_home, target):
     return make_emotion_recordings(random_state=0)
 
 
-def _load_eegmat(data_home, target):
+def _load_eegmat(data_home, target, on_error):
     from skemo.datasets import fetch_eegmat
 
-    return fetch_eegmat(data_home, progress=True)
+    return fetch_eegmat(data_home, on_error=on_error, progress=True)
 
 
-def _load_stress_predict(data_home, target):
+def _load_stress_predict(data_home, target, on_error):
     from skemo.datasets import fetch_stress_predict
 
-    return fetch_stress_predict(data_home, lazy=True, progress=True)
+    return fetch_stress_predict(data_home, on_error=on_error, lazy=True, progress=True)
 
 
-def _load_wesad(data_home, target):
+def _load_wesad(data_home, target, on_error):
     from skemo.datasets import load_wesad
 
     classes = {
@@ -75,25 +75,29 @@ def _load_wesad(data_home, target):
         "stress": "binary",
         "four-class": ("baseline", "stress", "amusement", "meditation"),
     }[target]
-    return load_wesad(_local(data_home), classes=classes, lazy=True, progress=True)
+    settings = {"on_error": on_error, "lazy": True, "progress": True}
+    return load_wesad(_local(data_home), classes=classes, **settings)
 
 
-def _load_amigos(data_home, target):
+def _load_amigos(data_home, target, on_error):
     from skemo.datasets import load_amigos
 
-    return load_amigos(_local(data_home), target=target, lazy=True, progress=True)
+    settings = {"on_error": on_error, "lazy": True, "progress": True}
+    return load_amigos(_local(data_home), target=target, **settings)
 
 
-def _load_dreamer(data_home, target):
+def _load_dreamer(data_home, target, on_error):
     from skemo.datasets import load_dreamer
 
-    return load_dreamer(_local(data_home), target=target, lazy=True, progress=True)
+    settings = {"on_error": on_error, "lazy": True, "progress": True}
+    return load_dreamer(_local(data_home), target=target, **settings)
 
 
-def _load_case(data_home, target):
+def _load_case(data_home, target, on_error):
     from skemo.datasets import load_case
 
-    return load_case(_local(data_home), target=target, lazy=True, progress=True)
+    settings = {"on_error": on_error, "lazy": True, "progress": True}
+    return load_case(_local(data_home), target=target, **settings)
 
 
 def _local(data_home):

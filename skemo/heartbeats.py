@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import ndimage
 
-from skemo._dsp import band_gain, extended_spectrum, fill_gaps, synthesise
+from skemo._dsp import LARGEST_GAP_SHARE, band_gain, extended_spectrum, fill_gaps, synthesise
 
 METHODS = {
     "ecg": (
@@ -33,7 +33,6 @@ METHODS = {
 
 _REFRACTORY = 0.3  # s, the least between two beats
 _LONGEST_GAP = 2.0  # s, of a window that is said to have beats, on average
-_LARGEST_GAP_SHARE = 0.05  # of a window's samples that may be NaN
 _THRESHOLD = 0.4  # of the level that beats have around
 
 # A beat must stand out: between beats the envelope is below this part of its level at beats.
@@ -162,7 +161,7 @@ def check_detector(method, signal):
 def _normalise(ecg):
     """Windows with small gaps bridged, moved to 0 and scaled to 1; and which rows they are."""
     missing = np.isnan(ecg).mean(axis=1)
-    usable = np.flatnonzero(missing <= _LARGEST_GAP_SHARE)
+    usable = np.flatnonzero(missing <= LARGEST_GAP_SHARE)
     windows = fill_gaps(ecg[usable])
     windows = windows - windows.mean(axis=1, keepdims=True)
     scale = np.abs(windows).max(axis=1, initial=0)

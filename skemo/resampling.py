@@ -8,10 +8,9 @@ import scipy.fft
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skemo._dsp import band_gain, fill_gaps, synthesise
+from skemo._dsp import LARGEST_GAP_SHARE, band_gain, fill_gaps, synthesise
 from skemo._validation import signal_name, validate_signals, wrap_signals
 
-_LARGEST_GAP_SHARE = 0.05  # of a channel's samples that may be NaN, as for heartbeats
 _ROLL_OFF = 0.8  # of half the new rate: from here on the anti-aliasing filter falls to 0
 _N_RINGING = 40  # samples of the lower rate after which the filter has died away
 _CHUNK = 1 << 17  # samples filtered together: a few megabytes with what is made of them
@@ -248,7 +247,7 @@ class ResampleTransformer(TransformerMixin, BaseEstimator):
 
     def _transform_rows(self, rows, sampling_rate):
         """Channels of a few windows, each a row."""
-        missing = np.isnan(rows).mean(axis=1) > _LARGEST_GAP_SHARE
+        missing = np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE
         rows = np.where(missing[:, np.newaxis], 0, fill_gaps(rows))
         if self.standardize:
             rows -= rows[:, :1].copy()  # an offset that goes away anyway costs precision

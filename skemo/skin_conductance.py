@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.signal
 
-from skemo._dsp import block_means, fill_gaps, spread_blocks
+from skemo._dsp import LARGEST_GAP_SHARE, block_means, fill_gaps, spread_blocks
 
 PARTS = ("tonic", "phasic")
 FEATURES = {
@@ -33,7 +33,6 @@ _CUTOFF = 0.05  # Hz, between tonic and phasic
 _NOISE = 3.0  # Hz, above which skin conductance holds nothing but noise
 _WORKING_RATE = 32  # Hz, or up to a half more: enough for what is below 3 Hz
 _LAG = 4.0  # s, of the autocorrelation
-_LARGEST_GAP_SHARE = 0.05  # of a window's samples that may be NaN
 _CHUNK = 1 << 18  # samples looked at together: a few megabytes with what is made of them
 
 
@@ -221,7 +220,7 @@ def bridge_gaps(windows):
     Left out are those of which more than 5 % of a channel is NaN.
     """
     missing = np.isnan(windows).mean(axis=2).max(axis=1)
-    usable = np.flatnonzero(missing <= _LARGEST_GAP_SHARE)
+    usable = np.flatnonzero(missing <= LARGEST_GAP_SHARE)
     windows = np.array(windows[usable], np.float64, order="C")
     return fill_gaps(windows.reshape(-1, windows.shape[2])).reshape(windows.shape), usable
 

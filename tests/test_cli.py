@@ -34,7 +34,7 @@ from skemo.experiments import (
 QUICK = ["--models", "svm,dummy", "--n-jobs", "1"]
 
 
-def load_few(data_home, target=None):
+def load_few(data_home, target=None, on_error="raise"):
     return make_emotion_recordings(n_subjects=4, n_trials=2, random_state=0)
 
 
@@ -165,11 +165,11 @@ def test_conductance_is_decomposed_before_it_is_cut(windows):
     assert windows["ecg"].dtype.channels == ("ECG",)
 
 
-def test_the_target_and_the_duration_reach_the_data_set(monkeypatch, capsys):
+def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
     asked = []
 
-    def load(data_home, target):
-        asked.append((data_home, target))
+    def load(data_home, target, on_error):
+        asked.append((data_home, target, on_error))
         return load_few(data_home)
 
     dataset = DataSet("few", load, targets=("arousal", "valence"), duration=20.0)
@@ -177,7 +177,12 @@ def test_the_target_and_the_duration_reach_the_data_set(monkeypatch, capsys):
     few = ["compare", "--dataset", "few", *QUICK]
     main(few)
     main([*few, "--target", "valence", "--data-home", "here", "--duration", "10"])
-    assert asked == [(None, "arousal"), ("here", "valence")]
+    main([*few, "--on-error", "skip"])
+    assert asked == [
+        (None, "arousal", "raise"),
+        ("here", "valence", "raise"),
+        (None, "arousal", "skip"),
+    ]
     out = capsys.readouterr().out
     assert "# skemo compare: few, arousal\n" in out
     assert "24 of 20 s" in out
@@ -230,7 +235,7 @@ def test_arguments_that_cannot_be_used_are_explained(few, arguments, message, ca
 
 
 def test_a_folder_without_recordings_is_explained(tmp_path, capsys, monkeypatch):
-    def load_local(data_home, target):
+    def load_local(data_home, target, on_error):
         from skemo.datasets import fetch_eegmat
 
         return fetch_eegmat(data_home, download=False)
@@ -242,7 +247,7 @@ def test_a_folder_without_recordings_is_explained(tmp_path, capsys, monkeypatch)
 
 
 def test_an_interrupt_ends_cleanly(few, monkeypatch, capsys):
-    def interrupt(data_home, target):
+    def interrupt(data_home, target, on_error):
         raise KeyboardInterrupt
 
     monkeypatch.setitem(DATASETS, "few", DataSet("interrupted", interrupt))

@@ -1,4 +1,4 @@
-"""The scripts in docs/recipes run on files in the published layouts."""
+"""The scripts in docs/recipes and the command line run on files in the published layouts."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 import test_amigos
 import test_wesad
 
+from skemo.cli import main
 from skemo.datasets import make_emotion_recordings
 from skemo.datasets.wesad import SUBJECTS
 
@@ -29,7 +30,10 @@ def run(monkeypatch):
     return run
 
 
-def test_the_wesad_recipe(run, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def wesad(tmp_path_factory):
+    """Everyone's file, with signals in which there are heartbeats and responses."""
+    folder = tmp_path_factory.mktemp("wesad")
     people = make_emotion_recordings(
         n_subjects=len(SUBJECTS),
         n_trials=2,
@@ -38,21 +42,21 @@ def test_the_wesad_recipe(run, tmp_path, capsys):
         random_state=0,
     )
     trials = np.reshape(np.array(people, object), (len(SUBJECTS), 2))
-    for subject, (one, other) in zip(SUBJECTS, trials, strict=True):
+    for subject, pair in zip(SUBJECTS, trials, strict=True):
         content = test_wesad.make_content(subject, seconds=120)
         chest = content["signal"]["chest"]
         for field, modality in (("ECG", "ecg"), ("EDA", "eda")):
-            parts = [one.signals[modality], other.signals[modality]]
+            parts = [recording.signals[modality] for recording in pair]
             chest[field] = np.concatenate(parts, axis=1).T.astype(float)
         content["label"] = np.repeat([1, 2, 3, 0], [700 * 40, 700 * 40, 700 * 20, 700 * 20])
-        test_wesad.write(tmp_path, subject, content)
-    run("wesad_ecg_eda.py", tmp_path)
-    out = capsys.readouterr().out
-    assert out.index("segment-k-fold") < out.index("leave-one-subject-out")
-    assert out.count("cross-modal attention") == 2
+        test_wesad.write(folder, subject, content)
+    return folder
 
 
-def test_the_amigos_recipe(run, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def amigos(tmp_path_factory):
+    """Three people's files, with simulated signals."""
+    folder = tmp_path_factory.mktemp("amigos")
     people = make_emotion_recordings(
         n_subjects=3, n_trials=20, duration=25, channels=EEG, random_state=0
     )
@@ -64,8 +68,38 @@ def test_the_amigos_recipe(run, tmp_path, capsys):
             eda = np.repeat(signals["eda"], 16, axis=1)
             joined = np.concatenate([signals["eeg"], signals["ecg"], signals["ecg"], eda]).T
             variables["joined_data"][trial] = joined
-        test_amigos.write(tmp_path, f"P{number:02d}", variables)
-    run("amigos_ecg_eeg.py", tmp_path, "valence")
+        test_amigos.write(folder, f"P{number:02d}", variables)
+    return folder
+
+
+def test_the_wesad_recipe(run, wesad, capsys):
+    run("wesad_ecg_eda.py", wesad)
+    out = capsys.readouterr().out
+    assert out.index("segment-k-fold") < out.index("leave-one-subject-out")
+    assert out.count("cross-modal attention") == 2
+
+
+def test_the_amigos_recipe(run, amigos, capsys):
+    run("amigos_ecg_eeg.py", amigos, "valence")
     out = capsys.readouterr().out
     assert out.index("segment-k-fold") < out.index("leave-one-subject-out")
     assert out.count("modality-aware attention") == 2
+
+
+@pytest.mark.parametrize("target", ["three-class", "stress"])
+def test_the_command_line_on_wesad(wesad, target, capsys):
+    arguments = ["--dataset", "wesad", "--data-home", str(wesad), "--target", target]
+    assert main(["compare", *arguments, "--models", "lda,dummy", "--n-jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert f"# skemo compare: wesad, {target}" in out
+    assert "modalities: ecg at 700 Hz (channels: 1), eda at 700 Hz (channels: 2)" in out
+    classes = {"three-class": "amusement 30, baseline 60, stress 60"}
+    assert classes.get(target, "non-stress 90, stress 60") in out
+
+
+def test_the_command_line_on_amigos(amigos, capsys):
+    arguments = ["--dataset", "amigos", "--data-home", str(amigos), "--target", "valence"]
+    assert main(["compare", *arguments, "--models", "lda,dummy", "--n-jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "# skemo compare: amigos, valence" in out
+    assert "windows: 96 of 10 s, from 3 subjects" in out

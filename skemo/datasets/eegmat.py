@@ -4,7 +4,13 @@ import warnings
 
 import numpy as np
 
-from skemo.datasets._base import check_subjects, data_folder, download_files, read_subjects
+from skemo.datasets._base import (
+    check_file,
+    check_subjects,
+    data_folder,
+    download_files,
+    read_subjects,
+)
 from skemo.recordings import Recording
 
 URL = "https://physionet.org/files/eegmat/1.0.0/"
@@ -121,11 +127,7 @@ def _read_edf(path):
     """Signals by modality, each (n_channels, n_times)."""
     import edfio
 
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing. Put it there, name the other subjects in subjects=, or pass "
-            "on_error='skip'."
-        )
+    check_file(path)
     remedy = "Delete it and fetch it again, or pass on_error='skip'."
     try:
         with path.open("rb") as file:
