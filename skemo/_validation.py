@@ -1,6 +1,6 @@
 """What every estimator does with its input: find the signal, check it, give the same kind back."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -193,6 +193,11 @@ def check_finite(values, name):
                 f"{name!r} contains infinity. Mark samples that are not there as NaN, or drop "
                 "their windows."
             )
+
+
+def is_positive(value):
+    """Whether `value` is a finite number above 0."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < np.inf
 
 
 def check_counts(estimator, *names):

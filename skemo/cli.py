@@ -19,7 +19,7 @@ from skemo.experiments import (
     modality_inputs,
 )
 from skemo.model_selection import PROTOCOLS
-from skemo.recordings import segment
+from skemo.windows import segment
 
 
 def main(argv=None):

@@ -1,10 +1,12 @@
 """Heart-rate variability of ECG and pulse windows, as RR series or as named features."""
 
 import warnings
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,7 +25,83 @@ from skemo.hrv import (
 FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLINEAR}
 
 _KERNELS = {"time": hrv_time, "frequency": hrv_frequency, "nonlinear": hrv_nonlinear}
+_STRETCH, _INNER = 30.0, 20.0  # s, of a recording in which beats are looked for together
+_DOUBT = 0.05  # s, by which two stretches may place one beat apart
 _CHUNK = 1 << 20  # samples handed to a process at once
+
+
+def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="beats"):
+    """Find the heartbeats of a whole recording, and let them go along with it.
+
+    Windows that are cut afterwards lose no beat at their edges, and each beat is found once
+    however much windows overlap: ``skemo.segment(map(find_beats, recordings), 10)`` has a
+    column of beat times, which ``HRVTransformer(signal="beats")`` takes. The recording is
+    looked at in stretches of 30 s, of which the inner 20 s count; a stretch in which there
+    is nothing to see (:func:`skemo.heartbeats.r_peaks`) has no beats.
+
+    Parameters
+    ----------
+    recording : Recording
+    name : str, default="ecg"
+        The signal to look at. Of several channels, each stretch takes the first that shows
+        beats.
+    signal : {"ecg", "ppg"}, default="ecg"
+        What it is.
+    method : str, default="skemo"
+        Detector, as :func:`skemo.heartbeats.r_peaks` names them.
+    beats : str, default="beats"
+        Name of the beats, and of their column.
+
+    Returns
+    -------
+    Recording
+        With the times in ``recording.beats[beats]``, in seconds.
+
+    Raises
+    ------
+    ValueError
+        Where the recording has no such signal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import Recording, find_beats
+    >>> phase = np.arange(7680) / 256 % 0.8 - 0.4
+    >>> ecg = np.exp(-((phase / 0.01) ** 2))
+    >>> recording = find_beats(Recording({"ecg": ecg}, {"ecg": 256}, subject="S2"))
+    >>> recording.beats["beats"][:3].round(2).tolist()
+    [0.4, 1.2, 2.0]
+    """
+    check_detector(method, signal)
+    if name not in recording.signals:
+        raise ValueError(
+            f"The recording of subject {recording.subject!r} has no signal {name!r}, but "
+            f"{list(recording.signals)}: pass name=."
+        )
+    values, rate = recording.signals[name], recording.sampling_rates[name]
+    n_times = values.shape[1]
+    length, step = (min(round(seconds * rate), n_times) for seconds in (_STRETCH, _INNER))
+    starts = np.unique(np.minimum(np.arange(0, n_times, step), n_times - length))
+    stretches = sliding_window_view(values, length, axis=1)[:, starts].swapaxes(0, 1)
+    found = _channel_beats(stretches, rate, method, signal) + starts[:, np.newaxis] / rate
+    # Each stretch counts up to the middle of where it overlaps with the next, and a little
+    # beyond, since the two may place a beat there on unlike sides.
+    borders = (starts[1:] + starts[:-1] + length) / 2 / rate
+    inner = found >= np.append(-np.inf, borders - _DOUBT)[:, np.newaxis]
+    inner &= found < np.append(borders + _DOUBT, np.inf)[:, np.newaxis]
+    times = np.sort(found[inner])
+    times = times[np.diff(times, prepend=-np.inf) > 2 * _DOUBT]
+    return replace(recording, beats={**recording.beats, beats: times})
+
+
+def _channel_beats(windows, sampling_rate, method, signal):
+    """Beat times of windows (n_windows, n_channels, n_times), from the first that shows any."""
+    beats = r_peaks(windows[:, 0], sampling_rate, method, signal)
+    for channel in range(1, windows.shape[1]):
+        unseen = np.flatnonzero(np.isnan(beats[:, 0]))
+        if len(unseen):
+            beats[unseen] = r_peaks(windows[unseen, channel], sampling_rate, method, signal)
+    return beats
 
 
 class HRVTransformer(TransformerMixin, BaseEstimator):
@@ -41,7 +119,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         (n_windows, n_features).
     signal : {"ecg", "ppg", "beats"}, default="ecg"
         What the windows hold: an ECG, a pulse wave (PPG, BVP), or beat times in seconds,
-        NaN after the last, which need no sampling rate.
+        NaN after the last, which need no sampling rate (:func:`skemo.find_beats`).
     method : str, default="skemo"
         Detector of heartbeats: ``"skemo"``, or one of NeuroKit2's that
         :func:`skemo.heartbeats.r_peaks` names.
@@ -217,13 +295,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         """Beat times of each window, from the first channel that shows any."""
         if self.signal == "beats":
             return values[:, 0]
-        beats = r_peaks(values[:, 0], sampling_rate, self.method, self.signal)
-        for channel in range(1, values.shape[1]):
-            unseen = np.flatnonzero(np.isnan(beats[:, 0]))
-            if len(unseen):
-                others = values[unseen, channel]
-                beats[unseen] = r_peaks(others, sampling_rate, self.method, self.signal)
-        return beats
+        return _channel_beats(values, sampling_rate, self.method, self.signal)
 
     def _series_length(self, dtype):
         if self.n_beats is not None:

@@ -1,7 +1,6 @@
 """Windows at another sampling rate, filtered and standardised: raw input for a network."""
 
 from fractions import Fraction
-from numbers import Real
 
 import numpy as np
 import scipy.fft
@@ -9,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._dsp import LARGEST_GAP_SHARE, band_gain, fill_gaps, synthesise
-from skemo._validation import signal_name, validate_signals, wrap_signals
+from skemo._validation import is_positive, signal_name, validate_signals, wrap_signals
 
 _ROLL_OFF = 0.8  # of half the new rate: from here on the anti-aliasing filter falls to 0
 _N_RINGING = 40  # samples of the lower rate after which the filter has died away
@@ -279,7 +278,7 @@ class ResampleTransformer(TransformerMixin, BaseEstimator):
 
     def _check_parameters(self, dtype):
         n_times, sampling_rate = dtype.shape[-1], dtype.sampling_rate
-        if self.rate is not None and not _is_positive(self.rate):
+        if self.rate is not None and not is_positive(self.rate):
             raise ValueError(f"rate must be a positive number of hertz, got {self.rate!r}.")
         if self._n_out(dtype) < 1:
             raise ValueError(
@@ -291,7 +290,7 @@ class ResampleTransformer(TransformerMixin, BaseEstimator):
             return
         edges = [] if np.ndim(self.band) != 1 else list(self.band)
         known = [edge for edge in edges if edge is not None]
-        if len(edges) != 2 or not all(_is_positive(edge) for edge in known):
+        if len(edges) != 2 or not all(is_positive(edge) for edge in known):
             raise ValueError(
                 "band must be None or (low, high) in hertz, each positive or None, got "
                 f"{self.band!r}."
@@ -317,7 +316,3 @@ class ResampleTransformer(TransformerMixin, BaseEstimator):
 def _n_resampled(n_times, sampling_rate, rate):
     """Number of samples at the new rate, halves up; at the same rate, as many."""
     return int(np.floor(n_times * rate / sampling_rate + 0.5 + 1e-9))
-
-
-def _is_positive(value):
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < np.inf

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from skemo import HRVTransformer, Recording, find_beats, segment
 from skemo.heartbeats import METHODS, r_peaks
 
 # Offset (s), width (s) and height (mV) of the waves of a heartbeat, from R on.
@@ -204,6 +205,52 @@ def test_a_whole_recording_is_one_long_window(mitdb):
     sensitivity, precision = accuracy(r_peaks(ecg[np.newaxis], rate), annotated, len(ecg) / rate)
     assert sensitivity >= 0.999
     assert precision >= 0.999
+
+
+def test_beats_of_a_recording_go_along_and_none_is_lost(mitdb):
+    ecg, rate, annotated = mitdb
+    recording = find_beats(Recording({"ecg": ecg}, {"ecg": rate}, subject="100"))
+    times = recording.beats["beats"]
+    assert min(accuracy([times], annotated, len(ecg) / rate)) > 0.999
+    windows = segment(recording, duration=10.0)
+    cut = windows["beats"].array.values[:, 0] + windows["start"].to_numpy()[:, np.newaxis]
+    inside = times[times < len(windows) * 10]
+    np.testing.assert_allclose(cut[~np.isnan(cut)], inside)
+    mean_nn, directly = (
+        HRVTransformer(output="features", signal=signal, features=["HRV_MeanNN"])
+        for signal in ("beats", "ecg")
+    )
+    difference = mean_nn.fit_transform(windows[["beats"]]) - directly.fit_transform(
+        windows[["ecg"]]
+    )
+    assert np.median(np.abs(difference)) < 1  # ms
+
+
+def test_stretches_of_a_recording_meet_without_a_seam():
+    beats = beat_times(0, duration=300)
+    ecg = make_ecg(beats, 256, 300)
+    found_times = find_beats(Recording({"ecg": ecg}, {"ecg": 256}, subject="A")).beats["beats"]
+    assert len(found_times) == len(beats)
+    assert np.abs(found_times - beats).max() < 0.002
+
+
+def test_a_noisy_stretch_has_no_beats_and_a_second_lead_helps_out():
+    beats = beat_times(0, duration=120)
+    ecg = make_ecg(beats, 256, 120)
+    broken = ecg.copy()
+    broken[256 * 40 :] = np.random.default_rng(0).normal(size=256 * 80)
+    one = find_beats(Recording({"ecg": broken}, {"ecg": 256}, subject="A"))
+    assert one.beats["beats"].max() < 60
+    two = Recording({"leads": np.stack([broken, ecg])}, {"leads": 256}, subject="A")
+    found_times = find_beats(two, name="leads", beats="r").beats["r"]
+    late = beats[beats > 60]
+    np.testing.assert_allclose(found_times[-len(late) :], late, atol=0.002)
+
+
+def test_a_recording_without_the_signal_is_told():
+    recording = Recording({"eda": np.zeros(400)}, {"eda": 4}, subject="A")
+    with pytest.raises(ValueError, match=r"'A' has no signal 'ecg', but \['eda'\]: pass name="):
+        find_beats(recording)
 
 
 def test_recordings_without_a_heartbeat_have_none(eegmat_ecg):

@@ -434,3 +434,59 @@ def test_a_series_of_targets_is_averaged_over_each_window():
 def test_a_target_that_cannot_be_is_named(targets, message):
     with pytest.raises(ValueError, match=message):
         Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", targets=targets)
+
+
+def test_beats_are_cut_into_the_windows_they_lie_in():
+    times = [0.0, 0.9, 1.8, 2.0, 3.5, 5.9, 7.1]
+    recording = Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", beats={"beats": times})
+    beats = segment(recording, duration=2.0)["beats"].array
+    assert beats.dtype.shape == (1, 7)
+    assert beats.dtype.sampling_rate is None
+    found = [row[~np.isnan(row)].round(9).tolist() for row in beats.values[:, 0]]
+    assert found == [[0.0, 0.9, 1.8], [0.0, 1.5], [1.9], [1.1]]
+
+
+def test_no_beat_is_lost_or_counted_twice_by_cutting():
+    times = np.cumsum(np.random.default_rng(0).uniform(0.3, 1.5, 100))
+    one = make_recording(duration=60.0, beats={"beats": times[times < 60]})
+    windows = segment(one, duration=5.0)
+    back = windows["beats"].array.values[:, 0] + windows["start"].to_numpy()[:, np.newaxis]
+    np.testing.assert_allclose(np.sort(back[~np.isnan(back)]), times[times < 60])
+
+
+def test_a_recording_without_beats_is_missing_there():
+    one = make_recording("A", beats={"beats": [1.0, 2.0]})
+    windows = segment([one, make_recording("B")], duration=10.0)
+    missing = windows["beats"].isna().to_numpy()
+    assert missing[windows["subject"] == "B"].all()
+    assert not missing[0]
+
+
+@pytest.mark.parametrize(
+    ("beats", "message"),
+    [
+        ({"label": [1.0]}, "beats cannot be called 'label', another column is"),
+        ({"ecg": [1.0]}, "beats cannot be called 'ecg', another column is"),
+        ({"beats": [2.0, 1.0]}, "'beats' must be increasing times in seconds"),
+        ({"beats": [1.0, np.nan]}, "'beats' must be increasing times in seconds"),
+        ([1.0], "beats must be a mapping"),
+    ],
+)
+def test_beats_that_cannot_be_are_named(beats, message):
+    with pytest.raises(ValueError, match=message):
+        make_recording(beats=beats)
+
+
+def test_beats_in_milliseconds_or_twice_are_told():
+    recording = make_recording(beats={"beats": np.arange(0, 60, 0.1)})
+    with pytest.raises(ValueError, match="100 beats in the window from 0 s, and 10 s hold 34"):
+        segment(recording, duration=10.0)
+
+
+def test_a_name_is_beats_or_a_signal_in_all_recordings():
+    one = make_recording("A", beats={"pulse": [1.0]})
+    other = make_recording("B", rates={"pulse": 64})
+    with pytest.raises(ValueError, match="'pulse' is beats of one recording and a signal of"):
+        segment([one, other], duration=10.0)
+    with pytest.raises(ValueError, match="'pulse' is a signal of one recording and beats of"):
+        segment([other, one], duration=10.0)
