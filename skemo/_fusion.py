@@ -4,6 +4,7 @@ import copy
 import json
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from skorch.utils import noop
 from skemo._validation import (
     check_counts,
     check_targets,
+    is_positive,
     signal_columns,
     validate_modalities,
 )
@@ -64,6 +66,10 @@ def _from_json(parameter):
     if kind == "mapping":
         return {_from_json(key): _from_json(x) for key, x in values}
     return {"tuple": tuple, "list": list}[kind](_from_json(x) for x in values)
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -276,7 +282,9 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             "parameters": {name: _to_json(value) for name, value in parameters.items()},
             "classes": self.classes_.tolist(),
             "classes_type": self.classes_.dtype.str,
-            "modalities": [(name, dtype.name) for name, dtype in self.modalities_.items()],
+            "modalities": [
+                (_to_json(name), dtype.name) for name, dtype in self.modalities_.items()
+            ],
             "n_features_in": self.n_features_in_,
             "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist(),
         }
@@ -313,7 +321,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self = cls(**{**parameters, "device": device})
         self.classes_ = np.array(header["classes"], dtype=header["classes_type"])
         self.modalities_ = {
-            name: SignalDtype.construct_from_string(dtype) for name, dtype in header["modalities"]
+            _from_json(name): SignalDtype.construct_from_string(dtype)
+            for name, dtype in header["modalities"]
         }
         self.n_features_in_ = header["n_features_in"]
         if header["feature_names_in"]:
@@ -346,17 +355,17 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_counts(self, "batch_size", "max_epochs", "patience")
         if self.batch_size < 2:
             raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
-        if not 0 < self.validation_fraction < 1:
+        if not _is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}."
             )
         for name in ("dropout", "modality_dropout"):
             value = getattr(self, name)
-            if not 0 <= value < 1:
+            if not _is_number(value) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
-        if not self.lr > 0:
+        if not is_positive(self.lr):
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
-        if not self.weight_decay >= 0:
+        if not _is_number(self.weight_decay) or not self.weight_decay >= 0:
             raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay!r}.")
 
     def _check_windows(self, X, *, reset):
@@ -374,11 +383,15 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.mean_, self.scale_ = {}, {}
         for modality, array in values.items():
             self.mean_[modality], self.scale_[modality] = signal_statistics(
-                array[rows], weight, by_time=self._by_time
+                array[rows], weight, by_time=self._by_time, padded=self._is_padded(modality)
             )
         self._class_weight = compute_class_weight(
             self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
         )
+
+    def _is_padded(self, modality):
+        """Whether zeros at the end of a window are padding: not in what was sampled in time."""
+        return self.modalities_[modality].sampling_rate is None
 
     def _make_net(self, device, *, early_stopping):
         callbacks = copy.deepcopy(list(self.callbacks or []))
@@ -415,7 +428,9 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             array, mean = array[rows], self.mean_[modality]
             # What training never had has no mean, and is absent.
             present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
-            array = standardize_signals(array, mean, self.scale_[modality])
+            array = standardize_signals(
+                array, mean, self.scale_[modality], padded=self._is_padded(modality)
+            )
             if np.nanmax(np.abs(array), initial=0) > _LARGEST:
                 raise ValueError(
                     f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "

@@ -219,7 +219,7 @@ def choose_features(features, groups):
     """
     every = [name for group in groups.values() for name in group]
     groups = {**groups, "all": every}
-    asked = [features] if isinstance(features, str) else list(features)
+    asked = list(features) if isinstance(features, list | tuple) else [features]
     unknown = [name for name in asked if name not in groups and name not in every]
     if unknown or not asked:
         raise ValueError(

@@ -44,8 +44,8 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     dropout : float, default=0.5
         Share of the fused representation dropped in training.
     modality_dropout : float, default=0.0
-        Probability with which a modality of a window is left out in training, though never
-        all of them: for use where windows will lack modalities.
+        Probability with which a modality of a window is left out in training, though one of
+        them stays (:class:`skemo.nn.ModalityDropout`): for use where windows will lack some.
     lr : float, default=0.003
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -198,6 +198,10 @@ class CrossModalAttentionClassifier(FusionClassifier):
     ``direction=None`` has no connections: late fusion, in which each stream gives class
     scores and these are added. A table with one signal column trains a single stream.
 
+    ``attention_weights`` says how much of each modality the connections let through into the
+    others: the mean over those, stages, channels and moments. It is NaN where a modality is
+    shared with none that the window has.
+
     The equations and sizes of the published network are not stated in what is public: this
     is a network after its description, whose form and defaults are this library's choice.
 
@@ -232,8 +236,8 @@ class CrossModalAttentionClassifier(FusionClassifier):
     dropout : float, default=0.5
         Share of the fused representation dropped in training.
     modality_dropout : float, default=0.0
-        Probability with which a modality of a window is left out in training, though never
-        all of them: for use where windows will lack modalities.
+        Probability with which a modality of a window is left out in training, though one of
+        them stays (:class:`skemo.nn.ModalityDropout`): for use where windows will lack some.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -361,14 +365,6 @@ class CrossModalAttentionClassifier(FusionClassifier):
             )
         if self.merge not in ("sum", "concat"):
             raise ValueError(f'merge must be "sum" or "concat", got {self.merge!r}.')
-        stages = self._stages()
-        if not stages or not all(
-            isinstance(stage, Integral) and 1 <= stage <= self.n_blocks for stage in stages
-        ):
-            raise ValueError(
-                f"stages must name blocks from 1 to n_blocks={self.n_blocks}, got "
-                f"{self.stages!r}. For no connection, use direction=None."
-            )
 
     def _check_shapes(self, shapes):
         for modality, shape in shapes.items():
@@ -378,10 +374,22 @@ class CrossModalAttentionClassifier(FusionClassifier):
                     "(n_channels, n_times): give it raw windows, or use "
                     "ModalityAwareAttentionClassifier."
                 )
-        self._connections(list(shapes))
+        if self._connections(list(shapes)):
+            self._check_stages()
+
+    def _check_stages(self):
+        named = self._stages()
+        known = isinstance(named, tuple | list) and all(
+            isinstance(stage, Integral) and not isinstance(stage, bool) for stage in named
+        )
+        if not (known and named and min(named) >= 1 and max(named) <= self.n_blocks):
+            raise ValueError(
+                f"stages must name blocks from 1 to n_blocks={self.n_blocks}, a number or a list, "
+                f"got {self.stages!r}. For no connection, use direction=None."
+            )
 
     def _stages(self):
-        return [self.stages] if isinstance(self.stages, Integral) else list(self.stages)
+        return [self.stages] if isinstance(self.stages, Integral) else self.stages
 
     def _connections(self, modalities):
         """Pairs of positions: the first is shared with the second."""
@@ -389,11 +397,11 @@ class CrossModalAttentionClassifier(FusionClassifier):
             return []
         if isinstance(self.direction, str) and self.direction == "both":
             pairs = [(one, other) for one in modalities for other in modalities if one != other]
-        elif isinstance(self.direction, Mapping):
+        elif isinstance(self.direction, Mapping) and self.direction:
             pairs = [
                 (source, target)
                 for source, targets in self.direction.items()
-                for target in ([targets] if isinstance(targets, str) else targets)
+                for target in (targets if isinstance(targets, list) else [targets])
             ]
         else:
             raise ValueError(
@@ -407,7 +415,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
                     f"another of the modalities {modalities}."
                 )
         position = {modality: i for i, modality in enumerate(modalities)}
-        return list(dict.fromkeys((position[one], position[other]) for one, other in pairs))
+        return sorted({(position[one], position[other]) for one, other in pairs})
 
     def _make_module(self, shapes, n_classes):
         return CrossModalAttentionNetwork(

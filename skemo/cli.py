@@ -160,7 +160,7 @@ def _compare(args, parser):
         if args.output is not None:
             args.output.mkdir(parents=True, exist_ok=True)
         recordings = decompose_conductance(dataset.load(args.data_home, target, args.on_error))
-        windows = segment(recordings, duration=duration)
+        windows = segment(recordings, duration=duration, purity=dataset.purity)
         inputs, columns = compute_inputs(windows, modality_inputs(duration))
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")

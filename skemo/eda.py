@@ -9,7 +9,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._dsp import block_means, fill_gaps
-from skemo._validation import choose_features, signal_name, validate_signals, wrap_signals
+from skemo._validation import (
+    check_finite,
+    choose_features,
+    signal_name,
+    validate_signals,
+    wrap_signals,
+)
 from skemo.skin_conductance import (
     FEATURES,
     PARTS,
@@ -72,6 +78,7 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
             f"{where} has {len(eda)} channels of {name!r}, {recording.channels[name]}: one is "
             "decomposed. Leave the others out."
         )
+    check_finite(eda, name)
     rate = recording.sampling_rates[name]
     parts = np.concatenate(tonic_phasic(fill_gaps(eda.astype(float)), rate, method))
     parts = np.where(np.isnan(eda), np.nan, parts).astype(np.result_type(eda.dtype, np.float32))
@@ -126,7 +133,8 @@ class EDATransformer(TransformerMixin, BaseEstimator):
     -----
     With x the conductance in µS (freed of noise above 3 Hz if sampled faster than 6 Hz; with
     ``signal="components"`` the sum of both), T its tonic and P its phasic part, the features
-    are these. Those marked * are NeuroKit2's, of which the values agree.
+    are these. Those marked * are NeuroKit2's, of which the values agree to rounding below
+    64 Hz, and nearly from there on (:func:`~skemo.skin_conductance.tonic_phasic`).
 
     ========================== ====== ====================================================
     Group and name             Unit   Formula

@@ -16,13 +16,15 @@ class DataSet(NamedTuple):
 
     ``load(data_home, target, on_error)`` gives recordings. `targets` are what can be predicted, the
     first by default; none where there is one thing only. `duration` is the length of a
-    window in seconds where the user gives none.
+    window in seconds where the user gives none, and `purity` the share of it that its label
+    must have.
     """
 
     description: str
     load: Callable
     targets: tuple = ()
     duration: float = 10.0
+    purity: float = 1.0
 
 
 class Model(NamedTuple):
@@ -39,8 +41,11 @@ class Model(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """The transformers of a modality: what the modality-aware network takes, what the
-    cross-modal network takes, and the features of the baselines."""
+    """The transformers of a modality.
+
+    `series` is for the modality-aware network, `raw` for the cross-modal network, and
+    `features` for the baselines.
+    """
 
     series: object
     raw: object
@@ -79,25 +84,16 @@ def _load_wesad(data_home, target, on_error):
     return load_wesad(_local(data_home), classes=classes, **settings)
 
 
-def _load_amigos(data_home, target, on_error):
-    from skemo.datasets import load_amigos
+def _rated(loader):
+    """Loads a data set that has ratings, by the loader of that name."""
 
-    settings = {"on_error": on_error, "lazy": True, "progress": True}
-    return load_amigos(_local(data_home), target=target, **settings)
+    def load(data_home, target, on_error):
+        from skemo import datasets
 
+        settings = {"on_error": on_error, "lazy": True, "progress": True}
+        return getattr(datasets, loader)(_local(data_home), target=target, **settings)
 
-def _load_dreamer(data_home, target, on_error):
-    from skemo.datasets import load_dreamer
-
-    settings = {"on_error": on_error, "lazy": True, "progress": True}
-    return load_dreamer(_local(data_home), target=target, **settings)
-
-
-def _load_case(data_home, target, on_error):
-    from skemo.datasets import load_case
-
-    settings = {"on_error": on_error, "lazy": True, "progress": True}
-    return load_case(_local(data_home), target=target, **settings)
+    return load
 
 
 def _local(data_home):
@@ -117,9 +113,20 @@ DATASETS = {
     "wesad": DataSet(
         "WESAD: baseline, stress, amusement", _load_wesad, ("three-class", "stress", "four-class")
     ),
-    "amigos": DataSet("AMIGOS: short videos", _load_amigos, ("arousal", "valence")),
-    "dreamer": DataSet("DREAMER: film clips", _load_dreamer, ("arousal", "valence", "dominance")),
-    "case": DataSet("CASE: videos, annotated by joystick", _load_case, ("arousal", "valence")),
+    "amigos": DataSet(
+        "AMIGOS: short videos; the third signal is read as conductance (see load_amigos)",
+        _rated("load_amigos"),
+        ("arousal", "valence"),
+    ),
+    "dreamer": DataSet(
+        "DREAMER: film clips", _rated("load_dreamer"), ("arousal", "valence", "dominance")
+    ),
+    "case": DataSet(
+        "CASE: videos, annotated by joystick",
+        _rated("load_case"),
+        ("arousal", "valence"),
+        purity=0.5,
+    ),
 }
 
 
@@ -296,7 +303,7 @@ def make_models(names, columns, normalization, *, seed=0, max_epochs=None):
         title, make, each_modality = MODELS[name]
         if not each_modality:
             models[title] = make(selector(modalities), seed, max_epochs)
-        elif len(modalities) > 1:
+        else:
             for modality in modalities:
                 models[f"{title}, {modality}"] = make(selector([modality]), seed, max_epochs)
     return models

@@ -38,11 +38,11 @@ def signal_lengths(values):
     return lengths
 
 
-def signal_statistics(values, sample_weight=None, *, by_time=False):
+def signal_statistics(values, sample_weight=None, *, by_time=False, padded=True):
     """Return mean and standard deviation of each channel, pooled over windows and time.
 
-    Zero padding and NaN are left out. They are computed in double precision and in a fixed
-    order, so that the same windows always give the same bits.
+    NaN is left out, and zero padding where there may be any. They are computed in double
+    precision and in a fixed order, so that the same windows always give the same bits.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ def signal_statistics(values, sample_weight=None, *, by_time=False):
         Weight of each window; None weighs them alike.
     by_time : bool, default=False
         Pool over windows only, and give each position of the last axis its own.
+    padded : bool, default=True
+        Whether zeros at the end of a window are padding.
 
     Returns
     -------
@@ -67,7 +69,9 @@ def signal_statistics(values, sample_weight=None, *, by_time=False):
     >>> mean.item(), scale.item()
     (2.0, 1.0)
     """
-    inside = np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
+    inside = np.ones((len(values), values.shape[-1]), bool)
+    if padded:
+        inside = np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
     if by_time:
         leading = tuple(range(1, values.ndim - 1))
         values = np.where(np.expand_dims(inside, leading), values, np.nan)[..., np.newaxis]
@@ -76,7 +80,7 @@ def signal_statistics(values, sample_weight=None, *, by_time=False):
     return _mean_and_scale(values, inside, sample_weight)
 
 
-def standardize_signals(values, mean, scale):
+def standardize_signals(values, mean, scale, *, padded=True):
     """Return ``(values - mean) / scale``, with zero padding left at zero.
 
     Parameters
@@ -85,6 +89,8 @@ def standardize_signals(values, mean, scale):
         Windows of a signal. Not changed.
     mean, scale : ndarray of shape (1, ..., n_channels, 1)
         From `signal_statistics`.
+    padded : bool, default=True
+        Whether zeros at the end of a window are padding.
 
     Returns
     -------
@@ -93,6 +99,8 @@ def standardize_signals(values, mean, scale):
     """
     standardized = values - mean.astype(values.dtype)
     standardized /= scale.astype(values.dtype)
+    if not padded:
+        return standardized
     padding = np.arange(values.shape[-1]) >= signal_lengths(values)[:, np.newaxis]
     if padding.any():
         leading = tuple(range(1, values.ndim - 1))
@@ -199,8 +207,8 @@ class PerSubject(TransformerMixin, BaseEstimator):
     own mean and spread. Numeric columns get, subject by subject, ``(x - mean) / std`` over the
     subject's rows. Signal columns get it channel by channel (and band by band), with mean and
     standard deviation over the subject's rows and the last axis; zero padding at the end of a
-    window counts for nothing and stays zero. NaN is ignored and stays NaN, and what is
-    constant within a subject becomes 0.
+    window, in signals without a sampling rate, counts for nothing and stays zero. NaN is
+    ignored and stays NaN, and what is constant within a subject becomes 0.
 
     A subject seen at fit keeps the mean and spread of their rows in the fit, where they had
     any; a new one gets those of the rows handed over to ``transform``. The latter is
@@ -390,7 +398,7 @@ def _standardize_by_subject(X, subjects, known):
     A subject is measured by the statistics in `known` where they are there, else by the rows
     in `X`. Return the result, and the statistics used of each subject with several rows.
     """
-    blocks, rebuild = _split_blocks(X)
+    blocks, padded, rebuild = _split_blocks(X)
     codes, names = pd.factorize(subjects)
     counts = np.bincount(codes)
     _warn_of_single_rows([name for name in names[counts == 1] if name not in known])
@@ -401,13 +409,12 @@ def _standardize_by_subject(X, subjects, known):
         parts = [values[rows] for values in blocks]
         used = known.get(name)
         if used is None or any(np.isnan(mean).any() for mean, _ in used):
-            own = [_measure(part) for part in parts]
+            own = list(map(_measure, parts, padded))
             used = own if used is None else list(map(_fill, used, own))
         if len(rows) > 1:
             statistics[name] = used
-        for out, part, (mean, scale) in zip(standardized, parts, used, strict=True):
-            signal = part.ndim > 2
-            out[rows] = standardize_signals(part, mean, scale) if signal else (part - mean) / scale
+        for out, part, pads, (mean, scale) in zip(standardized, parts, padded, used, strict=True):
+            out[rows] = standardize_signals(part, mean, scale, padded=pads)
     return rebuild(standardized), statistics
 
 
@@ -418,14 +425,15 @@ def _fill(known, own):
 
 
 def _split_blocks(X):
-    """Arrays that `X` is made of, signals and one of all numbers, and how to join them again."""
+    """Arrays that `X` is made of, signals and one of all numbers; whether each may have zero
+    padding; and how to join them again."""
     if issparse(X):
         raise ValueError(
             "PerSubject cannot centre a sparse matrix: let its transformer return a dense one, "
             "as with sparse_output=False."
         )
     if not isinstance(X, pd.DataFrame):
-        return [_as_floats(np.asarray(X), "X")], lambda blocks: blocks[0]
+        return [_as_floats(np.asarray(X), "X")], [False], lambda blocks: blocks[0]
     signals = signal_columns(X)
     numeric = X.columns.difference(signals, sort=False)
     unusable = [name for name in numeric if not pd.api.types.is_numeric_dtype(X[name])]
@@ -445,7 +453,9 @@ def _split_blocks(X):
             )
         return pd.DataFrame(columns, index=X.index)[list(X.columns)]
 
-    return [*(_as_floats(X[name].array.values, name) for name in signals), numbers], rebuild
+    blocks = [*(_as_floats(X[name].array.values, name) for name in signals), numbers]
+    padded = [*(X[name].dtype.sampling_rate is None for name in signals), False]
+    return blocks, padded, rebuild
 
 
 def _as_floats(values, name):
@@ -454,10 +464,10 @@ def _as_floats(values, name):
     return values
 
 
-def _measure(values):
+def _measure(values, padded):
     """Mean and scale of one subject's rows; a third axis makes it a signal."""
     if values.ndim > 2:
-        return signal_statistics(values)
+        return signal_statistics(values, padded=padded)
     mean, scale = _mean_and_scale(values[:, :, np.newaxis])
     return mean[..., 0], scale[..., 0]
 

@@ -43,7 +43,7 @@ class Recording:
     targets : mapping of str to float, or to (values, sampling_rate), default={}
         What a regression would predict: a number for the whole recording, as a rating of
         the trial, or a series of shape (n_times,) that goes along with the signals, as a
-        joystick's. `segment` gives each window the mean over its seconds.
+        joystick's. `segment` gives each window the mean of the finite samples in it.
     beats : mapping of str to array of shape (n_beats,), default={}
         Times of heartbeats in seconds, increasing, as `find_beats` adds them. `segment` makes
         a signal column of them under that name, for ``HRVTransformer(signal="beats")``.
@@ -89,7 +89,7 @@ labels 'rest', 'stress'>
         for what in ("signals", "sampling_rates", "channels", "units", "targets", "beats"):
             if not isinstance(getattr(self, what) or {}, Mapping):
                 raise ValueError(
-                    f"{where}: {what} must be a mapping, from the name of each modality, got "
+                    f"{where}: {what} must be a mapping, from names, got "
                     f"{type(getattr(self, what)).__name__}."
                 )
         signals = {name: _checked_signal(x, name, where) for name, x in self.signals.items()}
@@ -152,11 +152,14 @@ labels 'rest', 'stress'>
             unit = f" ({self.units[name]})" if self.units[name] else ""
             plural = "" if n == 1 else "s"
             parts.append(f"{name} {n} channel{plural} at {self.sampling_rates[name]:g} Hz{unit}")
+        parts += [f"{len(times)} {name}" for name, times in self.beats.items()]
         text = f"subject {self.subject!r}{trial}: {self.duration:g} s; {', '.join(parts)}"
         labels = list(dict.fromkeys(repr(label) for *_, label in self.labels))
         if labels:
             text += f"; labels {', '.join(labels[:6])}"
             text += f" and {len(labels) - 6} more" if len(labels) > 6 else ""
+        if self.targets:
+            text += f"; targets {', '.join(map(repr, self.targets))}"
         if self.excluded:
             text += f"; {len(self.excluded)} excluded"
         return f"<Recording of {text}>"
@@ -185,7 +188,7 @@ def _checked_signal(signal, name, where):
 def _checked_beats(times, name, signals, where):
     if name in WINDOW_COLUMNS or name in signals:
         raise ValueError(f"{where}: beats cannot be called {name!r}, another column is.")
-    times = np.asarray(times, np.float64)
+    times = np.array(times, np.float64)
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(
             f"{where}: the beats {name!r} must be increasing times in seconds, of shape (n_beats,)."
@@ -200,7 +203,7 @@ def _checked_target(target, name, signals, where):
         return float(target)
     try:
         values, rate = target
-        values = np.asarray(values, np.float64)
+        values = np.array(values, np.float64)
     except (TypeError, ValueError):
         values, rate = None, None
     if values is None or values.ndim != 1 or not is_positive(rate):

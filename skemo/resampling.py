@@ -75,7 +75,7 @@ def resample(signals, sampling_rate, rate=None, band=None):
         return signals.astype(dtype)
 
     # The circular buffer must hold a whole number of samples of either rate.
-    ratio = Fraction(rate / sampling_rate).limit_denominator(max(1000, n_times))
+    ratio = Fraction(float(rate) / float(sampling_rate)).limit_denominator(max(1000, n_times))
     slowest = [_N_RINGING / min(rate, sampling_rate), low and 1 / low, high and 2 / high]
     reach = max(seconds for seconds in slowest if seconds is not None)
     n_beyond = min(int(np.ceil(reach * sampling_rate)), n_times - 1)

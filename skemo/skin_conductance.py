@@ -70,7 +70,9 @@ def tonic_phasic(eda, sampling_rate, method="highpass"):
     Below 64 Hz the values are NeuroKit2's to rounding. From there on the filters work on
     means of blocks of samples, at 32 to 48 Hz, and cubics bring the parts back to the full
     rate: several times faster, and within 3 % of the phasic part's standard deviation of
-    NeuroKit2's values on simulated conductance with noise.
+    NeuroKit2's values on simulated conductance with little noise. In the first and the last
+    0.2 s noise makes more of a difference, since NeuroKit2's filters start from the single
+    samples there: counts of responses then differ in some windows.
 
     Raises
     ------

@@ -242,18 +242,12 @@ def _window_targets(recording, starts, duration):
             columns[name] = np.full(len(starts), target)
             continue
         series, rate = target
-        known = np.isfinite(series)
-        # Sums over the samples before each, so that a window's is a difference of two.
-        total, count = (
-            np.concatenate([[0.0], np.cumsum(x)]) for x in (np.where(known, series, 0.0), known)
-        )
-        begin, end = (
-            np.minimum(_to_samples(seconds, rate), len(series))
-            for seconds in (starts, starts + duration)
-        )
-        n_known = count[end] - count[begin]
-        with np.errstate(invalid="ignore"):
-            columns[name] = (total[end] - total[begin]) / n_known
+        begin, end = (_to_samples(seconds, rate) for seconds in (starts, starts + duration))
+        # Where samples are rarer than windows, the one that still holds.
+        begin = np.where(begin == end, np.floor(starts * rate + _TOLERANCE).astype(int), begin)
+        parts = (series[i : max(i + 1, j)] for i, j in zip(begin, end, strict=True))
+        known = (part[np.isfinite(part)] for part in parts)
+        columns[name] = [part.mean() if len(part) else np.nan for part in known]
     return pd.DataFrame(columns, index=range(len(starts)))
 
 

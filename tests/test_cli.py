@@ -149,7 +149,17 @@ def test_a_single_stream_is_made_for_each_modality(windows):
         MODELS["late-fusion"].title,
     ]
     one = {kind: {"ecg": names["ecg"]} for kind, names in columns.items()}
-    assert make_models(["single"], one, "raw") == {}
+    assert list(make_models(["single"], one, "raw")) == ["single stream, ecg"]
+
+
+def test_the_ablations_are_what_their_titles_say(windows):
+    _, columns = compute_inputs(windows, modality_inputs(10.0))
+    models = make_models(["attention", "basic", "cross-modal", "late-fusion"], columns, "raw")
+    networks = {title: model[-1].get_params() for title, model in models.items()}
+    assert networks[MODELS["attention"].title]["attention"] is True
+    assert networks[MODELS["basic"].title]["attention"] is False
+    assert networks[MODELS["cross-modal"].title]["direction"] == "both"
+    assert networks[MODELS["late-fusion"].title]["direction"] is None
 
 
 def test_modalities_that_are_not_there_are_left_out(windows):

@@ -22,8 +22,8 @@ def run(monkeypatch):
 
     def run(name, *arguments):
         code = (RECIPES / name).read_text(encoding="utf-8")
-        assert code.count("random_state=0, **parameters") == 1
-        code = code.replace("random_state=0, **parameters", "max_epochs=1, **parameters")
+        assert code.count("random_state=0, **parameters\n") == 1
+        code = code.replace("**parameters\n", "max_epochs=1, **parameters\n")
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         exec(compile(code, name, "exec"), {"__name__": "__main__"})
 

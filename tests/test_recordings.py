@@ -419,6 +419,8 @@ def test_a_series_of_targets_is_averaged_over_each_window():
     one = Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", targets={"joy": (series, 1)})
     windows = segment(one, duration=2.0)
     np.testing.assert_array_equal(windows["joy"], [2.0, 5.0, np.nan, np.nan])
+    short = segment(one, duration=0.5)
+    np.testing.assert_array_equal(short["joy"][:5], [1.0, 1.0, 3.0, 3.0, np.nan])
 
 
 @pytest.mark.parametrize(

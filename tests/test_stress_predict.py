@@ -196,13 +196,13 @@ def test_seconds_without_a_label_are_left_out(folder):
 
 def test_signals_that_start_apart_are_cut_to_the_latest(folder):
     before = fetch_stress_predict(folder, subjects="S02", modalities=("eda", "ppg", "temp"))[0]
-    write_subject(folder, "S02", delay={"EDA": 12, "BVP": 2})
+    write_subject(folder, "S02", delay={"EDA": 8, "BVP": 2})
     after = fetch_stress_predict(folder, subjects="S02", modalities=("eda", "ppg", "temp"))[0]
     np.testing.assert_array_equal(after.signals["eda"], before.signals["eda"])
-    np.testing.assert_array_equal(after.signals["ppg"], before.signals["ppg"][:, 10 * 64 :])
-    np.testing.assert_array_equal(after.signals["temp"], before.signals["temp"][:, 12 * 4 :])
-    assert after.labels == ((0, 28, "rest"), (28, 68, "stress"), (68, 108, "rest"))
-    assert after.duration == 108
+    np.testing.assert_array_equal(after.signals["ppg"], before.signals["ppg"][:, 6 * 64 :])
+    np.testing.assert_array_equal(after.signals["temp"], before.signals["temp"][:, 8 * 4 :])
+    assert after.labels == ((1, 32, "rest"), (32, 72, "stress"), (72, 112, "rest"))
+    assert after.duration == 112
 
 
 def test_labels_end_with_the_longest_signal(folder):
@@ -346,9 +346,12 @@ def test_a_subject_without_labels_is_named(folder):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([(2, 9, 0), (2, 10, 2)], r"row 3 should hold .* label 0 or 1, and holds .* 2.0\]"),
-        ([(2, 9, 0), (2, 10, "")], r"row 3 should hold .* holds .* nan\]"),
-        ([(2, 9, 0), (2, 9, 1)], "the times of participant 2 do not rise"),
+        (
+            [(2, 9, 0), (2, 10, 2)],
+            r"second 1 of S02 should have .* label 0 or 1, and has .* 2.0\]",
+        ),
+        ([(2, 9, 0), (2, 10, "")], r"second 1 of S02 should have .* has .* nan\]"),
+        ([(2, 9, 0), (2, 9, 1)], "the times of S02 do not rise"),
         ([(2, 9, "stress")], "cannot be read as a table with the columns Participant, Time"),
     ],
 )
@@ -395,6 +398,19 @@ def test_a_truncated_signal_is_an_error_and_never_short_data(folder):
     )
     with pytest.raises(ValueError, match=message + ": it is truncated"):
         fetch_stress_predict(folder)
+
+
+def test_a_signal_that_ends_before_the_others_is_an_error(folder):
+    path = folder / "Raw_data/S05/EDA.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: 2 + 100 * 4]))
+    with pytest.raises(ValueError, match=r"EDA.csv ends 20 s before the other signals of S05"):
+        fetch_stress_predict(folder)
+
+
+def test_labels_of_others_are_not_looked_at(folder):
+    write_labels(folder, [*rows_of(2), (30, 9, 0), (30, 9, 1)])
+    assert len(fetch_stress_predict(folder, subjects="S02")) == 1
 
 
 def test_a_clock_that_was_half_a_day_off_is_an_error(folder):

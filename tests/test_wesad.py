@@ -447,3 +447,54 @@ def test_an_array_of_anything_but_numbers_is_refused(folder, code):
     write(folder, "S2", with_chest(make_content("S2"), ECG=address))
     with pytest.raises(ValueError, match=r"S2.pkl cannot be read: .*and only numbers may be"):
         load_wesad(folder, subjects="S2")
+
+
+# Other forms of the published files
+
+
+def py0_value(value):
+    """Opcodes of protocol 0, Python 2's default, in which strings stand with escapes."""
+    if isinstance(value, dict):
+        items = [py0_value(key) + py0_value(item) + b"s" for key, item in value.items()]
+        return b"(d" + b"".join(items)
+    if isinstance(value, str):
+        return b"S" + repr(value).encode() + b"\n"
+    shape = b"(" + b"".join(b"I%d\n" % n for n in value.shape) + b"t"
+    code, order = value.dtype.str[1:], value.dtype.str[0]
+    dtype = b"cnumpy\ndtype\n(S'%s'\nI0\nI1\ntR" % code.encode()
+    dtype += b"(I3\nS'%s'\nNNNI-1\nI-1\nI0\ntb" % order.encode()
+    raw = b"S" + repr(value.tobytes())[1:].encode() + b"\n"
+    new = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
+    return new + b"(I1\n" + shape + dtype + b"I00\n" + raw + b"tb"
+
+
+def test_a_file_of_protocol_0_gives_the_same(tmp_path):
+    content = make_content("S2")
+    content["signal"]["wrist"]["ACC"] = np.ascontiguousarray(content["signal"]["wrist"]["ACC"])
+    write(tmp_path, "S2", content)
+    (expected,) = load_wesad(tmp_path, subjects="S2")
+    write(tmp_path, "S2", py0_value(content) + b".")
+    (recording,) = load_wesad(tmp_path, subjects="S2")
+    assert recording.labels == expected.labels
+    for name, signal in expected.signals.items():
+        np.testing.assert_array_equal(recording.signals[name], signal)
+
+
+def test_a_file_that_python_3_wrote_is_told(tmp_path):
+    write(tmp_path, "S2", pickle.dumps({"subject": "S2"}, protocol=4))
+    with pytest.raises(ValueError, match="it is not of Python 2, which wrote what is published"):
+        load_wesad(tmp_path, subjects="S2")
+
+
+def test_a_subject_that_is_no_name_is_told_by_its_kind(tmp_path):
+    content = py2_pickle({"signal": {}, "label": np.zeros(3, "int32"), "subject": "S2"})
+    name, value = py2_string(b"subject"), py2_string(b"S2")
+    write(tmp_path, "S2", content.replace(name + value, name + b"]"))
+    with pytest.raises(ValueError, match="its subject is list"):
+        load_wesad(tmp_path, subjects="S2")
+
+
+def test_signals_can_be_written_to_and_subjects_are_loaded_once(folder):
+    recordings = load_wesad(folder, subjects=["S2", "S17", "S2"], modalities=["ecg", "temp"])
+    assert [recording.subject for recording in recordings] == ["S2", "S17"]
+    assert all(x.flags.writeable for r in recordings for x in r.signals.values())

@@ -42,4 +42,4 @@ models = {
 }
 for protocol in ("segment-k-fold", "leave-one-subject-out"):
     result = skemo.compare(models, X, y, subjects, protocol=protocol, progress=True)
-    print(f"\n{protocol}\n{result}")
+    print(f"\n{protocol}, no normalisation by subject\n{result}")

@@ -3,7 +3,8 @@
     python docs/recipes/wesad_ecg_eda.py DIR
 
 10-fold over windows, as it is mostly published, beside leave-one-subject-out, which says how
-good the models are on somebody they have not seen.
+good the models are on somebody they have not seen. Inputs are standardised by each subject's
+own windows, without their labels (`PerSubject`), which needs a batch of windows of each person.
 """
 
 import sys
@@ -40,4 +41,4 @@ models = {
 }
 for protocol in ("segment-k-fold", "leave-one-subject-out"):
     result = skemo.compare(models, X, y, subjects, protocol=protocol, progress=True)
-    print(f"\n{protocol}\n{result}")
+    print(f"\n{protocol}, per-subject normalisation\n{result}")

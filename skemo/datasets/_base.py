@@ -1,12 +1,17 @@
 """What the loaders share: where files lie, a checked download, reading subject by subject."""
 
+import os
 import re
+import sys
 import warnings
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
+
+_INSIDE = ("skemo", "rich", "joblib")  # packages whose lines are not the user's
 
 
 def data_folder(data_home, name):
@@ -91,11 +96,12 @@ def check_subjects(subjects, known):
     """Return the subjects asked for, all that are `known` if None; others are an error."""
     if subjects is None:
         return list(known)
-    wanted = [subjects] if isinstance(subjects, str) else list(subjects)
+    wanted = _as_list(subjects)
     unknown = [subject for subject in wanted if subject not in known]
     if unknown or not wanted:
         raise ValueError(
-            f"subjects must be among {known[0]!r} to {known[-1]!r}, got {unknown or wanted}."
+            f"subjects must be among {known[0]!r} to {known[-1]!r}, got {unknown or wanted}; there "
+            f"are {len(known)} of them."
         )
     return wanted
 
@@ -104,11 +110,26 @@ def check_modalities(modalities, known):
     """Return the modalities asked for; if None, those `known` that skemo has transformers for."""
     if modalities is None:
         return [name for name in ("ecg", "eeg", "eda", "ppg") if name in known]
-    wanted = [modalities] if isinstance(modalities, str) else list(dict.fromkeys(modalities))
+    wanted = _as_list(modalities)
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
         raise ValueError(f"modalities must be among {list(known)}, got {unknown or wanted}.")
     return wanted
+
+
+def _as_list(names):
+    """Each name once, in order; a name by itself is a list of one."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        return [names]
+    names = list(names)
+    return [name for i, name in enumerate(names) if name not in names[:i]]
+
+
+def local_folder(data_home):
+    """The folder that the user names, of a data set that cannot be downloaded."""
+    if not isinstance(data_home, str | os.PathLike):
+        raise ValueError(f"data_home must be the folder of the data set, got {data_home!r}.")
+    return Path(data_home).expanduser()
 
 
 def check_on_error(on_error):
@@ -146,7 +167,7 @@ def read_subjects(read, subjects, on_error, *, lazy=False, n_jobs=None, progress
         Whether a subject that cannot be read is an error, or left out with a warning that
         says which and why.
     lazy : bool, default=False
-        Return an iterator that reads when it is asked, and keeps nothing.
+        Return an iterator that reads a subject when it is asked for, and keeps no other.
     n_jobs : int or None, default=None
         Processes that read at once, each a subject.
     progress : bool, default=False
@@ -172,7 +193,8 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
             return error
 
     # A subject ahead for each process, and no more, so that memory stays bounded.
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="n_jobs")
+    settings = {"return_as": "generator", "pre_dispatch": "n_jobs", "backend": "loky"}
+    parallel = Parallel(n_jobs=n_jobs, **settings)
     results = parallel(delayed(attempt)(subject) for subject in subjects)
     bar = track(
         zip(subjects, results, strict=True),
@@ -185,6 +207,7 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
     for subject, result in bar:
         if not isinstance(result, Exception):
             yield from result
+            del result
         elif on_error == "raise":
             raise result
         else:
@@ -193,7 +216,15 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
         report = f"Skipped {len(problems)} of {len(subjects)} subjects.\n" + "\n".join(problems)
         if len(problems) == len(subjects):
             raise ValueError(report)
-        warnings.warn(report, stacklevel=3)
+        warn_user(report)
+
+
+def warn_user(message):
+    """Warn at the line of the user's that called skemo, or that asks an iterator for more."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def parse_hashes(text):

@@ -1,14 +1,15 @@
 """What loaders of rated .mat data sets share: reading the files, ratings, trials left out."""
 
-import warnings
 from collections import Counter
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
+from skemo.datasets._base import warn_user
 from skemo.recordings import Recording
 
+_ROUNDING = 1e-3  # by which a rating may be off its scale
 _REMEDY = "The file is not as published: get it again."
 
 
@@ -137,11 +138,11 @@ def check_rating(target, targets, threshold, scale):
         )
 
 
-def level(rating, threshold, scale, where):
-    """The label of a rating: "high" above the threshold, "low" at it and below."""
+def level(rating, threshold, scale):
+    """The label of a rating: "high" above the threshold, "low" at it and below; None off scale."""
     low, high = scale
-    if not low <= rating <= high:
-        raise ValueError(f"{where} is {rating:g}, and ratings go from {low} to {high}. {_REMEDY}")
+    if not low - _ROUNDING <= rating <= high + _ROUNDING:
+        return None
     return "high" if rating > threshold else "low"
 
 
@@ -184,7 +185,7 @@ def report_left_out(items):
     report = f"Left out {'; '.join(parts)}."
     if not n_recordings:
         raise ValueError(f"No trial could be used. {report}")
-    warnings.warn(report, stacklevel=3)
+    warn_user(report)
 
 
 def found_below(folder, pattern):

@@ -1,11 +1,10 @@
 """AMIGOS: EEG, ECG and skin conductance of 40 people watching short and long videos."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from skemo.datasets._base import check_modalities, check_subjects, read_subjects
+from skemo.datasets._base import check_modalities, check_subjects, local_folder, read_subjects
 from skemo.datasets._mat import (
     LeftOut,
     cells,
@@ -62,6 +61,10 @@ def load_amigos(
     progress=False,
 ):
     """Load AMIGOS: EEG, ECG and skin conductance while watching videos that were rated.
+
+    The publisher states no unit of the skin conductance ("GSR"), and readers of the data
+    disagree: some take the numbers for a resistance, and invert them. Look at them before
+    believing in responses: a response is a rise of conductance, and a fall of resistance.
 
     40 people watched 16 short videos (51 to 150 s), and 37 of them, alone or in groups, 4
     long ones (14 to 24 min). After each video they rated their own arousal, valence,
@@ -142,7 +145,7 @@ def load_amigos(
     if videos not in tuple(VIDEOS):
         raise ValueError(f"videos must be 'short', 'long' or 'all', got {videos!r}.")
     modalities = check_modalities(modalities, tuple(CHANNELS))
-    folder = Path(data_home).expanduser()
+    folder = local_folder(data_home)
     names = {path.name[18:21] for path in folder.glob("Data_Preprocessed_P[0-9][0-9]*")}
     there = [subject for subject in SUBJECTS if subject in names]
     if not there:
@@ -196,9 +199,10 @@ def _read_subject(folder, subject, *, target, threshold, trials, baseline, modal
             items.append(LeftOut(subject, "signals"))
         elif ratings is None or np.isnan(ratings[target]):
             items.append(LeftOut(subject, f"a rating of {target}"))
+        elif (label := level(ratings[target], threshold, SCALE)) is None:
+            items.append(LeftOut(subject, f"a rating of {target} from 1 to 9"))
         else:
             name = text(ids[trial], id_at)
-            label = level(ratings[target], threshold, SCALE, f"{ratings_at}: {target}")
             if baseline:
                 items.append(_recording(before, subject, f"{name} baseline", "baseline", {}))
             items.append(_recording(video, subject, name, label, ratings))

@@ -1,18 +1,25 @@
 """Emotional videos, with valence and arousal told all along by joystick, of 30 people (CASE)."""
 
 from functools import partial
-from numbers import Real
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from skemo.datasets._base import check_file, check_modalities, check_subjects, read_subjects, runs
+from skemo.datasets._base import (
+    check_file,
+    check_modalities,
+    check_subjects,
+    local_folder,
+    read_subjects,
+    runs,
+)
+from skemo.datasets._mat import check_rating
 from skemo.recordings import Recording
 
 SUBJECTS = tuple(f"sub_{number}" for number in range(1, 31))
 VIDEOS = range(1, 9)  # the emotional ones; 10 is the start, 11 a blue screen, 12 the end
 TARGETS = ("arousal", "valence")
+SCALE = (0.5, 9.5)
 SAMPLING_RATE = 1000.0  # hertz
 ANNOTATION_RATE = 20.0  # hertz
 
@@ -117,10 +124,7 @@ def load_case(
     >>> recordings = load_case("CASE_full", target="valence", lazy=True)  # doctest: +SKIP
     >>> windows = segment(recordings, duration=10.0, purity=0.8)  # doctest: +SKIP
     """
-    if target not in TARGETS:
-        raise ValueError(f"target must be 'arousal' or 'valence', got {target!r}.")
-    if not isinstance(threshold, Real) or not 0.5 <= threshold <= 9.5:
-        raise ValueError(f"threshold must be a number from 0.5 to 9.5, got {threshold!r}.")
+    check_rating(target, TARGETS, threshold, SCALE)
     modalities = check_modalities(modalities, _COLUMNS)
     subjects = check_subjects(subjects, SUBJECTS)
     read = partial(_read_subject, _find_folder(data_home), target, threshold, modalities)
@@ -129,7 +133,7 @@ def load_case(
 
 def _find_folder(data_home):
     """The folder ``interpolated``, from itself or from above."""
-    home = Path(data_home).expanduser()
+    home = local_folder(data_home)
     for folder in (home / "data" / "interpolated", home / "interpolated", home):
         if any((folder / "physiological").glob("sub_*.csv")):
             return folder
@@ -146,12 +150,7 @@ def _read_subject(folder, target, threshold, modalities, subject):
     table = _read_table(path, "daqtime", [*columns, "video"], 1000 / SAMPLING_RATE)
     told_path = folder / "annotations" / f"{subject}.csv"
     told = _read_table(told_path, "jstime", list(TARGETS), 1000 / ANNOTATION_RATE)
-    for axis in TARGETS:
-        if told[axis].min() < 0 or told[axis].max() > 10:
-            raise ValueError(
-                f"{told_path} is not as published: {axis} should be from 0.5 to 9.5, and is from "
-                f"{told[axis].min():g} to {told[axis].max():g}. {_REMEDY}"
-            )
+    signals = {name: table[_COLUMNS[name][0]].to_numpy() for name in modalities}
     recordings = []
     for video, start, stop in _find_videos(path, table["video"].to_numpy()):
         duration = (stop - start) / SAMPLING_RATE
@@ -159,10 +158,7 @@ def _read_subject(folder, target, threshold, modalities, subject):
         axes = _axes(told_path, told, video, begin, duration)
         recordings.append(
             Recording(
-                signals={
-                    name: table[_COLUMNS[name][0]].to_numpy()[start:stop].T.copy()
-                    for name in modalities
-                },
+                signals={name: values[start:stop].T.copy() for name, values in signals.items()},
                 sampling_rates=dict.fromkeys(modalities, SAMPLING_RATE),
                 channels={name: _COLUMNS[name][0] for name in modalities},
                 units={name: _COLUMNS[name][1] for name in modalities},
@@ -208,7 +204,14 @@ def _axes(path, told, video, begin, duration):
             f"{path} does not belong to the signals: at {jstime[middle]:g} ms its video is "
             f"{told['video'].iloc[middle]:g}, and theirs {video}. {_REMEDY}"
         )
-    return {axis: np.interp(times, jstime, told[axis].to_numpy()) for axis in TARGETS}
+    axes = {axis: np.interp(times, jstime, told[axis].to_numpy()) for axis in TARGETS}
+    for axis, values in axes.items():
+        if values.min() < 0 or values.max() > 10:
+            raise ValueError(
+                f"{path} is not as published: {axis} should be from 0.5 to 9.5, and is from "
+                f"{values.min():g} to {values.max():g} in video {video}. {_REMEDY}"
+            )
+    return axes
 
 
 def _label_intervals(high, duration):

@@ -1,7 +1,6 @@
 """DREAMER: EEG and ECG of 23 people watching 18 film clips."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from skemo.datasets._base import (
     check_modalities,
     check_on_error,
     check_subjects,
+    local_folder,
     read_subjects,
 )
 from skemo.datasets._mat import (
@@ -130,8 +130,8 @@ def load_dreamer(
     check_rating(target, TARGETS, threshold, SCALE)
     check_on_error(on_error)
     modalities = check_modalities(modalities, tuple(CHANNELS))
-    wanted = list(dict.fromkeys(check_subjects(subjects, SUBJECTS)))
-    path = _find(Path(data_home).expanduser())
+    wanted = check_subjects(subjects, SUBJECTS)
+    path = _find(local_folder(data_home))
     options = {
         "target": target,
         "threshold": threshold,
@@ -202,9 +202,9 @@ def _read_subject(path, people, subject, *, target, threshold, baseline, modalit
             items.append(LeftOut(subject, "signals"))
         elif np.isnan(rated[target]):
             items.append(LeftOut(subject, f"a rating of {target}"))
+        elif (label := level(rated[target], threshold, SCALE)) is None:
+            items.append(LeftOut(subject, f"a rating of {target} from 1 to 5"))
         else:
-            place = f"{where}Score{target.capitalize()}({name})"
-            label = level(rated[target], threshold, SCALE, place)
             if before:
                 items.append(_recording(before, subject, f"{name} baseline", "baseline", {}))
             elif baseline:

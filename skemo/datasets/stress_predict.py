@@ -34,6 +34,7 @@ _FILES = {
 }
 _COLUMNS = ["Participant", "Time(sec)", "Label"]
 _LARGEST_MISMATCH = 60.0  # s that labels may go on before or after a signal
+_LARGEST_DIFFERENCE = 10.0  # s between the ends of the signals of one wristband
 _REMEDY = "Delete it and fetch it again, or pass on_error='skip'."
 
 
@@ -152,7 +153,7 @@ def fetch_stress_predict(
 
 
 def _read_labels(path):
-    """Label intervals of each subject, (start, stop, label) in unix seconds."""
+    """Time in unix seconds and label, (n_seconds, 2), of each subject."""
     if not path.exists():
         raise FileNotFoundError(
             f"{path}, the labels, is missing. Put it there, or fetch the data set into an empty "
@@ -166,23 +167,25 @@ def _read_labels(path):
             f"{path} cannot be read as a table with the columns {', '.join(_COLUMNS)} ({error}). "
             f"{remedy}"
         ) from error
-    wrong = np.flatnonzero(~np.isfinite(table).all(axis=1) | ~np.isin(table[:, 2], (0, 1)))
+    return {f"S{int(n):02d}": table[table[:, 0] == n, 1:] for n in np.unique(table[:, 0]) if n >= 0}
+
+
+def _label_intervals(table, path, subject):
+    """(start, stop, label) in unix seconds."""
+    times, labels = table.T
+    wrong = np.flatnonzero(~np.isfinite(times) | ~np.isin(labels, (0, 1)))
     if len(wrong):
         raise ValueError(
-            f"{path}: row {wrong[0] + 2} should hold a participant, a time and the label 0 or 1, "
-            f"and holds {table[wrong[0]].tolist()}. {remedy}"
+            f"{path}: second {wrong[0]} of {subject} should have a time and the label 0 or 1, "
+            f"and has {table[wrong[0]].tolist()}. {_REMEDY}"
         )
-    intervals = {}
-    for number in np.unique(table[:, 0]):
-        _, times, labels = table[table[:, 0] == number].T
-        if (np.diff(times) <= 0).any():
-            raise ValueError(f"{path}: the times of participant {number:g} do not rise. {remedy}")
-        breaks = (np.diff(times) != 1) | (np.diff(labels) != 0)
-        intervals[f"S{int(number):02d}"] = [
-            (times[start], times[stop - 1] + 1, LABELS[int(labels[start])])
-            for start, stop in runs(np.concatenate([[0], np.cumsum(breaks)]))
-        ]
-    return intervals
+    if (np.diff(times) <= 0).any():
+        raise ValueError(f"{path}: the times of {subject} do not rise. {_REMEDY}")
+    breaks = (np.diff(times) != 1) | (np.diff(labels) != 0)
+    return [
+        (times[start], times[stop - 1] + 1, LABELS[int(labels[start])])
+        for start, stop in runs(np.concatenate([[0], np.cumsum(breaks)]))
+    ]
 
 
 def _read_subject(folder, labels, modalities, subject):
@@ -191,7 +194,7 @@ def _read_subject(folder, labels, modalities, subject):
             f"{folder / LABEL_FILE} has no labels of {subject} (no row with Participant "
             f"{int(subject[1:])}). Fetch the publisher's file, or pass on_error='skip'."
         )
-    intervals = labels[subject]
+    intervals = _label_intervals(labels[subject], folder / LABEL_FILE, subject)
     first, last = intervals[0][0], intervals[-1][1]
     starts, signals = {}, {}
     for name in modalities:
@@ -208,7 +211,14 @@ def _read_subject(folder, labels, modalities, subject):
     for name in modalities:
         n_before = round((start - starts[name]) * _FILES[name][1])
         signals[name] = signals[name][:, n_before:]
-    duration = max(signals[name].shape[1] / _FILES[name][1] for name in modalities)
+    durations = {name: signals[name].shape[1] / _FILES[name][1] for name in modalities}
+    duration, shortest = max(durations.values()), min(durations, key=durations.get)
+    if duration - durations[shortest] > _LARGEST_DIFFERENCE:
+        raise ValueError(
+            f"{folder / 'Raw_data' / subject / _FILES[shortest][0]} ends "
+            f"{duration - durations[shortest]:.0f} s before the other signals of {subject}: it is "
+            f"truncated. {_REMEDY}"
+        )
     clipped = [
         (max(0.0, begin - start), min(duration, stop - start), label)
         for begin, stop, label in intervals

@@ -3,11 +3,17 @@
 import pickle
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from skemo.datasets._base import check_file, check_modalities, check_subjects, read_subjects, runs
+from skemo.datasets._base import (
+    check_file,
+    check_modalities,
+    check_subjects,
+    local_folder,
+    read_subjects,
+    runs,
+)
 from skemo.recordings import Recording
 
 SUBJECTS = tuple(f"S{number}" for number in range(2, 18) if number != 12)
@@ -64,8 +70,9 @@ def load_wesad(
 
     These are pickles, which can run any program when they are read in the usual way. Here
     nothing in them is run: whatever is not a container, a string or an array of numbers is
-    refused. A file of up to about 1 GB is held in memory while it is read, one for each
-    process; what is not asked for is then dropped.
+    refused; a file that was made to exhaust memory or time is not recognised. A file of up to about
+    1 GB is held in memory while it is read, one for each process; what is not asked for is
+    then dropped.
 
     Parameters
     ----------
@@ -122,7 +129,7 @@ default=("baseline", "stress", "amusement")
     >>> recordings = load_wesad("WESAD", classes="binary", lazy=True)  # doctest: +SKIP
     >>> windows = segment(recordings, duration=60.0)  # doctest: +SKIP
     """
-    folder = Path(data_home).expanduser()
+    folder = local_folder(data_home)
     if device not in _FIELDS:
         raise ValueError(f"device must be 'chest' or 'wrist', got {device!r}.")
     read = partial(
@@ -167,7 +174,8 @@ def _read_subject(folder, device, modalities, classes, subject):
     content = _unpickle(path)
     found = _field(content, path, "subject")
     if found != subject:
-        raise ValueError(f"{path} is not as published: its subject is {found!r}. {_REMEDY}")
+        found = repr(found[:9]) if isinstance(found, str) else type(found).__name__
+        raise ValueError(f"{path} is not as published: its subject is {found}. {_REMEDY}")
     label = _numbers(content, path, "label")
     strange = np.setdiff1d(label, range(8))
     if label.ndim != 1 or strange.size:
@@ -227,7 +235,7 @@ def _signal(content, path, device, field, rate, n_channels, n_labels):
             f"{rate:g} Hz, and label {n_labels} at {LABEL_RATE:g} Hz: they should last as long as "
             f"each other. {_REMEDY}"
         )
-    return np.ascontiguousarray(values.T, np.float32)
+    return np.array(values.T, np.float32, order="C")
 
 
 def _field(content, path, *keys):
@@ -255,9 +263,17 @@ def _numbers(content, path, *keys):
 def _unpickle(path):
     try:
         with path.open("rb") as file:
+            if file.read(2) > b"\x80\x02":
+                raise pickle.UnpicklingError("it is not of Python 2, which wrote what is published")
+            file.seek(0)
             return _Unpickler(file, encoding="latin1").load()
-    except (MemoryError, OSError):
+    except OSError:
         raise
+    except MemoryError as error:
+        raise ValueError(
+            f"{path}, of {path.stat().st_size / 1e6:.0f} MB, asks for more memory than there is: "
+            f"it is damaged, or the machine too small. {_REMEDY}"
+        ) from error
     except Exception as error:  # a damaged pickle can raise anything
         raise ValueError(f"{path} cannot be read: {error or 'it is empty'}. {_REMEDY}") from error
 
@@ -266,8 +282,9 @@ class _DataType:
     """What a pickle gets for ``numpy.dtype``: one of plain numbers, or an error."""
 
     def __init__(self, code, align=False, copy=False):
-        if code not in _NUMBERS:
-            raise pickle.UnpicklingError(f"it has an array of {code!r}, and only numbers may be")
+        if not isinstance(code, str) or code not in _NUMBERS:
+            kind = repr(code[:9]) if isinstance(code, str) else type(code).__name__
+            raise pickle.UnpicklingError(f"it has an array of {kind}, and only numbers may be")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state):

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 
 class ModalityAwareAttention(nn.Module):
@@ -56,9 +55,9 @@ class CrossModalConnection(nn.Module):
     """What one stream takes over from others: their representations, weighted by attention.
 
     The representation of each source is brought to this stream's channels (a convolution of
-    width one with batch normalisation) and length (means of neighbouring samples, or
-    repetition). A gate in (0, 1) that is estimated from both streams weights what was
-    brought; the result is added to this stream's own representation or concatenated with it.
+    width one with batch normalisation) and length (means over the time of each sample). A
+    gate in (0, 1) that is estimated from both streams weights what was brought; the result
+    is added to this stream's own representation or concatenated with it.
     The weight of a source that is absent is zero.
 
     Parameters
@@ -153,8 +152,12 @@ def _make_gate(attention, n_channels, reduction):
 
 
 def _to_length(x, n_times):
-    """Series of another length over the same time."""
-    # Operations whose gradients are the same bit by bit on a GPU, unlike adaptive pooling.
-    if x.shape[2] >= 2 * n_times:
-        x = functional.avg_pool1d(x, x.shape[2] // n_times, ceil_mode=True)
-    return x if x.shape[2] == n_times else functional.interpolate(x, n_times)
+    """Series of another length over the same time: means of what lies within each sample."""
+    if x.shape[2] == n_times:
+        return x
+    # A product, whose gradients are the same bit by bit on a GPU, unlike adaptive pooling.
+    ratio = n_times / x.shape[2]
+    bounds = torch.arange(x.shape[2] + 1, dtype=x.dtype, device=x.device).unsqueeze(1)
+    edges = torch.arange(n_times + 1, dtype=x.dtype, device=x.device) / ratio
+    overlap = torch.minimum(bounds[1:], edges[1:]) - torch.maximum(bounds[:-1], edges[:-1])
+    return x @ (overlap.clamp_min(0) * ratio)

@@ -220,7 +220,8 @@ class CrossModalAttentionNetwork(nn.Module):
                 maps = self._exchange(maps, present, joints, weights, n_shared)
         vectors = [x.amax(2) * present[:, [i]] for i, x in enumerate(maps)]
         fused = torch.cat(vectors, dim=1)
-        return weights / n_shared.clamp_min(1), fused, self.head(fused)
+        weights = torch.where(present > 0, weights / n_shared, 0.0)  # NaN: shared with none
+        return weights, fused, self.head(fused)
 
     def forward(self, inputs, present):
         """Return the class scores, (batch, n_classes).
