@@ -26,6 +26,9 @@ _HOME = {
     "make_random_forest": "baselines",
     "make_lda": "baselines",
     "make_dummy": "baselines",
+    "cross_validate": "search",
+    "GridSearchCV": "search",
+    "RandomizedSearchCV": "search",
     "Comparison": "evaluation",
     "compare": "evaluation",
 }

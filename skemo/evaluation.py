@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length, column_or_1d, has_fit_parameter
 
+from skemo._once import OnRows, Tables
 from skemo.model_selection import PROTOCOLS, protocol_folds
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "sensitivity", "specificity", "precision")
@@ -31,7 +32,7 @@ class Comparison:
     scores : DataFrame
         A row per model, fold and subject: `model`, `fold`, `subject`, the `METRICS` over
         the subject's windows in that fold, their number `n_windows`, and of the whole fold
-        `fit_time` and `predict_time` in seconds.
+        `fit_time` and `predict_time` in seconds, without what is computed once for all folds.
     """
 
     protocol: str
@@ -96,8 +97,10 @@ def compare(
     """Fit and test models on the same folds, and score them subject by subject.
 
     Each model is cloned for each fold, fitted on the training rows, and predicts the test
-    rows. A model whose last step has ``early_stopping=True`` and takes `groups` gets the
-    subjects of the training rows, so that its validation split is by subject too.
+    rows. First steps of a Pipeline that learn nothing, such as `HRVTransformer`, are computed
+    once for all folds and for all models that share them, as in `cross_validate`. A model
+    whose last step has ``early_stopping=True`` and takes `groups` gets the subjects of the
+    training rows, so that its validation split is by subject too.
 
     Parameters
     ----------
@@ -168,10 +171,12 @@ def compare(
             )
     check_classification_targets(y)
     folds = protocol_folds(protocol, y, groups, n_splits, random_state)
+    tables = Tables(X, y)
+    on_rows = {name: OnRows(model, [tables.find(model)]) for name, model in models.items()}
     tasks = [(name, fold) for name in models for fold in range(len(folds))]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     results = parallel(
-        delayed(_fit_and_predict)(i, name, fold, models[name], X, y, groups, *folds[fold])
+        delayed(_fit_and_predict)(i, name, fold, on_rows[name], y, groups, *folds[fold])
         for i, (name, fold) in enumerate(tasks)
     )
     if progress:
@@ -321,14 +326,14 @@ def format_summary(summary):
     )
 
 
-def _fit_and_predict(i, name, fold, model, X, y, groups, train, test):
-    """One model in one fold; `i` says which task a result belongs to."""
+def _fit_and_predict(i, name, fold, model, y, groups, train, test):
+    """One model, which takes rows by position, in one fold; `i` says whose the result is."""
     try:
         model = clone(model)
         started = time.perf_counter()
-        model.fit(_take(X, train), y[train], **_group_parameter(model, groups[train]))
+        model.fit(train, y[train], **_group_parameter(model.estimator, groups[train]))
         fitted = time.perf_counter()
-        y_pred = model.predict(_take(X, test))
+        y_pred = model.predict(test)
         return i, np.asarray(y_pred), fitted - started, time.perf_counter() - fitted
     except Exception as error:
         raise RuntimeError(
@@ -344,10 +349,6 @@ def _group_parameter(model, groups):
         final.set_fit_request(groups=True)
         return {"groups": groups}
     return {f"{step}__groups" if step else "groups": groups}
-
-
-def _take(X, rows):
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
 def _with_progress(results, n_tasks, description):

@@ -23,7 +23,7 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skemo import compare, make_dummy, make_lda, make_svm
 from skemo.evaluation import METRICS, confusion_scores, format_summary, summarize
@@ -343,6 +343,25 @@ def test_a_model_that_fails_is_named_with_its_fold(n_jobs):
         RuntimeError, match=r"model 'bad' failed in fold \d: ArithmeticError: no luck"
     ):
         compare(models, *make_features(n_subjects=2), n_jobs=n_jobs)
+
+
+def refuse_negative(X):
+    if X.min() < 0:
+        raise ArithmeticError("no luck either")
+    return X
+
+
+def test_a_transformer_that_fails_is_named_with_model_and_fold():
+    X, y, subjects = make_features(n_subjects=3)
+    X = np.abs(X)
+    models = {
+        "fine": make_dummy("passthrough"),
+        "bad": make_lda(FunctionTransformer(refuse_negative)),
+    }
+    compare(models, X, y, subjects)
+    X[0] = -1
+    with pytest.raises(RuntimeError, match=r"model 'bad' failed in fold \d: .*no luck either"):
+        compare(models, X, y, subjects)
 
 
 def test_unusable_input_is_named():
