@@ -68,7 +68,7 @@ PAGES = {
         "Skin conductance and pulse of a wristband; stress is a Stroop test, an interview and "
         "hyperventilation, rest is what lies between. Of the 24 subjects at hand one has no "
         "labels. Skin conductance was decomposed on the whole recording.",
-        {"stress_predict": []},
+        {"stress_predict": ["--models", ",".join(MODELS)]},
         ("S02", "S05", "S08", "S10", "S13", "S16", "S19", "S22", "S25", "S27", "S30", "S34"),
         "The defaults of the cross-modal network were chosen among sixteen settings on every "
         "second subject, by 4-fold cross-validation over these; those of the modality-aware "

@@ -401,7 +401,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
             pairs = [
                 (source, target)
                 for source, targets in self.direction.items()
-                for target in (targets if isinstance(targets, list) else [targets])
+                for target in (targets if _is_list(targets, modalities) else [targets])
             ]
         else:
             raise ValueError(
@@ -433,6 +433,11 @@ class CrossModalAttentionClassifier(FusionClassifier):
             dropout=self.dropout,
             modality_dropout=self.modality_dropout,
         )
+
+
+def _is_list(names, known):
+    """Whether these are several names, and not one that is a tuple."""
+    return isinstance(names, list | tuple) and names not in known
 
 
 def _check_odd(kernel_size):

@@ -98,9 +98,9 @@ def _make_parser():
     add(
         "--models",
         type=_model_names,
-        default=list(MODELS),
+        default=[name for name, model in MODELS.items() if not model.each_modality],
         metavar="A,B",
-        help=f"some of {','.join(MODELS)}; default: all",
+        help=f"some of {','.join(MODELS)}; default: all but single",
     )
     add("--seeds", type=_positive(int), default=1, metavar="N", help="repetitions; default: 1")
     add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks")

@@ -52,7 +52,8 @@ def windows():
 
 def test_all_models_are_compared_and_written(few, tmp_path, capsys):
     folder = tmp_path / "new" / "folder"
-    assert main([*few, "--max-epochs", "1", "--n-jobs", "1", "--output", str(folder)]) == 0
+    arguments = ["--models", ",".join(MODELS), "--max-epochs", "1", "--n-jobs", "1"]
+    assert main([*few, *arguments, "--output", str(folder)]) == 0
     out = capsys.readouterr().out
     for model in MODELS.values():
         for modality in ("ecg", "eda", "eeg") if model.each_modality else ("",):

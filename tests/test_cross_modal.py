@@ -102,7 +102,9 @@ def test_zeros_at_the_end_of_a_sampled_signal_are_values():
 
 
 @pytest.mark.parametrize(
-    "direction", [{0: 1}, {0: [1]}, {("a", "x"): ("b", "y")}], ids=["number", "list", "tuple"]
+    "direction",
+    [{0: 1}, {0: [1]}, {0: (1,)}, {("a", "x"): ("b", "y")}, {("a", "x"): [("b", "y")]}],
+    ids=["number", "list", "tuple", "name that is a tuple", "list of such"],
 )
 def test_columns_that_are_no_strings_can_be_connected(direction):
     X, y = levels(60)
