@@ -63,7 +63,7 @@ def _load_simulated(data_home, target, on_error):
 def _load_eegmat(data_home, target, on_error):
     from skemo.datasets import fetch_eegmat
 
-    return fetch_eegmat(data_home, on_error=on_error, progress=True)
+    return fetch_eegmat(data_home, on_error=on_error, lazy=True, progress=True)
 
 
 def _load_stress_predict(data_home, target, on_error):

@@ -294,3 +294,14 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
 def test_a_parameter_that_cannot_be_is_named(folder, parameters, message):
     with pytest.raises(ValueError, match=message):
         fetch_eegmat(folder, **parameters)
+
+
+def test_iteration_processes_and_modalities_give_the_same(folder):
+    recordings = fetch_eegmat(folder)
+    lazy = fetch_eegmat(folder, lazy=True)
+    assert next(lazy).subject == recordings[0].subject
+    for other in (fetch_eegmat(folder, n_jobs=2), fetch_eegmat(folder, modalities=["ecg"])):
+        for one, two in zip(recordings, other, strict=True):
+            assert (one.subject, one.trial) == (two.subject, two.trial)
+            np.testing.assert_array_equal(one.signals["ecg"], two.signals["ecg"])
+    assert list(fetch_eegmat(folder, modalities="ecg")[0].signals) == ["ecg"]

@@ -1,11 +1,13 @@
 """EEG during mental arithmetic: rest and workload of 36 people (PhysioNet eegmat 1.0.0)."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 
 from skemo.datasets._base import (
     check_file,
+    check_modalities,
     check_subjects,
     data_folder,
     download_files,
@@ -22,10 +24,21 @@ CHANNELS += ("T5", "T6", "P3", "P4", "O1", "O2", "Fz", "Cz", "Pz")
 SAMPLING_RATE = 500.0
 
 _LABELS = {"eeg": [f"EEG {channel}" for channel in CHANNELS], "ecg": ["ECG ECG"]}
+_CHANNELS = {"eeg": CHANNELS, "ecg": ("ECG",)}
 _UNITS = {"eeg": "uV", "ecg": "mV"}
 
 
-def fetch_eegmat(data_home=None, *, download=True, subjects=None, on_error="raise", progress=False):
+def fetch_eegmat(
+    data_home=None,
+    *,
+    download=True,
+    modalities=None,
+    subjects=None,
+    on_error="raise",
+    lazy=False,
+    n_jobs=None,
+    progress=False,
+):
     """Load the EEG and ECG of 36 people at rest and during mental arithmetic.
 
     Each person has two recordings at 500 Hz: about three minutes of rest with closed eyes,
@@ -46,17 +59,23 @@ def fetch_eegmat(data_home=None, *, download=True, subjects=None, on_error="rais
         None, is empty, or holds a download that broke off (it then has a
         ``SHA256SUMS.txt``). A folder that has other EDF files is read as it is. Each file
         is held against the publisher's hash.
+    modalities : sequence of {"eeg", "ecg"}, default=None
+        What to load, and in which order. None is both, EEG first.
     subjects : sequence of str, default=None
         Who to load, ``"00"`` to ``"35"``. None is everyone, or everyone in the folder.
     on_error : {"raise", "skip"}, default="raise"
         Whether a subject with a file that lacks or cannot be read is an error, or left out
         with a warning.
+    lazy : bool, default=False
+        Return an iterator that reads a subject when it is asked for.
+    n_jobs : int or None, default=None
+        Processes that read at once, each a subject.
     progress : bool, default=False
-        Show a bar while downloading.
+        Show a bar while downloading and reading.
 
     Returns
     -------
-    list of Recording
+    list or iterator of Recording
         By subject, rest before arithmetic, float32. The trial is the condition.
 
     Raises
@@ -80,6 +99,7 @@ def fetch_eegmat(data_home=None, *, download=True, subjects=None, on_error="rais
     >>> windows = segment(fetch_eegmat(), duration=10.0)  # doctest: +SKIP
     """
     folder = data_folder(data_home, "eegmat")
+    modalities = tuple(_LABELS) if modalities is None else check_modalities(modalities, _LABELS)
     there = sorted({path.name[7:9] for path in folder.glob("Subject[0-9][0-9]_[12].edf")})
     complete = data_home is None or not there or (folder / "SHA256SUMS.txt").exists()
     if subjects is not None:
@@ -96,7 +116,8 @@ def fetch_eegmat(data_home=None, *, download=True, subjects=None, on_error="rais
             f"{folder} has no files Subject00_1.edf to Subject35_2.edf. Pass data_home=<the "
             "folder that has them>, or download=True."
         )
-    return read_subjects(lambda subject: _read_subject(folder, subject), wanted, on_error)
+    read = partial(_read_subject, folder, modalities)
+    return read_subjects(read, wanted, on_error, lazy=lazy, n_jobs=n_jobs, progress=progress)
 
 
 def _paths(folder, subject):
@@ -104,17 +125,17 @@ def _paths(folder, subject):
     return [folder / f"Subject{subject}_{suffix}.edf" for suffix in CONDITIONS.values()]
 
 
-def _read_subject(folder, subject):
+def _read_subject(folder, modalities, subject):
     recordings = []
     for condition, path in zip(CONDITIONS, _paths(folder, subject), strict=True):
-        signals = _read_edf(path)
-        duration = signals["ecg"].shape[1] / SAMPLING_RATE
+        signals = _read_edf(path, modalities)
+        duration = next(iter(signals.values())).shape[1] / SAMPLING_RATE
         recordings.append(
             Recording(
                 signals=signals,
                 sampling_rates=dict.fromkeys(signals, SAMPLING_RATE),
-                channels={"eeg": CHANNELS, "ecg": ["ECG"]},
-                units={"eeg": "µV", "ecg": "mV"},
+                channels={name: _CHANNELS[name] for name in signals},
+                units={name: "µV" if name == "eeg" else "mV" for name in signals},
                 subject=subject,
                 trial=condition,
                 labels=((0.0, duration, condition),),
@@ -123,7 +144,7 @@ def _read_subject(folder, subject):
     return recordings
 
 
-def _read_edf(path):
+def _read_edf(path, modalities):
     """Signals by modality, each (n_channels, n_times)."""
     import edfio
 
@@ -144,8 +165,8 @@ def _read_edf(path):
         )
     by_label = {signal.label: signal for signal in edf.signals}
     signals = {}
-    for name, labels in _LABELS.items():
-        for label in labels:
+    for name in modalities:
+        for label in _LABELS[name]:
             found = by_label.get(label)
             kind = found and (found.sampling_frequency, found.physical_dimension)
             if kind != (SAMPLING_RATE, _UNITS[name]):
@@ -153,5 +174,6 @@ def _read_edf(path):
                     f"{path} is not as published: {label!r} should have {SAMPLING_RATE:g} Hz and "
                     f"{_UNITS[name]}, and {f'has {kind}' if found else 'is missing'}. {remedy}"
                 )
-        signals[name] = np.stack([by_label[label].data for label in labels]).astype("float32")
+        samples = [by_label[label].data for label in _LABELS[name]]
+        signals[name] = np.stack(samples).astype("float32")
     return signals
