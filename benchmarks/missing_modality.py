@@ -82,7 +82,8 @@ def describe(scores):
 What the cross-modal network does on windows that lack a modality, beside streams that were \
 trained on one alone. Stress-Predict, windows of 60 s, leave-one-subject-out, per-subject; \
 balanced accuracy in per cent, mean ± standard deviation over {n_subjects} subjects, 1 seed. \
-Reproduce with `python benchmarks/missing_modality.py --data-home DIR`.
+Skin conductance comes first here, and the pulse in the comparison of all models: with the order \
+the initial weights differ. Reproduce with `python benchmarks/missing_modality.py --data-home DIR`.
 
 {to_markdown(table[["balanced accuracy"]].reset_index())}
 """
