@@ -1,11 +1,19 @@
 """The networks' building blocks and the two whole networks, as plain torch modules."""
 
 from skemo.nn.attention import CrossModalConnection, ModalityAwareAttention
-from skemo.nn.blocks import ConvBlock, ModalityDropout, SqueezeExcitation, StreamBlock
+from skemo.nn.blocks import (
+    BatchNorm,
+    ConvBlock,
+    ModalityDropout,
+    SqueezeExcitation,
+    StreamBlock,
+    counted_rows,
+)
 from skemo.nn.networks import CrossModalAttentionNetwork, ModalityAwareAttentionNetwork
 from skemo.nn.unet import UNet
 
 __all__ = [
+    "BatchNorm",
     "ConvBlock",
     "CrossModalAttentionNetwork",
     "CrossModalConnection",
@@ -15,4 +23,5 @@ __all__ = [
     "SqueezeExcitation",
     "StreamBlock",
     "UNet",
+    "counted_rows",
 ]

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from skemo.nn.blocks import BatchNorm
+
 
 class ModalityAwareAttention(nn.Module):
     """A mask in (0, 1) for each modality's channels, estimated from all modalities.
@@ -106,9 +108,7 @@ class CrossModalConnection(nn.Module):
     ):
         super().__init__()
         self.projections = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv1d(channels, n_channels, 1, bias=False), nn.BatchNorm1d(n_channels)
-            )
+            nn.Sequential(nn.Conv1d(channels, n_channels, 1, bias=False), BatchNorm(n_channels))
             for channels in source_channels
         )
         self.gates = nn.ModuleList(

@@ -1,10 +1,11 @@
 """What the networks are built of: blocks of convolutions, and dropout of modalities."""
 
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d}
-_BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
 
 
 class SqueezeExcitation(nn.Module):
@@ -53,10 +54,108 @@ class SqueezeExcitation(nn.Module):
         space = x.shape[2:]
         x = x.flatten(2)  # batch, channels, places
         weight, bias = self.spatial_gate[0].weight, self.spatial_gate[0].bias
-        by_channel = x * self.channel_gate(x.mean(2)).unsqueeze(2)
-        by_place = x * self.spatial_gate[1](torch.matmul(weight, x) + bias)
-        merged = torch.maximum if self.merge == "max" else torch.add
-        return merged(by_channel, by_place).unflatten(2, space)
+        by_channel = self.channel_gate(x.mean(2)).unsqueeze(2)
+        by_place = self.spatial_gate[1](torch.matmul(weight, x) + bias)
+        if self.merge == "max":
+            x = _Largest.apply(x, by_channel, by_place)[0]
+        else:
+            x = x * (by_channel + by_place)
+        return x.unflatten(2, space)
+
+
+class _Largest(torch.autograd.Function):
+    """The larger of x times two gates, and which one it is.
+
+    Its gradient goes to that one alone. `torch.maximum` halves it where both are equal, as
+    they are wherever x is 0, which takes three times as long.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, first, second):
+        by_first, by_second = x * first, x * second
+        return torch.maximum(by_first, by_second), by_first >= by_second
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs, output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        x, first, second, is_first = ctx.saved_tensors
+        of_first = grad * is_first
+        of_second = grad - of_first
+        return (
+            torch.addcmul(of_first * first, of_second, second),
+            (of_first * x).sum(2, keepdim=True),
+            (of_second * x).sum(1, keepdim=True),
+        )
+
+
+class BatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalisation over any number of dimensions, which can leave rows out.
+
+    Training several networks together gives each a batch of the same size; what fills the
+    smaller ones up is left out of means and variances, by `counted_rows`.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn import BatchNorm
+    >>> BatchNorm(8)(torch.zeros(2, 8, 30)).shape
+    torch.Size([2, 8, 30])
+    """
+
+    rows = None  # (batch,), 1 where a row counts and 0 where not; all of them if None
+
+    def _check_input_dim(self, x):
+        if x.dim() < 3:
+            raise ValueError(f"Feature maps are (batch, channels, places…), got {tuple(x.shape)}.")
+
+    def forward(self, x):
+        if self.rows is None or not self.training:
+            return super().forward(x)
+        around = [1] * (x.dim() - 2)
+        rows = self.rows.view(-1, 1, *around)
+        dims = [0, *range(2, x.dim())]
+        n_values = (rows.sum() * x[0, 0].numel()).clamp_min(1)
+        mean = (x * rows).sum(dims, keepdim=True) / n_values
+        centred = x - mean
+        variance = (centred.square() * rows).sum(dims, keepdim=True) / n_values
+        with torch.no_grad():
+            change = self.momentum * (self.rows.sum() > 0).to(x)
+            unbiased = variance.flatten() * (n_values / (n_values - 1).clamp_min(1))
+            self.running_mean += change * (mean.flatten() - self.running_mean)
+            self.running_var += change * (unbiased - self.running_var)
+        scale = self.weight.view(-1, *around) / (variance + self.eps).sqrt()
+        return centred * scale + self.bias.view(-1, *around)
+
+
+@contextmanager
+def counted_rows(network, rows):
+    """Let only these rows of a batch count in the statistics of batch normalisation.
+
+    Parameters
+    ----------
+    network : Module
+    rows : Tensor of shape (batch,) or None
+        1 where a row counts and 0 where not; None for all.
+    """
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    for norm in norms:
+        norm.rows = rows
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.rows = None
 
 
 class ConvBlock(nn.Sequential):
@@ -90,7 +189,7 @@ class ConvBlock(nn.Sequential):
             _CONVOLUTIONS[n_dims](
                 in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
             ),
-            _BATCH_NORMS[n_dims](out_channels),
+            BatchNorm(out_channels),
             nn.ReLU(),
             SqueezeExcitation(out_channels, reduction=reduction, merge=merge),
         )
@@ -124,7 +223,7 @@ class StreamBlock(nn.Sequential):
         for before in (in_channels, out_channels):
             layers += [
                 nn.Conv1d(before, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
-                nn.BatchNorm1d(out_channels),
+                BatchNorm(out_channels),
                 nn.ReLU(),
             ]
         super().__init__(*layers, nn.MaxPool1d(pool_size, ceil_mode=True))
@@ -160,10 +259,13 @@ class ModalityDropout(nn.Module):
         super().__init__()
         self.p = p
 
-    def forward(self, present):
-        # present: batch, modalities
+    def forward(self, present, luck=None):
+        """Return what is kept of `present`, both (batch, modalities).
+
+        `luck` holds random numbers between 0 and 1 of the same shape; None draws them.
+        """
         if not self.training or self.p == 0:
             return present
-        luck = torch.rand_like(present) * present
+        luck = present * (torch.rand_like(present) if luck is None else luck)
         luckiest = (luck == luck.amax(dim=1, keepdim=True)) * present
         return torch.maximum(present * (luck >= self.p), luckiest)

@@ -8,7 +8,83 @@ from skemo.nn.blocks import ModalityDropout, StreamBlock
 from skemo.nn.unet import UNet
 
 
-class ModalityAwareAttentionNetwork(nn.Module):
+class FusionNetwork(nn.Module):
+    """What networks of several modalities share: noise in training, and the class scores.
+
+    A subclass builds its parts, then calls `_finish`, and has ``_evaluate(inputs, present,
+    luck, kept)``.
+
+    Attributes
+    ----------
+    vector_sizes : list of int
+        How many numbers of the fused representation each modality has.
+    bfloat16 : bool
+        Whether convolutions and products are computed in bfloat16, by torch's autocast; False
+        unless it is set.
+    """
+
+    bfloat16 = False
+
+    def _finish(self, vector_sizes, n_classes, dropout, modality_dropout):
+        self.modality_dropout = ModalityDropout(modality_dropout)
+        self.vector_sizes = vector_sizes
+        self.dropout = dropout
+        self.head = nn.Linear(sum(vector_sizes), n_classes)
+
+    def forward(self, inputs, present, noise=None):
+        """Return the class scores, (batch, n_classes).
+
+        `inputs` holds one (batch, *shape) a modality; `present`, (batch, modalities), is 1
+        where a window has the modality and 0 where not. In training, `noise` is what
+        `draw_noise` gave; None draws it.
+        """
+        return self.evaluate(inputs, present, noise)[2]
+
+    def evaluate(self, inputs, present, noise=None):
+        """Return weights (batch, modalities), the fused representation, and the scores."""
+        luck, kept = self._noise(present, noise)
+        if not self.bfloat16:
+            return self._evaluate(inputs, present, luck, kept)
+        with torch.autocast(present.device.type, torch.bfloat16):
+            results = self._evaluate(inputs, present, luck, kept)
+        return [result.float() for result in results]
+
+    def draw_noise(self, n_windows, generator=None):
+        """Draw what is random in training, on the CPU whatever the network is on.
+
+        Parameters
+        ----------
+        n_windows : int
+        generator : torch.Generator or None, default=None
+            None is torch's own.
+
+        Returns
+        -------
+        luck : Tensor of shape (n_windows, n_modalities), or None
+            Between 0 and 1, for `ModalityDropout`.
+        kept : Tensor of shape (n_windows, n_features), or None
+            By what the fused representation is multiplied: 0, or 1 / (1 - dropout).
+        """
+        luck = kept = None
+        if self.modality_dropout.p > 0:
+            luck = torch.rand(n_windows, len(self.vector_sizes), generator=generator)
+        if self.dropout > 0:
+            kept = torch.empty(n_windows, sum(self.vector_sizes))
+            kept.bernoulli_(1 - self.dropout, generator=generator).div_(1 - self.dropout)
+        return luck, kept
+
+    def _noise(self, present, noise):
+        """The noise given, or drawn where there is to be some."""
+        if not self.training:
+            return None, None
+        drawn = self.draw_noise(len(present)) if noise is None else noise
+        return [None if x is None else x.to(present.device) for x in drawn]
+
+    def _score(self, fused, kept):
+        return self.head(fused if kept is None else fused * kept)
+
+
+class ModalityAwareAttentionNetwork(FusionNetwork):
     """A U-Net for each modality, fused by modality-aware attention.
 
     Each branch's feature map is scaled by its mask and reduced to its maximum over time
@@ -67,7 +143,6 @@ class ModalityAwareAttentionNetwork(nn.Module):
         modality_dropout=0.0,
     ):
         super().__init__()
-        self.modality_dropout = ModalityDropout(modality_dropout)
         self.branches = nn.ModuleList(
             UNet(
                 shape[0],
@@ -81,34 +156,22 @@ class ModalityAwareAttentionNetwork(nn.Module):
             for shape in shapes
         )
         self.attention = ModalityAwareAttention(len(shapes), n_filters) if attention else None
-        self.vector_sizes = [n_filters] * len(shapes)
-        self.head = _make_head(self.vector_sizes, n_classes, dropout)
+        self._finish([n_filters] * len(shapes), n_classes, dropout, modality_dropout)
 
-    def evaluate(self, inputs, present):
-        """Return weights (batch, modalities), the fused representation, and the scores."""
-        present = self.modality_dropout(present)
-        vectors = torch.stack(
-            [branch(x).flatten(2).amax(2) for branch, x in zip(self.branches, inputs, strict=True)],
-            dim=1,
-        )
+    def _evaluate(self, inputs, present, luck, kept):
+        present = self.modality_dropout(present, luck)
+        maps = [branch(x) for branch, x in zip(self.branches, inputs, strict=True)]
+        vectors = torch.stack([x.flatten(2).max(2).values for x in maps], dim=1)
         vectors = vectors * present.unsqueeze(-1)
         if self.attention is None:
             masks = present.unsqueeze(-1)
         else:
             masks = self.attention(vectors, present)
         fused = (masks * vectors).flatten(1)
-        return masks.mean(2), fused, self.head(fused)
-
-    def forward(self, inputs, present):
-        """Return the class scores, (batch, n_classes).
-
-        `inputs` holds one (batch, *shape) a modality; `present`, (batch, modalities), is 1
-        where a window has the modality and 0 where not.
-        """
-        return self.evaluate(inputs, present)[2]
+        return masks.mean(2), fused, self._score(fused, kept)
 
 
-class CrossModalAttentionNetwork(nn.Module):
+class CrossModalAttentionNetwork(FusionNetwork):
     """A convolutional stream for each modality, with connections between the streams.
 
     After the blocks that `stages` names, streams take over representations of others
@@ -177,7 +240,6 @@ class CrossModalAttentionNetwork(nn.Module):
         modality_dropout=0.0,
     ):
         super().__init__()
-        self.modality_dropout = ModalityDropout(modality_dropout)
         self.sources = [[i for i, j in connections if j == k] for k in range(len(shapes))]
         self.blocks = nn.ModuleList()  # of each stage, one block a modality
         self.connections = nn.ModuleDict()  # of each connected stage, one a modality that receives
@@ -204,12 +266,10 @@ class CrossModalAttentionNetwork(nn.Module):
                         )
                         widths[target] = joints[str(target)].out_channels
                 self.connections[str(stage)] = joints
-        self.vector_sizes = widths
-        self.head = _make_head(widths, n_classes, dropout)
+        self._finish(widths, n_classes, dropout, modality_dropout)
 
-    def evaluate(self, inputs, present):
-        """Return weights (batch, modalities), the fused representation, and the scores."""
-        present = self.modality_dropout(present)
+    def _evaluate(self, inputs, present, luck, kept):
+        present = self.modality_dropout(present, luck)
         maps = inputs
         weights = torch.zeros_like(present)  # with which each modality was shared, summed up
         n_shared = torch.zeros_like(present)
@@ -218,18 +278,10 @@ class CrossModalAttentionNetwork(nn.Module):
             if str(stage) in self.connections:
                 joints = self.connections[str(stage)]
                 maps = self._exchange(maps, present, joints, weights, n_shared)
-        vectors = [x.amax(2) * present[:, [i]] for i, x in enumerate(maps)]
+        vectors = [x.max(2).values * present[:, [i]] for i, x in enumerate(maps)]
         fused = torch.cat(vectors, dim=1)
         weights = torch.where(present > 0, weights / n_shared, 0.0)  # NaN: shared with none
-        return weights, fused, self.head(fused)
-
-    def forward(self, inputs, present):
-        """Return the class scores, (batch, n_classes).
-
-        `inputs` holds one (batch, n_channels, n_times) a modality; `present`, (batch,
-        modalities), is 1 where a window has the modality and 0 where not.
-        """
-        return self.evaluate(inputs, present)[2]
+        return weights, fused, self._score(fused, kept)
 
     def _exchange(self, maps, present, joints, weights, n_shared):
         """Feature maps after all have taken over from those before; adds up the weights."""
@@ -242,7 +294,3 @@ class CrossModalAttentionNetwork(nn.Module):
             weights[:, sources] += shares.detach() * there
             n_shared[:, sources] += there
         return merged
-
-
-def _make_head(vector_sizes, n_classes, dropout):
-    return nn.Sequential(nn.Dropout(dropout), nn.Linear(sum(vector_sizes), n_classes))
