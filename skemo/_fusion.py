@@ -3,7 +3,6 @@
 import copy
 import json
 import warnings
-from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
@@ -23,6 +22,8 @@ from sklearn.utils.validation import (
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
+from skemo._json import from_json, to_json
+from skemo._together import Fit, train_or_collect
 from skemo._validation import (
     check_counts,
     check_targets,
@@ -35,37 +36,17 @@ from skemo.signals import SignalArray, SignalDtype
 from skemo.training import (
     FusionNet,
     WindowSet,
+    empty_cache,
     hold_back,
     merge_rows,
+    out_of_memory,
     reproducible,
     resolve_device,
 )
 
-_BLOCK = 64  # windows evaluated together
+_BLOCKS = {"cpu": 128, "cuda": 4096}  # windows evaluated together
 _STOPPING = "_early_stopping"
 _LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
-
-
-def _to_json(parameter):
-    """What JSON can write: mappings, whose keys may be numbers, and tuples are named."""
-    if isinstance(parameter, Mapping):
-        return {"mapping": [[_to_json(key), _to_json(x)] for key, x in parameter.items()]}
-    if isinstance(parameter, tuple | list):
-        return {type(parameter).__name__: [_to_json(x) for x in parameter]}
-    if isinstance(parameter, np.generic):
-        return parameter.item()
-    if parameter is None or isinstance(parameter, str | int | float):
-        return parameter
-    raise ValueError(f"The parameter value {parameter!r} cannot be written as JSON.")
-
-
-def _from_json(parameter):
-    if not isinstance(parameter, dict):
-        return parameter
-    ((kind, values),) = parameter.items()
-    if kind == "mapping":
-        return {_from_json(key): _from_json(x) for key, x in values}
-    return {"tuple": tuple, "list": list}[kind](_from_json(x) for x in values)
 
 
 def _is_number(value):
@@ -80,6 +61,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     modality; builds the module in ``_make_module(shapes, n_classes)``, from a list; and says in
     ``_attends()`` whether it has attention.
     """
+
+    trains_together = True  # fits of it can be trained as one computation
 
     def fit(self, X, y, sample_weight=None, groups=None):
         """Train the network from the start.
@@ -131,18 +114,16 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             subjects = None if groups is None else groups[rows]
             train = ~hold_back(y[rows], subjects, weight, self.validation_fraction, seed)
         self._learn_inputs(values, y, rows[train], weight[train])
-        device = resolve_device(self.device)
         windows, validation = (
-            self._training_set(values, y, rows[side], weight[side], device) if side.any() else None
+            self._training_set(values, y, rows[side], weight[side]) if side.any() else None
             for side in (train, ~train)
         )
-        with reproducible(device, seed):
-            self.net_ = self._make_net(device, early_stopping=self.early_stopping)
+        with reproducible(torch.device("cpu"), seed):
+            self.net_ = self._make_net()
             self._start_at_frequencies(windows)
-            self.net_.fit((windows, validation), y=None)
-        # Only this fit has the validation windows that early stopping looks at.
-        self.net_.callbacks_ = [pair for pair in self.net_.callbacks_ if pair[0] != _STOPPING]
-        return self._check_converged()
+            state = torch.get_rng_state()
+        train_or_collect(Fit(self, windows, validation, state))
+        return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the network for one more epoch, on these windows.
@@ -193,11 +174,11 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if first:
             self._learn_inputs(values, y, rows, weight)
         device = resolve_device(self.device)
-        windows = self._training_set(values, y, rows, weight, device, normalize=False)
+        windows = self._training_set(values, y, rows, weight, normalize=False).to(device)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         with reproducible(device, seed):
             if first:
-                self.net_ = self._make_net(device, early_stopping=False).initialize()
+                self.net_ = self._make_net().initialize()
             self.net_.partial_fit((windows, None), epochs=1)
         return self._check_converged()
 
@@ -279,12 +260,10 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             parameters["random_state"] = None
         header = {
             "estimator": type(self).__name__,
-            "parameters": {name: _to_json(value) for name, value in parameters.items()},
+            "parameters": {name: to_json(value) for name, value in parameters.items()},
             "classes": self.classes_.tolist(),
             "classes_type": self.classes_.dtype.str,
-            "modalities": [
-                (_to_json(name), dtype.name) for name, dtype in self.modalities_.items()
-            ],
+            "modalities": [(to_json(name), dtype.name) for name, dtype in self.modalities_.items()],
             "n_features_in": self.n_features_in_,
             "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist(),
         }
@@ -317,11 +296,11 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 f"{str(path)!r} holds {header.get('estimator', 'no skemo classifier')}, "
                 f"not {cls.__name__}."
             )
-        parameters = {name: _from_json(value) for name, value in header["parameters"].items()}
+        parameters = {name: from_json(value) for name, value in header["parameters"].items()}
         self = cls(**{**parameters, "device": device})
         self.classes_ = np.array(header["classes"], dtype=header["classes_type"])
         self.modalities_ = {
-            _from_json(name): SignalDtype.construct_from_string(dtype)
+            from_json(name): SignalDtype.construct_from_string(dtype)
             for name, dtype in header["modalities"]
         }
         self.n_features_in_ = header["n_features_in"]
@@ -335,7 +314,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self._random_state = check_random_state(self.random_state)
         device = resolve_device(device)
         with reproducible(device):
-            self.net_ = self._make_net(device, early_stopping=False).initialize()
+            self.net_ = self._make_net().initialize()
         network = {
             key.removeprefix("network."): value
             for key, value in tensors.items()
@@ -363,6 +342,10 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise ValueError(
+                f'precision must be "auto", "float32" or "bfloat16", got {self.precision!r}.'
+            )
         if not is_positive(self.lr):
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
         if not _is_number(self.weight_decay) or not self.weight_decay >= 0:
@@ -393,15 +376,12 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """Whether zeros at the end of a window are padding: not in what was sampled in time."""
         return self.modalities_[modality].sampling_rate is None
 
-    def _make_net(self, device, *, early_stopping):
-        callbacks = copy.deepcopy(list(self.callbacks or []))
-        if early_stopping:
-            stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
-            callbacks.append((_STOPPING, stopping))
+    def _make_net(self):
+        shapes = [dtype.shape for dtype in self.modalities_.values()]
+        module = self._make_module(shapes, len(self.classes_))
+        module.bfloat16 = self.precision == "bfloat16"
         return FusionNet(
-            self._make_module(
-                [dtype.shape for dtype in self.modalities_.values()], len(self.classes_)
-            ),
+            module,
             criterion=torch.nn.CrossEntropyLoss(reduction="none"),
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=self.weight_decay,
@@ -411,18 +391,30 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             batch_size=self.batch_size,
             train_split=None,
             classes=np.arange(len(self.classes_)),
-            callbacks=callbacks,
-            device=str(device),
+            callbacks=copy.deepcopy(list(self.callbacks or [])),
+            device=str(resolve_device(self.device)),
             verbose=self.verbose,
         )
+
+    def _fit_net(self, windows, validation):
+        """Train the net by skorch's loop; only here early stopping has windows to look at."""
+        if validation is not None:
+            stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
+            self.net_.callbacks = [*self.net_.callbacks, (_STOPPING, stopping)]
+        self.net_.fit((windows, validation), y=None)
+        if validation is not None:
+            self.net_.callbacks = self.net_.callbacks[:-1]
+            self.net_.callbacks_ = [x for x in self.net_.callbacks_ if x[0] != _STOPPING]
+        self._check_converged()
 
     def _start_at_frequencies(self, windows):
         """Let the scores start at the logarithm of the weighted class frequencies."""
         weights = torch.bincount(windows.y, windows.weight, minlength=len(self.classes_)).double()
         with torch.no_grad():
-            self.net_.module.head[-1].bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
+            self.net_.module.head.bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
 
-    def _window_set(self, values, rows, device):
+    def _window_set(self, values, rows):
+        """Windows as the network takes them, on the CPU."""
         inputs, present = [], []
         for modality, array in values.items():
             array, mean = array[rows], self.mean_[modality]
@@ -437,19 +429,18 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                     "the training mean: mark artefacts as NaN."
                 )
             array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
-            inputs.append(torch.from_numpy(array).to(device))
-        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32)).to(device)
+            inputs.append(torch.from_numpy(array))
+        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
         return WindowSet(inputs, present)
 
-    def _training_set(self, values, y, rows, weight, device, *, normalize=True):
-        windows = self._window_set(values, rows, device)
+    def _training_set(self, values, y, rows, weight, *, normalize=True):
+        windows = self._window_set(values, rows)
         y = np.searchsorted(self.classes_, y[rows])
         weight = weight * self._class_weight[y]
         if normalize:
             weight = weight / weight.mean()
-        y = torch.from_numpy(y).to(device)
-        weight = torch.from_numpy(weight.astype(np.float32)).to(device)
-        return WindowSet(windows.inputs, windows.present, y, weight)
+        weight = torch.from_numpy(weight.astype(np.float32))
+        return WindowSet(windows.inputs, windows.present, torch.from_numpy(y), weight)
 
     def _evaluate(self, X):
         """Attention, fused representation and class scores of every window, on the CPU.
@@ -463,13 +454,18 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         device = resolve_device(self.device)
         module = self.net_.module_.to(device).eval()
         n_windows = len(next(iter(values.values())))
-        blocks, n_absent = [], 0
-        with reproducible(device), torch.inference_mode():
-            for start in range(0, n_windows, _BLOCK):
-                rows = np.arange(start, start + _BLOCK) % n_windows
-                windows = self._window_set(values, rows, device)
-                n_absent += int((windows.present.sum(1) == 0)[: n_windows - start].sum())
-                blocks.append(module.evaluate(windows.inputs, windows.present))
+        n_block = _BLOCKS.get(device.type, _BLOCKS["cpu"])
+        while True:
+            try:
+                with reproducible(device), torch.inference_mode():
+                    parts, present = self._evaluate_blocks(module, values, n_windows, n_block)
+                break
+            except torch.OutOfMemoryError as error:
+                if n_block == 1:
+                    raise out_of_memory(device) from error
+            n_block //= 2
+        empty_cache(device)
+        n_absent = int((present.sum(1) == 0).sum())
         if n_absent:
             warnings.warn(
                 f"{n_absent} of {n_windows} windows are missing (NaN) in every modality that was "
@@ -477,7 +473,18 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-        return [torch.cat(parts)[:n_windows].cpu() for parts in zip(*blocks, strict=True)]
+        return parts
+
+    def _evaluate_blocks(self, module, values, n_windows, n_block):
+        device = next(module.parameters()).device
+        blocks = []
+        for start in range(0, n_windows, n_block):
+            rows = np.arange(start, start + n_block) % n_windows
+            windows = self._window_set(values, rows).to(device)
+            results = module.evaluate(windows.inputs, windows.present)
+            blocks.append([result.cpu() for result in (*results, windows.present)])
+        *parts, present = (torch.cat(block)[:n_windows] for block in zip(*blocks, strict=True))
+        return parts, present
 
     def _check_converged(self):
         losses = self.net_.history[:, "train_loss"]

@@ -21,6 +21,7 @@ from skemo.preprocessing import PerSubject
 # The parameter by which a candidate of a search is told its table. A search that is verbose
 # prints it; the space keeps it apart from the parameters of estimators.
 TABLE = "leading part"
+CANDIDATE = "candidate number"  # likewise, where fits were trained before
 _N_CHECKED = 32  # rows transformed a second time by themselves
 _TAKE_X = {
     *("predict", "predict_proba", "predict_log_proba", "decision_function"),
@@ -260,13 +261,20 @@ class OnRows:
         The one that it needs, by position.
     source : Tables or None, default=None
         What computes more of them. It holds the data: clones and pickles leave it behind.
+    trained : dict or None, default=None
+        Fits that were trained together before they are asked for: by candidate and rows, as
+        `fit_key` names them, the fitted rest or the exception that it raised. Clones share it.
+    candidate : int, default=0
+        The candidate that this is, among those of `trained`.
     """
 
-    def __init__(self, estimator, tables, table=0, source=None):
+    def __init__(self, estimator, tables, table=0, source=None, trained=None, candidate=0):
         self.estimator = estimator
         self.tables = tables
         self.table = table
         self.source = source
+        self.trained = {} if trained is None else trained
+        self.candidate = candidate
         self.rest = None
 
     def prepare(self, candidates):
@@ -294,6 +302,13 @@ class OnRows:
     def fit(self, X, y=None, **params):
         """Fit the rest of the estimator on the rows at the positions `X`."""
         table = self.tables[self.table]
+        known = self.trained.get(fit_key(self.candidate, X))
+        if isinstance(known, Exception):
+            self.tables = []
+            raise known
+        if known is not None:
+            self.rest = known
+            return self
         rest = table.cut(self.estimator)
         labels = () if y is None else (y,)
         try:
@@ -313,6 +328,7 @@ class OnRows:
     def set_params(self, **params):
         """Set parameters of the estimator, and which table it needs."""
         self.table = params.pop(TABLE, self.table)
+        self.candidate = params.pop(CANDIDATE, self.candidate)
         self.estimator.set_params(**params)
         return self
 
@@ -337,12 +353,19 @@ class OnRows:
         return get_tags(self.estimator)
 
     def __sklearn_clone__(self):
-        return type(self)(clone(self.estimator), self.tables, self.table)
+        estimator = clone(self.estimator)
+        return type(self)(estimator, self.tables, self.table, None, self.trained, self.candidate)
 
     def __reduce__(self):
         if self.rest is not None:
             return _itself, (self.restore(),)
-        return type(self), (self.estimator, self.tables, self.table)
+        state = self.estimator, self.tables, self.table, None, self.trained, self.candidate
+        return type(self), state
+
+
+def fit_key(candidate, rows):
+    """By which a fit of a candidate on some rows is known."""
+    return candidate, np.asarray(rows).tobytes()
 
 
 class _Recall:

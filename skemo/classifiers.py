@@ -67,6 +67,9 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         Added to the net's own.
     device : str, default="auto"
         "auto" is CUDA if there is a device, else the CPU; or any torch device.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of convolutions and products. "auto" is float32, which was the faster one on a CPU
+        without matrix units for bfloat16.
     random_state : int, RandomState instance or None, default=None
         Fixes initial weights, order and dropout: the same number gives the same network,
         bit by bit on a CPU.
@@ -127,6 +130,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         patience=10,
         callbacks=None,
         device="auto",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):
@@ -148,6 +152,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         self.patience = patience
         self.callbacks = callbacks
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -259,6 +264,9 @@ class CrossModalAttentionClassifier(FusionClassifier):
         Added to the net's own.
     device : str, default="auto"
         "auto" is CUDA if there is a device, else the CPU; or any torch device.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of convolutions and products. "auto" is float32, which was the faster one on a CPU
+        without matrix units for bfloat16.
     random_state : int, RandomState instance or None, default=None
         Fixes initial weights, order and dropout: the same number gives the same network,
         bit by bit on a CPU.
@@ -325,6 +333,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
         patience=10,
         callbacks=None,
         device="auto",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):
@@ -349,6 +358,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
         self.patience = patience
         self.callbacks = callbacks
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 

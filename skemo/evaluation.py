@@ -12,7 +12,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length, column_or_1d, has_fit_parameter
 
-from skemo._once import OnRows, Tables
+from skemo._many import check_together, may_train_together, train_fits
+from skemo._once import OnRows, Tables, fit_key
 from skemo.model_selection import PROTOCOLS, protocol_folds
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "sensitivity", "specificity", "precision")
@@ -93,6 +94,7 @@ def compare(
     n_jobs=None,
     random_state=0,
     progress=False,
+    together="auto",
 ):
     """Fit and test models on the same folds, and score them subject by subject.
 
@@ -126,6 +128,9 @@ def compare(
         Seed of the folds. The models have their own.
     progress : bool, default=False
         Draw a bar with the remaining time on the standard error stream.
+    together : {"auto", True, False}, default="auto"
+        Train the networks of several folds as one computation; "auto" does it where that is
+        sooner done. See the Notes of `cross_validate`.
 
     Returns
     -------
@@ -161,6 +166,7 @@ def compare(
     """
     if not isinstance(models, dict) or not models:
         raise ValueError(f"models must be a dict of name to classifier, got {models!r}.")
+    check_together(together)
     check_consistent_length(X, y, groups)
     X = X if hasattr(X, "shape") else np.asarray(X)
     y, groups = column_or_1d(y), column_or_1d(groups)
@@ -173,6 +179,11 @@ def compare(
     folds = protocol_folds(protocol, y, groups, n_splits, random_state)
     tables = Tables(X, y)
     on_rows = {name: OnRows(model, [tables.find(model)]) for name, model in models.items()}
+    seconds = {}
+    for name, model in models.items():
+        if may_train_together(model, set(), together):
+            given = _group_parameter(model, groups)
+            seconds[name] = train_fits(on_rows[name], [{}], folds, y, given, together, n_jobs)
     tasks = [(name, fold) for name in models for fold in range(len(folds))]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     results = parallel(
@@ -182,8 +193,10 @@ def compare(
     if progress:
         results = _with_progress(results, len(tasks), protocol)
     predicted, times = {}, {}
-    for i, y_pred, *seconds in results:
-        predicted[i], times[tasks[i]] = y_pred, seconds
+    for i, y_pred, fit_time, predict_time in results:
+        name, fold = tasks[i]
+        fit_time += seconds.get(name, {}).get(fit_key(0, folds[fold][0]), 0.0)
+        predicted[i], times[tasks[i]] = y_pred, (fit_time, predict_time)
     parts = []
     for i, (name, fold) in enumerate(tasks):
         rows = folds[fold][1]
@@ -191,8 +204,8 @@ def compare(
         parts.append(pd.DataFrame({**columns, "y_true": y[rows], "y_pred": predicted[i]}))
     predictions = pd.concat(parts, ignore_index=True)
     scores = score_predictions(predictions, ["model", "fold", "subject"])
-    seconds = [times[task] for task in zip(scores["model"], scores["fold"], strict=True)]
-    scores[["fit_time", "predict_time"]] = seconds
+    of_rows = [times[task] for task in zip(scores["model"], scores["fold"], strict=True)]
+    scores[["fit_time", "predict_time"]] = of_rows
     return Comparison(protocol, predictions, scores)
 
 

@@ -5,10 +5,13 @@ import copy
 import numpy as np
 from sklearn import model_selection
 from sklearn.metrics import accuracy_score, check_scoring, make_scorer
+from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 
-from skemo._once import TABLE, OnRows, Tables
+from skemo._many import check_together, may_train_together, train_fits
+from skemo._once import CANDIDATE, TABLE, OnRows, Tables, fit_key
 
+_ADDED = {TABLE, CANDIDATE}
 _SCORER = type(make_scorer(accuracy_score))
 
 
@@ -28,6 +31,7 @@ def cross_validate(
     return_estimator=False,
     return_indices=False,
     error_score=np.nan,
+    together="auto",
 ):
     """Cross-validate as scikit-learn does, with features computed once for all folds.
 
@@ -65,6 +69,9 @@ def cross_validate(
         Return the rows of each fold.
     error_score : "raise" or float, default=nan
         The score of a fit that fails.
+    together : {"auto", True, False}, default="auto"
+        Train the networks of several folds as one computation; "auto" does it where that is
+        sooner done.
 
     Returns
     -------
@@ -121,16 +128,25 @@ def cross_validate(
         "return_indices": return_indices,
         "error_score": error_score,
     }
-    if _takes_positions(estimator, X, scoring, cv):
-        tables = Tables(X, y, params or ())
-        table = tables.find(estimator)
-        if not table.is_raw:
-            on_rows = OnRows(estimator, [table])
-            scores = model_selection.cross_validate(on_rows, tables.rows, y, cv=cv, **options)
-            if return_estimator:
-                scores["estimator"] = list(map(_restore, scores["estimator"]))
-            return scores
-    return model_selection.cross_validate(estimator, X, y, cv=cv, **options)
+    check_together(together)
+    if not _takes_positions(estimator, X, scoring, cv):
+        return model_selection.cross_validate(estimator, X, y, cv=cv, **options)
+    tables = Tables(X, y, params or ())
+    on_rows = OnRows(estimator, [tables.find(estimator)])
+    seconds = {}
+    if may_train_together(estimator, set(), together):
+        cv = list(check_cv(cv, y, classifier=True).split(tables.rows, y, groups))
+        seconds = train_fits(on_rows, [{}], cv, y, params or {}, together, n_jobs)
+    if on_rows.tables[0].is_raw and not seconds:
+        return model_selection.cross_validate(estimator, X, y, cv=cv, **options)
+    if seconds:
+        options["n_jobs"] = None
+    scores = model_selection.cross_validate(on_rows, tables.rows, y, cv=cv, **options)
+    if return_estimator:
+        scores["estimator"] = list(map(_restore, scores["estimator"]))
+    if seconds:
+        scores["fit_time"] += [seconds[fit_key(0, train)] for train, _ in cv]
+    return scores
 
 
 class _ComputeOnce:
@@ -153,6 +169,7 @@ class _ComputeOnce:
         -------
         self
         """
+        check_together(self.together)
         callbacks = getattr(self, "_skl_callbacks", None)
         if callbacks or not _takes_positions(self.estimator, X, self.scoring, self.cv):
             return super().fit(X, y, **params)
@@ -160,28 +177,59 @@ class _ComputeOnce:
         search = copy.copy(self)
         search.estimator = OnRows(self.estimator, [], source=tables)
         if callable(self.refit):
-            search.refit = lambda results: self.refit(_without_tables(results))
+            search.refit = lambda results: self.refit(_without_added(results))
+        seconds = search._prepare(tables, y, params)
         super(_ComputeOnce, search).fit(tables.rows, y, **params)
+        if seconds:
+            search._add_fit_times(seconds)
         self._take_over(search)
         return self
 
+    def _prepare(self, tables, y, params):
+        """Compute the tables of all candidates, and train what is trained together.
+
+        Returns the seconds of each such fit, as `train_fits` does.
+        """
+        candidates = self._draw_candidates()
+        self._candidates = self.estimator.prepare(candidates)
+        names = set().union(*candidates)
+        if not may_train_together(self.estimator.estimator, names, self.together):
+            return {}
+        self.cv = list(
+            check_cv(self.cv, y, classifier=True).split(tables.rows, y, params.get("groups"))
+        )
+        fit_params = {name: value for name, value in params.items() if name != "groups"}
+        seconds = train_fits(
+            self.estimator, self._candidates, self.cv, y, fit_params, self.together, self.n_jobs
+        )
+        if seconds:
+            self.n_jobs = None  # nothing but scoring is left to do
+            self._candidates = [{**c, CANDIDATE: i} for i, c in enumerate(self._candidates)]
+        return seconds
+
     def _run_search(self, evaluate_candidates, callback_ctx=None):
-        # All candidates, and so all fits, are known here before the first one starts.
         def evaluate(candidates, **settings):
             if isinstance(self.estimator, OnRows):
-                candidates = self.estimator.prepare(candidates)
+                candidates = self._candidates
             return evaluate_candidates(candidates, **settings)
 
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
         super()._run_search(evaluate, **context)
 
+    def _add_fit_times(self, seconds):
+        times = [
+            [seconds[fit_key(i, train)] for train, _ in self.cv]
+            for i in range(len(self._candidates))
+        ]
+        self.cv_results_["mean_fit_time"] += np.mean(times, axis=1)
+
     def _take_over(self, search):
         """Take what `search` has learned on positions of rows, as if on the rows."""
         parameters = search.get_params(deep=False)
         vars(self).update({k: v for k, v in vars(search).items() if k not in parameters})
-        self.cv_results_ = _without_tables(self.cv_results_)
+        self.cv_results_ = _without_added(self.cv_results_)
         if hasattr(self, "best_params_"):
-            self.best_params_ = {k: v for k, v in self.best_params_.items() if k != TABLE}
+            self.best_params_ = _own(self.best_params_)
         if self.scoring is None:
             self.scorer_ = check_scoring(self.estimator)
         if self.refit:
@@ -225,6 +273,9 @@ class GridSearchCV(_ComputeOnce, model_selection.GridSearchCV):
         The score of a fit that fails.
     return_train_score : bool, default=False
         Score the training rows too.
+    together : {"auto", True, False}, default="auto"
+        Train the networks of several fits as one computation; "auto" does it where that is
+        sooner done. See the Notes of `cross_validate`.
 
     Attributes
     ----------
@@ -279,6 +330,38 @@ class GridSearchCV(_ComputeOnce, model_selection.GridSearchCV):
     ({'classifier__C': 1.0}, 1.0)
     """
 
+    def __init__(
+        self,
+        estimator,
+        param_grid,
+        *,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=None,
+        verbose=0,
+        pre_dispatch="2*n_jobs",
+        error_score=np.nan,
+        return_train_score=False,
+        together="auto",
+    ):
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.together = together
+
+    def _draw_candidates(self):
+        return list(model_selection.ParameterGrid(self.param_grid))
+
 
 class RandomizedSearchCV(_ComputeOnce, model_selection.RandomizedSearchCV):
     """scikit-learn's randomised search, with features computed once as in `GridSearchCV`.
@@ -309,6 +392,9 @@ class RandomizedSearchCV(_ComputeOnce, model_selection.RandomizedSearchCV):
         The score of a fit that fails.
     return_train_score : bool, default=False
         Score the training rows too.
+    together : {"auto", True, False}, default="auto"
+        Train the networks of several fits as one computation; "auto" does it where that is
+        sooner done. See the Notes of `cross_validate`.
 
     Attributes
     ----------
@@ -354,11 +440,49 @@ class RandomizedSearchCV(_ComputeOnce, model_selection.RandomizedSearchCV):
     2
     """
 
+    def __init__(
+        self,
+        estimator,
+        param_distributions,
+        *,
+        n_iter=10,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=None,
+        verbose=0,
+        pre_dispatch="2*n_jobs",
+        random_state=None,
+        error_score=np.nan,
+        return_train_score=False,
+        together="auto",
+    ):
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.together = together
+
+    def _draw_candidates(self):
+        drawn = self.param_distributions, self.n_iter
+        return list(model_selection.ParameterSampler(*drawn, random_state=self.random_state))
+
 
 def _takes_positions(estimator, X, scoring, cv):
-    """Whether the estimator is a Pipeline that may be given positions of rows for the rows,
-    and neither a scorer nor the splitter could notice."""
-    if type(estimator) is not Pipeline or getattr(estimator, "_skl_callbacks", None):
+    """Whether the estimator may be given positions of rows for the rows, and neither a scorer
+    nor the splitter could notice."""
+    known = type(estimator) is Pipeline or getattr(estimator, "trains_together", False)
+    if not known or getattr(estimator, "_skl_callbacks", None):
         return False
     if not hasattr(X, "shape") and not hasattr(X, "__len__"):
         return False
@@ -374,10 +498,12 @@ def _restore(estimator):
     return estimator.restore() if isinstance(estimator, OnRows) else estimator
 
 
-def _without_tables(results):
-    """`cv_results_` without the parameter that names the tables."""
-    results = {k: v for k, v in results.items() if k != f"param_{TABLE}"}
-    results["params"] = [
-        {k: v for k, v in params.items() if k != TABLE} for params in results["params"]
-    ]
+def _without_added(results):
+    """`cv_results_` without the parameters that name tables and candidates."""
+    results = {k: v for k, v in results.items() if k.removeprefix("param_") not in _ADDED}
+    results["params"] = [_own(params) for params in results["params"]]
     return results
+
+
+def _own(params):
+    return {name: value for name, value in params.items() if name not in _ADDED}

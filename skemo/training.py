@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.model_selection import GroupShuffleSplit
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from torch.utils.data import Dataset
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -45,6 +46,20 @@ def reproducible(device, seed=None):
             yield
         finally:
             torch.set_num_threads(n_threads)
+
+
+def out_of_memory(device):
+    """The error for a device on which not even a single window fits, or no batch."""
+    return MemoryError(
+        f"The windows and the network do not fit into the memory of {device}: lower batch_size "
+        'or n_filters, or use device="cpu".'
+    )
+
+
+def empty_cache(device):
+    """Give memory that torch keeps for later back to the device, for other processes."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def merge_rows(values, keys, sample_weight):
@@ -153,6 +168,11 @@ class WindowSet(Dataset):
         self.y = y
         self.weight = weight
 
+    def to(self, device):
+        """Return the same windows on a device."""
+        rest = [x if x is None else x.to(device) for x in (self.present, self.y, self.weight)]
+        return WindowSet([values.to(device) for values in self.inputs], *rest)
+
     def __len__(self):
         return len(self.present)
 
@@ -164,12 +184,22 @@ class WindowSet(Dataset):
         return X, self.y[rows]
 
 
-class Batches:
-    """Iterates over a WindowSet in batches, in a new random order each time if `shuffle`.
+def batch_sizes(n_windows, batch_size):
+    """Sizes of the batches of an epoch of training.
 
-    A last batch of a single row joins the one before, since batch normalisation in
-    training needs two.
+    A last batch of a single row joins the one before, since batch normalisation needs two.
     """
+    sizes = [batch_size] * (n_windows // batch_size)
+    rest = n_windows % batch_size
+    if rest == 1 and sizes:
+        sizes[-1] += 1
+    elif rest:
+        sizes.append(rest)
+    return sizes
+
+
+class Batches:
+    """Iterates over a WindowSet in batches, in a new random order each time if `shuffle`."""
 
     def __init__(self, windows, *, batch_size, shuffle=False):
         self.windows = windows
@@ -179,10 +209,8 @@ class Batches:
     def __iter__(self):
         n_windows = len(self.windows)
         rows = torch.randperm(n_windows) if self.shuffle else torch.arange(n_windows)
-        batches = list(rows.to(self.windows.present.device).split(self.batch_size))
-        if self.shuffle and len(batches) > 1 and len(batches[-1]) == 1:
-            batches[-2:] = [torch.cat(batches[-2:])]
-        for batch in batches:
+        sizes = batch_sizes(n_windows, self.batch_size) if self.shuffle else self.batch_size
+        for batch in rows.to(self.windows.present.device).split(sizes):
             yield self.windows[batch]
 
 
@@ -204,6 +232,28 @@ class FusionNet(NeuralNetClassifier):
 
     def infer(self, x, **fit_params):
         return self.module_(x["inputs"], x["present"])
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        # As skorch does it, but that the losses stay on the device until the epoch ends.
+        if iterator is None or self._watched():
+            return super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        losses = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses.append(step["loss"].detach())
+            self.history.record_batch(f"{prefix}_batch_size", len(batch[0]["present"]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(f"{prefix}_batch_count", len(losses))
+        batches = self.history[-1]["batches"][-len(losses) :]
+        for record, loss in zip(batches, torch.stack(losses).tolist(), strict=True):
+            record[f"{prefix}_loss"] = loss
+
+    def _watched(self):
+        """Whether a callback of the user's looks at single batches."""
+        own = [name for name, _ in self._default_callbacks]
+        added = [callback for name, callback in self.callbacks_ if name not in own]
+        return any(type(x).on_batch_end is not Callback.on_batch_end for x in added)
 
     def get_loss(self, y_pred, y_true, X, training=False):
         # The criterion reduces nothing, so that every row can have its weight.

@@ -443,7 +443,7 @@ def test_transform_is_named_and_is_what_the_last_layer_classifies(fitted):
         *[f"ecg{i}" for i in range(width)],
         *[f"eeg{i}" for i in range(width)],
     ]
-    layer = fitted.net_.module_.head[-1]
+    layer = fitted.net_.module_.head
     scores = fused @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
     np.testing.assert_array_equal(fitted.classes_[scores.argmax(axis=1)], fitted.predict(X))
 

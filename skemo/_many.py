@@ -1,0 +1,119 @@
+"""Fits of a cross-validation or a search that are trained together, before they are asked for."""
+
+import time
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params
+
+from skemo._once import CANDIDATE, fit_key
+
+_WATCHING = ("callbacks", "verbose")  # parameters of a network that only fits by themselves heed
+_FITS = 8  # trained together on a CPU: more gain little, and leave less for other processes
+
+
+def check_together(together):
+    """Raise where `together` is none of its values."""
+    if not (isinstance(together, bool) or together == "auto"):
+        raise ValueError(f'together must be "auto", True or False, got {together!r}.')
+
+
+def may_train_together(estimator, names, together):
+    """Whether all fits of an estimator are of a network whose epochs nobody watches.
+
+    Parameters
+    ----------
+    estimator : estimator
+    names : collection of str
+        Parameters that candidates of a search set.
+    together : {"auto", True, False}
+    """
+    is_pipeline = isinstance(estimator, Pipeline)
+    name, network = estimator.steps[-1] if is_pipeline else ("", estimator)
+    if not together or not getattr(network, "trains_together", False):
+        return False
+    if get_config()["enable_metadata_routing"] or any(getattr(network, x) for x in _WATCHING):
+        return False
+    changed = {f"{name}__{x}" if is_pipeline else x for x in _WATCHING}
+    return not names & (changed | {name for name, _ in getattr(estimator, "steps", ())})
+
+
+def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None):
+    """Train what a cross-validation or a search will ask for, several fits at a time.
+
+    Parameters
+    ----------
+    on_rows : OnRows
+        It gets the fitted networks, or the exceptions of the fits that failed.
+    candidates : sequence of dict
+        Parameters to set.
+    splits : sequence of (train, test)
+    y : array-like of shape (n_windows,)
+    fit_params : dict
+        For ``fit``, of all rows.
+    together : {"auto", True, False}
+        "auto" leaves alone what is sooner fitted one after another.
+    n_jobs : int or None, default=None
+        Processes, where the device is a CPU.
+
+    Returns
+    -------
+    dict
+        Seconds that each fit took, its share of those trained with it, by `fit_key`; empty
+        where nothing was trained.
+    """
+    numbered = [{**params, CANDIDATE: i} for i, params in enumerate(candidates)]
+    tasks = [(params, train) for params in numbered for train, _ in splits]
+    first = _prepare(on_rows, tasks[:1], y, fit_params)[1]
+    if not first or (together == "auto" and not first[0].gains):
+        return {}
+    if first[0].device.type == "cuda":
+        n_jobs, size = None, len(tasks)
+    else:
+        size = _FITS
+    chunks = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    parallel = Parallel(n_jobs=n_jobs)
+    results = parallel(delayed(_train)(on_rows, chunk, y, fit_params) for chunk in chunks)
+    seconds = {}
+    for chunk, (fitted, share) in zip(chunks, results, strict=True):
+        for (params, train), rest in zip(chunk, fitted, strict=True):
+            key = fit_key(params[CANDIDATE], train)
+            on_rows.trained[key], seconds[key] = rest, share
+    return seconds
+
+
+def _train(on_rows, tasks, y, fit_params):
+    """Fit the tasks; return the fitted rests, and the seconds that each took on average."""
+    from skemo._together import train_together
+
+    started = time.perf_counter()
+    rests, fits = _prepare(on_rows, tasks, y, fit_params)
+    train_together(fits)
+    errors = {id(fit.classifier): fit.error for fit in fits if fit.error is not None}
+    for i, rest in enumerate(rests):
+        network = rest.steps[-1][1] if isinstance(rest, Pipeline) else rest
+        rests[i] = errors.get(id(network), rest)
+    return rests, (time.perf_counter() - started) / len(tasks)
+
+
+def _prepare(on_rows, tasks, y, fit_params):
+    """Fit all but the networks; return estimators or exceptions, and what is to be trained."""
+    from skemo._together import collected_fits
+
+    rests = []
+    with collected_fits() as fits:
+        for params, rows in tasks:
+            model = clone(on_rows).set_params(**clone(params, safe=False))
+            table = model.tables[model.table]
+            try:
+                given = _check_method_params(np.empty(len(y)), fit_params, indices=rows)
+                rest = table.cut(model.estimator)
+                rest.fit(table.take(rows), _safe_indexing(y, rows), **given)
+            except Exception as error:
+                rest = error
+            rests.append(rest)
+    return rests, fits

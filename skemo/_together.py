@@ -1,0 +1,467 @@
+"""Many fits of one network at once: stacked parameters, one batched computation a step."""
+
+import contextlib
+import contextvars
+import copy
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn import functional
+
+from skemo.nn import counted_rows
+from skemo.training import WindowSet, batch_sizes, empty_cache, out_of_memory, reproducible
+
+_COLLECTED = contextvars.ContextVar("collected", default=None)
+
+# Parameters of a classifier in which fits that are trained together may differ.
+_OWN = {
+    *("class_weight", "dropout", "lr", "max_epochs", "patience", "random_state"),
+    *("validation_fraction", "weight_decay"),
+}
+_THRESHOLD = 1e-4  # relative improvement that early stopping counts, as in skorch
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of AdamW, as in torch
+_EVALUATED = 256  # validation windows of each fit looked at together
+_SMALL_MAP = 1 << 18  # values of a feature map up to which stacking pays on a CPU
+_WARM_UP = 3  # steps before a CUDA graph is captured
+
+
+@dataclass
+class Fit:
+    """A fit of a classifier that is ready to be trained.
+
+    Attributes
+    ----------
+    classifier : FusionClassifier
+        With its untrained net.
+    windows, validation : WindowSet
+        On the CPU; `validation` is None without early stopping.
+    random_state : Tensor
+        State of a torch.Generator after the initial weights were drawn.
+    error : Exception or None
+        Why it could not be trained.
+    """
+
+    classifier: object
+    windows: WindowSet
+    validation: WindowSet | None
+    random_state: torch.Tensor
+    error: Exception | None = field(default=None, init=False)
+
+    @property
+    def network(self):
+        return self.classifier.net_.module
+
+    @property
+    def device(self):
+        return torch.device(self.classifier.net_.device)
+
+    @property
+    def is_watched(self):
+        """Whether the user follows each epoch, which only skorch's loop allows."""
+        return bool(self.classifier.callbacks) or self.classifier.verbose > 0
+
+    @property
+    def gains(self):
+        """Whether it is sooner done with others like it than one after another."""
+        if self.device.type == "cuda":
+            return True
+        places = max(values[0, 0].numel() for values in self.windows.inputs)
+        map_size = self.classifier.batch_size * self.classifier.n_filters * places
+        return map_size <= _SMALL_MAP
+
+    def key(self):
+        """What must be equal for two fits to be trained together."""
+        parameters = self.classifier.get_params(deep=False)
+        return (
+            type(self.classifier),
+            str(sorted((name, value) for name, value in parameters.items() if name not in _OWN)),
+            tuple(tuple(values.shape[1:]) for values in self.windows.inputs),
+            len(self.classifier.classes_),
+        )
+
+    def train_alone(self):
+        """Train by skorch's loop."""
+        windows = [x if x is None else x.to(self.device) for x in (self.windows, self.validation)]
+        try:
+            with reproducible(self.device):
+                torch.set_rng_state(self.random_state)
+                self.classifier._fit_net(*windows)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(self.device) from error
+        finally:
+            del windows
+            empty_cache(self.device)
+
+
+@contextlib.contextmanager
+def collected_fits():
+    """Let classifiers that are fitted here only prepare their fits, which the list collects."""
+    fits = []
+    token = _COLLECTED.set(fits)
+    try:
+        yield fits
+    finally:
+        _COLLECTED.reset(token)
+
+
+def train_or_collect(fit):
+    """Collect a fit where fits are collected; train it where they are not."""
+    fits = _COLLECTED.get()
+    if fits is not None and not fit.is_watched:
+        fits.append(fit)
+    elif fit.device.type == "cuda" and not fit.is_watched:
+        train_together([fit])
+        if fit.error is not None:
+            raise fit.error
+    else:
+        fit.train_alone()
+
+
+def train_together(fits):
+    """Train fits, those of equal networks as one computation.
+
+    Each has its own rows, order, initial weights, learning rate, weight decay and early
+    stopping, and ends as it would by itself, but for rounding. A fit that cannot be trained has
+    the reason in its `error`.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+    """
+    groups = {}
+    for fit in fits:
+        groups.setdefault(fit.key(), []).append(fit)
+    waiting = list(groups.values())
+    while waiting:
+        group = waiting.pop()
+        device = group[0].device
+        try:
+            with reproducible(device):
+                _Stack(group, device).train()
+        except torch.OutOfMemoryError:
+            half = len(group) // 2
+            if half:
+                waiting += [group[:half], group[half:]]
+            else:
+                group[0].error = out_of_memory(device)
+        empty_cache(device)
+
+
+class _Stack:
+    """Fits in training: what each has is stacked along a first axis, (n_fits, ...)."""
+
+    def __init__(self, fits, device):
+        self.device = device
+        self.fits = list(fits)
+        networks = [fit.network for fit in fits]
+        self.structure = copy.deepcopy(networks[0]).to(device)
+        parameters, buffers = stack_module_state(networks)
+        self.names = list(parameters)
+        self.shapes = [values.shape[1:] for values in parameters.values()]
+        self.buffers = {name: values.to(device) for name, values in buffers.items()}
+        self.flat = torch.cat([p.detach().flatten(1) for p in parameters.values()], 1).to(device)
+        self.moments = torch.stack(2 * [torch.zeros_like(self.flat)])
+        self.n_steps = torch.zeros_like(self.flat[:, :1])
+        settings = [(fit.classifier.lr, fit.classifier.weight_decay) for fit in fits]
+        self.settings = self.flat.new_tensor(settings)
+        self.training = _StackedWindows([fit.windows for fit in fits], device)
+        self.validation = None
+        if fits[0].validation is not None:
+            self.validation = _StackedWindows([fit.validation for fit in fits], device)
+        self.generators = [torch.Generator() for _ in fits]
+        for generator, fit in zip(self.generators, fits, strict=True):
+            generator.set_state(fit.random_state)
+        self.stopping = [_Stopping(fit.classifier) for fit in fits]
+        self.best = None
+        self._share_parameters()
+
+    def train(self):
+        """Train until the last fit is done, and give each its network and history."""
+        for fit in self.fits:
+            fit.classifier.net_.initialize()
+        while self.fits:
+            started = time.perf_counter()
+            losses = self._run_epoch()
+            scores = None if self.validation is None else self._validate()
+            seconds = time.perf_counter() - started
+            done = [
+                self._record(k, losses[k], None if scores is None else scores[k], seconds)
+                for k in range(len(self.fits))
+            ]
+            if self.validation is not None:
+                self._keep_best()
+            for k in np.flatnonzero(done):
+                self._hand_over(k)
+            if any(done):
+                self._keep(np.flatnonzero(np.logical_not(done)))
+
+    def _share_parameters(self):
+        """Views of the flat parameters, with the names and shapes that the network knows."""
+        self.parameters, start = {}, 0
+        for name, shape in zip(self.names, self.shapes, strict=True):
+            part = self.flat[:, start : start + shape.numel()].unflatten(1, shape or (1,))
+            self.parameters[name] = part.view(-1, *shape).detach().requires_grad_()
+            start += shape.numel()
+        self.graph = _Graph(self._step) if self.device.type == "cuda" else None
+
+    def _run_epoch(self):
+        """Train for an epoch; return the mean loss of each fit, an array."""
+        self.structure.train()
+        sizes, rows, noise = self._draw_epoch()
+        losses = []
+        for step, size in enumerate(sizes.T):
+            width = size.max()
+            counted = None
+            if (size < width).any():
+                counted = torch.arange(width) < torch.from_numpy(size)[:, None]
+                counted = counted.to(self.flat)
+            batch = rows[step, :, :width], [x if x is None else x[step, :, :width] for x in noise]
+            run = self._step if self.graph is None or counted is not None else self.graph
+            losses.append(run(*batch, counted))
+        losses = torch.stack(losses, dim=1).cpu().numpy()
+        return (losses.astype(float) * sizes).sum(axis=1) / sizes.sum(axis=1)
+
+    def _draw_epoch(self):
+        """Batches of an epoch, drawn as each fit would by itself.
+
+        Returns
+        -------
+        sizes : ndarray of shape (n_fits, n_batches)
+            0 after a fit's last batch.
+        rows : Tensor of shape (n_batches, n_fits, largest)
+        noise : list of Tensor of shape (n_batches, n_fits, largest, ...), or None
+        """
+        plans = [batch_sizes(len(fit.windows), fit.classifier.batch_size) for fit in self.fits]
+        sizes = np.zeros((len(plans), max(map(len, plans))), int)
+        for k, plan in enumerate(plans):
+            sizes[k, : len(plan)] = plan
+        shape = sizes.shape[1], len(plans), sizes.max()
+        rows, noise = torch.zeros(shape, dtype=torch.long), [None, None]
+        for k, (generator, plan) in enumerate(zip(self.generators, plans, strict=True)):
+            order = torch.randperm(sum(plan), generator=generator).split(plan)
+            for step, part in enumerate(order):
+                rows[step, k, : len(part)] = part
+                drawn = self.fits[k].network.draw_noise(len(part), generator)
+                for i, values in enumerate(drawn):
+                    if values is not None:
+                        if noise[i] is None:  # where a fit has no dropout, all is kept
+                            noise[i] = torch.ones(*shape, values.shape[1])
+                        noise[i][step, k, : len(part)] = values
+        noise = [None if values is None else values.to(self.flat) for values in noise]
+        return sizes, rows.to(self.device), noise
+
+    def _step(self, rows, noise, counted=None):
+        """Update every fit by a batch of its own; return the losses, (n_fits,)."""
+        state = self.parameters, self.buffers
+        loss = _map(self._loss, *state, *self.training.take(rows), *noise, counted)
+        gradients = torch.autograd.grad(loss.sum(), list(self.parameters.values()))
+        gradient = torch.cat([part.flatten(1) for part in gradients], dim=1)
+        active = torch.ones_like(self.n_steps)
+        if counted is not None:
+            active = (counted.sum(1, keepdim=True) > 0).to(self.flat)
+        self._update(gradient, active)
+        return loss.detach()
+
+    def _loss(self, parameters, buffers, inputs, present, y, weight, luck, kept, counted):
+        state = parameters, buffers
+        with counted_rows(self.structure, counted):
+            scores = functional_call(self.structure, state, (inputs, present, (luck, kept)))
+        loss = functional.cross_entropy(scores, y, reduction="none") * weight
+        if counted is None:
+            return loss.mean()
+        return (loss * counted).sum() / counted.sum().clamp_min(1)
+
+    def _update(self, gradient, active):
+        """A step of AdamW for the fits that are `active`, (n_fits, 1)."""
+        lr, weight_decay = self.settings[:, :1], self.settings[:, 1:]
+        first, second = self.moments
+        self.n_steps += active
+        first += active * (1 - _BETAS[0]) * (gradient - first)
+        second += active * (1 - _BETAS[1]) * (gradient.square() - second)
+        n_steps = self.n_steps.clamp_min(1)
+        corrections = [1 - beta**n_steps for beta in _BETAS]
+        spread = (second / corrections[1]).sqrt() + _EPSILON
+        self.flat *= 1 - active * lr * weight_decay
+        self.flat -= active * (lr / corrections[0]) * first / spread
+
+    def _validate(self):
+        """Mean loss and share of right answers on the validation windows, (n_fits, 2)."""
+        self.structure.eval()
+        totals = torch.zeros(len(self.fits), 2, device=self.device, dtype=torch.double)
+        windows = self.validation
+        with torch.no_grad():
+            for rows in torch.arange(windows.n_most, device=self.device).split(_EVALUATED):
+                inputs, present, y, weight = windows.take(rows.expand(len(self.fits), -1))
+                counted = rows < windows.n_rows[:, np.newaxis]
+                state = self.parameters, self.buffers
+                scores = _map(self._scores, *state, inputs, present)
+                loss = functional.cross_entropy(scores.flatten(0, 1), y.flatten(), reduction="none")
+                totals[:, 0] += (loss.view_as(weight) * weight * counted).sum(1)
+                totals[:, 1] += ((scores.argmax(2) == y) * counted).sum(1)
+        return (totals / windows.n_rows[:, np.newaxis]).cpu().numpy()
+
+    def _scores(self, parameters, buffers, inputs, present):
+        return functional_call(self.structure, (parameters, buffers), (inputs, present))
+
+    def _record(self, k, loss, scores, seconds):
+        """Write an epoch of a fit into its history; return whether it was the last."""
+        history = self.fits[k].classifier.net_.history
+        record = {"train_loss": loss}
+        if scores is not None:
+            record |= {"valid_loss": scores[0], "valid_acc": scores[1]}
+        history.new_epoch()
+        history.record("epoch", len(history))
+        for name, value in record.items():
+            sign = 1 if name == "valid_acc" else -1
+            best = all(sign * value > sign * row[name] for row in history[:-1])
+            history.record(name, float(value))
+            history.record(f"{name}_best", best)
+        history.record("dur", seconds / len(self.fits))
+        return self.stopping[k].is_last(len(history), record)
+
+    def _keep_best(self):
+        """Remember parameters and buffers of the fits whose best epoch this is."""
+        state = {"flat": self.flat, **self.buffers}
+        if self.best is None:
+            self.best = {name: values.clone() for name, values in state.items()}
+            return
+        improved = torch.tensor([stopping.misses == 0 for stopping in self.stopping])
+        improved = improved.to(self.device)
+        for name, values in state.items():
+            shape = -1, *[1] * (values.dim() - 1)
+            self.best[name] = torch.where(improved.view(shape), values, self.best[name])
+
+    def _hand_over(self, k):
+        """Give a fit that is done its trained network, and the state of its optimiser."""
+        net = self.fits[k].classifier.net_
+        state = {"flat": self.flat, **self.buffers} if self.best is None else self.best
+        trained = {name: state[name][k] for name in self.buffers}
+        flat, start = state["flat"][k], 0
+        with torch.no_grad():
+            for name, parameter in net.module_.named_parameters():
+                part = slice(start, start + parameter.numel())
+                trained[name] = flat[part].view(parameter.shape)
+                first, second = (moment[k, part].view(parameter.shape) for moment in self.moments)
+                net.optimizer_.state[parameter] = {
+                    "step": self.n_steps[k, 0].clone(),
+                    "exp_avg": first.clone(),
+                    "exp_avg_sq": second.clone(),
+                }
+                start += parameter.numel()
+        net.module_.load_state_dict(trained)
+        try:
+            self.fits[k].classifier._check_converged()
+        except ValueError as error:
+            self.fits[k].error = error
+
+    def _keep(self, chosen):
+        """Go on with some of the fits."""
+        for name in ("fits", "generators", "stopping"):
+            setattr(self, name, [getattr(self, name)[k] for k in chosen])
+        if not len(chosen):
+            return
+        chosen = torch.from_numpy(chosen).to(self.device)
+        for name in ("flat", "n_steps", "settings"):
+            setattr(self, name, getattr(self, name)[chosen])
+        self.moments = self.moments[:, chosen]
+        self.buffers = {name: values[chosen] for name, values in self.buffers.items()}
+        if self.best is not None:
+            self.best = {name: values[chosen] for name, values in self.best.items()}
+        self.training.keep(chosen)
+        if self.validation is not None:
+            self.validation.keep(chosen)
+        self._share_parameters()
+
+
+def _map(function, *arguments):
+    """Call a function of one fit for all fits at once; None is passed on as it is."""
+    dims = tuple(None if argument is None else 0 for argument in arguments)
+    return vmap(function, in_dims=dims)(*arguments)
+
+
+class _StackedWindows:
+    """The windows of several fits on one device, filled up to the largest number of them."""
+
+    def __init__(self, sets, device):
+        n_rows = [len(windows) for windows in sets]
+        self.n_most = max(n_rows)
+
+        def stack(tensors):
+            shape = len(sets), self.n_most, *tensors[0].shape[1:]
+            stacked = torch.zeros(shape, dtype=tensors[0].dtype)
+            for k, tensor in enumerate(tensors):
+                stacked[k, : len(tensor)] = tensor
+            return stacked.to(device)
+
+        self.n_rows = torch.tensor(n_rows, device=device)
+        inputs = zip(*(windows.inputs for windows in sets), strict=True)
+        self.inputs = [stack(tensors) for tensors in inputs]
+        self.present = stack([windows.present for windows in sets])
+        self.y = stack([windows.y for windows in sets])
+        self.weight = stack([windows.weight for windows in sets])
+
+    def take(self, rows):
+        """Return inputs, presence, classes and weights of some rows, (n_fits, n_taken)."""
+        fits = torch.arange(len(rows), device=rows.device).unsqueeze(1)
+        inputs = [values[fits, rows] for values in self.inputs]
+        return inputs, *(values[fits, rows] for values in (self.present, self.y, self.weight))
+
+    def keep(self, chosen):
+        self.inputs = [values[chosen] for values in self.inputs]
+        for name in ("n_rows", "present", "y", "weight"):
+            setattr(self, name, getattr(self, name)[chosen])
+
+
+class _Stopping:
+    """When a fit is done: after its last epoch, or as skorch's EarlyStopping has it."""
+
+    def __init__(self, classifier):
+        self.max_epochs = classifier.max_epochs
+        self.patience = classifier.patience
+        self.misses = 0
+        self._threshold = np.inf
+
+    def is_last(self, n_epochs, record):
+        if "valid_loss" in record:
+            if record["valid_loss"] < self._threshold:
+                self.misses = 0
+                self._threshold = record["valid_loss"] * (1 - _THRESHOLD)
+            else:
+                self.misses += 1
+        return n_epochs == self.max_epochs or self.misses == self.patience
+
+
+class _Graph:
+    """A step as CUDA graphs, one for each size of batch: run a few times, recorded, replayed."""
+
+    def __init__(self, step):
+        self.step = step
+        self.stream = torch.cuda.Stream()
+        self.n_run = {}
+        self.recorded = {}
+
+    def __call__(self, rows, noise, counted=None):
+        width = rows.shape[1]
+        self.n_run[width] = self.n_run.get(width, 0) + 1
+        if self.n_run[width] <= _WARM_UP:
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                losses = self.step(rows, noise)
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return losses
+        if width not in self.recorded:
+            places = rows.clone(), [x if x is None else x.clone() for x in noise]
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                losses = self.step(*places)
+            self.recorded[width] = graph, places, losses
+        graph, (own_rows, own_noise), losses = self.recorded[width]
+        own_rows.copy_(rows)
+        for own, given in zip(own_noise, noise, strict=True):
+            if own is not None:
+                own.copy_(given)
+        graph.replay()
+        return losses.clone()
