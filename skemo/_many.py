@@ -5,6 +5,7 @@ import time
 import numpy as np
 from sklearn import get_config
 from sklearn.base import clone
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
@@ -13,7 +14,24 @@ from sklearn.utils.validation import _check_method_params
 from skemo._once import CANDIDATE, fit_key
 
 _WATCHING = ("callbacks", "verbose")  # parameters of a network that only fits by themselves heed
+_SCORER = type(make_scorer(accuracy_score))
 _FITS = 8  # trained together on a CPU: more gain little, and leave less for other processes
+
+
+def takes_positions(estimator, X, scoring, cv):
+    """Whether the estimator may be given positions of rows for the rows, and neither a scorer
+    nor the splitter could notice."""
+    known = type(estimator) is Pipeline or getattr(estimator, "trains_together", False)
+    if not known or getattr(estimator, "_skl_callbacks", None):
+        return False
+    if not hasattr(X, "shape") and not hasattr(X, "__len__"):
+        return False
+    scorers = scoring.values() if isinstance(scoring, dict) else scoring
+    if scoring is None or isinstance(scoring, str) or callable(scoring):
+        scorers = [scoring]
+    if any(callable(scorer) and type(scorer) is not _SCORER for scorer in scorers):
+        return False
+    return not hasattr(cv, "split") or type(cv).__module__.startswith("sklearn.")
 
 
 def check_together(together):

@@ -1,5 +1,6 @@
 """Compare models subject by subject, under a named protocol."""
 
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -185,11 +186,16 @@ def compare(
             given = _group_parameter(model, groups)
             seconds[name] = train_fits(on_rows[name], [{}], folds, y, given, together, n_jobs)
     tasks = [(name, fold) for name in models for fold in range(len(folds))]
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    results = parallel(
+    calls = [
         delayed(_fit_and_predict)(i, name, fold, on_rows[name], y, groups, *folds[fold])
         for i, (name, fold) in enumerate(tasks)
-    )
+    ]
+    # Networks that are trained already only predict, on the device where they are.
+    here = [call for call, (name, _) in zip(calls, tasks, strict=True) if seconds.get(name)]
+    there = [call for call, (name, _) in zip(calls, tasks, strict=True) if not seconds.get(name)]
+    in_processes = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    in_turn = Parallel(return_as="generator")
+    results = itertools.chain(in_turn(here), in_processes(there))
     if progress:
         results = _with_progress(results, len(tasks), protocol)
     predicted, times = {}, {}
