@@ -16,6 +16,7 @@ from skemo._once import CANDIDATE, fit_key
 _WATCHING = ("callbacks", "verbose")  # parameters of a network that only fits by themselves heed
 _SCORER = type(make_scorer(accuracy_score))
 _FITS = 8  # trained together on a CPU: more gain little, and leave less for other processes
+_BYTES = 1 << 32  # of windows trained on together on a GPU
 
 
 def takes_positions(estimator, X, scoring, cv):
@@ -89,10 +90,9 @@ def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None
     first = _prepare(on_rows, tasks[:1], y, fit_params)[1]
     if not first or (together == "auto" and not first[0].gains):
         return {}
+    size = _FITS
     if first[0].device.type == "cuda":
-        n_jobs, size = None, len(tasks)
-    else:
-        size = _FITS
+        n_jobs, size = None, max(1, _BYTES // first[0].n_bytes)
     chunks = [tasks[start : start + size] for start in range(0, len(tasks), size)]
     parallel = Parallel(n_jobs=n_jobs)
     results = parallel(delayed(_train)(on_rows, chunk, y, fit_params) for chunk in chunks)

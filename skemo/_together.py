@@ -59,6 +59,12 @@ class Fit:
         return torch.device(self.classifier.net_.device)
 
     @property
+    def n_bytes(self):
+        """Size of the windows."""
+        sets = [windows for windows in (self.windows, self.validation) if windows is not None]
+        return sum(values.nbytes for windows in sets for values in windows.inputs)
+
+    @property
     def is_watched(self):
         """Whether the user follows each epoch, which only skorch's loop allows."""
         return bool(self.classifier.callbacks) or self.classifier.verbose > 0
