@@ -1,9 +1,31 @@
 """Batched filters, spectra and resampling: arrays in, arrays out, over the last axis."""
 
+from contextlib import contextmanager
+from functools import lru_cache
+
 import numpy as np
 import scipy.fft
+import scipy.signal
 
 LARGEST_GAP_SHARE = 0.05  # of a window's samples that may be NaN and be filled
+
+_BLOCK = 16  # samples filtered by one row of a matrix product, for each state of the filter
+_LONGEST = 3000  # samples of a signal filtered so: the product of the states grows by the square
+_SPREAD = 8  # blocks interpolated by one row of a matrix product
+
+
+@contextmanager
+def loops_along_rows(n_times):
+    """Have NumPy loop along rows of `n_times` values, each with its own constant, say.
+
+    NumPy would rather copy several rows into a buffer of 8,192 values and loop over that, which
+    takes twice as long. A buffer that holds no more than a row is not used.
+    """
+    before = np.setbufsize(min(8192, max(16, n_times // 16 * 16)))
+    try:
+        yield
+    finally:
+        np.setbufsize(before)
 
 
 def fill_gaps(signals):
@@ -217,10 +239,11 @@ def block_means(signals, n_block):
         return signals
     n_blocks = signals.shape[1] // n_block
     blocks = signals[:, : n_blocks * n_block].reshape(len(signals), n_blocks, n_block)
-    return blocks.mean(axis=2)
+    # A product for each signal: ten times as fast as sums along such short rows.
+    return blocks @ np.full(n_block, 1 / n_block)
 
 
-def spread_blocks(means, n_block, n_times):
+def spread_blocks(means, n_block, n_times, out=None):
     """Signals that run through means of blocks, each at the middle of its block.
 
     Between the middles they are the cubic through the four nearest; beyond the last the
@@ -233,31 +256,162 @@ def spread_blocks(means, n_block, n_times):
         Samples of a block.
     n_times : int
         Samples wanted, fewer than ``(n_blocks + 1) * n_block``.
+    out : array of shape (n_signals, n_times) or None, default=None
+        Where to write the signals, in single or double precision.
 
     Returns
     -------
     ndarray of shape (n_signals, n_times)
     """
+    if out is None:
+        out = np.empty((len(means), n_times))
     if n_block == 1:
-        return means
-    knots = np.pad(means, ((0, 0), (2, 3)), mode="edge")
-    if means.shape[1] > 2:
+        out[:] = means
+        return out
+    n_blocks = means.shape[1]
+    width = _SPREAD * n_block
+    n_rows = -(-n_times // width)
+    knots = np.zeros((len(means), n_rows * _SPREAD + 4))
+    knots[:, 2 : n_blocks + 2] = means
+    knots[:, :2], knots[:, n_blocks + 2 :] = means[:, :1], means[:, -1:]
+    if n_blocks > 2:
         for i in (1, 0):
             knots[:, i] = 3 * (knots[:, i + 1] - knots[:, i + 2]) + knots[:, i + 3]
-        for i in (-3, -2, -1):
+        for i in range(n_blocks + 2, min(n_blocks + 5, knots.shape[1])):
             knots[:, i] = 3 * (knots[:, i - 1] - knots[:, i - 2]) + knots[:, i - 3]
-    # From one middle to the next are `n_block` samples, at these parts of the way.
-    n_before = n_block - n_block // 2
-    t = (np.arange(n_block) - n_before - (n_block - 1) / 2) / n_block + 1
-    weights = np.stack(  # Lagrange's, of the knots at -1, 0, 1 and 2
-        [
-            -t * (t - 1) * (t - 2) / 6,
-            (t + 1) * (t - 1) * (t - 2) / 2,
-            -(t + 1) * t * (t - 2) / 2,
-            (t + 1) * t * (t - 1) / 6,
-        ]
-    )
-    nearest = np.stack([knots[:, i : i + means.shape[1] + 2] for i in range(4)], axis=-1)
+    near = np.lib.stride_tricks.sliding_window_view(knots, _SPREAD + 4, axis=1)[:, ::_SPREAD]
+    near, weights = np.ascontiguousarray(near), _cubics(n_block)
     # A product for each signal, so that its bits do not depend on the signals beside it.
-    signals = (nearest @ weights).reshape(len(means), -1)
-    return signals[:, n_before : n_before + n_times]
+    whole = n_times // width
+    inside = out[:, : whole * width].reshape(len(means), whole, width)  # a view
+    np.matmul(near[:, :whole], weights, out=inside)
+    if whole < n_rows:
+        out[:, whole * width :] = (near[:, whole:] @ weights)[:, 0, : n_times - whole * width]
+    return out
+
+
+@lru_cache(maxsize=16)
+def _cubics(n_block):
+    """Weights of `_SPREAD` blocks' means, and of two to either side, in their samples."""
+    place = (np.arange(_SPREAD * n_block) - (n_block - 1) / 2) / n_block  # from the first middle
+    left = np.floor(place).astype(int)
+    t = place - left
+    weights = np.zeros((_SPREAD + 4, len(place)))
+    lagrange = (  # of the knots at -1, 0, 1 and 2
+        -t * (t - 1) * (t - 2) / 6,
+        (t + 1) * (t - 1) * (t - 2) / 2,
+        -(t + 1) * t * (t - 2) / 2,
+        (t + 1) * t * (t - 1) / 6,
+    )
+    for knot, weight in enumerate(lagrange):
+        weights[left + 1 + knot, np.arange(len(place))] = weight
+    return weights
+
+
+def zero_phase(signals, filters, sampling_rate, n_padded):
+    """Butterworth filters forwards and backwards: SciPy's ``sosfiltfilt``, but faster.
+
+    A recursive filter waits for each sample before it takes the next. Here a block of samples is
+    filtered by a product with impulse responses, and the filter's states before all blocks are
+    another product. The values are SciPy's to rounding.
+
+    Parameters
+    ----------
+    signals : array of shape (n_signals, n_times)
+        In double precision.
+    filters : list of (order, cutoff, kind)
+        As ``scipy.signal.butter`` takes them.
+    sampling_rate : float
+    n_padded : int
+        Samples to add at each end by point reflection, fewer than `n_times`.
+
+    Returns
+    -------
+    list of ndarray of shape (n_signals, n_times)
+        For each filter, the signals that it makes.
+    """
+    n_signals, n_times = signals.shape
+    designs = [(*each, sampling_rate) for each in filters]
+    if n_times > _LONGEST:
+        sections = [_sections(*design) for design in designs]
+        return [scipy.signal.sosfiltfilt(each, signals, padlen=n_padded) for each in sections]
+    n_block = _BLOCK * max(2 * len(_sections(*design)) for design in designs)
+    n_extended = n_times + 2 * n_padded
+    n_blocks = -(-n_extended // n_block)
+    blocks = [_block_filter(*design, n_block, n_blocks) for design in designs]
+    # Always as many signals at once, with zeros where there are fewer, so that the bits of the
+    # products do not depend on their number.
+    n_batch = filtered_together(n_times)
+    extended = np.zeros((n_batch, n_blocks * n_block))
+    first = extended.shape[1] - n_extended
+    inside = slice(first + n_padded, first + n_padded + n_times)
+    filtered = [np.empty(signals.shape) for _ in filters]
+    for start in range(0, n_signals, n_batch):
+        batch = signals[start : start + n_batch]
+        rows = extended[: len(batch)]
+        rows[:, inside] = batch
+        rows[:, first : inside.start] = 2 * batch[:, :1] - batch[:, n_padded:0:-1]
+        rows[:, inside.stop :] = 2 * batch[:, -1:] - batch[:, -2 : -2 - n_padded : -1]
+        # The filter starts as if the first sample had always been there.
+        rows[:, :first] = rows[:, first : first + 1]
+        for result, (forwards, backwards) in zip(filtered, blocks, strict=True):
+            both_ways = _filter_blocks(_filter_blocks(extended, *forwards, 1), *backwards, -1)
+            result[start : start + n_batch] = both_ways[: len(batch), inside]
+    return filtered
+
+
+def filtered_together(n_times):
+    """Signals that `zero_phase` filters at once: for their number or less the time is the same."""
+    return 1 if n_times > _LONGEST else min(64, (1 << 15) // n_times // 8 * 8)
+
+
+def _filter_blocks(signals, within, fed, free, scan, steady, step):
+    """Filter whole blocks, from the left for a `step` of 1 and from the right for -1."""
+    blocks = signals.reshape(-1, len(within))
+    n_states = len(steady)
+    states = np.empty((len(signals), signals.shape[1] // len(within), n_states))
+    states[:, 0] = (signals[:, :1] if step == 1 else signals[:, -1:]) * steady
+    states[:, 1:] = (blocks @ fed).reshape(states.shape)[:, ::step][:, :-1]
+    states = (states.reshape(len(signals), -1) @ scan).reshape(states.shape)[:, ::step]
+    filtered = blocks @ within
+    filtered += states.reshape(-1, n_states) @ free
+    return filtered.reshape(signals.shape)
+
+
+@lru_cache(maxsize=16)
+def _block_filter(order, cutoff, kind, sampling_rate, n_block, n_blocks):
+    """The matrices of a filter that takes blocks of samples, from the left and from the right.
+
+    Returns
+    -------
+    forwards, backwards : tuple
+        ``within``, (n_block, n_block): samples of a block to what they give in it. ``fed``,
+        (n_block, n_states): to the state that they leave behind it. ``free``, (n_states,
+        n_block): state before a block to what it gives in it. ``scan``, (n_blocks * n_states,
+        n_blocks * n_states): the first state and those left behind the blocks to the states
+        before the blocks. ``steady``, (n_states,): state after a long signal of 1.
+    """
+    sections = _sections(order, cutoff, kind, sampling_rate)
+    n_sections = len(sections)
+    n_states = 2 * n_sections
+    at_rest = np.zeros((n_sections, n_block, 2))
+    within, fed = scipy.signal.sosfilt(sections, np.eye(n_block), zi=at_rest)
+    units = np.eye(n_states).reshape(n_states, n_sections, 2).swapaxes(0, 1)
+    free, kept = scipy.signal.sosfilt(sections, np.zeros((n_states, n_block)), zi=units)
+    fed, kept = (state.swapaxes(0, 1).reshape(-1, n_states) for state in (fed, kept))
+    scan = np.zeros((n_blocks, n_states, n_blocks, n_states))
+    power = np.eye(n_states)
+    for lag in range(n_blocks):
+        from_block = np.arange(n_blocks - lag)
+        scan[from_block, :, from_block + lag] = power
+        power = power @ kept
+    scan = scan.reshape(n_blocks * n_states, -1)
+    steady = scipy.signal.sosfilt_zi(sections).reshape(-1)
+    turned = (np.ascontiguousarray(each) for each in (within[::-1, ::-1], fed[::-1], free[:, ::-1]))
+    return (within, fed, free, scan, steady), (*turned, scan, steady)
+
+
+@lru_cache(maxsize=16)
+def _sections(order, cutoff, kind, sampling_rate):
+    """The filter's design, which takes longer than filtering a window."""
+    return scipy.signal.butter(order, cutoff, kind, fs=sampling_rate, output="sos")

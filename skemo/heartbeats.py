@@ -3,9 +3,15 @@
 import warnings
 
 import numpy as np
-from scipy import ndimage
 
-from skemo._dsp import LARGEST_GAP_SHARE, band_gain, extended_spectrum, fill_gaps, synthesise
+from skemo._dsp import (
+    LARGEST_GAP_SHARE,
+    band_gain,
+    extended_spectrum,
+    fill_gaps,
+    loops_along_rows,
+    synthesise,
+)
 
 METHODS = {
     "ecg": (
@@ -160,14 +166,18 @@ def check_detector(method, signal):
 
 def _normalise(ecg):
     """Windows with small gaps bridged, moved to 0 and scaled to 1; and which rows they are."""
-    missing = np.isnan(ecg).mean(axis=1)
-    usable = np.flatnonzero(missing <= LARGEST_GAP_SHARE)
-    windows = fill_gaps(ecg[usable])
-    windows = windows - windows.mean(axis=1, keepdims=True)
-    scale = np.abs(windows).max(axis=1, initial=0)
-    changing = scale > 0
-    usable, windows, scale = usable[changing], windows[changing], scale[changing]
-    return (windows / scale[:, np.newaxis]).astype(np.float32), usable
+    missing = np.isnan(ecg)
+    usable = np.arange(len(ecg))
+    if missing.any():
+        usable = np.flatnonzero(missing.mean(axis=1) <= LARGEST_GAP_SHARE)
+        ecg = fill_gaps(ecg[usable])
+    with loops_along_rows(ecg.shape[1]):
+        windows = ecg - ecg.mean(axis=1, keepdims=True)
+        scale = np.maximum(windows.max(axis=1, initial=0), -windows.min(axis=1, initial=0))
+        if not scale.all():  # the others do not change
+            usable, windows, scale = usable[scale > 0], windows[scale > 0], scale[scale > 0]
+        windows /= scale[:, np.newaxis]
+    return windows.astype(np.float32, copy=False), usable
 
 
 def _find_beats(windows, sampling_rate, signal, width):
@@ -198,7 +208,9 @@ def _find_beats(windows, sampling_rate, signal, width):
         at_beats[rows, order] = levels
         at_beats = np.sort(at_beats, axis=1)[np.arange(n_windows), n_beats // 2]
         # Every fourth value will do: the envelope holds frequencies up to 12 Hz or so.
-        clear &= np.median(envelope[:, ::4], axis=1) < _ECG_BACKGROUND * at_beats
+        few = envelope[:, ::4]
+        n_low = np.count_nonzero(few < _ECG_BACKGROUND * at_beats[:, np.newaxis], axis=1)
+        clear &= n_low > few.shape[1] // 2
     else:
         clear &= _likeness(trace, rows, n_beats, positions, trace_rate) > _PULSE_LIKENESS
     beats[~clear] = np.nan
@@ -241,17 +253,34 @@ def _candidates(envelope, rate):
     n_block = min(n_times, round(rate / 2))
     n_blocks = n_times // n_block
     highest = envelope[:, : n_blocks * n_block].reshape(n_windows, n_blocks, n_block).max(axis=2)
-    highest = _sliding(highest, 4).max(axis=2)  # over two seconds, which hold a beat
+    n_levels = max(1, n_blocks - 3)  # over two seconds, which hold a beat
+    highest = np.max([highest[:, i : i + n_levels] for i in range(min(4, n_blocks))], axis=0)
     level = np.median(_sliding(highest, 17), axis=2)  # over ten seconds
-    block = np.arange(n_times) // n_block - 10
+    block = np.arange(-(-n_times // n_block)) - 10
     threshold = _THRESHOLD * level[:, np.clip(block, 0, level.shape[1] - 1)]
 
     n_apart = int(np.ceil(_REFRACTORY * rate))
-    largest = ndimage.maximum_filter1d(envelope, 2 * n_apart - 1, axis=1, mode="nearest")
-    rows, columns = np.nonzero((envelope == largest) & (envelope > threshold))
+    rows, columns = _maxima(envelope, n_apart - 1)
+    above = envelope[rows, columns] > threshold[rows, columns // n_block]
+    rows, columns = rows[above], columns[above]
     # Of equal maxima the first counts.
     repeated = (np.diff(rows, prepend=-1) == 0) & (np.diff(columns, prepend=0) < n_apart)
     return rows[~repeated], columns[~repeated]
+
+
+def _maxima(values, reach):
+    """Rows and columns of values, none negative, that none within `reach` columns exceeds."""
+    # One long array, in which columns of -1 keep the rows apart.
+    padded = np.full((len(values), values.shape[1] + 2 * reach), -1, values.dtype)
+    padded[:, reach : reach + values.shape[1]] = values
+    padded = padded.reshape(-1)
+    # The largest of 1, 2, 4, ... places from each on, and at last of all within reach.
+    largest, width = padded, 1
+    while width < 2 * reach + 1:
+        step = min(width, 2 * reach + 1 - width)
+        largest, width = np.maximum(largest[:-step], largest[step:]), width + step
+    found = np.flatnonzero(largest == padded[reach : reach + len(largest)])
+    return np.divmod(found, values.shape[1] + 2 * reach)
 
 
 def _sliding(values, width):
@@ -266,15 +295,16 @@ def _locate(trace, rows, centres, rate, first, last, either_way):
     `either_way` a window in which most beats point down takes the minima.
     """
     reach = round(0.06 * rate)
-    near = np.clip(centres[:, np.newaxis] + np.arange(-reach, reach + 1), first, last)
-    around = trace[rows[:, np.newaxis], near]
+    # A column a centre: NumPy is fast along many columns, and slow along many short rows.
+    near = np.clip(np.arange(-reach, reach + 1)[:, np.newaxis] + centres, first, last)
+    around = trace.reshape(-1).take(near + rows * trace.shape[1])
     sign = np.ones(len(rows), trace.dtype)
     if either_way:
-        up, down = around.max(axis=1), -around.min(axis=1)
+        up, down = around.max(axis=0), -around.min(axis=0)
         direction = (up - down) / np.maximum(np.abs(up) + np.abs(down), np.finfo(np.float32).tiny)
         sign[np.bincount(rows, direction, minlength=len(trace))[rows] < 0] = -1
-        around *= sign[:, np.newaxis]
-    position = near[np.arange(len(rows)), around.argmax(axis=1)]
+        around *= sign
+    position = near[around.argmax(axis=0), np.arange(len(rows))]
     inside = (position > first) & (position < last)
     position = np.clip(position, 1, trace.shape[1] - 2)
     left, middle, right = (sign * trace[rows, position + step] for step in (-1, 0, 1))

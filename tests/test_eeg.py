@@ -96,11 +96,28 @@ def test_permuted_channels_permute_the_map():
     )
 
 
-def test_windows_do_not_touch_each_other_whatever_the_chunks():
-    signals = noise(300, 3)
-    whole = differential_entropy(signals, 128)
-    alone = np.concatenate([differential_entropy(window[None], 128) for window in signals])
-    np.testing.assert_allclose(whole, alone, rtol=0, atol=1e-12)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_times", [1280, 1281, 1283, 97])
+def test_a_window_does_not_depend_on_its_neighbours_by_a_bit(n_times, dtype):
+    signals = noise(150, 3, n_times, dtype=dtype)
+    signals[20, 1] = np.nan
+    bands = {"low": (2, 8), "middle": (8, 20), "high": (31, 64)}
+    together = differential_entropy(signals, 128, bands)
+    alone = np.concatenate([differential_entropy(window[None], 128, bands) for window in signals])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_the_result_does_not_depend_on_chunks_by_a_bit(monkeypatch):
+    signals = noise(40, dtype="float32")
+    expected = differential_entropy(signals, 128, sub_windows=3)
+    monkeypatch.setattr("skemo.eeg._CHUNK", 3 * 3 * 1280)
+    np.testing.assert_array_equal(differential_entropy(signals, 128, sub_windows=3), expected)
+
+
+def test_numpys_settings_are_left_as_they_were():
+    before = np.getbufsize(), np.geterr()
+    differential_entropy(noise(), 128)
+    assert (np.getbufsize(), np.geterr()) == before
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-3), ("float64", 1e-9)])

@@ -1,12 +1,13 @@
 """Heartbeats against annotations, against NeuroKit2, and where there are none."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 
 from skemo import HRVTransformer, Recording, find_beats, segment
-from skemo.heartbeats import METHODS, r_peaks
+from skemo.heartbeats import METHODS, _candidates, r_peaks
 
 # Offset (s), width (s) and height (mV) of the waves of a heartbeat, from R on.
 WAVES = {
@@ -163,6 +164,34 @@ def test_a_window_gives_the_same_beats_alone_and_among_others():
     together = r_peaks(ecg, 250)
     alone = np.concatenate([r_peaks(window[np.newaxis], 250) for window in ecg])
     np.testing.assert_array_equal(together, alone)
+
+
+def test_the_result_does_not_depend_on_chunks_by_a_bit(monkeypatch):
+    ecg = np.stack([make_ecg(beat_times(seed), 250, 10) for seed in range(30)])
+    expected = r_peaks(ecg, 250)
+    monkeypatch.setattr("skemo.heartbeats._CHUNK", 7 * 2500)
+    np.testing.assert_array_equal(r_peaks(ecg, 250), expected)
+
+
+def test_the_temporary_does_not_grow_with_the_number_of_windows():
+    peaks = []
+    for n_windows in (1000, 4000):
+        ecg = np.resize(make_ecg(beat_times(0), 256, 10).astype("float32"), (n_windows, 2560))
+        tracemalloc.start()
+        r_peaks(ecg, 256)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < 0.5 * ecg.nbytes
+
+
+def test_two_equal_maxima_are_one_beat_and_the_first_counts():
+    envelope = np.zeros((2, 400), np.float32)
+    envelope[0, [50, 60, 140, 230, 320]] = 1.0
+    envelope[1, [0, 90, 180, 270, 399]] = 1.0
+    rows, columns = _candidates(envelope, 100)
+    assert rows.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert columns.tolist() == [50, 140, 230, 320, 0, 90, 180, 270, 399]
 
 
 def test_the_width_of_the_result_depends_on_the_duration_alone():
