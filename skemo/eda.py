@@ -18,6 +18,7 @@ from skemo._validation import (
 )
 from skemo.skin_conductance import (
     FEATURES,
+    OPTIMISED,
     PARTS,
     bridge_gaps,
     check_method,
@@ -42,7 +43,7 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
     recording : Recording
     name : str, default="eda"
         The signal to decompose, of one channel.
-    method : {"highpass"}, default="highpass"
+    method : {"highpass", "cvxeda"}, default="highpass"
         See :func:`skemo.skin_conductance.tonic_phasic`.
 
     Returns
@@ -107,6 +108,8 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         What the windows hold: one channel of skin conductance; or two, tonic and phasic, which
         were parted before the windows were cut (:func:`skemo.eda.decompose_eda`) and are not
         filtered again.
+    method : {"highpass", "cvxeda"}, default="highpass"
+        How windows of conductance are parted. ``"cvxeda"`` takes much longer.
     features : str or list of str, default="all"
         Names, as ``"SCR_Peaks_N"``, and groups of them: ``"level"``, ``"tonic"``,
         ``"phasic"``, ``"scr"``, ``"all"``.
@@ -131,10 +134,11 @@ class EDATransformer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    With x the conductance in µS (freed of noise above 3 Hz if sampled faster than 6 Hz; with
-    ``signal="components"`` the sum of both), T its tonic and P its phasic part, the features
-    are these. Those marked * are NeuroKit2's, of which the values agree to rounding below
-    64 Hz, and nearly from there on (:func:`~skemo.skin_conductance.tonic_phasic`).
+    With x the conductance in µS (freed by the filters of noise above 3 Hz, if sampled faster
+    than 6 Hz; with ``signal="components"`` the sum of both parts), T its tonic and P its phasic
+    part, the features are these. Those marked * are NeuroKit2's, whose values the filters agree
+    with to rounding below 64 Hz, and nearly from there on
+    (:func:`~skemo.skin_conductance.tonic_phasic`).
 
     ========================== ====== ====================================================
     Group and name             Unit   Formula
@@ -192,6 +196,7 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         self,
         output="features",
         signal="eda",
+        method="highpass",
         features="all",
         min_amplitude=0.0,
         min_relative=0.1,
@@ -200,6 +205,7 @@ class EDATransformer(TransformerMixin, BaseEstimator):
     ):
         self.output = output
         self.signal = signal
+        self.method = method
         self.features = features
         self.min_amplitude = min_amplitude
         self.min_relative = min_relative
@@ -241,7 +247,8 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
-        step = max(1, _CHUNK // max(1, values[0].size))
+        chunk = OPTIMISED if self.method == "cvxeda" else _CHUNK
+        step = max(1, chunk // max(1, values[0].size))
         compute = self._window_features if self.output == "features" else self._window_series
         parts = Parallel(n_jobs=self.n_jobs)(
             delayed(compute)(values[start : start + step], rate)
@@ -281,11 +288,14 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         result = np.full((len(values), len(names)), np.nan)
         if len(usable):
             n_block = samples_a_block(sampling_rate, values.shape[2])
-            if self.signal == "eda":
-                parts = working_parts(windows[:, 0], sampling_rate, n_block)
-            else:
+            if self.signal == "components":
                 tonic, phasic = (block_means(windows[:, i].copy(), n_block) for i in (0, 1))
                 parts = tonic + phasic, tonic, phasic
+            elif self.method == "highpass":
+                parts = working_parts(windows[:, 0], sampling_rate, n_block)
+            else:
+                full = windows[:, 0], *tonic_phasic(windows[:, 0], sampling_rate, self.method)
+                parts = [block_means(np.ascontiguousarray(part), n_block) for part in full]
             least = {"min_amplitude": self.min_amplitude, "min_relative": self.min_relative}
             columns = eda_features(*parts, sampling_rate / n_block, **least)
             result[usable] = np.stack([columns[name] for name in names], axis=1)
@@ -293,7 +303,7 @@ class EDATransformer(TransformerMixin, BaseEstimator):
 
     def _window_series(self, values, sampling_rate):
         if self.signal == "eda":
-            return np.stack(tonic_phasic(values[:, 0], sampling_rate), axis=1)
+            return np.stack(tonic_phasic(values[:, 0], sampling_rate, self.method), axis=1)
         windows, usable = bridge_gaps(values)
         series = np.full(values.shape, np.nan, np.result_type(values.dtype, np.float32))
         series[usable] = windows
@@ -319,6 +329,7 @@ class EDATransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal not in ("eda", "components"):
             raise ValueError(f"signal must be 'eda' or 'components', got {self.signal!r}.")
+        check_method(self.method)
         choose_features(self.features, FEATURES)
         for name, most in (("min_amplitude", np.inf), ("min_relative", 1)):
             least = getattr(self, name)

@@ -1,11 +1,18 @@
 """Skin conductance in many windows at once: tonic and phasic parts, responses, features."""
 
-from functools import lru_cache
-
 import numpy as np
 import scipy.signal
 
-from skemo._dsp import LARGEST_GAP_SHARE, block_means, fill_gaps, spread_blocks
+from skemo._dsp import (
+    LARGEST_GAP_SHARE,
+    block_means,
+    fill_gaps,
+    filtered_together,
+    loops_along_rows,
+    spread_blocks,
+    zero_phase,
+)
+from skemo.cvxeda import cvxeda
 
 PARTS = ("tonic", "phasic")
 FEATURES = {
@@ -29,20 +36,29 @@ FEATURES = {
     ),
 }
 
+METHODS = ("highpass", "cvxeda")
+
 _CUTOFF = 0.05  # Hz, between tonic and phasic
 _NOISE = 3.0  # Hz, above which skin conductance holds nothing but noise
 _WORKING_RATE = 32  # Hz, or up to a half more: enough for what is below 3 Hz
 _LAG = 4.0  # s, of the autocorrelation
-_CHUNK = 1 << 18  # samples looked at together: a few megabytes with what is made of them
+_CHUNK = 1 << 16  # samples looked at together: about a megabyte with what is made of them
+
+OPTIMISED = 1 << 21  # samples for which the optimisation looks together, which takes many windows
 
 
 def tonic_phasic(eda, sampling_rate, method="highpass"):
     """Slow level (tonic) and quick changes (phasic) of skin conductance.
 
-    A Butterworth filter of second order, applied forwards and backwards, parts the signal
-    at 0.05 Hz: the low-pass is the tonic part, the high-pass the phasic part. A signal
-    sampled faster than 6 Hz is freed of noise first, by a low-pass of fourth order at 3 Hz.
-    These are NeuroKit2's defaults (``eda_clean``, ``eda_phasic``).
+    ``"highpass"``: a Butterworth filter of second order, applied forwards and backwards, parts
+    the signal at 0.05 Hz: the low-pass is the tonic part, the high-pass the phasic part. A
+    signal sampled faster than 6 Hz is freed of noise first, by a low-pass of fourth order at
+    3 Hz. These are NeuroKit2's defaults (``eda_clean``, ``eda_phasic``).
+
+    ``"cvxeda"``: the phasic part is what sparse nerve activity gives through a Bateman function,
+    the tonic part cubic splines and a line, as convex optimisation finds them
+    (:func:`skemo.cvxeda.cvxeda`, with its defaults). It takes some twenty to fifty times as
+    long.
 
     Parameters
     ----------
@@ -50,9 +66,9 @@ def tonic_phasic(eda, sampling_rate, method="highpass"):
         Skin conductance, usually in microsiemens. May be memory-mapped: a few windows at a
         time are read. A whole recording is one long window.
     sampling_rate : float
-        In hertz, above 0.1.
-    method : {"highpass"}, default="highpass"
-        The filters above.
+        In hertz, above 0.1; for ``"cvxeda"`` above 0.72.
+    method : {"highpass", "cvxeda"}, default="highpass"
+        How to part them.
 
     Returns
     -------
@@ -63,8 +79,9 @@ def tonic_phasic(eda, sampling_rate, method="highpass"):
 
     Notes
     -----
-    One cycle of 0.05 Hz lasts 20 s, so that within about 10 s of the edges the parts depend
-    on what the filters suppose beyond; there they also do not add up to the signal.
+    What follows is of the filters. One cycle of 0.05 Hz lasts 20 s, so that within about 10 s
+    of the edges the parts depend on what the filters suppose beyond; there they also do not add
+    up to the signal.
     Decompose whole recordings where you have them (:func:`skemo.eda.decompose_eda`).
 
     Below 64 Hz the values are NeuroKit2's to rounding. From there on the filters work on
@@ -93,15 +110,36 @@ def tonic_phasic(eda, sampling_rate, method="highpass"):
     check_method(method)
     if eda.ndim != 2:
         raise ValueError(f"Windows are (n_windows, n_times), got {eda.shape}.")
+    if method == "cvxeda":
+        return _optimised_parts(eda, sampling_rate)
+    n_windows, n_times = eda.shape
+    n_block = samples_a_block(sampling_rate, n_times)
+    parts = np.empty((2, *eda.shape), np.result_type(eda.dtype, np.float32))
+    together = filtered_together(max(1, n_times // n_block))
+    step = -(-max(1, _CHUNK // max(1, n_times)) // together) * together
+    for start in range(0, n_windows if n_times else 0, step):
+        chunk = parts[:, start : start + step]
+        windows, usable = bridge_gaps(eda[start : start + step, np.newaxis])
+        if len(usable) < chunk.shape[1]:
+            chunk[:] = np.nan
+        if not len(usable):
+            continue
+        _, *found = working_parts(windows[:, 0], sampling_rate, n_block)
+        for part, means in zip(chunk, found, strict=True):
+            if len(usable) == len(part):
+                spread_blocks(means, n_block, n_times, out=part)
+            else:
+                part[usable] = spread_blocks(means, n_block, n_times)
+    return parts[0], parts[1]
+
+
+def _optimised_parts(eda, sampling_rate):
+    """Tonic and phasic part by `cvxeda`, windows with NaN bridged or left out."""
     parts = np.full((2, *eda.shape), np.nan, np.result_type(eda.dtype, np.float32))
-    step = max(1, _CHUNK // max(1, eda.shape[1]))
+    step = max(1, OPTIMISED // max(1, eda.shape[1]))
     for start in range(0, len(eda), step):
         windows, usable = bridge_gaps(eda[start : start + step, np.newaxis])
-        if len(usable):
-            n_block = samples_a_block(sampling_rate, eda.shape[1])
-            _, *found = working_parts(windows[:, 0], sampling_rate, n_block)
-            for part, means in zip(parts, found, strict=True):
-                part[start + usable] = spread_blocks(means, n_block, eda.shape[1])
+        parts[:, start + usable] = cvxeda(windows[:, 0], sampling_rate)
     return parts[0], parts[1]
 
 
@@ -212,8 +250,8 @@ def _samples_to_recovery(joined, peaks, ends, half):
 
 def check_method(method):
     """Raise where there is no such method of parting tonic and phasic."""
-    if method != "highpass":
-        raise ValueError(f"method must be 'highpass', got {method!r}.")
+    if method not in METHODS:
+        raise ValueError(f"method must be 'highpass' or 'cvxeda', got {method!r}.")
 
 
 def bridge_gaps(windows):
@@ -221,9 +259,11 @@ def bridge_gaps(windows):
 
     Left out are those of which more than 5 % of a channel is NaN.
     """
-    missing = np.isnan(windows).mean(axis=2).max(axis=1)
-    usable = np.flatnonzero(missing <= LARGEST_GAP_SHARE)
-    windows = np.array(windows[usable], np.float64, order="C")
+    missing = np.isnan(windows)
+    if not missing.any():
+        return np.asarray(windows, np.float64, order="C"), np.arange(len(windows))
+    usable = np.flatnonzero(missing.mean(axis=2).max(axis=1) <= LARGEST_GAP_SHARE)
+    windows = windows[usable].astype(np.float64, order="C")
     return fill_gaps(windows.reshape(-1, windows.shape[2])).reshape(windows.shape), usable
 
 
@@ -241,25 +281,17 @@ def working_parts(eda, sampling_rate, n_block):
         )
     zero = eda[:, :1]  # so that a constant window is exactly 0, whatever its level
     rate = sampling_rate / n_block
-    conductance = block_means(eda - zero, n_block)
+    with loops_along_rows(eda.shape[1]):
+        conductance = block_means(eda - zero, n_block)
+    # SciPy pads by three times the number of coefficients: as much is padded here, or less.
+    most = conductance.shape[1] - 1
     if sampling_rate > 2 * _NOISE:
-        conductance = _filter(conductance, 4, _NOISE, "lowpass", rate, 15 // n_block)
-    tonic = _filter(conductance, 2, _CUTOFF, "lowpass", rate, 9 // n_block)
-    phasic = _filter(conductance, 2, _CUTOFF, "highpass", rate, 9 // n_block)
-    return conductance + zero, tonic + zero, phasic
-
-
-def _filter(signals, order, cutoff, kind, sampling_rate, n_padded):
-    """Butterworth filter forwards and backwards; padded as SciPy does by default, or less."""
-    sections = _sections(order, cutoff, kind, sampling_rate)
-    n_padded = min(n_padded, signals.shape[1] - 1)
-    return scipy.signal.sosfiltfilt(sections, signals, padlen=n_padded)
-
-
-@lru_cache(maxsize=16)
-def _sections(order, cutoff, kind, sampling_rate):
-    """The filter's design, which takes longer than filtering a window."""
-    return scipy.signal.butter(order, cutoff, kind, fs=sampling_rate, output="sos")
+        n_padded = min(15 // n_block, most)
+        (conductance,) = zero_phase(conductance, [(4, _NOISE, "lowpass")], rate, n_padded)
+    both = [(2, _CUTOFF, "lowpass"), (2, _CUTOFF, "highpass")]
+    tonic, phasic = zero_phase(conductance, both, rate, min(9 // n_block, most))
+    with loops_along_rows(conductance.shape[1]):
+        return conductance + zero, tonic + zero, phasic
 
 
 def eda_features(conductance, tonic, phasic, sampling_rate, **least):

@@ -1,6 +1,7 @@
 """Skin conductance: agreement with NeuroKit2, properties, forms of output, what is refused."""
 
 import pickle
+import tracemalloc
 import warnings
 
 import neurokit2 as nk
@@ -10,8 +11,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from skemo import HRVTransformer, Recording, SignalArray, SignalDtype, segment, signal_frame
-from skemo.eda import EDATransformer, decompose_eda
+from skemo import HRVTransformer, Recording, SignalArray, SignalDtype, signal_frame
+from skemo.eda import EDATransformer
 from skemo.skin_conductance import (
     FEATURES,
     samples_a_block,
@@ -215,7 +216,7 @@ def test_an_offset_moves_the_tonic_part_alone(sampling_rate):
 @pytest.mark.parametrize("output", ["features", "series"])
 @pytest.mark.parametrize("sampling_rate", [4, 128, 700])
 def test_a_window_does_not_depend_on_its_neighbours_by_a_bit(sampling_rate, output):
-    windows = make_eda(5, sampling_rate, 30, noise=0.01)
+    windows = make_eda(70 if sampling_rate == 4 else 5, sampling_rate, 30, noise=0.01)
     windows[2] = np.nan
     transformer = EDATransformer(output, sampling_rate=sampling_rate)
     together = transformer.transform(windows)
@@ -290,6 +291,19 @@ def test_single_precision_is_computed_in_double():
         np.testing.assert_array_equal(part, double.astype("float32"))
 
 
+@pytest.mark.parametrize("sampling_rate", [4, 128])
+def test_the_temporary_does_not_grow_with_the_number_of_windows(sampling_rate):
+    above = []
+    for n_windows in (4000, 16000) if sampling_rate == 4 else (100, 400):
+        windows = np.resize(make_eda(10, sampling_rate), (n_windows, 60 * sampling_rate))
+        tracemalloc.start()
+        parts = tonic_phasic(windows, sampling_rate)
+        above.append(tracemalloc.get_traced_memory()[1] - parts[0].nbytes - parts[1].nbytes)
+        tracemalloc.stop()
+    assert above[1] < 1.1 * above[0]
+    assert above[1] < 0.5 * windows.nbytes
+
+
 def test_memory_mapped_windows_are_read_as_they_are(tmp_path):
     windows = make_eda(20).astype("float32")[:, np.newaxis]
     np.save(tmp_path / "windows.npy", windows)
@@ -297,85 +311,6 @@ def test_memory_mapped_windows_are_read_as_they_are(tmp_path):
     X = pd.DataFrame({"eda": SignalArray(mapped, sampling_rate=4)}, copy=False)
     expected = EDATransformer().fit_transform(make_frame(windows))
     np.testing.assert_array_equal(EDATransformer().fit_transform(X), expected)
-
-
-# Whole recordings, decomposed before they are cut
-
-
-def whole_recording(duration=300, sampling_rate=4):
-    eda = make_eda(1, sampling_rate, duration)
-    other = np.zeros((1, duration * 8))
-    return Recording(
-        {"eda": eda, "ppg": other},
-        {"eda": sampling_rate, "ppg": 8},
-        units={"eda": "µS"},
-        subject="a",
-        labels=[(0, duration, "rest")],
-    )
-
-
-def test_decompose_eda_changes_the_one_signal_and_nothing_else():
-    recording = whole_recording()
-    result = decompose_eda(recording)
-    assert result.channels["eda"] == ("tonic", "phasic")
-    assert list(result.signals) == ["eda", "ppg"]
-    assert (result.units["eda"], result.sampling_rates["eda"]) == ("µS", 4)
-    assert (result.labels, result.duration) == (recording.labels, recording.duration)
-    np.testing.assert_array_equal(result.signals["ppg"], recording.signals["ppg"])
-    expected = np.concatenate(tonic_phasic(recording.signals["eda"], 4))
-    np.testing.assert_array_equal(result.signals["eda"], expected)
-
-
-def test_components_are_nearer_to_the_whole_recording_than_parts_of_windows():
-    recording = whole_recording()
-    _, whole = tonic_phasic(recording.signals["eda"], 4)
-    before = segment(map(decompose_eda, [recording]), 60)
-    after = segment([recording], 60)
-    series = EDATransformer("series", "components").fit_transform(before[["eda"]])
-    np.testing.assert_array_equal(series["eda"].array.values[:, 1].ravel(), whole[0])
-    parted = EDATransformer("series").fit_transform(after[["eda"]])["eda"].array.values[:, 1]
-    assert np.abs(parted.ravel() - whole[0]).max() > 0.1
-
-    exact = whole.reshape(5, -1).std(axis=1)
-    names = {"features": ["EDA_Phasic_SD"]}
-    from_components = EDATransformer(signal="components", **names).fit_transform(before[["eda"]])
-    np.testing.assert_allclose(from_components[:, 0], exact)
-    from_windows = EDATransformer(**names).fit_transform(after[["eda"]])
-    assert np.abs(from_windows[:, 0] - exact).max() > 0.005
-
-
-@pytest.mark.parametrize("sampling_rate", [4, 700])
-def test_one_window_gives_the_features_of_its_components(sampling_rate):
-    recording = whole_recording(60, sampling_rate)
-    components = segment([decompose_eda(recording)], 60)[["eda"]]
-    features = EDATransformer(signal="components").fit_transform(components)
-    expected = EDATransformer().fit_transform(segment([recording], 60)[["eda"]])
-    tonic_and_phasic = [i for i, name in enumerate(EVERY) if name not in FEATURES["level"]]
-    np.testing.assert_allclose(
-        features[:, tonic_and_phasic], expected[:, tonic_and_phasic], rtol=0.01
-    )
-
-
-def test_gaps_of_a_recording_stay_gaps_and_leave_the_rest_alone():
-    eda = make_eda(1, duration=300)
-    holed = eda.copy()
-    holed[0, 700:900] = np.nan
-    result = decompose_eda(Recording({"eda": holed}, {"eda": 4}, subject="a")).signals["eda"]
-    np.testing.assert_array_equal(np.isnan(result), np.isnan(np.tile(holed, (2, 1))))
-    expected = np.concatenate(tonic_phasic(eda, 4))[:, :400]
-    np.testing.assert_allclose(result[:, :400], expected, atol=0.01)
-    empty = decompose_eda(Recording({"eda": np.full(99, np.nan)}, {"eda": 4}, subject="a"))
-    assert np.isnan(empty.signals["eda"]).all()
-
-
-def test_decompose_eda_says_what_it_cannot_take():
-    recording = whole_recording()
-    with pytest.raises(ValueError, match=r"'a' has no signal 'gsr', but \['eda', 'ppg'\]"):
-        decompose_eda(recording, name="gsr")
-    with pytest.raises(ValueError, match=r"has 2 channels of 'eda', \('tonic', 'phasic'\)"):
-        decompose_eda(decompose_eda(recording))
-    with pytest.raises(ValueError, match="method must be 'highpass', got 'cvxeda'"):
-        decompose_eda(recording, method="cvxeda")
 
 
 # The transformer
