@@ -151,10 +151,10 @@ def features_page(keys, repetitions, quick):
     return "\n\n".join(parts) + "\n"
 
 
-def scale_page(windows, quick):
+def scale_page(windows):
     """Measure time and memory against the size of the input, and return the page."""
     rows = []
-    for row in measure_scale(windows, quick):
+    for row in measure_scale(windows):
         print("  ".join(map(str, row.values())), flush=True)
         rows.append(row)
     return (
@@ -184,7 +184,7 @@ def main(arguments=None):
         warnings.simplefilter("ignore")
         if args.scale:
             sizes = [int(size) for size in args.windows.split(",")]
-            page = scale_page([20, 40] if args.quick else sizes, args.quick)
+            page = scale_page([20, 40] if args.quick else sizes)
         else:
             page = features_page(keys, 2 if args.quick else args.repetitions, args.quick)
     output = args.output
