@@ -34,6 +34,7 @@ from skemo._validation import (
 from skemo.preprocessing import signal_statistics, standardize_signals
 from skemo.signals import SignalArray, SignalDtype
 from skemo.training import (
+    FlatAdamW,
     FusionNet,
     WindowSet,
     empty_cache,
@@ -383,9 +384,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return FusionNet(
             module,
             criterion=torch.nn.CrossEntropyLoss(reduction="none"),
-            optimizer=torch.optim.AdamW,
+            optimizer=FlatAdamW,
             optimizer__weight_decay=self.weight_decay,
-            optimizer__fused=True,
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,

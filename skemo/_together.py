@@ -344,19 +344,15 @@ class _Stack:
         """Give a fit that is done its trained network, and the state of its optimiser."""
         net = self.fits[k].classifier.net_
         state = {"flat": self.flat, **self.buffers} if self.best is None else self.best
+        parts = state["flat"][k].split([shape.numel() for shape in self.shapes])
         trained = {name: state[name][k] for name in self.buffers}
-        flat, start = state["flat"][k], 0
-        with torch.no_grad():
-            for name, parameter in net.module_.named_parameters():
-                part = slice(start, start + parameter.numel())
-                trained[name] = flat[part].view(parameter.shape)
-                first, second = (moment[k, part].view(parameter.shape) for moment in self.moments)
-                net.optimizer_.state[parameter] = {
-                    "step": self.n_steps[k, 0].clone(),
-                    "exp_avg": first.clone(),
-                    "exp_avg_sq": second.clone(),
-                }
-                start += parameter.numel()
+        for name, shape, part in zip(self.names, self.shapes, parts, strict=True):
+            trained[name] = part.view(shape)
+        net.optimizer_.state[net.optimizer_.flat] = {
+            "step": self.n_steps[k, 0].clone(),
+            "exp_avg": self.moments[0, k].clone(),
+            "exp_avg_sq": self.moments[1, k].clone(),
+        }
         net.module_.load_state_dict(trained)
         try:
             self.fits[k].classifier._check_converged()

@@ -64,34 +64,33 @@ class SqueezeExcitation(nn.Module):
 
 
 class _Largest(torch.autograd.Function):
-    """The larger of x times two gates, and which one it is.
+    """The larger of x times two gates; and the gate that was larger, and which one it is.
 
-    Its gradient goes to that one alone. `torch.maximum` halves it where both are equal, as
-    they are wherever x is 0, which takes three times as long.
+    The gradient goes through that gate, and half through each where both are equal. It is what
+    `torch.maximum` does, of which the comparisons of its backward pass take several times as
+    long as products with numbers that are 0 or 1.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(x, first, second):
-        by_first, by_second = x * first, x * second
-        return torch.maximum(by_first, by_second), by_first >= by_second
+        is_first = ((first - second) * x).sign().add(1).mul(0.5)
+        gate = torch.lerp(second.to(is_first), first.to(is_first), is_first)
+        return x * gate, gate, is_first
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs, output[1])
-        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(inputs[0], *output[1:])
+        ctx.mark_non_differentiable(*output[1:])
 
     @staticmethod
-    def backward(ctx, grad, _):
-        x, first, second, is_first = ctx.saved_tensors
-        of_first = grad * is_first
-        of_second = grad - of_first
-        return (
-            torch.addcmul(of_first * first, of_second, second),
-            (of_first * x).sum(2, keepdim=True),
-            (of_second * x).sum(1, keepdim=True),
-        )
+    def backward(ctx, grad, *_):
+        x, gate, is_first = ctx.saved_tensors
+        of_gate = grad * x
+        of_first = of_gate * is_first
+        of_second = of_gate - of_first
+        return grad * gate, of_first.sum(2, keepdim=True), of_second.sum(1, keepdim=True)
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
