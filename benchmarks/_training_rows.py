@@ -1,0 +1,297 @@
+"""What `bench_training.py` measures: skemo's call, the others' calls, targets, agreement."""
+
+import numpy as np
+import torch
+from _training_contenders import (
+    LR,
+    Contender,
+    Work,
+    braindecode_net,
+    eegmat_like,
+    graph_loop,
+    loader_loop,
+    resident_loop,
+    simulate_windows,
+    skemo_classifier,
+    stock_net,
+    train_net,
+    train_skemo,
+)
+from sklearn import model_selection
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
+from skorch.helper import SliceDict
+
+import skemo
+
+LOSS = 0.25  # that training is to reach
+N_MEASURED = 3  # folds of scikit-learn's, where all would take too long
+
+
+def epochs(setting):
+    return f"{setting.n_epochs} epochs"
+
+
+# One fit
+
+
+def losses_agree(ours, theirs):
+    """Epochs to a loss, and the last loss: medians over the repetitions, each with its seed."""
+    parts = []
+    for losses in (np.array(ours), np.array(theirs)):
+        below = losses < LOSS
+        n_epochs = np.where(below.any(1), below.argmax(1) + 1, np.inf)
+        n = np.median(n_epochs)
+        when = f"in epoch {n:g}" if np.isfinite(n) else "never"
+        parts.append(f"loss < {LOSS} {when}, {np.median(losses[:, -1]):.3f} at the end")
+    return f"{parts[0]}; theirs {parts[1]}"
+
+
+def fit(setting):
+    """**One fit.** The same network, batches of 64, AdamW and as many epochs for all,
+    from arrays in memory to a trained network. skemo's is `fit` on a signal frame, with its
+    checks and standardisation. Stock skorch is `NeuralNetClassifier` with its own data set,
+    loader, callbacks and optimiser as they are unless asked otherwise; braindecode is its
+    `EEGClassifier` in the same way. The bare loops use fused AdamW, and keep the losses until the
+    end; that of resident tensors has all windows on the device and takes batches by their rows;
+    its CUDA graph is captured anew in each fit. Epochs to a loss are counted on the training loss
+    with dropout, and are medians over repetitions, each with a seed of its own."""
+    windows = eegmat_like(setting)
+    n_rows = len(windows) * setting.n_epochs
+
+    def contender(name, make, *arguments, **options):
+        return Contender(name, lambda: make(*arguments, setting, windows), n_rows, **options)
+
+    target = setting.choose(cpu=1.5, cuda=5)
+    others = [
+        contender("stock skorch", train_net, stock_net, target=target),
+        contender("braindecode", train_net, braindecode_net),
+        contender("bare loop, DataLoader", loader_loop, kind="floor"),
+        contender("bare loop, resident tensors", resident_loop, kind="floor"),
+    ]
+    if setting.device == "cuda":
+        others.append(contender("CUDA graph, resident tensors", graph_loop, kind="floor"))
+    title = f"one fit, {len(windows)} windows, {epochs(setting)}"
+    near = setting.choose(cpu=1.05, cuda=1.25)
+    return Work(title, contender("skemo", train_skemo), others, losses_agree, near)
+
+
+def predict(setting):
+    """**Prediction.** Class probabilities, by `predict_proba` on a signal frame and on arrays; the
+    bare forward pass is of all windows at once in inference mode, from arrays to arrays. All have
+    the same weights, so that what differs is skemo's standardisation by the training rows."""
+    setting = setting.shortened()
+    training, windows = eegmat_like(setting), simulate_windows(25, 8 if setting.quick else 80, 1)
+    classifier = skemo_classifier(setting, 0).fit(training.frame, training.y)
+    net = stock_net(setting).initialize()
+    net.module_.network.load_state_dict(classifier.net_.module_.state_dict())
+    network, tensors, frame = net.module_, windows.tensors[:-1], windows.frame
+
+    def bare(seed):
+        network.eval()
+        with torch.inference_mode():
+            scores = network(*(values.to(setting.device) for values in tensors))
+            return scores.softmax(1).cpu().numpy()
+
+    def agreement(ours, theirs):
+        same = np.mean(ours[0].argmax(1) == theirs[0].argmax(1))
+        return f"the same class in {same:.1%} of the windows"
+
+    def contender(name, run, **options):
+        return Contender(name, lambda: run, len(windows), **options)
+
+    others = [
+        contender(
+            "stock skorch",
+            lambda seed: net.predict_proba(windows.arrays),
+            target=setting.choose(cpu=8),
+        ),
+        contender("bare forward pass", bare, kind="floor"),
+    ]
+    ours = contender("skemo", lambda seed: classifier.predict_proba(frame))
+    title = f"prediction, {len(windows)} windows"
+    return Work(title, ours, others, agreement, setting.choose(cpu=1.5))
+
+
+# Many fits
+
+
+def count_rows(setting, splits, n_candidates=1):
+    """Rows that go through the network in training."""
+    return sum(len(train) for train, _ in splits) * n_candidates * setting.n_epochs
+
+
+def search(setting):
+    """**Search.** Leave-one-subject-out over three learning rates by `GridSearchCV` without the
+    last fit, with two processes on a CPU; skemo's against scikit-learn's with stock skorch in it.
+    Memory is not measured, since most of it is in those processes."""
+    setting = setting.shortened()
+    windows = eegmat_like(setting)
+    grid = {"lr": [LR / 3, LR, 3 * LR]}
+    splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
+    options = {"cv": splits, "n_jobs": setting.n_jobs, "refit": False, "error_score": "raise"}
+    frame, arrays = windows.frame, SliceDict(**windows.arrays)
+    n_rows = count_rows(setting, splits, 3)
+
+    def own(seed):
+        model = skemo_classifier(setting, seed)
+        found = skemo.GridSearchCV(model, grid, **options).fit(frame, windows.y)
+        return found.cv_results_["mean_test_score"]
+
+    def theirs(seed):
+        torch.manual_seed(seed)
+        model = stock_net(setting)
+        found = model_selection.GridSearchCV(model, grid, **options).fit(arrays, windows.y)
+        return found.cv_results_["mean_test_score"]
+
+    def agreement(ours, theirs):
+        means = [" ".join(f"{x:.3f}" for x in np.mean(x, axis=0)) for x in (ours, theirs)]
+        return f"accuracies of the candidates {means[0]}; theirs {means[1]}"
+
+    stock = Contender(
+        "stock skorch in scikit-learn", lambda: theirs, n_rows, target=setting.choose(cpu=2)
+    )
+    return Work(
+        f"leave-one-subject-out × 3 candidates, {3 * len(splits)} fits, {epochs(setting)}",
+        *(Contender("skemo", lambda: own, n_rows), [stock], agreement),
+        is_long=True,
+        in_processes=setting.n_jobs is not None,
+    )
+
+
+def folds(setting):
+    """**Leave-one-subject-out.** `cross_validate`, skemo's against scikit-learn's with stock
+    skorch in it, of which the first three folds are measured and their time is multiplied to that
+    of all; accuracies are compared on these three."""
+    setting = setting.shortened()
+    windows = eegmat_like(setting)
+    splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
+    share = min(N_MEASURED / len(splits), 1.0)
+    n_rows = count_rows(setting, splits)
+
+    def own(seed):
+        return leave_one_out(skemo, skemo_classifier(setting, seed), windows, splits)
+
+    def theirs(seed):
+        torch.manual_seed(seed)
+        return leave_one_out(model_selection, stock_net(setting), windows, splits[:N_MEASURED])
+
+    def agreement(ours, theirs):
+        means = [np.mean([scores[:N_MEASURED] for scores in x]) for x in (ours, theirs)]
+        return f"balanced accuracy {means[0]:.3f}, theirs {means[1]:.3f}"
+
+    stock = Contender(
+        f"stock skorch in scikit-learn, {N_MEASURED} of {len(splits)} folds",
+        *(lambda: theirs, n_rows),
+        target=setting.choose(cuda=20),
+        share=share,
+    )
+    ours = Contender("skemo", lambda: own, n_rows)
+    title = f"leave-one-subject-out, {len(splits)} fits, {epochs(setting)}"
+    return Work(title, ours, [stock], agreement, is_long=True)
+
+
+def leave_one_out(library, model, windows, splits, **options):
+    """Balanced accuracies of the folds, by scikit-learn's `cross_validate` or skemo's."""
+    X = windows.frame if library is skemo else SliceDict(**windows.arrays)
+    options |= {"scoring": "balanced_accuracy", "cv": splits, "error_score": "raise"}
+    return library.cross_validate(model, X, windows.y, **options)["test_score"]
+
+
+def candidates(setting):
+    """**Search of many candidates.** Ten folds by subject, and 24 candidates of learning rate,
+    weight decay and dropout, by skemo's `GridSearchCV` without the last fit, against the time of a
+    single fit by stock skorch."""
+    setting = setting.shortened()
+    windows = eegmat_like(setting)
+    grid = {
+        "lr": [0.001, LR, 0.01] if setting.quick else [0.001, LR, 0.01, 0.02],
+        "weight_decay": [0.01] if setting.quick else [0.001, 0.01, 0.1],
+        "dropout": [0.25, 0.5],
+    }
+    n_candidates = len(model_selection.ParameterGrid(grid))
+    splitter = GroupKFold(2 if setting.quick else 10)
+    splits = list(splitter.split(windows.y, windows.y, windows.subjects))
+
+    def own(seed):
+        model = skemo_classifier(setting, seed)
+        options = {"cv": splits, "refit": False, "error_score": "raise"}
+        found = skemo.GridSearchCV(model, grid, **options).fit(windows.frame, windows.y)
+        return found.cv_results_["mean_test_score"]
+
+    def agreement(ours, theirs):
+        scores = np.mean(ours, axis=0)
+        return f"accuracies of the candidates {scores.min():.3f} to {scores.max():.3f}"
+
+    stock = Contender(
+        "stock skorch, one fit",
+        lambda: train_net(stock_net, setting, windows),
+        len(windows) * setting.n_epochs,
+        kind="fit",
+        target=setting.choose(cuda=10),
+    )
+    n_rows = count_rows(setting, splits, n_candidates)
+    n_fits = len(splits) * n_candidates
+    title = f"{len(splits)} folds × {n_candidates} candidates, {n_fits} fits, {epochs(setting)}"
+    ours = Contender("skemo", lambda: own, n_rows)
+    return Work(title, ours, [stock], agreement, is_long=True)
+
+
+def compare_scores(setting):
+    """**Agreement.** Balanced accuracy of leave-one-subject-out on simulated subjects, the same
+    folds for all, several seeds of the network; the mean over folds, and over seeds. They agree if
+    the difference of the means is within the larger SD over the seeds. `together` is the
+    parameter of skemo's `cross_validate`.
+
+    Yields
+    ------
+    dict
+        A row of the table.
+    """
+    setting = setting.shortened()
+    windows = simulate_windows(3, 24, seed=2) if setting.quick else simulate_windows(10, 24, seed=2)
+    splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
+
+    def own(together):
+        def score(seed):
+            model = skemo_classifier(setting, seed)
+            return leave_one_out(skemo, model, windows, splits, together=together)
+
+        return score
+
+    def stock(seed):
+        torch.manual_seed(seed)
+        return leave_one_out(model_selection, stock_net(setting), windows, splits)
+
+    ways = {
+        "stock skorch in scikit-learn": stock,
+        "skemo, together=True": own(True),
+        "skemo, together=False": own(False),
+    }
+    reference = None
+    for name, score in ways.items():
+        scores = np.array([score(seed).mean() for seed in range(2 if setting.quick else 8)])
+        reference = scores if reference is None else reference
+        difference = scores.mean() - reference.mean()
+        spread = max(scores.std(ddof=1), reference.std(ddof=1))
+        yield {
+            "contender": name,
+            "folds": len(splits),
+            "seeds": len(scores),
+            "balanced accuracy": f"{scores.mean():.4f}",
+            "SD over seeds": f"{scores.std(ddof=1):.4f}",
+            "against stock skorch": f"{difference:+.4f}",
+            "within the spread": "yes" if abs(difference) <= spread else "no",
+        }
+
+
+WORKS = {
+    "fit": fit,
+    "predict": predict,
+    "search": search,
+    "folds": folds,
+    "candidates": candidates,
+}
+ROWS = {
+    "cpu": ("fit", "predict", "search", "agreement"),
+    "cuda": ("fit", "predict", "folds", "candidates", "agreement"),
+}
