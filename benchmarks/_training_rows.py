@@ -1,6 +1,7 @@
 """What `bench_training.py` measures: skemo's call, the others' calls, targets, agreement."""
 
 import numpy as np
+import pandas as pd
 import torch
 from _training_contenders import (
     LR,
@@ -19,9 +20,11 @@ from _training_contenders import (
 )
 from sklearn import model_selection
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
 from skorch.helper import SliceDict
 
 import skemo
+from skemo.datasets import fetch_eegmat
 
 LOSS = 0.25  # that training is to reach
 N_MEASURED = 3  # folds of scikit-learn's, where all would take too long
@@ -236,50 +239,90 @@ def candidates(setting):
     return Work(title, ours, [stock], agreement, is_long=True)
 
 
-def compare_scores(setting):
-    """**Agreement.** Balanced accuracy of leave-one-subject-out on simulated subjects, the same
-    folds for all, several seeds of the network; the mean over folds, and over seeds. They agree if
-    the difference of the means is within the larger SD over the seeds. `together` is the
-    parameter of skemo's `cross_validate`.
+def compare_scores(setting, data_home=None):
+    """**Agreement.** Balanced accuracy of leave-one-subject-out, the same folds for all, several
+    seeds of the network; the mean over folds, and over seeds. They agree if the difference of the
+    means is within the larger SD over the seeds. `together` is the parameter of skemo's
+    `cross_validate`. The first rows are of simulated subjects; those of `eegmat`, rest against
+    arithmetic from recorded ECG and EEG, per subject, are there with `--data-home`.
 
     Yields
     ------
     dict
         A row of the table.
     """
-    setting = setting.shortened()
+    short = setting.shortened()
     windows = simulate_windows(3, 24, seed=2) if setting.quick else simulate_windows(10, 24, seed=2)
     splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
 
     def own(together):
         def score(seed):
-            model = skemo_classifier(setting, seed)
+            model = skemo_classifier(short, seed)
             return leave_one_out(skemo, model, windows, splits, together=together)
 
         return score
 
     def stock(seed):
         torch.manual_seed(seed)
-        return leave_one_out(model_selection, stock_net(setting), windows, splits)
+        return leave_one_out(model_selection, stock_net(short), windows, splits)
 
     ways = {
         "stock skorch in scikit-learn": stock,
         "skemo, together=True": own(True),
         "skemo, together=False": own(False),
     }
+    yield from against_the_first(ways, 2 if setting.quick else 8, len(splits))
+    if data_home is not None:
+        yield from compare_on_eegmat(setting, data_home)
+
+
+def compare_on_eegmat(setting, data_home):
+    """Rows of `compare_scores` for the modality-aware network as it is, on all 24 people."""
+    windows = skemo.segment(fetch_eegmat(data_home, progress=False), duration=10.0)
+    inputs = skemo.make_modality_transformer(
+        ecg=skemo.HRVTransformer(),
+        eeg=skemo.DifferentialEntropyTransformer(output="map", sub_windows=5),
+    )
+    X = pd.concat([inputs.fit_transform(windows), windows["subject"]], axis=1)
+    y, subjects = windows["label"], windows["subject"]
+    chosen = skemo.make_modality_transformer(ecg="passthrough", eeg="passthrough")
+
+    def own(together):
+        def score(seed):
+            network = skemo.ModalityAwareAttentionClassifier(
+                class_weight="balanced", device=setting.device, random_state=seed
+            )
+            if setting.quick:
+                network.set_params(max_epochs=setting.n_epochs)
+            model = make_pipeline(skemo.PerSubject(chosen), network)
+            options = {"together": together, "n_jobs": setting.n_jobs}
+            found = skemo.compare({"network": model}, X, y, subjects, **options)
+            return found.subject_scores()["balanced_accuracy"]
+
+        return score
+
+    ways = {
+        "eegmat, together=False": own(False),
+        "eegmat, together=True": own(True),
+    }
+    yield from against_the_first(ways, 2 if setting.quick else 4, subjects.nunique())
+
+
+def against_the_first(ways, n_seeds, n_folds):
+    """Rows of several ways to score, each held against the first."""
     reference = None
     for name, score in ways.items():
-        scores = np.array([score(seed).mean() for seed in range(2 if setting.quick else 8)])
+        scores = np.array([score(seed).mean() for seed in range(n_seeds)])
         reference = scores if reference is None else reference
         difference = scores.mean() - reference.mean()
         spread = max(scores.std(ddof=1), reference.std(ddof=1))
         yield {
             "contender": name,
-            "folds": len(splits),
-            "seeds": len(scores),
+            "folds": n_folds,
+            "seeds": n_seeds,
             "balanced accuracy": f"{scores.mean():.4f}",
             "SD over seeds": f"{scores.std(ddof=1):.4f}",
-            "against stock skorch": f"{difference:+.4f}",
+            "against the first": f"{difference:+.4f}",
             "within the spread": "yes" if abs(difference) <= spread else "no",
         }
 

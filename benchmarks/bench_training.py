@@ -178,8 +178,9 @@ def write_page(args, machine, rows, scores, left_out, documents):
         "repetitions' ratios, beside its quartiles. Bare loops and passes are floors, and the "
         "target for them is for the quickest. Rows a second are those that go through the network "
         "in training, or in prediction. Memory is the most held in the last run above what was "
-        "held before it: what torch allocated on a GPU, the resident set on a CPU. All data are "
-        f"simulated. Reproduce with `python benchmarks/bench_training.py --device {args.device}`.",
+        "held before it: what torch allocated on a GPU, the resident set on a CPU. Data are "
+        "simulated, unless a row says otherwise. Reproduce with "
+        f"`python benchmarks/bench_training.py --device {args.device}`.",
     ]
     if args.quick:
         parts.append("Made with `--quick`: tiny sizes, on which times mean nothing.")
@@ -205,7 +206,7 @@ def training_page(args, keys):
         new, missing = [], []
         try:
             if key == "agreement":
-                for score in compare_scores(setting):
+                for score in compare_scores(setting, args.data_home):
                     scores.append(score)
                     print("  ".join(map(str, score.values())), flush=True)
             else:
@@ -225,6 +226,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rows", help=f"some of {', '.join(known)}; else those of the device")
+    parser.add_argument("--data-home", help="folder of eegmat, for its rows of the agreement")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: times mean nothing")
     parser.add_argument("--repetitions", type=int, metavar="N", help="11; with --quick 2")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of torch, on the CPU")

@@ -8,20 +8,22 @@ import scipy.sparse
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 _LEAST_RATE, _MOST_RATE = 28, 80  # Hz, of the blocks by whose means faster signals are seen
+_BLOCKS_A_KNOT = 8  # at least, from one knot to the next
 _LEAST_BLOCKS = 64  # of a window, if it has that many samples
 _BEYOND = 1e-7  # of its peak, below which a spline is not counted as touching a piece
 _RIDGE = 1e-10  # on the states before the first block, which few blocks do not determine
 
 
-def samples_a_block(sampling_rate, n_times):
+def samples_a_block(sampling_rate, n_times, n_knot):
     """Samples to take the mean of, so that 28 to 80 Hz are left and few samples left over."""
     most = min(int(sampling_rate // _LEAST_RATE), n_times // _LEAST_BLOCKS)
+    most = min(most, n_knot // _BLOCKS_A_KNOT)
     least = min(int(np.ceil(sampling_rate / _MOST_RATE)), most)
     blocks = range(max(least, 1), max(most, 1) + 1)
     return min(blocks, key=lambda n_block: ((n_times - 2) % n_block, -n_block))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def bateman_model(n_times, sampling_rate, tau0, tau1, knot_spacing, gamma):
     """The `BatemanModel` of these parameters, which is kept for later calls."""
     return BatemanModel(n_times, sampling_rate, tau0, tau1, knot_spacing, gamma)
@@ -56,9 +58,9 @@ class BatemanModel:
 
     def __init__(self, n_times, sampling_rate, tau0, tau1, knot_spacing, gamma):
         self.n_times = n_times
-        self.n_block = samples_a_block(sampling_rate, n_times)
-        self.n_blocks = (n_times - 2) // self.n_block
         self.n_knot = max(1, round(knot_spacing * sampling_rate))
+        self.n_block = samples_a_block(sampling_rate, n_times, self.n_knot)
+        self.n_blocks = (n_times - 2) // self.n_block
         self.n_splines = -(-n_times // self.n_knot)
         # Rows for the first two samples, without weight, let pieces begin at knots.
         self.n_before = 2 // self.n_block
@@ -139,9 +141,8 @@ class BatemanModel:
         place[np.argsort(time, kind="stable")] = np.arange(len(time))
         self.of_states, self.of_splines = place[:n_states], place[n_states:]
         self.n_banded, self.n_x = len(time), len(time) + 2
-        pairs = self.of_states.reshape(-1, 2).T
+        pairs, n_local = self.of_states.reshape(-1, 2).T, self.n_local
         none = np.zeros((2, self.n_pieces, 2), int)
-        n_local = self.n_local
         near = self.lowest + np.arange(n_local)[:, np.newaxis]
         used = (near >= 0) & (near < self.n_splines)
         own = self.of_splines[np.clip(near, 0, self.n_splines - 1)]

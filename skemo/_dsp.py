@@ -339,8 +339,8 @@ def zero_phase(signals, filters, sampling_rate, n_padded):
     n_extended = n_times + 2 * n_padded
     n_blocks = -(-n_extended // n_block)
     blocks = [_block_filter(*design, n_block, n_blocks) for design in designs]
-    # Always as many signals at once, with zeros where there are fewer, so that the bits of the
-    # products do not depend on their number.
+    # Always as many signals at once, with what stood there before where there are fewer, so that
+    # the bits of the products do not depend on their number.
     n_batch = filtered_together(n_times)
     extended = np.zeros((n_batch, n_blocks * n_block))
     first = extended.shape[1] - n_extended

@@ -3,7 +3,7 @@
 import copy
 import json
 import warnings
-from numbers import Real
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from skemo._together import Fit, train_or_collect
 from skemo._validation import (
     check_counts,
     check_targets,
+    is_number,
     is_positive,
     signal_columns,
     validate_modalities,
@@ -37,21 +38,17 @@ from skemo.training import (
     FlatAdamW,
     FusionNet,
     WindowSet,
-    empty_cache,
     hold_back,
+    in_smaller_blocks,
     merge_rows,
-    out_of_memory,
     reproducible,
     resolve_device,
 )
 
-_BLOCKS = {"cpu": 128, "cuda": 4096}  # windows evaluated together
+_BLOCK = 128  # windows evaluated together on the CPU
+_BYTES = 1 << 25  # of windows evaluated together elsewhere
 _STOPPING = "_early_stopping"
 _LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
-
-
-def _is_number(value):
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -174,13 +171,18 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         rows, weight = merge_rows(values, y, sample_weight)
         if first:
             self._learn_inputs(values, y, rows, weight)
-        device = resolve_device(self.device)
-        windows = self._training_set(values, y, rows, weight, normalize=False).to(device)
+        windows = self._training_set(values, y, rows, weight, normalize=False)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        with reproducible(device, seed):
-            if first:
-                self.net_ = self._make_net().initialize()
-            self.net_.partial_fit((windows, None), epochs=1)
+        device = resolve_device(self.device)
+
+        def train(_):
+            with reproducible(device, seed):
+                if first:
+                    self.net_ = self._make_net().initialize()
+                self.net_.module_.to(device)
+                self.net_.partial_fit((windows.to(device), None), epochs=1)
+
+        in_smaller_blocks(train, 1, device)
         return self._check_converged()
 
     def predict_proba(self, X):
@@ -335,13 +337,13 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_counts(self, "batch_size", "max_epochs", "patience")
         if self.batch_size < 2:
             raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
-        if not _is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
+        if not is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}."
             )
         for name in ("dropout", "modality_dropout"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value < 1:
+            if not is_number(value) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise ValueError(
@@ -349,7 +351,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             )
         if not is_positive(self.lr):
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
-        if not _is_number(self.weight_decay) or not self.weight_decay >= 0:
+        if not is_number(self.weight_decay) or not self.weight_decay >= 0:
             raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay!r}.")
 
     def _check_windows(self, X, *, reset):
@@ -384,8 +386,10 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return FusionNet(
             module,
             criterion=torch.nn.CrossEntropyLoss(reduction="none"),
-            optimizer=FlatAdamW,
+            # Callbacks may freeze parameters, or look for them in the optimiser.
+            optimizer=torch.optim.AdamW if self.callbacks else FlatAdamW,
             optimizer__weight_decay=self.weight_decay,
+            optimizer__fused=True,
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -445,46 +449,46 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def _evaluate(self, X):
         """Attention, fused representation and class scores of every window, on the CPU.
 
-        Windows are evaluated in blocks of one size, the last filled up with windows from the
-        beginning, so that a window's result doesn't depend on how many stand beside it:
-        sums over blocks of unlike sizes are rounded differently.
+        On the CPU windows are evaluated in blocks of one size, the last filled up with windows
+        from the beginning, so that a window's result doesn't depend on how many stand beside
+        it: sums over blocks of unlike sizes are rounded differently.
         """
         check_is_fitted(self)
         values = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
-        module = self.net_.module_.to(device).eval()
-        n_windows = len(next(iter(values.values())))
-        n_block = _BLOCKS.get(device.type, _BLOCKS["cpu"])
-        while True:
-            try:
-                with reproducible(device), torch.inference_mode():
-                    parts, present = self._evaluate_blocks(module, values, n_windows, n_block)
-                break
-            except torch.OutOfMemoryError as error:
-                if n_block == 1:
-                    raise out_of_memory(device) from error
-            n_block //= 2
-        empty_cache(device)
+        n_bytes = sum(array[:1].nbytes for array in values.values())
+        n_block = _BLOCK if device.type == "cpu" else max(1, _BYTES // max(1, n_bytes))
+        *parts, present = in_smaller_blocks(
+            lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
+        )
         n_absent = int((present.sum(1) == 0).sum())
         if n_absent:
             warnings.warn(
-                f"{n_absent} of {n_windows} windows are missing (NaN) in every modality that was "
-                "trained: their class is a guess by the frequencies in training.",
+                f"{n_absent} of {len(present)} windows are missing (NaN) in every modality that "
+                "was trained: their class is a guess by the frequencies in training.",
                 UserWarning,
                 stacklevel=3,
             )
         return parts
 
-    def _evaluate_blocks(self, module, values, n_windows, n_block):
-        device = next(module.parameters()).device
-        blocks = []
-        for start in range(0, n_windows, n_block):
-            rows = np.arange(start, start + n_block) % n_windows
+    def _evaluate_blocks(self, values, n_block, device):
+        """Results for all rows, and which modalities they have; on the CPU several at a time."""
+        n_windows = len(next(iter(values.values())))
+
+        def evaluate(start):
+            torch.set_num_threads(1)  # of this thread
+            rows = np.arange(start, start + n_block)
+            rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
             windows = self._window_set(values, rows).to(device)
-            results = module.evaluate(windows.inputs, windows.present)
-            blocks.append([result.cpu() for result in (*results, windows.present)])
-        *parts, present = (torch.cat(block)[:n_windows] for block in zip(*blocks, strict=True))
-        return parts, present
+            with torch.inference_mode():
+                results = module.evaluate(windows.inputs, windows.present)
+            return [result.cpu() for result in (*results, windows.present)]
+
+        n_threads = torch.get_num_threads() if device.type == "cpu" else 1
+        with reproducible(device), ThreadPoolExecutor(n_threads) as threads:
+            module = self.net_.module_.to(device).eval()
+            blocks = list(threads.map(evaluate, range(0, n_windows, n_block)))
+        return [torch.cat(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):
         losses = self.net_.history[:, "train_loss"]

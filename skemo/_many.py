@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
@@ -53,12 +54,20 @@ def may_train_together(estimator, names, together):
     """
     is_pipeline = isinstance(estimator, Pipeline)
     name, network = estimator.steps[-1] if is_pipeline else ("", estimator)
-    if not together or not getattr(network, "trains_together", False):
-        return False
+    parts = [estimator, *estimator.get_params().values()]
+    networks = [part for part in parts if getattr(part, "trains_together", False)]
+    if not together or networks != [network]:
+        return False  # of several networks one transforms for another
     if get_config()["enable_metadata_routing"] or any(getattr(network, x) for x in _WATCHING):
         return False
     changed = {f"{name}__{x}" if is_pipeline else x for x in _WATCHING}
     return not names & (changed | {name for name, _ in getattr(estimator, "steps", ())})
+
+
+def positions_of_splits(cv, rows, y, groups):
+    """Positions of the rows of each split, whatever form `cv` gives them in."""
+    splits = check_cv(cv, y, classifier=True).split(rows, y, groups)
+    return [(rows[train], rows[test]) for train, test in splits]
 
 
 def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None):
@@ -87,12 +96,13 @@ def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None
     """
     numbered = [{**params, CANDIDATE: i} for i, params in enumerate(candidates)]
     tasks = [(params, train) for params in numbered for train, _ in splits]
-    first = _prepare(on_rows, tasks[:1], y, fit_params)[1]
-    if not first or (together == "auto" and not first[0].gains):
+    prepared = (_prepare(on_rows, [task], y, fit_params)[1] for task in tasks)
+    first = next((fits[0] for fits in prepared if fits), None)
+    if first is None or (together == "auto" and not first.gains):
         return {}
     size = _FITS
-    if first[0].device.type == "cuda":
-        n_jobs, size = None, max(1, _BYTES // first[0].n_bytes)
+    if first.device.type == "cuda":
+        n_jobs, size = 1, max(1, _BYTES // first.n_bytes)
     chunks = [tasks[start : start + size] for start in range(0, len(tasks), size)]
     parallel = Parallel(n_jobs=n_jobs)
     results = parallel(delayed(_train)(on_rows, chunk, y, fit_params) for chunk in chunks)
@@ -132,6 +142,6 @@ def _prepare(on_rows, tasks, y, fit_params):
                 rest = table.cut(model.estimator)
                 rest.fit(table.take(rows), _safe_indexing(y, rows), **given)
             except Exception as error:
-                rest = error
+                rest = error.with_traceback(None)  # whose frames hold the rows
             rests.append(rest)
     return rests, fits

@@ -12,7 +12,16 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
 from skemo.nn import counted_rows
-from skemo.training import WindowSet, batch_sizes, empty_cache, out_of_memory, reproducible
+from skemo.training import (
+    StackedWindows,
+    WindowSet,
+    batch_sizes,
+    empty_cache,
+    in_smaller_blocks,
+    is_out_of_memory,
+    out_of_memory,
+    reproducible,
+)
 
 _COLLECTED = contextvars.ContextVar("collected", default=None)
 
@@ -90,16 +99,14 @@ class Fit:
 
     def train_alone(self):
         """Train by skorch's loop."""
-        windows = [x if x is None else x.to(self.device) for x in (self.windows, self.validation)]
-        try:
+
+        def train(_):
+            sides = [x if x is None else x.to(self.device) for x in (self.windows, self.validation)]
             with reproducible(self.device):
                 torch.set_rng_state(self.random_state)
-                self.classifier._fit_net(*windows)
-        except torch.OutOfMemoryError as error:
-            raise out_of_memory(self.device) from error
-        finally:
-            del windows
-            empty_cache(self.device)
+                self.classifier._fit_net(*sides)
+
+        in_smaller_blocks(train, 1, self.device)
 
 
 @contextlib.contextmanager
@@ -143,17 +150,28 @@ def train_together(fits):
     waiting = list(groups.values())
     while waiting:
         group = waiting.pop()
-        device = group[0].device
-        try:
-            with reproducible(device):
-                _Stack(group, device).train()
-        except torch.OutOfMemoryError:
-            half = len(group) // 2
-            if half:
-                waiting += [group[:half], group[half:]]
-            else:
-                group[0].error = out_of_memory(device)
-        empty_cache(device)
+        left, failure = _train_group(group)
+        empty_cache(group[0].device)
+        if len(left) > 1:
+            half = len(left) // 2
+            waiting += [left[:half], left[half:]]
+        elif left:
+            left[0].error = failure
+
+
+def _train_group(fits):
+    """Train fits of equal networks; return those that were not ended by a failure, and which."""
+    device, stack = fits[0].device, None
+    try:
+        with reproducible(device):
+            stack = _Stack(fits, device)
+            stack.train()
+        return [], None
+    except Exception as error:
+        lacks = is_out_of_memory(error)
+        # Its frames hold the windows of all.
+        failure = out_of_memory(device) if lacks else error.with_traceback(None)
+    return fits if stack is None else stack.unfinished(), failure
 
 
 class _Stack:
@@ -173,36 +191,47 @@ class _Stack:
         self.n_steps = torch.zeros_like(self.flat[:, :1])
         settings = [(fit.classifier.lr, fit.classifier.weight_decay) for fit in fits]
         self.settings = self.flat.new_tensor(settings)
-        self.training = _StackedWindows([fit.windows for fit in fits], device)
+        self.training = StackedWindows([fit.windows for fit in fits], device)
         self.validation = None
         if fits[0].validation is not None:
-            self.validation = _StackedWindows([fit.validation for fit in fits], device)
+            self.validation = StackedWindows([fit.validation for fit in fits], device)
         self.generators = [torch.Generator() for _ in fits]
         for generator, fit in zip(self.generators, fits, strict=True):
             generator.set_state(fit.random_state)
         self.stopping = [_Stopping(fit.classifier) for fit in fits]
+        self.ended = np.zeros(len(fits), bool)
         self.best = None
         self._share_parameters()
+
+    def unfinished(self):
+        return [fit for fit, ended in zip(self.fits, self.ended, strict=True) if not ended]
 
     def train(self):
         """Train until the last fit is done, and give each its network and history."""
         for fit in self.fits:
             fit.classifier.net_.initialize()
-        while self.fits:
-            started = time.perf_counter()
-            losses = self._run_epoch()
-            scores = None if self.validation is None else self._validate()
-            seconds = time.perf_counter() - started
-            done = [
-                self._record(k, losses[k], None if scores is None else scores[k], seconds)
-                for k in range(len(self.fits))
-            ]
-            if self.validation is not None:
-                self._keep_best()
-            for k in np.flatnonzero(done):
-                self._hand_over(k)
-            if any(done):
-                self._keep(np.flatnonzero(np.logical_not(done)))
+        try:
+            while not self.ended.all():
+                self._train_epoch()
+        finally:
+            self.graph = None  # which refers to this stack, and would keep it on the device
+
+    def _train_epoch(self):
+        started = time.perf_counter()
+        losses = self._run_epoch()
+        scores = [None] * len(self.fits) if self.validation is None else self._validate()
+        seconds = (time.perf_counter() - started) / len(self.fits)
+        going = np.flatnonzero(~self.ended)
+        is_last = [self._record(k, losses[k], scores[k], seconds) for k in going]
+        if self.validation is not None:
+            self._keep_best()
+        for k in going[is_last]:
+            self._hand_over(k)
+            self.ended[k] = True
+        # A graph is recorded anew for fewer fits: that must be worth it.
+        enough = 1 if self.graph is None else max(1, len(self.fits) // 4)
+        if enough <= self.ended.sum() < len(self.fits):
+            self._keep(np.flatnonzero(~self.ended))
 
     def _share_parameters(self):
         """Views of the flat parameters, with the names and shapes that the network knows."""
@@ -284,6 +313,7 @@ class _Stack:
         """A step of AdamW for the fits that are `active`, (n_fits, 1)."""
         lr, weight_decay = self.settings[:, :1], self.settings[:, 1:]
         first, second = self.moments
+        gradient = torch.where(active > 0, gradient, 0.0)  # even where it is not finite
         self.n_steps += active
         first += active * (1 - _BETAS[0]) * (gradient - first)
         second += active * (1 - _BETAS[1]) * (gradient.square() - second)
@@ -321,11 +351,9 @@ class _Stack:
         history.new_epoch()
         history.record("epoch", len(history))
         for name, value in record.items():
-            sign = 1 if name == "valid_acc" else -1
-            best = all(sign * value > sign * row[name] for row in history[:-1])
             history.record(name, float(value))
-            history.record(f"{name}_best", best)
-        history.record("dur", seconds / len(self.fits))
+            history.record(f"{name}_best", self.stopping[k].is_best(name, value))
+        history.record("dur", seconds)
         return self.stopping[k].is_last(len(history), record)
 
     def _keep_best(self):
@@ -363,8 +391,7 @@ class _Stack:
         """Go on with some of the fits."""
         for name in ("fits", "generators", "stopping"):
             setattr(self, name, [getattr(self, name)[k] for k in chosen])
-        if not len(chosen):
-            return
+        self.ended = self.ended[chosen]
         chosen = torch.from_numpy(chosen).to(self.device)
         for name in ("flat", "n_steps", "settings"):
             setattr(self, name, getattr(self, name)[chosen])
@@ -384,39 +411,6 @@ def _map(function, *arguments):
     return vmap(function, in_dims=dims)(*arguments)
 
 
-class _StackedWindows:
-    """The windows of several fits on one device, filled up to the largest number of them."""
-
-    def __init__(self, sets, device):
-        n_rows = [len(windows) for windows in sets]
-        self.n_most = max(n_rows)
-
-        def stack(tensors):
-            shape = len(sets), self.n_most, *tensors[0].shape[1:]
-            stacked = torch.zeros(shape, dtype=tensors[0].dtype)
-            for k, tensor in enumerate(tensors):
-                stacked[k, : len(tensor)] = tensor
-            return stacked.to(device)
-
-        self.n_rows = torch.tensor(n_rows, device=device)
-        inputs = zip(*(windows.inputs for windows in sets), strict=True)
-        self.inputs = [stack(tensors) for tensors in inputs]
-        self.present = stack([windows.present for windows in sets])
-        self.y = stack([windows.y for windows in sets])
-        self.weight = stack([windows.weight for windows in sets])
-
-    def take(self, rows):
-        """Return inputs, presence, classes and weights of some rows, (n_fits, n_taken)."""
-        fits = torch.arange(len(rows), device=rows.device).unsqueeze(1)
-        inputs = [values[fits, rows] for values in self.inputs]
-        return inputs, *(values[fits, rows] for values in (self.present, self.y, self.weight))
-
-    def keep(self, chosen):
-        self.inputs = [values[chosen] for values in self.inputs]
-        for name in ("n_rows", "present", "y", "weight"):
-            setattr(self, name, getattr(self, name)[chosen])
-
-
 class _Stopping:
     """When a fit is done: after its last epoch, or as skorch's EarlyStopping has it."""
 
@@ -425,6 +419,14 @@ class _Stopping:
         self.patience = classifier.patience
         self.misses = 0
         self._threshold = np.inf
+        self._best = {}
+
+    def is_best(self, name, value):
+        """Whether a value of the history is better than all before."""
+        value = value if name == "valid_acc" else -value
+        best = self._best.get(name, -np.inf)
+        self._best[name] = max(best, value)
+        return bool(value > best)
 
     def is_last(self, n_epochs, record):
         if "valid_loss" in record:
@@ -457,7 +459,8 @@ class _Graph:
         if width not in self.recorded:
             places = rows.clone(), [x if x is None else x.clone() for x in noise]
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # Other threads may use the device meanwhile.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 losses = self.step(*places)
             self.recorded[width] = graph, places, losses
         graph, (own_rows, own_noise), losses = self.recorded[width]

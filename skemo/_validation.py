@@ -195,6 +195,10 @@ def check_finite(values, name):
             )
 
 
+def is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def is_positive(value):
     """Whether `value` is a finite number above 0."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < np.inf

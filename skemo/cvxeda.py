@@ -6,8 +6,9 @@ from numbers import Real
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skemo._bateman import Arena, Newton, adjoint, apply, bateman_model
+from skemo._bateman import Arena, Newton, adjoint, apply, bateman_model, samples_a_block
 
+_KNOT_SPACING = 10.0  # s
 _PANEL = 1 << 17  # blocks of all the windows that are iterated together
 _CHUNK = 1 << 19  # samples looked at together at the full rate
 _LEAST = 2  # windows: of one alone, NumPy would add up in another order
@@ -22,7 +23,7 @@ def cvxeda(
     *,
     tau0=2.0,
     tau1=0.7,
-    knot_spacing=10.0,
+    knot_spacing=_KNOT_SPACING,
     alpha=8e-4,
     gamma=1e-2,
     standardize=True,
@@ -120,18 +121,20 @@ def cvxeda(
     >>> tonic[0, [40, 160]].round(1), phasic[0].argmax() / 4
     (array([3.1, 3.4]), np.float64(21.25))
     """
-    eda = np.asarray(eda, float)
+    eda = np.asarray(eda)
     model_of = (sampling_rate, tau0, tau1, knot_spacing, gamma)
     _check(eda, *model_of, alpha=alpha, tolerance=tolerance, max_iter=max_iter)
     n_windows, n_times = eda.shape
-    tonic, phasic = eda.copy(), np.zeros(eda.shape)
+    tonic, phasic = eda.astype(float), np.zeros(eda.shape)
+    if not np.isfinite(tonic.sum()):
+        raise ValueError("eda has NaN or infinity: fill the gaps, or leave these windows out.")
     if n_times < 3 or not n_windows:
         return tonic, phasic
     model = bateman_model(n_times, *model_of)
     aim = tolerance / 2 if model.n_block > 1 else tolerance  # blocks take the other half
     gaps = np.zeros(n_windows)
     for panel in _parts(n_windows, _PANEL // model.n_blocks):
-        first, rows, mean, scale = _observe(model, eda[panel])
+        first, rows, mean, scale = _observe(model, tonic[panel])  # still the conductance
         varying = np.flatnonzero(scale > 0)
         if not len(varying):
             continue
@@ -147,7 +150,7 @@ def cvxeda(
             phasic[panel.start + varying[part]] = quick * size
     n_above = np.count_nonzero(~(gaps <= aim))
     if n_above:
-        text = f"{n_above} of {n_windows} windows have a duality gap above {aim:g}, up to "
+        text = f"{n_above} of {n_windows} windows have not reached {tolerance=:g}, but gaps up to "
         text += f"{gaps.max():.2g}, after {max_iter:g} iterations: raise max_iter or tolerance."
         warnings.warn(text, ConvergenceWarning, stacklevel=2)
     return tonic, phasic
@@ -157,8 +160,6 @@ def _check(eda, sampling_rate, tau0, tau1, knot_spacing, gamma, **others):
     """Raise where a parameter is out of range."""
     if eda.ndim != 2:
         raise ValueError(f"Windows are (n_windows, n_times), got {eda.shape}.")
-    if not np.isfinite(eda).all():
-        raise ValueError("eda has NaN or infinity: fill the gaps, or leave these windows out.")
     numbers = {"sampling_rate": sampling_rate, "tau0": tau0, "tau1": tau1}
     numbers |= {"knot_spacing": knot_spacing, "gamma": gamma, **others}
     for name, value in numbers.items():
@@ -171,6 +172,12 @@ def _check(eda, sampling_rate, tau0, tau1, knot_spacing, gamma, **others):
             f"A sampling rate of {sampling_rate:g} Hz is too low: over {0.5 / tau1:.3g} Hz are "
             f"needed for tau1={tau1:g}, and {1 / knot_spacing:.3g} Hz for {knot_spacing=:g}."
         )
+
+
+def optimised_together(n_times, sampling_rate):
+    """How many windows it takes to solve as many together as pays, with the defaults."""
+    n_block = samples_a_block(sampling_rate, n_times, round(_KNOT_SPACING * sampling_rate))
+    return max(_LEAST, _PANEL * n_block // max(1, n_times))
 
 
 def _parts(n, size):

@@ -16,9 +16,9 @@ from skemo._validation import (
     validate_signals,
     wrap_signals,
 )
+from skemo.cvxeda import optimised_together
 from skemo.skin_conductance import (
     FEATURES,
-    OPTIMISED,
     PARTS,
     bridge_gaps,
     check_method,
@@ -134,10 +134,10 @@ class EDATransformer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    With x the conductance in µS (freed by the filters of noise above 3 Hz, if sampled faster
-    than 6 Hz; with ``signal="components"`` the sum of both parts), T its tonic and P its phasic
-    part, the features are these. Those marked * are NeuroKit2's, whose values the filters agree
-    with to rounding below 64 Hz, and nearly from there on
+    With x the conductance in µS (freed of noise above 3 Hz by ``method="highpass"``, if sampled
+    faster than 6 Hz; with ``signal="components"`` the sum of both parts), T its tonic and P its
+    phasic part, the features are these. Those marked * are NeuroKit2's, whose values the filters
+    agree with to rounding below 64 Hz, and nearly from there on
     (:func:`~skemo.skin_conductance.tonic_phasic`).
 
     ========================== ====== ====================================================
@@ -247,8 +247,9 @@ class EDATransformer(TransformerMixin, BaseEstimator):
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
-        chunk = OPTIMISED if self.method == "cvxeda" else _CHUNK
-        step = max(1, chunk // max(1, values[0].size))
+        step = max(1, _CHUNK // max(1, values[0].size))
+        if self.signal == "eda" and self.method == "cvxeda":
+            step = optimised_together(values.shape[2], rate)
         compute = self._window_features if self.output == "features" else self._window_series
         parts = Parallel(n_jobs=self.n_jobs)(
             delayed(compute)(values[start : start + step], rate)

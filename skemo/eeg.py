@@ -133,14 +133,16 @@ def _band_bins(name, low, high, n_samples, sampling_rate):
     duration = n_samples / sampling_rate
     tolerance = 1e-9  # an edge that falls on a bin belongs to it whatever the rounding
     start, stop = (int(np.ceil(edge * duration - tolerance)) for edge in (low, high))
-    if start >= stop:
+    start = max(1, start)
+    has_all = low == 0 and high == sampling_rate / 2  # though that be nothing but the mean
+    if start >= stop and not has_all:
         raise ValueError(
             f"{band} has no frequency bin in {duration:g} s ({n_samples} samples at "
             f"{sampling_rate:g} Hz). It has one in any (sub-)window of at least "
             f"{1 / (high - low):g} s: cut longer windows, ask for fewer sub_windows, or widen "
             "the band."
         )
-    return max(1, start), stop
+    return start, stop
 
 
 class DifferentialEntropyTransformer(TransformerMixin, BaseEstimator):

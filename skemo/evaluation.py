@@ -194,7 +194,7 @@ def compare(
     here = [call for call, (name, _) in zip(calls, tasks, strict=True) if seconds.get(name)]
     there = [call for call, (name, _) in zip(calls, tasks, strict=True) if not seconds.get(name)]
     in_processes = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    in_turn = Parallel(return_as="generator")
+    in_turn = Parallel(n_jobs=1, return_as="generator")
     results = itertools.chain(in_turn(here), in_processes(there))
     if progress:
         results = _with_progress(results, len(tasks), protocol)

@@ -172,7 +172,9 @@ def _normalise(ecg):
         usable = np.flatnonzero(missing.mean(axis=1) <= LARGEST_GAP_SHARE)
         ecg = fill_gaps(ecg[usable])
     with loops_along_rows(ecg.shape[1]):
-        windows = ecg - ecg.mean(axis=1, keepdims=True)
+        # The first sample serves as zero, so that a constant window is exactly 0.
+        windows = np.subtract(ecg, ecg[:, :1], dtype=np.result_type(ecg.dtype, np.float32))
+        windows -= windows.mean(axis=1, keepdims=True)
         scale = np.maximum(windows.max(axis=1, initial=0), -windows.min(axis=1, initial=0))
         if not scale.all():  # the others do not change
             usable, windows, scale = usable[scale > 0], windows[scale > 0], scale[scale > 0]

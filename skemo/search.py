@@ -5,9 +5,14 @@ import copy
 import numpy as np
 from sklearn import model_selection
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import check_cv
 
-from skemo._many import check_together, may_train_together, takes_positions, train_fits
+from skemo._many import (
+    check_together,
+    may_train_together,
+    positions_of_splits,
+    takes_positions,
+    train_fits,
+)
 from skemo._once import CANDIDATE, TABLE, OnRows, Tables, fit_key
 
 _ADDED = {TABLE, CANDIDATE}
@@ -103,12 +108,9 @@ def cross_validate(
     here and fails in scikit-learn's function. The computed table is in memory as a whole, and
     in other processes it takes the place of `X`.
 
-    **Trained together.** Where the last step is a network of this library, the fits of all folds
-    can be trained as one computation. Each has its own rows, order, noise, learning rate, weight
-    decay and early stopping, and ends as it would by itself, but for rounding, which training
-    amplifies: scores agree within the spread over seeds. "auto" does so on a GPU, and on a CPU
-    where feature maps are small. Networks with `callbacks` or `verbose` are trained by
-    themselves, as is everything under metadata routing. `fit_time` is a fit's share.
+    **Trained together.** Fits of a network of this library, as the last step, can be trained as
+    one computation; each ends as it would by itself, but for rounding, and scores agree within
+    the spread over seeds. With `callbacks`, `verbose` or metadata routing they are not.
 
     Examples
     --------
@@ -141,12 +143,13 @@ def cross_validate(
     on_rows = OnRows(estimator, [tables.find(estimator)])
     seconds = {}
     if may_train_together(estimator, set(), together):
-        cv = list(check_cv(cv, y, classifier=True).split(tables.rows, y, groups))
+        check_scoring(on_rows, scoring=scoring)  # before anything is trained
+        cv = positions_of_splits(cv, tables.rows, y, groups)
         seconds = train_fits(on_rows, [{}], cv, y, params or {}, together, n_jobs)
     if on_rows.tables[0].is_raw and not seconds:
         return model_selection.cross_validate(estimator, X, y, cv=cv, **options)
     if seconds:
-        options["n_jobs"] = None
+        options["n_jobs"] = 1
     scores = model_selection.cross_validate(on_rows, tables.rows, y, cv=cv, **options)
     if return_estimator:
         scores["estimator"] = list(map(_restore, scores["estimator"]))
@@ -201,15 +204,14 @@ class _ComputeOnce:
         names = set().union(*candidates)
         if not may_train_together(self.estimator.estimator, names, self.together):
             return {}
-        self.cv = list(
-            check_cv(self.cv, y, classifier=True).split(tables.rows, y, params.get("groups"))
-        )
+        self._get_scorers()  # raises before anything is trained
+        self.cv = positions_of_splits(self.cv, tables.rows, y, params.get("groups"))
         fit_params = {name: value for name, value in params.items() if name != "groups"}
         seconds = train_fits(
             self.estimator, self._candidates, self.cv, y, fit_params, self.together, self.n_jobs
         )
         if seconds:
-            self.n_jobs = None  # nothing but scoring is left to do
+            self.n_jobs = 1  # nothing but scoring is left to do
             self._candidates = [{**c, CANDIDATE: i} for i, c in enumerate(self._candidates)]
         return seconds
 
@@ -228,11 +230,12 @@ class _ComputeOnce:
             for i in range(len(self._candidates))
         ]
         self.cv_results_["mean_fit_time"] += np.mean(times, axis=1)
+        self.cv_results_["std_fit_time"] = np.std(times, axis=1)
 
     def _take_over(self, search):
         """Take what `search` has learned on positions of rows, as if on the rows."""
-        parameters = search.get_params(deep=False)
-        vars(self).update({k: v for k, v in vars(search).items() if k not in parameters})
+        own = {*search.get_params(deep=False), "_candidates"}
+        vars(self).update({k: v for k, v in vars(search).items() if k not in own})
         self.cv_results_ = _without_added(self.cv_results_)
         if hasattr(self, "best_params_"):
             self.best_params_ = _own(self.best_params_)

@@ -12,7 +12,7 @@ from skemo._dsp import (
     spread_blocks,
     zero_phase,
 )
-from skemo.cvxeda import cvxeda
+from skemo.cvxeda import cvxeda, optimised_together
 
 PARTS = ("tonic", "phasic")
 FEATURES = {
@@ -41,10 +41,9 @@ METHODS = ("highpass", "cvxeda")
 _CUTOFF = 0.05  # Hz, between tonic and phasic
 _NOISE = 3.0  # Hz, above which skin conductance holds nothing but noise
 _WORKING_RATE = 32  # Hz, or up to a half more: enough for what is below 3 Hz
+_ROUNDING = 1e-12  # of the mean, a standard deviation that comes of rounding
 _LAG = 4.0  # s, of the autocorrelation
-_CHUNK = 1 << 16  # samples looked at together: about a megabyte with what is made of them
-
-OPTIMISED = 1 << 21  # samples for which the optimisation looks together, which takes many windows
+_CHUNK = 1 << 16  # samples looked at together, or as many windows as are filtered together
 
 
 def tonic_phasic(eda, sampling_rate, method="highpass"):
@@ -136,7 +135,7 @@ def tonic_phasic(eda, sampling_rate, method="highpass"):
 def _optimised_parts(eda, sampling_rate):
     """Tonic and phasic part by `cvxeda`, windows with NaN bridged or left out."""
     parts = np.full((2, *eda.shape), np.nan, np.result_type(eda.dtype, np.float32))
-    step = max(1, OPTIMISED // max(1, eda.shape[1]))
+    step = optimised_together(eda.shape[1], sampling_rate)
     for start in range(0, len(eda), step):
         windows, usable = bridge_gaps(eda[start : start + step, np.newaxis])
         parts[:, start + usable] = cvxeda(windows[:, 0], sampling_rate)
@@ -251,7 +250,7 @@ def _samples_to_recovery(joined, peaks, ends, half):
 def check_method(method):
     """Raise where there is no such method of parting tonic and phasic."""
     if method not in METHODS:
-        raise ValueError(f"method must be 'highpass' or 'cvxeda', got {method!r}.")
+        raise ValueError(f"method must be one of {list(METHODS)}, got {method!r}.")
 
 
 def bridge_gaps(windows):
@@ -303,6 +302,8 @@ def eda_features(conductance, tonic, phasic, sampling_rate, **least):
     mean, centred = _centre(conductance)
     lag = round(_LAG * sampling_rate)
     squares = (centred**2).sum(axis=1)
+    changing = squares > n_times * (_ROUNDING * mean) ** 2
+    unknown = np.full(len(mean), np.nan)
     products = (centred[:, : max(n_times - lag, 0)] * centred[:, lag:]).sum(axis=1)
     tonic_mean, centred_tonic = _centre(tonic)
     features = (
@@ -311,7 +312,7 @@ def eda_features(conductance, tonic, phasic, sampling_rate, **least):
         conductance.min(axis=1),
         conductance.max(axis=1),
         _slope(centred, sampling_rate),
-        _divide(products, squares) if lag < n_times else np.full(len(mean), np.nan),
+        _divide(products, np.where(changing, squares, 0)) if lag < n_times else unknown,
         tonic_mean,
         np.sqrt((centred_tonic**2).mean(axis=1)),
         _slope(centred_tonic, sampling_rate),

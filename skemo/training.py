@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -35,17 +35,31 @@ def reproducible(device, seed=None):
 
     The state of torch's random generators is put back afterwards. On the CPU one thread
     is used: the sums of several are rounded differently, and how many there are depends
-    on ``n_jobs``. Both are global to the process, so threads wait for each other.
+    on ``n_jobs``. On a GPU `device` becomes the current one, and convolutions are those that
+    give the same bits each time. All this is global to the process, so threads wait for each
+    other.
     """
-    with _ONE_AT_A_TIME, torch.random.fork_rng([device] if device.type == "cuda" else []):
+    is_cuda, cudnn = device.type == "cuda", torch.backends.cudnn
+    current = torch.cuda.device(device) if is_cuda else nullcontext()
+    with _ONE_AT_A_TIME, current, torch.random.fork_rng([device] if is_cuda else []):
         if seed is not None:
             torch.manual_seed(seed)
-        n_threads = torch.get_num_threads()
+        before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark
         torch.set_num_threads(1)
+        cudnn.deterministic, cudnn.benchmark = True, False
         try:
             yield
         finally:
-            torch.set_num_threads(n_threads)
+            torch.set_num_threads(before[0])
+            cudnn.deterministic, cudnn.benchmark = before[1:]
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that a device lacks memory; CUDA's libraries have their own."""
+    texts = ("out of memory", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )
 
 
 def out_of_memory(device):
@@ -60,6 +74,23 @@ def empty_cache(device):
     """Give memory that torch keeps for later back to the device, for other processes."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def in_smaller_blocks(run, n_block, device):
+    """Return ``run(n_block)``, with blocks half as large as long as memory does not suffice."""
+    while True:
+        try:
+            return run(n_block)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        finally:
+            empty_cache(device)
+        # Here the exception is gone, and with it what it held on the device.
+        empty_cache(device)
+        if n_block == 1:
+            raise out_of_memory(device)
+        n_block //= 2
 
 
 def merge_rows(values, keys, sample_weight):
@@ -184,6 +215,39 @@ class WindowSet(Dataset):
         return X, self.y[rows]
 
 
+class StackedWindows:
+    """The windows of several fits on one device, filled up to the largest number of them."""
+
+    def __init__(self, sets, device):
+        n_rows = [len(windows) for windows in sets]
+        self.n_most = max(n_rows)
+
+        def stack(tensors):
+            shape = len(sets), self.n_most, *tensors[0].shape[1:]
+            stacked = torch.zeros(shape, dtype=tensors[0].dtype)
+            for k, tensor in enumerate(tensors):
+                stacked[k, : len(tensor)] = tensor
+            return stacked.to(device)
+
+        self.n_rows = torch.tensor(n_rows, device=device)
+        inputs = zip(*(windows.inputs for windows in sets), strict=True)
+        self.inputs = [stack(tensors) for tensors in inputs]
+        self.present = stack([windows.present for windows in sets])
+        self.y = stack([windows.y for windows in sets])
+        self.weight = stack([windows.weight for windows in sets])
+
+    def take(self, rows):
+        """Return inputs, presence, classes and weights of some rows, (n_fits, n_taken)."""
+        fits = torch.arange(len(rows), device=rows.device).unsqueeze(1)
+        inputs = [values[fits, rows] for values in self.inputs]
+        return inputs, *(values[fits, rows] for values in (self.present, self.y, self.weight))
+
+    def keep(self, chosen):
+        self.inputs = [values[chosen] for values in self.inputs]
+        for name in ("n_rows", "present", "y", "weight"):
+            setattr(self, name, getattr(self, name)[chosen])
+
+
 def batch_sizes(n_windows, batch_size):
     """Sizes of the batches of an epoch of training.
 
@@ -231,7 +295,7 @@ class FlatAdamW(torch.optim.AdamW):
     def __init__(self, groups, **settings):
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.flat = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in self.parameters]))
-        super().__init__([self.flat], fused=True, **settings)
+        super().__init__([self.flat], **settings)
 
     def bind(self):
         with torch.no_grad():
@@ -254,6 +318,9 @@ class FlatAdamW(torch.optim.AdamW):
         super().step()
         return loss
 
+    def __getstate__(self):
+        return {**super().__getstate__(), "parameters": self.parameters, "flat": self.flat}
+
 
 class FusionNet(NeuralNetClassifier):
     """A skorch classifier over a WindowSet, with a weight for each row of the loss.
@@ -273,11 +340,13 @@ class FusionNet(NeuralNetClassifier):
 
     def on_train_begin(self, net, **kwargs):
         super().on_train_begin(net, **kwargs)
-        self.optimizer_.bind()
+        if isinstance(self.optimizer_, FlatAdamW):
+            self.optimizer_.bind()
 
     def on_train_end(self, net, **kwargs):
         super().on_train_end(net, **kwargs)
-        self.optimizer_.release()
+        if isinstance(self.optimizer_, FlatAdamW):
+            self.optimizer_.release()
 
     def infer(self, x, **fit_params):
         return self.module_(x["inputs"], x["present"])

@@ -10,6 +10,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from sklearn.exceptions import ConvergenceWarning
 
+from skemo._bateman import bateman_model
 from skemo.cvxeda import cvxeda
 
 ALPHA, GAMMA = 8e-4, 1e-2
@@ -317,12 +318,29 @@ def test_a_window_alone_has_the_same_bits(sampling_rate, n_windows):
         np.testing.assert_array_equal(apart, together[:, chosen])
 
 
+@pytest.mark.parametrize("sampling_rate", [4, 128])
+def test_the_result_does_not_depend_on_how_many_are_solved_together(sampling_rate, monkeypatch):
+    windows = simulate(7, 20, sampling_rate, seed=12)
+    expected = np.stack(cvxeda(windows, sampling_rate))
+    for n_panel, n_chunk in ((3, 2), (2, 3)):  # the last part is of one window
+        n_blocks = bateman_model(windows.shape[1], sampling_rate, 2.0, 0.7, 10.0, 0.01).n_blocks
+        monkeypatch.setattr("skemo.cvxeda._PANEL", n_panel * n_blocks)
+        monkeypatch.setattr("skemo.cvxeda._CHUNK", n_chunk * windows.shape[1])
+        np.testing.assert_array_equal(np.stack(cvxeda(windows, sampling_rate)), expected)
+
+
+def test_knots_may_be_as_close_as_samples():
+    windows = simulate(2, 10, 128, seed=13, noise=0.05)
+    tonic, phasic = cvxeda(windows, 128, knot_spacing=2 / 128, gamma=1e-6, alpha=10)
+    assert np.abs(tonic + phasic - windows).std() < 0.1 * windows.std()
+
+
 # Errors
 
 
 def test_what_has_not_converged_is_warned_of():
     windows = simulate(3, 60, 4)
-    with pytest.warns(ConvergenceWarning, match="3 of 3 windows have a duality gap above 0.001"):
+    with pytest.warns(ConvergenceWarning, match="3 of 3 windows have not reached tolerance=0.001"):
         tonic, phasic = cvxeda(windows, 4, max_iter=2)
     assert np.isfinite(tonic + phasic).all()
 

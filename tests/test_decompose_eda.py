@@ -85,7 +85,7 @@ def test_decompose_eda_says_what_it_cannot_take():
         decompose_eda(recording, name="gsr")
     with pytest.raises(ValueError, match=r"has 2 channels of 'eda', \('tonic', 'phasic'\)"):
         decompose_eda(decompose_eda(recording))
-    with pytest.raises(ValueError, match="method must be 'highpass' or 'cvxeda', got 'smooth'"):
+    with pytest.raises(ValueError, match=r"one of \['highpass', 'cvxeda'\], got 'smooth'"):
         decompose_eda(recording, method="smooth")
 
 

@@ -22,7 +22,7 @@ def walks(n_signals, n_times):
         (257, 9, 4, [LOW, HIGH]),
         (1920, 3, 32, [NOISE]),
         (1999, 15, 33.3, [LOW, NOISE, HIGH]),
-        (3001, 9, 40, [HIGH]),
+        (3000, 9, 40, [HIGH]),
     ],
 )
 def test_filtering_in_blocks_gives_what_scipy_gives(n_times, n_padded, sampling_rate, filters):

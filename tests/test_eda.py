@@ -225,12 +225,14 @@ def test_a_window_does_not_depend_on_its_neighbours_by_a_bit(sampling_rate, outp
 
 
 def test_the_result_does_not_depend_on_chunks_or_processes(monkeypatch):
-    X = make_frame(make_eda(40))
+    X = make_frame(make_eda(150))
     expected = EDATransformer().fit_transform(X)
+    parts = tonic_phasic(X["eda"].array.values[:, 0], 4)
     monkeypatch.setattr("skemo.eda._CHUNK", 2000)
     monkeypatch.setattr("skemo.skin_conductance._CHUNK", 1000)
     np.testing.assert_array_equal(EDATransformer().fit_transform(X), expected)
     np.testing.assert_array_equal(EDATransformer(n_jobs=2).fit_transform(X), expected)
+    np.testing.assert_array_equal(tonic_phasic(X["eda"].array.values[:, 0], 4), parts)
 
 
 # Windows of every kind

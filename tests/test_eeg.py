@@ -454,3 +454,10 @@ def test_the_temporary_does_not_grow_with_the_number_of_windows():
 def test_a_band_that_is_no_pair_is_named():
     with pytest.raises(ValueError, match=r"The band 'alpha' must be \(low, high\) .* got 8"):
         DifferentialEntropyTransformer(bands={"alpha": 8}, sampling_rate=128).fit(noise())
+
+
+def test_a_band_of_nothing_but_the_mean_has_no_bin():
+    windows = np.random.default_rng(0).normal(size=(2, 1, 128))
+    with pytest.raises(ValueError, match=r"'slow' \(0 to 0.5 Hz\) has no frequency bin in 1 s"):
+        differential_entropy(windows, 128, {"slow": (0, 0.5)})
+    assert np.isfinite(differential_entropy(windows, 128, {"slow": (0, 1.5)})).all()

@@ -325,6 +325,15 @@ def test_a_window_with_nothing_to_see_has_no_beats(window, signal):
     assert np.isnan(r_peaks(window[np.newaxis].astype(float), 256, signal=signal)).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("sampling_rate", "duration"), [(64, 60), (250, 20), (500, 20), (700, 10)])
+@pytest.mark.parametrize("signal", ["ecg", "ppg"])
+def test_a_flat_window_has_no_beats_at_any_level(signal, sampling_rate, duration, dtype):
+    levels = np.array([3.3, 0.1, -7.77, 1e6], dtype)
+    windows = np.repeat(levels[:, np.newaxis], sampling_rate * duration, axis=1)
+    assert np.isnan(r_peaks(windows, sampling_rate, signal=signal)).all()
+
+
 def test_a_window_too_short_for_a_beat_has_none():
     for n_times in (1, 2, 3, 30):
         windows = np.random.default_rng(0).normal(size=(3, n_times))

@@ -1,6 +1,8 @@
 """Fits that are trained together, against the same fits one after another."""
 
+import pickle
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer
 
 from skemo import (
     CrossModalAttentionClassifier,
@@ -24,10 +26,11 @@ from skemo import (
 )
 from skemo._together import collected_fits, train_together
 from skemo.nn import BatchNorm, ModalityAwareAttentionNetwork, counted_rows
+from skemo.nn.attention import _to_length
 from skemo.search import GridSearchCV, RandomizedSearchCV, cross_validate
 from skemo.training import FlatAdamW
 
-SUBJECTS = np.repeat(np.arange(5), [14, 16, 17, 20, 23])
+SUBJECTS = np.repeat(np.arange(5), [8, 10, 12, 15, 45])  # of unlike numbers of batches
 LABELS = np.array(["calm", "stress"])[np.arange(90) % 2]
 SERIES = {"ecg": (1, 20), "eda": (2, 11)}
 MAPS = {"ecg": (1, 20), "eeg": (2, 5, 3)}
@@ -218,14 +221,14 @@ def test_any_number_of_processes_gives_the_same_bits(together):
         cross_validate(
             make_network(max_epochs=2),
             *(X, LABELS),
-            groups=SUBJECTS,
-            cv=LeaveOneGroupOut(),
+            cv=10,
             n_jobs=n_jobs,
             together=together,
             return_estimator=True,
         )["estimator"]
         for n_jobs in (None, 2)
     )
+    assert len(one) == 10  # more than are trained together
     for mine, other in zip(one, two, strict=True):
         np.testing.assert_array_equal(mine.predict_proba(X), other.predict_proba(X))
 
@@ -238,6 +241,55 @@ def test_training_goes_on_from_where_it_ended():
         models.append(found["estimator"][0].partial_fit(X, LABELS))
     mine, other = (model.predict_proba(X) for model in models)
     np.testing.assert_allclose(mine, other, atol=1e-3)
+
+
+def test_training_goes_on_in_a_copy():
+    X = make_windows()
+    model = make_network(max_epochs=1).fit(X, LABELS)
+    copy = pickle.loads(pickle.dumps(model))
+    expected = model.partial_fit(X, LABELS).predict_proba(X)
+    np.testing.assert_array_equal(copy.partial_fit(X, LABELS).predict_proba(X), expected)
+
+
+def count_fits(cv, calls):
+    """Cross-validate, and count the fits of the network by scikit-learn's hands."""
+    X = make_windows({"ecg": (1, 20)})
+    model = make_pipeline(
+        make_modality_transformer(ecg="passthrough"), Counted(n_filters=2, depth=1)
+    )
+    calls.clear()
+    cross_validate(model, X, LABELS, cv=cv, together=True)
+    return len(calls)
+
+
+class Counted(ModalityAwareAttentionClassifier):
+    calls: ClassVar = []
+
+    def __init__(self, *, n_filters=2, depth=1, max_epochs=1, device="cpu", random_state=0):
+        super().__init__(
+            n_filters=n_filters,
+            depth=depth,
+            max_epochs=max_epochs,
+            device=device,
+            random_state=random_state,
+        )
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        self.calls.append(len(X))
+        return super().fit(X, y, sample_weight, groups)
+
+
+@pytest.mark.parametrize("form", ["positions", "int32", "masks", "from the end"])
+def test_splits_of_any_form_are_trained_once(form):
+    splits = [(np.flatnonzero(k != SUBJECTS), np.flatnonzero(k == SUBJECTS)) for k in (0, 1, 2)]
+    change = {
+        "positions": lambda rows: rows,
+        "int32": lambda rows: rows.astype("int32"),
+        "masks": lambda rows: np.isin(np.arange(90), rows),
+        "from the end": lambda rows: rows - 90,
+    }[form]
+    n_fits = count_fits([(change(train), change(test)) for train, test in splits], Counted.calls)
+    assert n_fits == 4  # the first is tried out beforehand
 
 
 # Failures, and what is left alone
@@ -255,11 +307,12 @@ def test_a_fit_that_diverges_fails_alone():
 
 
 def test_a_fold_that_cannot_be_fitted_is_reported_as_by_scikit_learn():
-    X, y = make_windows(), np.where(SUBJECTS == 0, "stress", "calm")
+    X, y = make_windows(), np.where(SUBJECTS == 1, "stress", "calm")
     options = {"cv": LeaveOneGroupOut(), "groups": SUBJECTS, "scoring": "accuracy"}
     with pytest.warns(FitFailedWarning, match="at least two classes"):
         scores = cross_validate(make_network(max_epochs=1), X, y, together=True, **options)
-    assert np.isnan(scores["test_score"]).tolist() == [True, False, False, False, False]
+    assert np.isnan(scores["test_score"]).tolist() == [False, True, False, False, False]
+    assert len(set(scores["fit_time"][[0, 2, 3, 4]])) > 1
 
 
 class Remember(Callback):
@@ -281,6 +334,41 @@ def test_large_feature_maps_are_left_alone_on_a_cpu():
         make_network(batch_size=64, n_filters=8).fit(X, LABELS)
         make_network(batch_size=16, n_filters=2).fit(X, LABELS)
     assert [fit.gains for fit in fits] == [False, True]
+
+
+def test_a_network_that_transforms_for_another_is_trained_by_itself():
+    X = make_windows({"ecg": (1, 20)})
+    inner = make_network(max_epochs=1)
+    model = make_pipeline(inner, make_network(max_epochs=1))
+    scores = cross_validate(model, X, LABELS, cv=2, together=True, error_score="raise")
+    assert np.isfinite(scores["test_score"]).all()
+
+
+def test_parameters_may_be_frozen():
+    X = make_windows()
+    frozen = make_network(callbacks=[Freezer("head.*")], max_epochs=2).fit(X, LABELS)
+    free = make_network(max_epochs=2).fit(X, LABELS)
+    start = collected_start(X)
+    assert torch.equal(frozen.net_.module_.head.weight, start)
+    assert not torch.equal(free.net_.module_.head.weight, start)
+
+
+def collected_start(X):
+    """Initial weights of the last layer."""
+    with collected_fits() as fits:
+        make_network(max_epochs=2).fit(X, LABELS)
+    return fits[0].network.head.weight.detach().clone()
+
+
+def test_wrong_scores_are_refused_before_anything_is_trained():
+    Counted.calls.clear()
+    model = Counted()
+    with pytest.raises(ValueError, match="'scoring' parameter"):
+        cross_validate(model, make_windows(), LABELS, scoring="acuracy", together=True)
+    search = GridSearchCV(model, {"n_filters": [2]}, scoring=["accuracy", "f1_macro"])
+    with pytest.raises(ValueError, match="refit"):
+        search.fit(make_windows(), LABELS)
+    assert not Counted.calls
 
 
 def test_candidates_may_replace_the_network():
@@ -305,6 +393,25 @@ def test_together_is_checked(run):
         run(make_network(), make_windows(), LABELS, together="yes")
 
 
+# Prediction
+
+
+def test_predictions_do_not_depend_on_the_number_of_threads_by_a_bit():
+    X = make_windows()
+    model = make_network(max_epochs=1).fit(X, LABELS)
+    many = X.iloc[np.tile(np.arange(90), 5)]
+    n_before, predicted = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            predicted.append(model.predict_proba(many))
+            assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(n_before)
+    np.testing.assert_array_equal(*predicted)
+    np.testing.assert_array_equal(predicted[0][:90], model.predict_proba(X))
+
+
 # Precision
 
 
@@ -321,6 +428,63 @@ def test_half_precision_agrees_with_single(name):
     assert not np.array_equal(half.predict_proba(X), single)
 
 
+def test_half_precision_places_long_series_as_single_does():
+    series = torch.eye(480).unsqueeze(0)
+    expected = _to_length(series, 36)
+    torch.testing.assert_close(_to_length(series.bfloat16(), 36), expected.bfloat16())
+
+
 def test_precision_is_checked():
     with pytest.raises(ValueError, match=r'precision must be "auto", "float32" or "bfloat16"'):
         make_network(precision="float16").fit(make_windows(), LABELS)
+
+
+# On a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fits_on_a_gpu_end_as_on_a_cpu_and_leave_it_empty(name, early_stopping):
+    X = make_windows(NETWORKS[name][2], effect=0.2)
+    on_cpu, on_gpu = (collect(name, X, early_stopping) for _ in range(2))
+    for fit in on_gpu:
+        fit.classifier.net_.device = "cuda"
+    before = torch.cuda.memory_allocated()
+    train_together(on_cpu)
+    train_together(on_gpu)
+    for fit, reference in zip(on_gpu, on_cpu, strict=True):
+        assert fit.error is None
+        losses = [x.classifier.net_.history[:, "train_loss"] for x in (fit, reference)]
+        assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+        fit.classifier.net_.module_.cpu()
+        fit.classifier.net_.optimizer_.state.clear()
+    assert torch.cuda.memory_allocated() <= before + 2**20
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_seed_gives_the_same_bits_on_a_gpu(name):
+    make, sizes, shapes = NETWORKS[name]
+    X = make_windows(shapes)
+    model = make(max_epochs=6, batch_size=16, device="cuda", random_state=0, **sizes)
+    one, two = (clone(model).fit(X, LABELS).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_fits_that_a_gpu_does_not_hold_at_once_are_halved():
+    X = make_windows({"ecg": (1, 20_000)})
+    with collected_fits() as fits:
+        for seed in range(8):
+            make_network(device="cuda", max_epochs=1, random_state=seed).fit(X, LABELS)
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(5e8 / total)
+    try:
+        train_together(fits)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert all(fit.error is None for fit in fits)

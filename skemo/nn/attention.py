@@ -157,7 +157,9 @@ def _to_length(x, n_times):
         return x
     # A product, whose gradients are the same bit by bit on a GPU, unlike adaptive pooling.
     ratio = n_times / x.shape[2]
-    bounds = torch.arange(x.shape[2] + 1, dtype=x.dtype, device=x.device).unsqueeze(1)
-    edges = torch.arange(n_times + 1, dtype=x.dtype, device=x.device) / ratio
+    # Places are counted in single precision at least: bfloat16 has whole numbers up to 256.
+    places = {"dtype": torch.promote_types(x.dtype, torch.float32), "device": x.device}
+    bounds = torch.arange(x.shape[2] + 1, **places).unsqueeze(1)
+    edges = torch.arange(n_times + 1, **places) / ratio
     overlap = torch.minimum(bounds[1:], edges[1:]) - torch.maximum(bounds[:-1], edges[:-1])
-    return x @ (overlap.clamp_min(0) * ratio)
+    return x @ (overlap.clamp_min(0) * ratio).to(x.dtype)

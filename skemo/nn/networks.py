@@ -270,27 +270,32 @@ class CrossModalAttentionNetwork(FusionNetwork):
 
     def _evaluate(self, inputs, present, luck, kept):
         present = self.modality_dropout(present, luck)
+        # Columns, not lists as indices, which would be copied to a GPU at each step.
+        there = present.split(1, dim=1)
+        shared = [[] for _ in there]  # of each modality: with which weight, and where there is one
         maps = inputs
-        weights = torch.zeros_like(present)  # with which each modality was shared, summed up
-        n_shared = torch.zeros_like(present)
         for stage, blocks in enumerate(self.blocks, start=1):
             maps = [block(x) for block, x in zip(blocks, maps, strict=True)]
             if str(stage) in self.connections:
-                joints = self.connections[str(stage)]
-                maps = self._exchange(maps, present, joints, weights, n_shared)
-        vectors = [x.max(2).values * present[:, [i]] for i, x in enumerate(maps)]
+                maps = self._exchange(maps, there, self.connections[str(stage)], shared)
+        vectors = [x.max(2).values * column for x, column in zip(maps, there, strict=True)]
         fused = torch.cat(vectors, dim=1)
-        weights = torch.where(present > 0, weights / n_shared, 0.0)  # NaN: shared with none
-        return weights, fused, self._score(fused, kept)
+        weights = []
+        for column, shares in zip(there, shared, strict=True):
+            none = torch.zeros_like(column)
+            total = sum((share for share, _ in shares), none)
+            number = sum((to for _, to in shares), none)
+            weights.append(torch.where(column > 0, total / number, none))  # NaN: shared with none
+        return torch.cat(weights, dim=1), fused, self._score(fused, kept)
 
-    def _exchange(self, maps, present, joints, weights, n_shared):
-        """Feature maps after all have taken over from those before; adds up the weights."""
+    def _exchange(self, maps, there, joints, shared):
+        """Feature maps after all have taken over from those before; notes the weights."""
         merged = list(maps)
-        for target, connection in joints.items():
-            sources, there = self.sources[int(target)], present[:, [int(target)]]
-            merged[int(target)], shares = connection(
-                maps[int(target)], [maps[i] for i in sources], present[:, sources]
-            )
-            weights[:, sources] += shares.detach() * there
-            n_shared[:, sources] += there
+        for key, connection in joints.items():
+            target = int(key)
+            sources = self.sources[target]
+            present = torch.cat([there[i] for i in sources], dim=1)
+            merged[target], shares = connection(maps[target], [maps[i] for i in sources], present)
+            for source, share in zip(sources, shares.detach().split(1, dim=1), strict=True):
+                shared[source].append((share * there[target], there[target]))
         return merged

@@ -90,7 +90,8 @@ def _enlarge(x, size):
     if n_places > _FEW_PLACES:
         return functional.interpolate(x, size=size)
     # For small maps a product with ones and zeros takes a tenth of the time.
-    places = torch.arange(x[0, 0].numel(), dtype=x.dtype, device=x.device).view(1, 1, *x.shape[2:])
+    places = torch.arange(x[0, 0].numel(), dtype=torch.float32, device=x.device)
+    places = places.view(1, 1, *x.shape[2:])
     source = functional.interpolate(places, size=size).flatten()
     matrix = (places.view(-1, 1) == source).to(x.dtype)
     return (x.flatten(2) @ matrix).unflatten(2, size)
