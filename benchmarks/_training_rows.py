@@ -305,7 +305,7 @@ def compare_on_eegmat(setting, data_home):
         "eegmat, together=False": own(False),
         "eegmat, together=True": own(True),
     }
-    yield from against_the_first(ways, 2 if setting.quick else 4, subjects.nunique())
+    yield from against_the_first(ways, 2 if setting.quick else 3, subjects.nunique())
 
 
 def against_the_first(ways, n_seeds, n_folds):

@@ -1,5 +1,7 @@
 """Fits of a cross-validation or a search that are trained together, before they are asked for."""
 
+import itertools
+import math
 import time
 
 import numpy as np
@@ -16,7 +18,7 @@ from skemo._once import CANDIDATE, fit_key
 
 _WATCHING = ("callbacks", "verbose")  # parameters of a network that only fits by themselves heed
 _SCORER = type(make_scorer(accuracy_score))
-_FITS = 8  # trained together on a CPU: more gain little, and leave less for other processes
+_FITS = 12  # trained together on a CPU: more gain little, and leave less for other processes
 _BYTES = 1 << 32  # of windows trained on together on a GPU
 
 
@@ -100,10 +102,13 @@ def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None
     first = next((fits[0] for fits in prepared if fits), None)
     if first is None or (together == "auto" and not first.gains):
         return {}
-    size = _FITS
     if first.device.type == "cuda":
-        n_jobs, size = 1, max(1, _BYTES // first.n_bytes)
-    chunks = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+        n_jobs, n_chunks = 1, math.ceil(len(tasks) * first.n_bytes / _BYTES)
+    else:
+        n_chunks = math.ceil(len(tasks) / _FITS)
+        n_chunks += n_chunks % 2 if n_chunks > 1 else 0  # for two processes, or four
+    bounds = [len(tasks) * i // n_chunks for i in range(n_chunks + 1)]
+    chunks = [tasks[start:stop] for start, stop in itertools.pairwise(bounds)]
     parallel = Parallel(n_jobs=n_jobs)
     results = parallel(delayed(_train)(on_rows, chunk, y, fit_params) for chunk in chunks)
     seconds = {}

@@ -46,7 +46,7 @@ def cross_validate(
     Parameters
     ----------
     estimator : estimator
-        What to fit: a Pipeline, or any other, which scikit-learn's function is left to.
+        What to fit: a Pipeline or a network; any other is left to scikit-learn's function.
     X : DataFrame, array or list of n_windows rows
         Input.
     y : array-like of shape (n_windows,), default=None
@@ -103,10 +103,9 @@ def cross_validate(
     Pipeline has `transform_input` or callbacks, or if a scorer or splitter of your own, other
     than by ``make_scorer``, may look at the rows.
 
-    What differs: a warning of the leading part comes once and not for each fit; and where it
-    could not be fitted on the rows of one fold, all of them missing perhaps, that fold is scored
-    here and fails in scikit-learn's function. The computed table is in memory as a whole, and
-    in other processes it takes the place of `X`.
+    What differs: a warning of the leading part comes once and not for each fit; and a fold on
+    whose rows alone it could not be fitted is scored here, and fails there. The computed table
+    is in memory as a whole, and in other processes it takes the place of `X`.
 
     **Trained together.** Fits of a network of this library, as the last step, can be trained as
     one computation; each ends as it would by itself, but for rounding, and scores agree within
