@@ -34,6 +34,9 @@ CASES = {
     ),
     "EDATransformer, 4 Hz": Case(skemo.EDATransformer, 4, 1, 240, ("windows", "samples")),
     "EDATransformer, 128 Hz": Case(skemo.EDATransformer, 128, 1, 7680, ("windows", "samples")),
+    "EDATransformer by cvxEDA, 4 Hz": Case(
+        lambda: skemo.EDATransformer(method="cvxeda"), 4, 1, 240, ("windows", "samples")
+    ),
     "ResampleTransformer, to 64 Hz": Case(
         lambda: skemo.ResampleTransformer(rate=64), 128, 14, 1280, DIMENSIONS
     ),

@@ -95,21 +95,19 @@ def cross_validate(
     of nothing but such steps, with "passthrough" and "drop". `PerSubject` learns, and ends the
     leading part, to which its own transformer still belongs. Some rows are transformed a
     second time by themselves, and if they come out otherwise nothing is shared: a
-    ``FunctionTransformer`` may have any function, though one whose result depends on the other
-    rows only now and then can pass for one that treats each by itself.
+    ``FunctionTransformer`` may have any function, though one that mixes rows only now and then
+    can pass for one that does not.
 
     All is left to scikit-learn's function if there is no leading part, if it fails on the whole
     table (the folds that fail are then the same), if `params` has something for it, if the
-    Pipeline has `transform_input` or callbacks, or if a scorer or splitter of your own, other
-    than by ``make_scorer``, may look at the rows.
+    Pipeline has `transform_input` or callbacks, or if a scorer (other than by ``make_scorer``)
+    or a splitter of your own may look at the rows.
 
-    What differs: a warning of the leading part comes once and not for each fit; and a fold on
-    whose rows alone it could not be fitted is scored here, and fails there. The computed table
-    is in memory as a whole, and in other processes it takes the place of `X`.
+    What differs: a warning of the leading part comes once; a fold on whose rows alone it could
+    not be fitted is scored here, and fails there; and the computed table is held in memory.
 
-    **Trained together.** Fits of a network of this library, as the last step, can be trained as
-    one computation; each ends as it would by itself, but for rounding, and scores agree within
-    the spread over seeds. With `callbacks`, `verbose` or metadata routing they are not.
+    **Trained together.** Fits of this library's networks can be trained as one computation: each
+    ends as it would by itself, but for rounding. With `callbacks` or metadata routing they are not.
 
     Examples
     --------
