@@ -1,12 +1,14 @@
 """Fixtures that several test files share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 # SciPy reads this when it is imported. Without it scikit-learn skips one of its common checks.
 os.environ["SCIPY_ARRAY_API"] = "1"
+os.environ["MPLBACKEND"] = "Agg"  # figures without a screen
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,11 @@ def data_home():
     if not folder:
         pytest.skip("set SKEMO_DATA to the folder of recordings to run this test")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Close what a test has drawn, where it has."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

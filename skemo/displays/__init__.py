@@ -1,0 +1,19 @@
+"""Displays in scikit-learn's form: comparisons, networks and recordings to look at."""
+
+from skemo.displays.attention import AttentionDisplay
+from skemo.displays.confusion import ConfusionDisplay
+from skemo.displays.importance import ChannelImportanceDisplay
+from skemo.displays.recording import RecordingDisplay
+from skemo.displays.representation import RepresentationDisplay
+from skemo.displays.subject_scores import SubjectScoresDisplay
+from skemo.displays.training_history import TrainingHistoryDisplay
+
+__all__ = [
+    "AttentionDisplay",
+    "ChannelImportanceDisplay",
+    "ConfusionDisplay",
+    "RecordingDisplay",
+    "RepresentationDisplay",
+    "SubjectScoresDisplay",
+    "TrainingHistoryDisplay",
+]

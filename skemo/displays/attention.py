@@ -1,0 +1,257 @@
+"""Attention weights of a network, per modality, class and subject."""
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from skemo.displays._style import check_axes, color_of
+from skemo.displays.representation import enter_last_step
+
+_ALL = "all windows"  # where there are no classes
+_SIDE = 0.8  # of the room of a modality, shared by the bars of its classes
+
+
+class AttentionDisplay:
+    """How much of each modality a network's attention lets through.
+
+    ``kind="class"`` draws a bar per modality and class: the mean over subjects, each of whom
+    counts once, with the standard deviation over subjects, and a point a subject.
+    ``kind="subject"`` draws a heat map with a row a subject, a column a modality and class.
+
+    A weight of 0 or NaN says that the window lacks the modality, or that it is shared with
+    none. Such windows are left out of the means, and counted in ``absent_``: absent is not low.
+
+    Make it with `from_estimator` or `from_predictions`.
+
+    Parameters
+    ----------
+    weights : DataFrame of n_windows rows
+        Attention weights between 0 and 1, a column a modality.
+    y : array-like of shape (n_windows,), default=None
+        Class labels; None takes all windows together.
+    subjects : array-like of shape (n_windows,), default=None
+        The subject of each window. Without them each window counts for itself, and the
+        standard deviation is over windows.
+
+    Attributes
+    ----------
+    class_means_ : DataFrame
+        Mean weight over subjects, a row a class, a column a modality.
+    class_spread_ : DataFrame
+        Standard deviation over subjects (n - 1), as `class_means_`; NaN for a single subject.
+    subject_means_ : DataFrame
+        Mean weight of each subject's windows: a row a subject and class, a column a modality;
+        NaN where the modality is absent in all of them.
+    absent_ : Series
+        Share of the windows in which each modality is absent.
+    ax_ : matplotlib axes
+    figure_ : matplotlib Figure
+    bars_ : list of BarContainer
+        A class each, after ``kind="class"``.
+    image_ : QuadMesh
+        After ``kind="subject"``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skemo.displays.attention import AttentionDisplay
+    >>> weights = pd.DataFrame({"ecg": [0.2, 0.4, 0.0, 0.6], "eeg": [0.7, 0.9, 0.8, 0.8]})
+    >>> display = AttentionDisplay.from_predictions(weights, subjects=["a", "a", "b", "b"])
+    >>> display.class_means_.round(2)
+                  ecg  eeg
+    all windows  0.45  0.8
+    """
+
+    def __init__(self, weights, *, y=None, subjects=None):
+        self.weights = weights
+        self.y = y
+        self.subjects = subjects
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, subjects=None, kind="class", ax=None):
+        """Draw the attention weights of a fitted network for windows.
+
+        Parameters
+        ----------
+        estimator : classifier with ``attention_weights``, or Pipeline that ends in one
+            Fitted.
+        X : DataFrame or array of n_windows rows
+            Windows, best of subjects that it was not fitted on.
+        y : array-like of shape (n_windows,), default=None
+            Class labels.
+        subjects : array-like of shape (n_windows,), default=None
+            The subject of each window.
+        kind : {"class", "subject"}, default="class"
+            Bars by class, or a heat map by subject.
+        ax : matplotlib axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        AttentionDisplay
+
+        Raises
+        ------
+        ValueError
+            The estimator has no attention.
+        """
+        classifier, rows = enter_last_step(estimator, X)
+        if not hasattr(classifier, "attention_weights"):
+            raise ValueError(
+                f"{classifier!r} has no attention weights: AttentionDisplay takes a "
+                "ModalityAwareAttentionClassifier or CrossModalAttentionClassifier with "
+                "attention, or a Pipeline that ends in one."
+            )
+        weights = classifier.attention_weights(rows)
+        return cls.from_predictions(weights, y, subjects=subjects, kind=kind, ax=ax)
+
+    @classmethod
+    def from_predictions(cls, weights, y=None, *, subjects=None, kind="class", ax=None):
+        """Draw attention weights that are at hand.
+
+        Parameters
+        ----------
+        weights : DataFrame of n_windows rows
+            From ``attention_weights``: a column a modality.
+        y : array-like of shape (n_windows,), default=None
+            Class labels.
+        subjects : array-like of shape (n_windows,), default=None
+            The subject of each window.
+        kind : {"class", "subject"}, default="class"
+            Bars by class, or a heat map by subject.
+        ax : matplotlib axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        AttentionDisplay
+        """
+        return cls(weights, y=y, subjects=subjects).plot(kind, ax=ax)
+
+    def plot(self, kind="class", *, ax=None):
+        """Draw the weights.
+
+        Parameters
+        ----------
+        kind : {"class", "subject"}, default="class"
+            Bars by class, or a heat map by subject.
+        ax : matplotlib axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        self
+        """
+        if kind not in ("class", "subject"):
+            raise ValueError(f'kind must be "class" or "subject", got {kind!r}.')
+        if kind == "subject" and self.subjects is None:
+            raise ValueError('kind="subject" needs the subjects of the windows: subjects=...')
+        self._average()
+        if kind == "class":
+            self._draw_bars(ax)
+        else:
+            self._draw_map(ax)
+        return self
+
+    def _average(self):
+        weights, y, subjects = _check_weights(self.weights, self.y, self.subjects)
+        present = weights.where(weights > 0)
+        self.absent_ = present.isna().mean()
+        self.subject_means_ = present.groupby([subjects, y]).mean()
+        self.subject_means_.index.names = ["subject", "class"]
+        by_class = self.subject_means_.groupby(level="class")
+        self.class_means_ = by_class.mean().rename_axis(None)
+        self.class_spread_ = by_class.std().rename_axis(None)
+
+    def _draw_bars(self, ax):
+        means, spread = self.class_means_, self.class_spread_
+        n_classes, n_modalities = means.shape
+        self.ax_ = check_axes(ax, figsize=(max(3.6, 1.2 + 1.5 * n_modalities), 3.6))
+        self.figure_ = self.ax_.figure
+        places = np.arange(n_modalities)
+        width = _SIDE / n_classes
+        self.bars_ = []
+        for i, label in enumerate(means.index):
+            middle = places + (i - (n_classes - 1) / 2) * width
+            style = {"color": color_of(i), "label": str(label), "alpha": 0.65}
+            self.bars_.append(self.ax_.bar(middle, means.loc[label], 0.92 * width, **style))
+            self.ax_.errorbar(
+                middle, means.loc[label], spread.loc[label].fillna(0), fmt="none", color="black"
+            )
+            if self.subjects is not None:
+                self._draw_subjects(label, middle, width, color_of(i))
+        self.ax_.set_xticks(places, [_with_absence(name, self.absent_[name]) for name in means])
+        self.ax_.set(ylabel=f"attention weight\n(mean ± SD over {self._units()})", ylim=(0, 1))
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        if self.y is not None:
+            self.ax_.legend(
+                loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_classes, frameon=False
+            )
+
+    def _draw_subjects(self, label, middle, width, color):
+        values = self.subject_means_.xs(label, level="class")
+        spots = np.linspace(-0.28, 0.28, len(values)) if len(values) > 1 else np.zeros(1)
+        self.ax_.plot(
+            middle + width * spots[:, None],
+            values.to_numpy(),
+            "o",
+            markersize=3.5,
+            markerfacecolor="white",
+            markeredgecolor=color,
+        )
+
+    def _units(self):
+        return "windows" if self.subjects is None else "subjects"
+
+    def _draw_map(self, ax):
+        table = self.subject_means_.unstack("class")
+        n_subjects, n_columns = table.shape
+        n_classes = len(self.class_means_)
+        size = (max(3.6, 1.6 + 0.75 * n_columns), 1.2 + 0.27 * n_subjects)
+        self.ax_ = check_axes(ax, figsize=size)
+        self.figure_ = self.ax_.figure
+        self.ax_.set_facecolor("0.93")  # what is absent
+        values = np.ma.masked_invalid(table.to_numpy())
+        self.image_ = self.ax_.pcolormesh(values, cmap="viridis", vmin=0, vmax=1, linewidth=0)
+        for row, column in np.ndindex(values.shape):
+            value = table.iat[row, column]
+            dark = value < 0.6
+            self.ax_.text(
+                column + 0.5,
+                row + 0.5,
+                "absent" if np.isnan(value) else f"{value:.2f}",
+                ha="center",
+                va="center",
+                fontsize="small",
+                color="0.35" if np.isnan(value) else "white" if dark else "black",
+            )
+        self.ax_.vlines(np.arange(n_classes, n_columns, n_classes), 0, n_subjects, "white", lw=4)
+        self.ax_.set_yticks(np.arange(n_subjects) + 0.5, table.index.astype(str))
+        self.ax_.set_xticks(
+            np.arange(n_columns) + 0.5,
+            [name if self.y is None else f"{name}\n{label}" for name, label in table.columns],
+        )
+        self.ax_.tick_params(length=0)
+        self.ax_.xaxis.tick_top()
+        self.ax_.invert_yaxis()
+        self.ax_.set_ylabel("subject")
+        self.ax_.spines[:].set_visible(False)
+        self.figure_.colorbar(self.image_, ax=self.ax_, label="mean attention weight", aspect=30)
+
+
+def _check_weights(weights, y, subjects):
+    """Weights as floats, and a class and a subject for each of them, whether known or not."""
+    weights = pd.DataFrame(weights).astype(float).reset_index(drop=True)
+    y = np.full(len(weights), _ALL) if y is None else column_or_1d(y)
+    subjects = np.arange(len(weights)) if subjects is None else column_or_1d(subjects)
+    check_consistent_length(weights, y, subjects)
+    if len(weights) == 0 or ((weights < 0) | (weights > 1)).any(axis=None):
+        raise ValueError(
+            "weights must be attention weights between 0 and 1 or NaN of at least one window, got "
+            f"{len(weights)} windows from {weights.min(axis=None)} to {weights.max(axis=None)}."
+        )
+    return weights, y, subjects
+
+
+def _with_absence(name, share):
+    return str(name) if share == 0 else f"{name}\nabsent in {share:.1%}".replace("%", " %")

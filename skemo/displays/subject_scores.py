@@ -1,0 +1,362 @@
+"""Scores of each subject under each model, their means and how sure these are."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length
+
+from skemo.displays._style import NEUTRAL, check_axes, color_of
+from skemo.scores import METRICS, score_predictions
+
+TITLES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "precision": "Precision (PPR)",
+    "brier": "Brier score (lower is better)",
+}
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, spread evenly however many there are
+
+
+class SubjectScoresDisplay:
+    """Scores per subject and model: a row a model, a dot a subject.
+
+    Under the dots of each model stands their mean with its bootstrap interval, over subjects.
+    A subject's dots are joined across models, so that it shows whether one model is better
+    for nearly everyone, or much better for a few.
+
+    Use `from_comparison`, `from_predictions` or `from_estimator` to make one.
+
+    Parameters
+    ----------
+    scores : DataFrame of shape (n_subjects, n_models)
+        A row a subject, a column a model; NaN where a subject has no score.
+    metric : str, default="balanced_accuracy"
+        What the scores are; see :func:`skemo.compare`.
+    intervals : DataFrame of shape (n_models, 2), default=None
+        Columns ``low`` and ``high``, bounds of the mean; indexed by model.
+    confidence : float, default=0.95
+        Of these intervals.
+    chance : float, default=None
+        The score of a guess, drawn as a dashed line.
+    protocol : str, default=None
+        How subjects were tested, for the title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib axes
+    figure_ : matplotlib figure
+    points_ : list of matplotlib PathCollection
+        The dots of each model.
+    lines_ : list of matplotlib Line2D
+        One a subject; empty where dots are not joined.
+    means_ : list of matplotlib ErrorbarContainer
+        Mean and interval of each model.
+    text_ : list of matplotlib Text
+        The same in numbers.
+    chance_ : matplotlib Line2D or None
+
+    Examples
+    --------
+    >>> from skemo.displays.subject_scores import SubjectScoresDisplay
+    >>> y, subjects = ["rest", "stress"] * 4, ["S2"] * 4 + ["S3"] * 4
+    >>> y_pred = ["rest", "stress"] * 2 + ["rest"] * 4
+    >>> display = SubjectScoresDisplay.from_predictions(y, y_pred, subjects)
+    >>> display.scores["model"].to_dict()
+    {'S2': 1.0, 'S3': 0.5}
+    """
+
+    def __init__(
+        self,
+        scores,
+        *,
+        metric="balanced_accuracy",
+        intervals=None,
+        confidence=0.95,
+        chance=None,
+        protocol=None,
+    ):
+        self.scores = scores
+        self.metric = metric
+        self.intervals = intervals
+        self.confidence = confidence
+        self.chance = chance
+        self.protocol = protocol
+
+    def plot(self, ax=None, *, max_joined=6, name_width=22):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure if None.
+        max_joined : int, default=6
+            With more models than these, the dots of a subject are not joined.
+        name_width : int, default=22
+            Characters after which a model's name is broken into lines.
+
+        Returns
+        -------
+        self
+        """
+        n_subjects, n_models = self.scores.shape
+        ax = self.ax_ = check_axes(ax, figsize=(6.4, 0.9 + 0.75 * n_models))
+        self.figure_ = ax.figure
+        values = self.scores.to_numpy(np.float64)
+        # A subject is at the same height in each row, so that the lines don't cross needlessly.
+        order = np.arange(1, n_subjects + 1) * _GOLDEN % 1
+        rows = np.arange(n_models) - 0.18 + 0.36 * (order[:, np.newaxis] - 0.5)
+        self.lines_, self.points_, self.means_, self.text_ = [], [], [], []
+        if 1 < n_models <= max_joined:
+            for x, y in zip(values, rows, strict=True):
+                self.lines_ += ax.plot(x, y, color=NEUTRAL, linewidth=0.6, alpha=0.35, zorder=1)
+        for i, model in enumerate(self.scores):
+            self._plot_model(i, model, values[:, i], rows[:, i])
+        self.chance_ = None
+        if self.chance is not None:
+            self.chance_ = ax.axvline(
+                self.chance, color=NEUTRAL, linewidth=1, linestyle="--", zorder=0, label="chance"
+            )
+            ax.annotate(
+                "chance",
+                (self.chance, 1),
+                (0, 2),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center",
+                fontsize="small",
+                color=NEUTRAL,
+            )
+        names = [textwrap.fill(str(model), name_width) for model in self.scores]
+        ax.set_yticks(np.arange(n_models), names)
+        ax.set_ylim(n_models - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x", color=NEUTRAL, alpha=0.2, linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+        ax.set_xlabel(TITLES.get(self.metric, self.metric))
+        header = "mean" if self.intervals is None else f"mean\n[{100 * self.confidence:g} %]"
+        ax.text(1.02, 1.01, header, transform=ax.transAxes, fontsize="small", color=NEUTRAL)
+        if self.protocol is not None:
+            ax.set_title(self.protocol, loc="left", fontsize="medium", pad=16)
+        return self
+
+    def _plot_model(self, i, model, values, rows):
+        """One row: dots above, and below them the mean with its interval."""
+        color, below = color_of(i), i + 0.26
+        self.points_.append(
+            self.ax_.scatter(values, rows, s=20, color=color, alpha=0.7, linewidth=0, zorder=2)
+        )
+        known = values[~np.isnan(values)]
+        mean = known.mean() if len(known) else np.nan
+        low, high = (np.nan, np.nan) if self.intervals is None else self.intervals.loc[model]
+        has_interval = not np.isnan([mean, low, high]).any()
+        self.means_.append(
+            self.ax_.errorbar(
+                mean,
+                below,
+                xerr=[[mean - low], [high - mean]] if has_interval else None,
+                fmt="D",
+                color=color,
+                markersize=6,
+                linewidth=2.2,
+                zorder=3,
+            )
+        )
+        text = "no scores"
+        if len(known):
+            text = f"{mean:.2f}" + (f"\n[{low:.2f}, {high:.2f}]" if has_interval else "")
+        self.text_.append(
+            self.ax_.text(
+                1.02,
+                i,
+                text,
+                transform=self.ax_.get_yaxis_transform(),
+                va="center",
+                fontsize="small",
+            )
+        )
+
+    @classmethod
+    def from_comparison(
+        cls, comparison, metric="balanced_accuracy", models=None, ax=None, *, confidence=0.95
+    ):
+        """Draw what :func:`skemo.compare` found.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        metric : str, default="balanced_accuracy"
+            One of `skemo.scores.METRICS`.
+        models : list of str, default=None
+            Which models, in which order; all if None.
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure if None.
+        confidence : float, default=0.95
+            Of the interval of the mean.
+
+        Returns
+        -------
+        SubjectScoresDisplay
+
+        Raises
+        ------
+        ValueError
+            No such metric or model.
+        """
+        _check_metric(metric, METRICS)
+        models = chosen_models(comparison, models)
+        protocol = comparison.protocol + (" (optimistic)" if comparison.optimistic else "")
+        n_classes = comparison.predictions["y_true"].nunique()
+        scores = comparison.subject_scores()
+        display = cls._of_scores(scores, models, metric, n_classes, confidence, protocol)
+        return display.plot(ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_pred,
+        subjects,
+        *,
+        metric="balanced_accuracy",
+        name="model",
+        confidence=0.95,
+        ax=None,
+    ):
+        """Draw the scores of predictions.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_windows,)
+            Labels.
+        y_pred : array-like of shape (n_windows,), or dict of str to such
+            Predicted labels; of several models by their names.
+        subjects : array-like of shape (n_windows,)
+            Whose the windows are.
+        metric : str, default="balanced_accuracy"
+            One of `skemo.scores.METRICS`, but for the Brier score, which needs probabilities.
+        name : str, default="model"
+            The model's name, where there is one.
+        confidence : float, default=0.95
+            Of the interval of the mean.
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        SubjectScoresDisplay
+
+        Raises
+        ------
+        ValueError
+            No such metric, or lengths differ.
+        """
+        _check_metric(metric, [metric for metric in METRICS if metric != "brier"])
+        predicted = predictions_by_model(y_true, y_pred, subjects, name)
+        scores = score_predictions(predicted, ["model", "subject"])
+        models, n_classes = list(predicted["model"].unique()), predicted["y_true"].nunique()
+        return cls._of_scores(scores, models, metric, n_classes, confidence, None).plot(ax)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        subjects,
+        *,
+        metric="balanced_accuracy",
+        name=None,
+        confidence=0.95,
+        ax=None,
+    ):
+        """Draw the scores of a fitted classifier on windows of subjects that it has not seen.
+
+        Parameters
+        ----------
+        estimator : fitted classifier or Pipeline
+        X : DataFrame or array of n_windows rows
+        y : array-like of shape (n_windows,)
+            Labels.
+        subjects : array-like of shape (n_windows,)
+            Whose the windows are.
+        metric : str, default="balanced_accuracy"
+            One of `skemo.scores.METRICS`, but for the Brier score.
+        name : str, default=None
+            The model's name; that of its class if None.
+        confidence : float, default=0.95
+            Of the interval of the mean.
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        SubjectScoresDisplay
+
+        Raises
+        ------
+        ValueError
+            No such metric, or lengths differ.
+        """
+        return cls.from_predictions(
+            y,
+            estimator.predict(X),
+            subjects,
+            metric=metric,
+            name=type(estimator).__name__ if name is None else name,
+            confidence=confidence,
+            ax=ax,
+        )
+
+    @classmethod
+    def _of_scores(cls, scores, models, metric, n_classes, confidence, protocol):
+        """The display of a table with the columns `model`, `subject` and `metric`."""
+        from skemo.statistics import bootstrap_interval
+
+        table = scores.pivot(index="subject", columns="model", values=metric)
+        table = table.reindex(columns=models).rename_axis(columns=None)
+        bounds = {
+            model: bootstrap_interval(table[model], confidence=confidence) for model in models
+        }
+        intervals = pd.DataFrame.from_dict(bounds, orient="index", columns=["low", "high"])
+        chance = {
+            "balanced_accuracy": 1 / n_classes,
+            "sensitivity": 1 / n_classes,
+            "specificity": 1 - 1 / n_classes,
+        }.get(metric)
+        known = {"metric": metric, "chance": chance, "protocol": protocol}
+        return cls(table, intervals=intervals, confidence=confidence, **known)
+
+
+def chosen_models(comparison, models):
+    """Names of the models to draw: those of the comparison, or some of them, checked."""
+    if models is None:
+        return list(comparison.models)
+    models = [models] if isinstance(models, str) else list(models)
+    unknown = [model for model in models if model not in comparison.models]
+    if unknown or not models:
+        raise ValueError(
+            f"models names {unknown}, but the comparison has {list(comparison.models)}."
+        )
+    return models
+
+
+def predictions_by_model(y_true, y_pred, subjects, name):
+    """A table of predictions, as a comparison has it: `model`, `subject`, `y_true`, `y_pred`."""
+    by_model = y_pred if isinstance(y_pred, dict) else {name: y_pred}
+    parts = []
+    for model, labels in by_model.items():
+        check_consistent_length(y_true, labels, subjects)
+        columns = {"subject": subjects, "y_true": y_true, "y_pred": labels}
+        columns = {what: np.asarray(values) for what, values in columns.items()}
+        parts.append(pd.DataFrame({"model": model, **columns}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _check_metric(metric, allowed):
+    if metric not in allowed:
+        raise ValueError(f"metric must be one of {list(allowed)}, got {metric!r}.")
