@@ -3,6 +3,7 @@
 import itertools
 import math
 import time
+import warnings
 
 import numpy as np
 from sklearn import get_config
@@ -96,12 +97,44 @@ def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None
         Seconds that each fit took, its share of those trained with it, by `fit_key`; empty
         where nothing was trained.
     """
+    seconds = {}
+    arguments = on_rows, candidates, splits, y, fit_params, together, n_jobs
+    for share, keys, caught in trained_chunks(*arguments):
+        seconds |= dict.fromkeys(keys, share)
+        for category, message in caught:
+            warnings.warn(message, category, stacklevel=4)
+    return seconds
+
+
+def trained_chunks(
+    on_rows, candidates, splits, y, fit_params, together, n_jobs=None, is_done=lambda keys: False
+):
+    """Train as `train_fits` does, and say after each computation what it has trained.
+
+    Parameters
+    ----------
+    on_rows, candidates, splits, y, fit_params, together, n_jobs
+        As for `train_fits`.
+    is_done : callable, default=lambda keys: False
+        Whether the fits of these keys, which would be trained together, are not wanted.
+
+    Yields
+    ------
+    share : float
+        Seconds that each fit took.
+    keys : list
+        The `fit_key` of each, by which `on_rows` has it now.
+    caught : list of (category, message)
+        Warnings of them all.
+    """
     numbered = [{**params, CANDIDATE: i} for i, params in enumerate(candidates)]
     tasks = [(params, train) for params in numbered for train, _ in splits]
     prepared = (_prepare(on_rows, [task], y, fit_params)[1] for task in tasks)
-    first = next((fits[0] for fits in prepared if fits), None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is all done again
+        first = next((fits[0] for fits in prepared if fits), None)
     if first is None or (together == "auto" and not first.gains):
-        return {}
+        return
     if first.device.type == "cuda":
         n_jobs, n_chunks = 1, math.ceil(len(tasks) * first.n_bytes / _BYTES)
     else:
@@ -109,28 +142,30 @@ def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None
         n_chunks += n_chunks % 2 if n_chunks > 1 else 0  # for two processes, or four
     bounds = [len(tasks) * i // n_chunks for i in range(n_chunks + 1)]
     chunks = [tasks[start:stop] for start, stop in itertools.pairwise(bounds)]
-    parallel = Parallel(n_jobs=n_jobs)
-    results = parallel(delayed(_train)(on_rows, chunk, y, fit_params) for chunk in chunks)
-    seconds = {}
-    for chunk, (fitted, share) in zip(chunks, results, strict=True):
-        for (params, train), rest in zip(chunk, fitted, strict=True):
-            key = fit_key(params[CANDIDATE], train)
-            on_rows.trained[key], seconds[key] = rest, share
-    return seconds
+    keys = [[fit_key(params[CANDIDATE], train) for params, train in chunk] for chunk in chunks]
+    chunks = [(chunk, own) for chunk, own in zip(chunks, keys, strict=True) if not is_done(own)]
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    results = parallel(delayed(_train)(on_rows, chunk, y, fit_params) for chunk, _ in chunks)
+    for (_, own), (fitted, share, caught) in zip(chunks, results, strict=True):
+        on_rows.trained.update(zip(own, fitted, strict=True))
+        yield share, own, caught
 
 
 def _train(on_rows, tasks, y, fit_params):
-    """Fit the tasks; return the fitted rests, and the seconds that each took on average."""
+    """Fit the tasks; return the fitted rests, the seconds that each took on average, and the
+    warnings."""
     from skemo._together import train_together
 
     started = time.perf_counter()
-    rests, fits = _prepare(on_rows, tasks, y, fit_params)
-    train_together(fits)
+    with warnings.catch_warnings(record=True) as caught:
+        rests, fits = _prepare(on_rows, tasks, y, fit_params)
+        train_together(fits)
     errors = {id(fit.classifier): fit.error for fit in fits if fit.error is not None}
     for i, rest in enumerate(rests):
         network = rest.steps[-1][1] if isinstance(rest, Pipeline) else rest
         rests[i] = errors.get(id(network), rest)
-    return rests, (time.perf_counter() - started) / len(tasks)
+    messages = dict.fromkeys((warning.category, str(warning.message)) for warning in caught)
+    return rests, (time.perf_counter() - started) / len(tasks), list(messages)
 
 
 def _prepare(on_rows, tasks, y, fit_params):

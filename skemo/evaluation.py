@@ -1,88 +1,31 @@
 """Compare models subject by subject, under a named protocol."""
 
-import itertools
-import time
-from dataclasses import dataclass
+import warnings
+from datetime import datetime
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn import get_config
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_consistent_length, column_or_1d, has_fit_parameter
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo._many import check_together, may_train_together, train_fits
-from skemo._once import OnRows, Tables, fit_key
-from skemo.model_selection import PROTOCOLS, protocol_folds
+from skemo._fits import Run, run_fits
+from skemo._many import check_together
+from skemo._nested import fit_parameters, split_by_subject
+from skemo._once import OnRows, Tables
+from skemo._store import FitStore, digest, package_versions
+from skemo._validation import signal_columns
+from skemo.baselines import make_dummy
+from skemo.comparison import Comparison
+from skemo.leakage import check_split, format_findings
+from skemo.model_selection import PROTOCOLS, protocol_folds, window_groups
+from skemo.permutation import permute_within
+from skemo.scores import PROBABILITY, score_predictions
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "sensitivity", "specificity", "precision")
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What `compare` found: every prediction, and the scores that follow from them.
-
-    Parameters
-    ----------
-    protocol : str
-        The protocol's name.
-    predictions : DataFrame
-        A row per model and tested window: `model`, `fold`, `row` (position in `X`),
-        `subject`, `y_true`, `y_pred`.
-    scores : DataFrame
-        A row per model, fold and subject: `model`, `fold`, `subject`, the `METRICS` over
-        the subject's windows in that fold, their number `n_windows`, and of the whole fold
-        `fit_time` and `predict_time` in seconds, without what is computed once for all folds.
-    """
-
-    protocol: str
-    predictions: pd.DataFrame
-    scores: pd.DataFrame
-
-    def __repr__(self):
-        table = self.table()
-        return f"<Comparison by {table.columns.name}>\n{table.to_string()}"
-
-    @property
-    def optimistic(self):
-        """Whether the models had seen the tested subjects."""
-        return PROTOCOLS[self.protocol].optimistic
-
-    def subject_scores(self):
-        """Return a row per model and subject, with `METRICS` over all the subject's windows.
-
-        A window counts once, in the fold that tested it, so that the scores of a subject mean
-        the same under every protocol.
-
-        Returns
-        -------
-        DataFrame
-        """
-        return score_predictions(self.predictions, ["model", "subject"])
-
-    def summary(self):
-        """Return the mean over subjects and its spread, in numbers.
-
-        Returns
-        -------
-        DataFrame
-            As `summarize` returns it.
-        """
-        return summarize(self.subject_scores())
-
-    def table(self):
-        """Return mean ± standard deviation over subjects, in per cent, ready to print.
-
-        Returns
-        -------
-        DataFrame of str
-            As `format_summary` returns it. The columns are named for the protocol, and say
-            whether it is optimistic.
-        """
-        protocol = f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
-        return format_summary(self.summary()).rename_axis(columns=protocol)
+MAJORITY = "majority class"
+_CONTROLS = ("majority", "permuted")
+_KEYS = ["model", "repeat", "fold"]
 
 
 def compare(
@@ -96,6 +39,12 @@ def compare(
     random_state=0,
     progress=False,
     together="auto",
+    *,
+    gap=0.0,
+    n_repeats=1,
+    controls=(),
+    output=None,
+    on_error="record",
 ):
     """Fit and test models on the same folds, and score them subject by subject.
 
@@ -105,24 +54,28 @@ def compare(
     whose last step has ``early_stopping=True`` and takes `groups` gets the subjects of the
     training rows, so that its validation split is by subject too.
 
+    A search among the models, `GridSearchCV` for example, is nested: it chooses anew in every
+    fold, on the training rows alone. Where its `cv` is a number or None, its inner folds are
+    that many folds of subjects; a splitter of its own gets the subjects if it takes them.
+
     Parameters
     ----------
     models : dict of str to classifier
-        Models by the name that the table shows. `make_dummy` among them is the majority
-        baseline.
+        Models by the name that the table shows.
     X : DataFrame or array of n_windows rows
         Input of every model. Columns that only some of them need may be there, where the
         others select theirs.
     y : array-like of shape (n_windows,)
         Labels.
-    groups : array-like of shape (n_windows,)
-        The subject of each window.
-    protocol : {"leave-one-subject-out", "group-k-fold", "segment-k-fold"}, \
-            default="leave-one-subject-out"
+    groups : array-like of shape (n_windows,), or DataFrame
+        The subject of each window; or a table with `subject` and, where they are known, `trial`,
+        `start` and `stop` in seconds, which the windows of `skemo.segment` are. Within-subject
+        protocols need them, and what stands on both sides of a fold is found by them.
+    protocol : str, default="leave-one-subject-out"
         How the folds are made; `skemo.model_selection.protocol_splitter` describes them.
-        The last one is optimistic.
+        "segment-k-fold" is optimistic.
     n_splits : int, default=10
-        Number of folds; without meaning for leave-one-subject-out.
+        Number of folds of the k-fold protocols.
     n_jobs : int or None, default=None
         Fits at once, as for `joblib.Parallel`. The result does not depend on it.
     random_state : int, RandomState or None, default=0
@@ -132,6 +85,21 @@ def compare(
     together : {"auto", True, False}, default="auto"
         Train the networks of several folds as one computation; "auto" does it where that is
         sooner done. See the Notes of `cross_validate`.
+    gap : float, default=0.0
+        Seconds between training and test windows of one trial, for "blocked-k-fold".
+    n_repeats : int, default=1
+        How often all is done: repetition r adds r to the seed of the folds and to every whole
+        number that is a model's ``random_state``. Scores of a subject are the mean.
+    controls : sequence of {"majority", "permuted"}, default=()
+        What is compared besides. "majority" is the class that is commonest in training.
+        "permuted" is every model once more, trained and tested on labels that were permuted
+        within each subject: what it reaches above chance is no recognition.
+    output : str, Path or None, default=None
+        Folder in which every finished fit is kept, at once. What is there already for the same
+        data, model, fold and versions is taken from there: after an interruption, the same call
+        goes on, and ends with the same result.
+    on_error : {"record", "raise"}, default="record"
+        A fit that fails is recorded in `failures`, and the others go on; or it ends all.
 
     Returns
     -------
@@ -140,10 +108,19 @@ def compare(
     Raises
     ------
     ValueError
-        Lengths differ, labels or subjects are missing, the protocol is unknown or there are
-        too few subjects for it.
+        Lengths differ, labels or subjects are missing, the protocol is unknown or cannot be
+        followed on these windows.
     RuntimeError
-        A model failed; the message names the model and the fold.
+        Every fit failed, or one with ``on_error="raise"``; the message names model and fold.
+
+    Warns
+    -----
+    UserWarning
+        Training and test share what the protocol should keep apart; a fit failed; a fit warned.
+
+    See Also
+    --------
+    leakage_gap : What an optimistic protocol adds.
 
     Notes
     -----
@@ -152,240 +129,287 @@ def compare(
     2TP/(2TP+FP+FN), each averaged over the classes that the subject's windows have (macro). A
     class that is there and never predicted has precision 0. The specificity of a subject with
     a single class is not defined: NaN, which `summarize` leaves out. Macro sensitivity is the
-    balanced accuracy.
+    balanced accuracy. The Brier score is half the mean over windows of Σ (p − indicator)².
+
+    Code that models call by reference, such as a function in a module of yours, is known to
+    `output` by its name alone: take another folder when you have changed it.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skemo import compare, make_dummy, make_svm
+    >>> from skemo import compare, make_svm
     >>> rng = np.random.default_rng(0)
     >>> y, subjects = np.tile(["rest", "stress"], 30), np.repeat(["a", "b", "c"], 20)
     >>> X = rng.normal(size=(60, 2)) + 5 * (y == "stress")[:, None]
-    >>> models = {"SVM": make_svm("passthrough"), "majority": make_dummy("passthrough")}
-    >>> compare(models, X, y, subjects).table()["ACC"].tolist()
+    >>> result = compare({"SVM": make_svm("passthrough")}, X, y, subjects, controls=["majority"])
+    >>> result.table()["ACC"].tolist()
     ['100.0 ± 0.0', '50.0 ± 0.0']
     """
-    if not isinstance(models, dict) or not models:
-        raise ValueError(f"models must be a dict of name to classifier, got {models!r}.")
+    models = _check_models(models, controls)
     check_together(together)
+    _check_options(n_repeats, on_error, output, random_state)
     check_consistent_length(X, y, groups)
     X = X if hasattr(X, "shape") else np.asarray(X)
-    y, groups = column_or_1d(y), column_or_1d(groups)
-    for name, values in (("y", y), ("groups", groups)):
-        if pd.isna(values).any():
-            raise ValueError(
-                f"{name} is missing (NaN) in {pd.isna(values).sum()} row(s): drop these rows."
-            )
+    attributes = getattr(X, "attrs", {}) or getattr(groups, "attrs", {})
+    y, groups = column_or_1d(y), window_groups(groups)
+    subjects = groups["subject"].to_numpy()
+    if pd.isna(y).any():
+        raise ValueError(f"y is missing (NaN) in {pd.isna(y).sum()} row(s): drop these rows.")
     check_classification_targets(y)
-    folds = protocol_folds(protocol, y, groups, n_splits, random_state)
-    tables = Tables(X, y)
-    on_rows = {name: OnRows(model, [tables.find(model)]) for name, model in models.items()}
-    seconds = {}
-    for name, model in models.items():
-        if may_train_together(model, set(), together):
-            given = _group_parameter(model, groups)
-            seconds[name] = train_fits(on_rows[name], [{}], folds, y, given, together, n_jobs)
-    tasks = [(name, fold) for name in models for fold in range(len(folds))]
-    calls = [
-        delayed(_fit_and_predict)(i, name, fold, on_rows[name], y, groups, *folds[fold])
-        for i, (name, fold) in enumerate(tasks)
+    folds = [
+        protocol_folds(protocol, y, groups, n_splits, _shift(random_state, repeat), gap)
+        for repeat in range(n_repeats)
     ]
-    # Networks that are trained already only predict, on the device where they are.
-    here = [call for call, (name, _) in zip(calls, tasks, strict=True) if seconds.get(name)]
-    there = [call for call, (name, _) in zip(calls, tasks, strict=True) if not seconds.get(name)]
-    in_processes = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    in_turn = Parallel(n_jobs=1, return_as="generator")
-    results = itertools.chain(in_turn(here), in_processes(there))
-    if progress:
-        results = _with_progress(results, len(tasks), protocol)
-    predicted, times = {}, {}
-    for i, y_pred, fit_time, predict_time in results:
-        name, fold = tasks[i]
-        fit_time += seconds.get(name, {}).get(fit_key(0, folds[fold][0]), 0.0)
-        predicted[i], times[tasks[i]] = y_pred, (fit_time, predict_time)
-    parts = []
-    for i, (name, fold) in enumerate(tasks):
-        rows = folds[fold][1]
-        columns = {"model": name, "fold": fold, "row": rows, "subject": groups[rows]}
-        parts.append(pd.DataFrame({**columns, "y_true": y[rows], "y_pred": predicted[i]}))
-    predictions = pd.concat(parts, ignore_index=True)
-    scores = score_predictions(predictions, ["model", "fold", "subject"])
-    of_rows = [times[task] for task in zip(scores["model"], scores["fold"], strict=True)]
-    scores[["fit_time", "predict_time"]] = of_rows
-    return Comparison(protocol, predictions, scores)
+    details = {
+        "data": _describe_data(X, y, subjects, attributes),
+        "protocol": protocol,
+        "description": PROTOCOLS[protocol].description,
+        "n_splits": n_splits,
+        "n_folds": len(folds[0]),
+        "n_repeats": n_repeats,
+        "random_state": random_state if isinstance(random_state, Integral) else None,
+        "models": {name: repr(model) for name, (model, _) in models.items()},
+        "versions": package_versions(),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "code": f"skemo.compare(models, X, y, groups, protocol={protocol!r}, "
+        f"n_splits={n_splits}, n_repeats={n_repeats}, random_state={random_state!r})",
+    }
+    leakage = check_split(X, groups, folds[0], y)
+    expected = [*PROTOCOLS[protocol].by_design, "per-subject normalisation"]
+    if PROTOCOLS[protocol].optimistic:  # and said to be, wherever it is shown
+        expected += ["subject", "trial", "overlap"]
+    elif "trial" in expected and not _labels_vary(groups, y):
+        expected.remove("trial")  # to know the trial is to know the label
+    unexpected = leakage[~leakage["kind"].isin(expected)]
+    if len(unexpected):
+        warnings.warn(format_findings(unexpected), stacklevel=2)
+
+    store = None if output is None else FitStore(output)
+    common = [digest(X), digest(y), str(details["versions"]), str(together)] if store else []
+    tables = Tables(X, y)
+    runs = []
+    for repeat, own_folds in enumerate(folds):
+        for name, (model, is_permuted) in models.items():
+            model = _reseed(split_by_subject(model, _shift(random_state, repeat)), repeat)
+            labels = y
+            if is_permuted:
+                labels = permute_within(y, subjects, random_state=_shift(random_state, repeat))
+            keys = []
+            if store:
+                # Networks that train together depend on which folds there are.
+                keys = [*common, digest(model), digest(labels), digest(subjects), digest(own_folds)]
+                keys = [(*keys, str(fold)) for fold in range(len(own_folds))]
+            on_rows = OnRows(model, [tables.find(model)])
+            params = fit_parameters(model, subjects)
+            runs.append(Run(name, repeat, on_rows, labels, own_folds, params, keys))
+    records, failures = run_fits(runs, y, store, n_jobs, together, on_error, progress, protocol)
+    if not records:
+        raise RuntimeError(f"Every fit failed. {failures[0]['traceback']}")
+    comparison = _assemble(protocol, runs, y, subjects, records, failures, leakage, details)
+    _warn_of(comparison)
+    return comparison
 
 
-def score_predictions(predictions, by):
-    """Score the predictions in each group of rows.
+def leakage_gap(
+    models,
+    X,
+    y,
+    groups,
+    protocol="leave-one-subject-out",
+    optimistic="segment-k-fold",
+    *,
+    metric="balanced_accuracy",
+    n_splits=10,
+    n_jobs=None,
+    random_state=0,
+    progress=False,
+    together="auto",
+    output=None,
+):
+    """Measure what testing on known subjects adds to the score of each model.
 
     Parameters
     ----------
-    predictions : DataFrame
-        With `y_true`, `y_pred` and the columns named in `by`.
-    by : list of str
-        Columns that tell the groups apart.
+    models : dict of str to classifier
+        As for `compare`.
+    X : DataFrame or array of n_windows rows
+        Input of every model.
+    y : array-like of shape (n_windows,)
+        Labels.
+    groups : array-like of shape (n_windows,), or DataFrame
+        The subject of each window, or a table as for `compare`.
+    protocol : str, default="leave-one-subject-out"
+        The honest one.
+    optimistic : str, default="segment-k-fold"
+        The one to hold against it.
+    metric : str, default="balanced_accuracy"
+        What is measured, as in `skemo.scores.METRICS`.
+    n_splits : int, default=10
+        Number of folds of the k-fold protocols.
+    n_jobs : int or None, default=None
+        Fits at once.
+    random_state : int, RandomState or None, default=0
+        Seed of the folds and of the bootstrap.
+    progress : bool, default=False
+        Draw bars on the standard error stream.
+    together : {"auto", True, False}, default="auto"
+        As for `compare`.
+    output : str, Path or None, default=None
+        Folder in which every finished fit is kept, as for `compare`.
 
     Returns
     -------
     DataFrame
-        A row a group, in order of appearance: the columns `by`, `METRICS` as `compare`
-        defines them, and `n_windows`.
-    """
-    groups = predictions.groupby(by, sort=False)
-    labels = predictions[["y_true", "y_pred"]].to_numpy()
-    codes, classes = pd.factorize(labels.ravel())
-    codes = codes.reshape(-1, 2)
-    confusion = np.zeros((groups.ngroups, len(classes), len(classes)), np.intp)
-    np.add.at(confusion, (groups.ngroup().to_numpy(), codes[:, 0], codes[:, 1]), 1)
-    scores = predictions.drop_duplicates(by)[by].reset_index(drop=True)
-    for metric, values in confusion_scores(confusion).items():
-        scores[metric] = values
-    scores["n_windows"] = confusion.sum(axis=(1, 2))
-    return scores
-
-
-def confusion_scores(confusion):
-    """Return `METRICS` of confusion matrices, as `compare` defines them.
-
-    Parameters
-    ----------
-    confusion : array-like of shape (..., n_classes, n_classes)
-        Counts, true classes in rows and predicted classes in columns.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (...)
+        As `Comparison.gap` returns it: a row a model, the mean score over subjects by each
+        protocol, their difference `gap`, and its 95 % interval over subjects, `low` and `high`.
 
     Examples
     --------
-    >>> from skemo.evaluation import confusion_scores
-    >>> scores = confusion_scores([[8, 2], [1, 4]])
-    >>> scores["accuracy"].item(), scores["balanced_accuracy"].item()
-    (0.8, 0.8)
+    >>> import numpy as np
+    >>> from skemo import leakage_gap, make_svm
+    >>> rng = np.random.default_rng(0)
+    >>> subjects = np.repeat(np.arange(8), 10)
+    >>> y = np.where(subjects % 2, "calm", "stress")  # a subject has one label only
+    >>> X = rng.normal(size=(8, 3))[subjects] + 0.1 * rng.normal(size=(80, 3))
+    >>> gap = leakage_gap({"SVM": make_svm("passthrough")}, X, y, subjects)
+    >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # it knows the subjects
+    1.0
     """
-    confusion = np.asarray(confusion, np.float64)
-    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    total = true.sum(axis=-1, keepdims=True)
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    present = true > 0
+    honest, other = (
+        compare(
+            models,
+            X,
+            y,
+            groups,
+            name,
+            n_splits,
+            n_jobs,
+            random_state,
+            progress,
+            together,
+            output=output,
+        )
+        for name in (protocol, optimistic)
+    )
+    seed = random_state if isinstance(random_state, Integral) else 0
+    return honest.gap(other, metric, random_state=seed)
 
-    def macro(numerator, denominator):
-        """Mean over the classes that are present and for which the ratio is defined."""
-        defined = present & (denominator > 0)
-        ratio = np.divide(numerator, denominator, out=np.zeros_like(hits), where=defined)
-        n_defined = defined.sum(axis=-1)
-        none = np.full(n_defined.shape, np.nan)
-        return np.divide(ratio.sum(axis=-1), n_defined, out=none, where=n_defined > 0)
 
-    sensitivity = macro(hits, true)
+def _check_models(models, controls):
+    """The models and the controls by name, each with whether its labels are permuted."""
+    if not isinstance(models, dict) or not models:
+        raise ValueError(f"models must be a dict of name to classifier, got {models!r}.")
+    controls = (controls,) if isinstance(controls, str) else tuple(controls)
+    unknown = [control for control in controls if control not in _CONTROLS]
+    if unknown:
+        raise ValueError(
+            f"controls may have {', '.join(map(repr, _CONTROLS))}, got {unknown[0]!r}."
+        )
+    checked = {name: (model, False) for name, model in models.items()}
+    added = {}
+    if "permuted" in controls:
+        added |= {f"{name}, labels permuted": (model, True) for name, model in models.items()}
+    if "majority" in controls:
+        added[MAJORITY] = (make_dummy("passthrough"), False)
+    taken = checked.keys() & added.keys()
+    if taken:
+        raise ValueError(f"A control has the name of a model: {taken.pop()!r}. Rename the model.")
+    return checked | added
+
+
+def _check_options(n_repeats, on_error, output, random_state):
+    if not isinstance(n_repeats, Integral) or n_repeats < 1:
+        raise ValueError(f"n_repeats must be a positive whole number, got {n_repeats!r}.")
+    if on_error not in ("record", "raise"):
+        raise ValueError(f'on_error must be "record" or "raise", got {on_error!r}.')
+    if output is not None and not isinstance(random_state, Integral):
+        raise ValueError(
+            f"output= goes on with the same folds only if random_state is a whole number, got "
+            f"{random_state!r}."
+        )
+
+
+def _describe_data(X, y, subjects, attributes):
+    classes, counts = np.unique(y, return_counts=True)
+    signals = signal_columns(X)
+    inputs = [{"name": str(name), "dtype": str(X[name].dtype)} for name in signals]
+    n_others = (X.shape[1] if len(X.shape) > 1 else 1) - len(signals)
+    if n_others:
+        inputs.append({"name": f"{n_others} columns of numbers", "dtype": ""})
     return {
-        "accuracy": hits.sum(axis=-1) / total[..., 0],
-        "balanced_accuracy": sensitivity,
-        "macro_f1": macro(2 * hits, true + predicted),
-        "sensitivity": sensitivity,
-        "specificity": macro(total - true - predicted + hits, total - true),
-        # A class that is never predicted has no hits: its precision is 0 / 1.
-        "precision": macro(hits, np.maximum(predicted, 1)),
+        "n_windows": len(y),
+        "n_subjects": len(pd.unique(subjects)),
+        "classes": dict(zip(map(str, classes), counts.tolist(), strict=True)),
+        "inputs": inputs,
+        "segment": attributes.get("segment"),
     }
 
 
-def summarize(subject_scores):
-    """Return the mean over subjects and its spread for each model.
-
-    Parameters
-    ----------
-    subject_scores : DataFrame
-        A row per model and subject, as `Comparison.subject_scores` returns it.
-
-    Returns
-    -------
-    DataFrame
-        A row a model, in order of appearance; columns (metric, "mean") and (metric, "std"),
-        fractions of 1. The metrics are `METRICS` and `sen_spe`, the mean of sensitivity and
-        specificity, which for two classes is the balanced accuracy. The standard deviation
-        is that of a sample (n − 1), NaN for a single subject.
-    """
-    scores = subject_scores.copy()
-    scores["sen_spe"] = (scores["sensitivity"] + scores["specificity"]) / 2
-    models = scores.groupby("model", sort=False)
-    return models[[*METRICS, "sen_spe"]].agg(["mean", "std"])
+def _labels_vary(groups, y):
+    """Whether any trial has windows of several labels."""
+    return bool((pd.Series(y).groupby([groups["subject"], groups["trial"]]).nunique() > 1).any())
 
 
-def format_summary(summary):
-    """Write a summary in per cent, in the columns that papers use.
+def _shift(random_state, repeat):
+    whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    return random_state + repeat if whole else random_state
 
-    Parameters
-    ----------
-    summary : DataFrame
-        From `summarize`.
 
-    Returns
-    -------
-    DataFrame of str
-        A row a model; columns `ACC`, `SEN & SPE` (their mean), `PPR` (precision),
-        `balanced accuracy` and `macro F1`, each "mean ± standard deviation over subjects".
-    """
-    columns = {
-        "ACC": "accuracy",
-        "SEN & SPE": "sen_spe",
-        "PPR": "precision",
-        "balanced accuracy": "balanced_accuracy",
-        "macro F1": "macro_f1",
+def _reseed(model, repeat):
+    """A clone with `repeat` added to every random_state."""
+    model = clone(model)
+    seeds = {
+        name: _shift(value, repeat)
+        for name, value in model.get_params().items()
+        if name == "random_state" or name.endswith("__random_state")
     }
-    percent = 100 * summary
-    return pd.DataFrame(
-        {
-            title: [
-                f"{mean:.1f} ± {std:.1f}"
-                for mean, std in percent[metric][["mean", "std"]].itertuples(index=False)
-            ]
-            for title, metric in columns.items()
-        },
-        index=summary.index,
+    return model.set_params(**seeds) if repeat and seeds else model
+
+
+def _assemble(protocol, runs, y, subjects, records, failures, leakage, details):
+    classes = np.unique(y)
+    parts, fits, caught, chosen = [], [], [], []
+    for (i, fold), record in sorted(records.items(), key=lambda item: item[0]):
+        run = runs[i]
+        train, rows = run.folds[fold]
+        named = {"model": run.model, "repeat": run.repeat, "fold": fold}
+        columns = {**named, "row": rows, "subject": subjects[rows], "y_true": run.y[rows]}
+        part = pd.DataFrame({**columns, "y_pred": classes[record["y_pred"]]})
+        probabilities = record["probabilities"]
+        if probabilities is None:
+            probabilities = np.full((len(rows), len(classes)), np.nan)
+        part[[f"{PROBABILITY}{label}" for label in classes]] = probabilities
+        parts.append(part)
+        times = {name: record[name] for name in ("fit_time", "predict_time")}
+        fits.append({**named, "n_train": len(train), **times})
+        caught += [{**named, "category": c, "message": text} for c, text in record["warnings"]]
+        if record["chosen"] is not None:
+            chosen.append({**named, **record["chosen"]})
+    predictions = pd.concat(parts, ignore_index=True)
+    scores = score_predictions(predictions, [*_KEYS, "subject"])
+    return Comparison(
+        protocol,
+        predictions,
+        scores.merge(pd.DataFrame(fits), on=_KEYS),
+        pd.DataFrame(failures, columns=[*_KEYS, "error", "traceback"]),
+        pd.DataFrame(caught, columns=[*_KEYS, "category", "message"]),
+        leakage,
+        pd.DataFrame(chosen, columns=[*_KEYS, "params", "score"]),
+        details,
     )
 
 
-def _fit_and_predict(i, name, fold, model, y, groups, train, test):
-    """One model, which takes rows by position, in one fold; `i` says whose the result is."""
-    try:
-        model = clone(model)
-        started = time.perf_counter()
-        model.fit(train, y[train], **_group_parameter(model.estimator, groups[train]))
-        fitted = time.perf_counter()
-        y_pred = model.predict(test)
-        return i, np.asarray(y_pred), fitted - started, time.perf_counter() - fitted
-    except Exception as error:
-        raise RuntimeError(
-            f"The model {name!r} failed in fold {fold}: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _group_parameter(model, groups):
-    step, final = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
-    if not (getattr(final, "early_stopping", False) is True and has_fit_parameter(final, "groups")):
-        return {}
-    if get_config()["enable_metadata_routing"]:
-        final.set_fit_request(groups=True)
-        return {"groups": groups}
-    return {f"{step}__groups" if step else "groups": groups}
-
-
-def _with_progress(results, n_tasks, description):
-    """Pass results on, and draw how many there are on standard error."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        yield from bar.track(results, total=n_tasks, description=description)
+def _warn_of(comparison):
+    """Say once for each model what its fits warned of, and how many failed."""
+    n_fits = comparison.details["n_folds"] * comparison.details["n_repeats"]
+    for model, own in comparison.failures.groupby("model", sort=False):
+        warnings.warn(
+            f"{model!r} failed in {len(own)} of {n_fits} fits, first: {own['error'].iloc[0]}",
+            stacklevel=3,
+        )
+    by = ["model", "category", "message"]
+    for (model, category, message), own in comparison.warnings.groupby(by, sort=False):
+        fits = len(own.drop_duplicates(_KEYS))
+        warnings.warn(
+            f"{model!r}, in {fits} of {n_fits} fits: {message} ({category})", stacklevel=3
+        )

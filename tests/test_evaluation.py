@@ -6,28 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
-    balanced_accuracy_score,
-    f1_score,
-    multilabel_confusion_matrix,
-    precision_score,
-    recall_score,
 )
 from sklearn.model_selection import (
     LeaveOneGroupOut,
-    StratifiedGroupKFold,
-    StratifiedKFold,
     cross_validate,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
-from skemo import compare, make_dummy, make_lda, make_svm
-from skemo.evaluation import METRICS, confusion_scores, format_summary, summarize
-from skemo.model_selection import PROTOCOLS, protocol_folds, protocol_splitter
+from skemo import compare, leakage_gap, make_dummy, make_lda, make_random_forest, make_svm
+from skemo.model_selection import PROTOCOLS, protocol_folds
+from skemo.scores import METRICS
 
 MODELS = {"SVM": make_svm("passthrough"), "majority": make_dummy("passthrough")}
 
@@ -42,118 +35,10 @@ def make_features(n_subjects=6, n_rows=20, effect=3.0, level=0.0, random_state=0
     return X, y, subjects
 
 
-# Protocols
-
-
-def test_names_stand_for_scikit_learn_splitters():
-    assert isinstance(protocol_splitter("leave-one-subject-out"), LeaveOneGroupOut)
-    grouped = protocol_splitter("group-k-fold", n_splits=4, random_state=3)
-    assert isinstance(grouped, StratifiedGroupKFold)
-    segments = protocol_splitter("segment-k-fold", n_splits=4)
-    assert isinstance(segments, StratifiedKFold)
-    assert (grouped.n_splits, grouped.shuffle, grouped.random_state) == (4, True, 3)
-    assert [name for name in PROTOCOLS if PROTOCOLS[name].optimistic] == ["segment-k-fold"]
-    assert all(protocol_splitter(name) is not None for name in PROTOCOLS)
-
-
-def test_an_unknown_protocol_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'loso'; there are 'leave-one-subject-out', 'group-k"):
-        protocol_splitter("loso")
-
-
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_folds_test_every_row_once(name):
-    _, y, subjects = make_features()
-    folds = protocol_folds(name, y, subjects, n_splits=3)
-    tested = np.concatenate([test for _, test in folds])
-    assert sorted(tested) == list(range(len(y)))
-    apart = all(not set(subjects[train]) & set(subjects[test]) for train, test in folds)
-    assert apart is not PROTOCOLS[name].optimistic
-
-
-def test_too_few_subjects_or_windows_are_named():
-    _, y, subjects = make_features(n_subjects=4)
-    with pytest.raises(ValueError, match="at least 2 subjects, got 1"):
-        protocol_folds("leave-one-subject-out", y[:20], subjects[:20])
-    with pytest.raises(ValueError, match="needs as many subjects, got 4: take n_splits=4 or fewer"):
-        protocol_folds("group-k-fold", y, subjects)
-    y[:-3] = "calm"
-    y[-3:] = "stress"
-    with pytest.raises(ValueError, match="stress has 3"):
-        protocol_folds("segment-k-fold", y, subjects)
-    with pytest.raises(ValueError, match="no windows"):
-        protocol_folds("segment-k-fold", [], [])
-
-
-# Metrics
-
-
-def test_two_classes_by_hand():
-    scores = confusion_scores([[8, 2], [1, 4]])
-    assert scores["accuracy"] == pytest.approx(12 / 15)
-    assert scores["sensitivity"] == pytest.approx((8 / 10 + 4 / 5) / 2)
-    assert scores["specificity"] == pytest.approx((4 / 5 + 8 / 10) / 2)
-    assert scores["precision"] == pytest.approx((8 / 9 + 4 / 6) / 2)
-    assert scores["macro_f1"] == pytest.approx((16 / 19 + 8 / 11) / 2)
-
-
-def test_metrics_agree_with_scikit_learn():
-    rng = np.random.default_rng(0)
-    y_true, y_pred = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
-    confusion = np.zeros((4, 4), int)
-    np.add.at(confusion, (y_true, y_pred), 1)
-    scores = confusion_scores(confusion)
-    tn, fp = multilabel_confusion_matrix(y_true, y_pred)[:, 0].T
-    expected = {
-        "accuracy": accuracy_score(y_true, y_pred),
-        "balanced_accuracy": balanced_accuracy_score(y_true, y_pred),
-        "macro_f1": f1_score(y_true, y_pred, average="macro"),
-        "sensitivity": recall_score(y_true, y_pred, average="macro"),
-        "specificity": np.mean(tn / (tn + fp)),
-        "precision": precision_score(y_true, y_pred, average="macro"),
-    }
-    assert scores.keys() == expected.keys() == set(METRICS)
-    for name, value in expected.items():
-        assert scores[name] == pytest.approx(value), name
-
-
-def test_an_absent_class_is_left_out_of_the_average():
-    y_true, y_pred = np.array([0, 0, 0, 2, 2]), np.array([0, 0, 1, 2, 0])
-    confusion = np.zeros((3, 3), int)
-    np.add.at(confusion, (y_true, y_pred), 1)
-    scores = confusion_scores(confusion)
-    settings = {"labels": [0, 2], "average": "macro"}
-    assert scores["sensitivity"] == pytest.approx(recall_score(y_true, y_pred, **settings))
-    assert scores["precision"] == pytest.approx(precision_score(y_true, y_pred, **settings))
-    assert scores["macro_f1"] == pytest.approx(f1_score(y_true, y_pred, **settings))
-    assert scores["specificity"] == pytest.approx((1 / 2 + 3 / 3) / 2)
-
-
-def test_a_class_never_predicted_has_precision_zero():
-    assert confusion_scores([[6, 0], [4, 0]])["precision"] == pytest.approx(0.6 / 2)
-
-
-def test_a_subject_with_one_class_has_no_specificity():
-    scores = confusion_scores([[3, 1], [0, 0]])
-    assert np.isnan(scores["specificity"])
-    assert scores["balanced_accuracy"] == pytest.approx(3 / 4)
-
-
-def test_matrices_are_scored_in_a_stack():
-    stack = np.random.default_rng(0).integers(0, 9, (5, 3, 3))
-    together = confusion_scores(stack)
-    for i, matrix in enumerate(stack):
-        for name, value in confusion_scores(matrix).items():
-            assert together[name][i] == value
-
-
-# compare
-
-
 def test_a_planted_effect_is_found_and_the_majority_is_at_chance():
     result = compare(MODELS, *make_features())
     mean = result.summary().xs("mean", axis=1, level=1)
-    assert (mean.loc["SVM"] > 0.95).all()
+    assert (mean.loc["SVM"].drop("brier") > 0.95).all()
     assert mean.loc["majority", "balanced_accuracy"] == 0.5
     assert mean.index.tolist() == ["SVM", "majority"]
 
@@ -178,21 +63,39 @@ def test_testing_on_known_subjects_is_flagged_and_looks_better():
     assert gap["SVM"] > 0.3
 
 
+def lay_out(subjects, length=10):
+    """A table of windows end to end, in trials of `length` windows."""
+    place = np.arange(len(subjects))
+    start = 10.0 * (place % length)
+    columns = {"subject": subjects, "trial": place // length, "start": start, "stop": start + 10}
+    return pd.DataFrame(columns)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_predictions_hold_every_window_once_and_are_the_models_own(protocol):
     X, y, subjects = make_features()
-    result = compare(MODELS, X, y, subjects, protocol=protocol, n_splits=3, random_state=1)
+    groups = lay_out(subjects)
+    models = {"LDA": make_lda("passthrough"), "SVM": make_svm("passthrough")}
+    result = compare(models, X, y, groups, protocol=protocol, n_splits=3, random_state=1)
     table = result.predictions
-    assert table.columns.tolist() == ["model", "fold", "row", "subject", "y_true", "y_pred"]
-    folds = protocol_folds(protocol, y, subjects, n_splits=3, random_state=1)
-    for name, model in MODELS.items():
+    assert table.columns.tolist() == [
+        *("model", "repeat", "fold", "row", "subject", "y_true", "y_pred"),
+        *("probability calm", "probability stress"),
+    ]
+    folds = protocol_folds(protocol, y, groups, n_splits=3, random_state=1)
+    for name, model in models.items():
         own = table[table["model"] == name]
         assert sorted(own["row"]) == list(range(len(y)))
         assert (own["y_true"] == y[own["row"]]).all()
         assert (own["subject"] == subjects[own["row"]]).all()
         for fold, (train, test) in enumerate(folds):
-            expected = model.fit(X[train], y[train]).predict(X[test])
-            assert own.loc[own["fold"] == fold, "y_pred"].tolist() == expected.tolist()
+            fitted, here = model.fit(X[train], y[train]), own[own["fold"] == fold]
+            assert here["y_pred"].tolist() == fitted.predict(X[test]).tolist()
+            probabilities = here[["probability calm", "probability stress"]].to_numpy()
+            if name == "LDA":
+                np.testing.assert_array_equal(probabilities, fitted.predict_proba(X[test]))
+            else:
+                assert np.isnan(probabilities).all()
 
 
 def test_scores_have_a_row_per_model_fold_and_subject():
@@ -200,9 +103,9 @@ def test_scores_have_a_row_per_model_fold_and_subject():
     result = compare(MODELS, X, y, subjects, protocol="segment-k-fold", n_splits=5)
     scores = result.scores
     assert scores.columns.tolist() == [
-        *("model", "fold", "subject"),
+        *("model", "repeat", "fold", "subject"),
         *METRICS,
-        *("n_windows", "fit_time", "predict_time"),
+        *("n_windows", "n_train", "fit_time", "predict_time"),
     ]
     assert not scores.duplicated(["model", "fold", "subject"]).any()
     assert scores.groupby("model")["n_windows"].sum().tolist() == [len(y)] * 2
@@ -243,22 +146,17 @@ def test_a_subject_counts_once_whatever_the_number_of_windows():
 def test_the_table_has_the_papers_columns_in_per_cent():
     result = compare(MODELS, *make_features(effect=0.8))
     table = result.table()
-    assert table.columns.tolist() == ["ACC", "SEN & SPE", "PPR", "balanced accuracy", "macro F1"]
+    titles = ["ACC", "SEN & SPE", "PPR", "balanced accuracy", "macro F1", "Brier"]
+    assert table.columns.tolist() == titles
     # The mean of sensitivity and specificity is the balanced accuracy for two classes.
     assert table["SEN & SPE"].tolist() == table["balanced accuracy"].tolist()
     assert table.loc["majority"].tolist() == [
-        *("50.0 ± 0.0", "50.0 ± 0.0", "25.0 ± 0.0", "50.0 ± 0.0", "33.3 ± 0.0")
+        *("50.0 ± 0.0", "50.0 ± 0.0", "25.0 ± 0.0", "50.0 ± 0.0", "33.3 ± 0.0", "50.0 ± 0.0")
     ]
+    assert table.loc["SVM", "Brier"] == "–"
+    assert result.table("text") in repr(result)
+    assert result.table("markdown").startswith("| model | ACC |")
     assert "by leave-one-subject-out" in repr(result)
-
-
-def test_a_subject_without_specificity_is_left_out_of_its_mean():
-    scores = pd.DataFrame({"model": "m", **{name: [0.5, 1.0] for name in METRICS}})
-    scores.loc[1, "specificity"] = np.nan
-    summary = summarize(scores).loc["m"]
-    assert summary["sen_spe", "mean"] == 0.5
-    assert summary["accuracy", "mean"] == 0.75
-    assert format_summary(summarize(scores)).loc["m", "ACC"] == "75.0 ± 35.4"
 
 
 def test_two_processes_give_the_same_as_one():
@@ -337,12 +235,33 @@ class Failing(ClassifierMixin, BaseEstimator):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_model_that_fails_is_named_with_its_fold(n_jobs):
+def test_a_model_that_fails_is_recorded_and_the_others_go_on(n_jobs):
+    models = {"bad": Failing(), "majority": MODELS["majority"]}
+    with pytest.warns(UserWarning, match="'bad' failed in 2 of 2 fits, first: ArithmeticError: no"):
+        result = compare(models, *make_features(n_subjects=2), n_jobs=n_jobs)
+    failures = result.failures
+    assert failures[["model", "repeat", "fold"]].values.tolist() == [["bad", 0, 0], ["bad", 0, 1]]
+    assert (failures["error"] == "ArithmeticError: no luck").all()
+    assert "in fit\n    raise ArithmeticError" in failures["traceback"][0]
+    assert set(result.predictions["model"]) == {"majority"}
+    table = result.table()
+    assert table.loc["bad"].tolist() == ["–"] * 6 + ["2 of 2"]
+    assert table.loc["majority", "failed"] == "–"
+    assert "failed: 'bad' in 2 of 2 fits; ArithmeticError: no luck" in repr(result)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_failure_may_end_it_all(n_jobs):
     models = {"majority": MODELS["majority"], "bad": Failing()}
     with pytest.raises(
         RuntimeError, match=r"model 'bad' failed in fold \d: ArithmeticError: no luck"
     ):
-        compare(models, *make_features(n_subjects=2), n_jobs=n_jobs)
+        compare(models, *make_features(n_subjects=2), n_jobs=n_jobs, on_error="raise")
+
+
+def test_nothing_but_failures_is_an_error():
+    with pytest.raises(RuntimeError, match=r"Every fit failed[\s\S]*no luck"):
+        compare({"bad": Failing()}, *make_features(n_subjects=2))
 
 
 def refuse_negative(X):
@@ -351,17 +270,130 @@ def refuse_negative(X):
     return X
 
 
-def test_a_transformer_that_fails_is_named_with_model_and_fold():
+def test_a_transformer_that_fails_in_some_folds_leaves_the_other_folds():
     X, y, subjects = make_features(n_subjects=3)
     X = np.abs(X)
+    X[0] = -1  # of the first subject, who is in each training set but the first
     models = {
         "fine": make_dummy("passthrough"),
-        "bad": make_lda(FunctionTransformer(refuse_negative)),
+        "bad": make_lda(StatefulRefusal()),
     }
-    compare(models, X, y, subjects)
-    X[0] = -1
-    with pytest.raises(RuntimeError, match=r"model 'bad' failed in fold \d: .*no luck either"):
-        compare(models, X, y, subjects)
+    with pytest.warns(UserWarning, match="'bad' failed in 2 of 3 fits"):
+        result = compare(models, X, y, subjects)
+    assert result.failures["fold"].tolist() == [1, 2]
+    assert result.subject_scores().query("model == 'bad'")["subject"].tolist() == ["s0"]
+    assert result.table()["failed"].tolist() == ["–", "2 of 3"]
+
+
+class StatefulRefusal(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        refuse_negative(X)
+        return self
+
+    def transform(self, X):
+        return X
+
+
+class Wary(ClassifierMixin, BaseEstimator):
+    """Warns in each fit, and predicts the first label."""
+
+    def fit(self, X, y):
+        warnings.warn("it does not look good", RuntimeWarning, stacklevel=2)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+def test_warnings_are_recorded_and_said_once():
+    models = {"majority": MODELS["majority"], "wary": Wary()}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = compare(models, *make_features(n_subjects=3))
+    expected = "'wary', in 3 of 3 fits: it does not look good (RuntimeWarning)"
+    assert [str(each.message) for each in caught] == [expected]
+    assert result.warnings["fold"].tolist() == [0, 1, 2]
+    assert set(result.warnings["message"]) == {"it does not look good"}
+
+
+# Controls and repetitions
+
+
+def test_controls_stand_in_the_same_table():
+    X, y, subjects = make_features(n_subjects=10, effect=2.0)
+    models = {"SVM": make_svm("passthrough")}
+    result = compare(models, X, y, subjects, controls=("majority", "permuted"))
+    assert result.models == ["SVM", "SVM, labels permuted", "majority class"]
+    mean = result.summary()["balanced_accuracy", "mean"]
+    assert mean["SVM"] > 0.9
+    assert abs(mean["SVM, labels permuted"] - 0.5) < 0.15
+    assert mean["majority class"] == 0.5
+    own = result.predictions.groupby("model")["y_true"]
+    shuffled = own.get_group("SVM, labels permuted").to_numpy()
+    assert 0.3 < (shuffled == own.get_group("SVM").to_numpy()).mean() < 0.7
+    with pytest.raises(ValueError, match="'majority', 'permuted', got 'chance'"):
+        compare(models, X, y, subjects, controls=["chance"])
+    with pytest.raises(ValueError, match="name of a model: 'majority class'"):
+        compare({"majority class": MODELS["SVM"]}, X, y, subjects, controls="majority")
+
+
+def test_repetitions_have_other_folds_and_other_seeds():
+    X, y, subjects = make_features(effect=0.3)
+    forest = make_random_forest("passthrough", n_estimators=5, random_state=3)
+    settings = {"protocol": "group-k-fold", "n_splits": 3}
+    result = compare({"RF": forest}, X, y, subjects, n_repeats=2, random_state=7, **settings)
+    again = clone(forest).set_params(classifier__random_state=4)
+    second = compare({"RF": again}, X, y, subjects, random_state=8, **settings)
+    own = result.predictions[result.predictions["repeat"] == 1]
+    for name in ("fold", "row", "y_pred", "probability calm"):
+        assert own[name].tolist() == second.predictions[name].tolist()
+    first = compare({"RF": forest}, X, y, subjects, random_state=7, **settings)
+    means = [each.subject_scores().set_index("subject")["brier"] for each in (first, second)]
+    ours = result.subject_scores().set_index("subject")["brier"]
+    np.testing.assert_allclose(ours, ((means[0] + means[1]) / 2)[ours.index])
+    assert forest.get_params()["classifier__random_state"] == 3
+
+
+def test_fold_scores_pool_the_windows_of_a_fold():
+    X, y, subjects = make_features(effect=0.5)
+    result = compare(
+        {"LDA": make_lda("passthrough")}, X, y, subjects, "group-k-fold", n_splits=3, n_repeats=2
+    )
+    folds = result.fold_scores()
+    assert folds[["repeat", "fold"]].values.tolist() == [[r, f] for r in (0, 1) for f in range(3)]
+    assert (folds["n_windows"] + folds["n_train"] == len(y)).all()
+    own = result.predictions.query("repeat == 1 and fold == 2")
+    assert folds["accuracy"].iloc[5] == accuracy_score(own["y_true"], own["y_pred"])
+
+
+def test_what_stands_on_both_sides_is_said():
+    X, y, subjects = make_features()
+    X[20:40] = X[:20]  # the second subject's windows are copies of the first's
+    with pytest.warns(UserWarning, match="same rows in training and test"):
+        result = compare(MODELS, X, y, subjects)
+    assert set(result.leakage["kind"]) == {"duplicate"}
+
+
+def test_blocks_of_trials_that_have_one_label_are_warned_of():
+    X, y, subjects = make_features()
+    order = np.lexsort([y, subjects])
+    arguments = MODELS, X[order], y[order], lay_out(subjects)
+    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
+        compare(*arguments, protocol="blocked-k-fold", n_splits=3)
+
+
+def test_the_gap_is_measured_subject_by_subject():
+    X, _, subjects = make_features(n_subjects=12, effect=0, level=5.0)
+    y = np.where(np.repeat(np.random.default_rng(0).permutation(12) % 2, 20), "a", "b")
+    models = {"SVM": make_svm("passthrough"), "majority": make_dummy("passthrough")}
+    gap = leakage_gap(models, X, y, subjects, metric="accuracy")
+    assert gap.columns.tolist() == [
+        *("leave-one-subject-out", "segment-k-fold (optimistic)", "gap", "low", "high")
+    ]
+    assert gap.loc["SVM", "low"] > 0.1
+    np.testing.assert_allclose(gap["gap"], gap.iloc[:, 1] - gap.iloc[:, 0])
+    assert gap.loc["SVM", "low"] <= gap.loc["SVM", "gap"] <= gap.loc["SVM", "high"]
 
 
 def test_unusable_input_is_named():
@@ -376,6 +408,10 @@ def test_unusable_input_is_named():
         compare(MODELS, X, y, np.full(len(y), np.nan))
     with pytest.raises(ValueError, match="models must be a dict"):
         compare(MODELS["SVM"], X, y, subjects)
+    with pytest.raises(ValueError, match="n_repeats must be a positive whole number, got 0"):
+        compare(MODELS, X, y, subjects, n_repeats=0)
+    with pytest.raises(ValueError, match='on_error must be "record" or "raise"'):
+        compare(MODELS, X, y, subjects, on_error="skip")
     with pytest.raises(ValueError, match="Unknown protocol"):
         compare(MODELS, X, y, subjects, protocol="k-fold")
     with pytest.raises(ValueError, match="continuous"):

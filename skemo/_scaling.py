@@ -1,0 +1,221 @@
+"""Recognise input that was scaled before it was split: by rows, by people, or by all there is."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from skemo._groups import GROUP_COLUMNS, trial_codes
+from skemo._validation import signal_columns
+from skemo.preprocessing import signal_lengths
+
+_FEWEST_ROWS = 10  # fewer may have a mean of 0 and a deviation of 1 by accident
+_CHUNK = 1 << 20  # samples looked at together: temporaries of a few megabytes
+_SCALES = ("mean 0 and standard deviation 1", "minimum 0 and maximum 1")
+_MEANINGS = {
+    "all": "over all rows: statistics of tested rows went into training. Scale inside the model, "
+    "as make_pipeline(StandardScaler(), ...) does",
+    "subject": "in every subject: tested rows were measured by other tested rows of the same "
+    "person. This is transductive, and legitimate if it is said",
+    "trial": "in every trial: tested rows were measured by other tested rows of the same "
+    "trial. This is transductive, and legitimate if it is said",
+}
+
+
+class InputBlock(NamedTuple):
+    """A signal of the input, or its numbers."""
+
+    name: str
+    values: np.ndarray  # (n_windows, n_columns, n_times)
+    columns: list  # a name for each
+    padded: bool  # whether zeros at the end of a window may be padding
+    exact: float  # what a mean of 0 may be off by, with values of this type
+
+
+def input_blocks(X):
+    """What `X` is made of: its signals, and those of its numbers that hold fractions.
+
+    Parameters
+    ----------
+    X : DataFrame or array of n_windows rows
+
+    Returns
+    -------
+    list of InputBlock
+        Without columns that say who a window is from, that are not numbers, or whole numbers
+        throughout, such as counts, codes and one-hot columns.
+    """
+    if isinstance(X, pd.DataFrame):
+        signals = signal_columns(X)
+        blocks = [
+            _signal_block(name, X[name].array.values, X[name].dtype.channels, X[name].dtype)
+            for name in signals
+        ]
+        numeric = [
+            name
+            for name, dtype in X.dtypes.items()
+            if pd.api.types.is_any_real_numeric_dtype(dtype) and name not in GROUP_COLUMNS
+        ]
+        numbers = X[numeric].to_numpy(float, na_value=np.nan)
+        exact = _exactness(X[numeric].dtypes.tolist())
+        return [*blocks, *_number_blocks(numbers, numeric, exact)]
+    if not isinstance(X, np.ndarray) or X.dtype.kind not in "iuf":
+        return []
+    if X.ndim > 2:
+        return [_signal_block("X", X, None, None)]
+    return _number_blocks(X, [f"column {i}" for i in range(X.shape[1])], _exactness([X.dtype]))
+
+
+def _exactness(dtypes):
+    return 1e-6 if all(dtype.itemsize == 8 for dtype in dtypes) else 1e-5
+
+
+def _signal_block(name, values, channels, dtype):
+    columns = [name]
+    if np.prod(values.shape[1:-1]) > 1:
+        channels = channels or [f"channel {i}" for i in range(values.shape[-2])]
+        columns = [f"{name} {channel}" for channel in channels] * int(np.prod(values.shape[1:-2]))
+    padded = dtype is not None and dtype.sampling_rate is None
+    flat = values.reshape(len(values), len(columns), values.shape[-1])
+    return InputBlock(name, flat, columns, padded, _exactness([values.dtype]))
+
+
+def _number_blocks(values, names, exact):
+    fractional = np.array(
+        [(column != np.round(column))[np.isfinite(column)].any() for column in values.T], bool
+    )
+    if not fractional.any():
+        return []
+    columns = [str(name) for name, kept in zip(names, fractional, strict=True) if kept]
+    return [InputBlock("X", values[:, fractional, np.newaxis], columns, False, exact)]
+
+
+def find_scaling(X, table):
+    """Find columns that were standardised, or scaled to [0, 1], by statistics over rows.
+
+    Parameters
+    ----------
+    X : DataFrame or array of n_windows rows
+        Input of the models.
+    table : DataFrame of n_windows rows
+        As `skemo.model_selection.window_groups` returns it.
+
+    Returns
+    -------
+    list of (kind, columns, message)
+        Kinds "normalisation" and "per-subject normalisation", with the names of the columns.
+    """
+    if len(table) < _FEWEST_ROWS:
+        return []
+    subjects = pd.factorize(table["subject"])[0]
+    units = {"window": np.arange(len(table))}
+    if "trial" in table and trial_codes(table).max() > subjects.max():
+        units["trial"] = trial_codes(table)
+    if subjects.max() > 0:
+        units["subject"] = subjects
+    units["all"] = np.zeros(len(table), int)
+    found = {}
+    for block in input_blocks(X):
+        for column, unit, scale in _scaled_columns(block, units):
+            found.setdefault((unit, scale), {})[column] = None  # each once, and in order
+    return [
+        (
+            "normalisation" if unit == "all" else "per-subject normalisation",
+            list(columns),
+            f"{scale} {_MEANINGS[unit]}.",
+        )
+        for (unit, scale), columns in found.items()
+        if unit in _MEANINGS
+    ]
+
+
+def _scaled_columns(block, units):
+    """Yield column, unit and scale of each column that is scaled, or of all columns pooled."""
+    lengths = signal_lengths(block.values) if block.padded else None
+    n_columns = max(1, _CHUNK // len(block.values))
+    pooled, found = [], False
+    for first in range(0, len(block.columns), n_columns):
+        columns = slice(first, first + n_columns)
+        moments = _measure(block.values[:, columns], lengths)
+        pooled.append(_pool([moments]))
+        for hit in _scaled_by_unit(moments, block.columns[columns], units, block.exact):
+            found = True
+            yield hit
+    if not found and len(block.columns) > 1:
+        yield from _scaled_by_unit(_pool(pooled), [block.name], units, block.exact)
+
+
+def _scaled_by_unit(moments, names, units, exact):
+    """The smallest unit counts: what has mean 0 in each window has it over all rows, too."""
+    done = np.zeros(len(names), bool)
+    for unit, codes in units.items():
+        if unit == "window" and moments.count.max() < 3:
+            continue  # one number a window is not scaled by itself
+        tolerance = exact if unit == "all" else 10 * exact  # chance does not meet it in each
+        for scale, is_so in zip(_SCALES, _are_scaled(moments, codes, tolerance), strict=True):
+            yield from ((names[i], unit, scale) for i in np.flatnonzero(is_so & ~done))
+            done |= is_so
+
+
+class _Moments(NamedTuple):
+    """Of each window and column, ``(n_windows, n_columns)``, leaving out what is missing."""
+
+    count: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def _measure(values, lengths):
+    """Moments over the last axis, up to the `lengths` of the windows where they are given."""
+    n_windows, n_columns, n_times = values.shape
+    moments = _Moments(*np.empty((5, n_windows, n_columns)))
+    n_rows = max(1, _CHUNK // (n_columns * n_times))
+    for first in range(0, n_windows, n_rows):
+        rows = slice(first, first + n_rows)
+        part = values[rows].astype(float)
+        absent = ~np.isfinite(part)
+        if lengths is not None:
+            absent |= (np.arange(n_times) >= lengths[rows, np.newaxis])[:, np.newaxis]
+        part[absent] = np.nan
+        moments.low[rows] = np.fmin.reduce(part, axis=2)
+        moments.high[rows] = np.fmax.reduce(part, axis=2)
+        part[absent] = 0.0
+        moments.count[rows] = n_times - absent.sum(axis=2)
+        moments.total[rows] = part.sum(axis=2)
+        moments.squares[rows] = np.einsum("nct,nct->nc", part, part)
+    return moments
+
+
+def _pool(parts):
+    """Moments of all columns together."""
+    over = (np.sum, np.sum, np.sum, np.fmin.reduce, np.fmax.reduce)
+    columns = (np.concatenate(moment, axis=1) for moment in zip(*parts, strict=True))
+    return _Moments(*(f(c, axis=1, keepdims=True) for f, c in zip(over, columns, strict=True)))
+
+
+def _are_scaled(moments, codes, tolerance):
+    """Which columns are standardised, and which scaled to [0, 1], in all groups of rows."""
+    order = np.argsort(codes, kind="stable")
+    n_rows = np.bincount(codes)[:, np.newaxis]
+    first = np.cumsum(n_rows) - n_rows[:, 0]
+    over = (np.add, np.add, np.add, np.fmin, np.fmax)
+    count, total, squares, low, high = (
+        f.reduceat(moment[order], first) for f, moment in zip(over, moments, strict=True)
+    )
+    # Too few values, or all alike, tell nothing of how they were scaled.
+    telling = (count >= 3) & (high - low > tolerance)
+    mean = total / np.maximum(count, 1)
+    variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
+    deviations = np.sqrt(variance), np.sqrt(variance * count / np.maximum(count - 1, 1))
+    is_one = np.min([np.abs(deviation - 1) for deviation in deviations], axis=0) < tolerance
+    standard = telling & (np.abs(mean) < tolerance) & is_one
+    # A quantity that is bounded by nature, such as a share, is at its bounds in many rows.
+    ends = (moments.low <= low[codes] + tolerance) | (moments.high >= high[codes] - tolerance)
+    few = np.add.reduceat(ends[order].astype(int), first) <= np.maximum(4, 0.04 * n_rows)
+    ranged = telling & (np.abs(low) < tolerance) & (np.abs(high - 1) < tolerance) & few
+    return [
+        (scaled | ~telling).all(axis=0) & (scaled.sum(axis=0) * 2 >= len(n_rows))
+        for scaled in (standard, ranged)
+    ]

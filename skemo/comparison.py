@@ -1,0 +1,283 @@
+"""What a comparison found: predictions, scores, and what can be said of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skemo.model_selection import PROTOCOLS
+from skemo.scores import METRICS, format_summary, format_table, score_predictions, summarize
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` found: every prediction, and the scores that follow from them.
+
+    Parameters
+    ----------
+    protocol : str
+        The protocol's name.
+    predictions : DataFrame
+        A row per model, repetition and tested window: `model`, `repeat`, `fold`, `row` (position
+        in `X`), `subject`, `y_true`, `y_pred`, and ``probability <class>`` for each class, NaN
+        where the model gives no probabilities.
+    scores : DataFrame
+        A row per model, repetition, fold and subject: `model`, `repeat`, `fold`, `subject`, the
+        `METRICS` over the subject's windows in that fold, their number `n_windows`, and of the
+        whole fold `n_train`, the windows trained on, and `fit_time` and `predict_time` in seconds,
+        without what is computed once for all folds.
+    failures : DataFrame
+        A row a fit that failed: `model`, `repeat`, `fold`, `error`, `traceback`.
+    warnings : DataFrame
+        A row a warning: `model`, `repeat`, `fold`, `category`, `message`.
+    leakage : DataFrame
+        What stands on both sides of the folds, as `check_split` returns it.
+    chosen : DataFrame
+        What each search among the models chose: `model`, `repeat`, `fold`, `params`, and `score`,
+        the mean over the inner folds.
+    details : dict
+        What was run: `data`, `protocol`, `description`, `n_splits`, `n_repeats`, `random_state`,
+        `models` (name to text), `versions`, `started`, `code`.
+    """
+
+    protocol: str
+    predictions: pd.DataFrame
+    scores: pd.DataFrame
+    failures: pd.DataFrame
+    warnings: pd.DataFrame
+    leakage: pd.DataFrame
+    chosen: pd.DataFrame
+    details: dict
+
+    def __repr__(self):
+        lines = [f"<Comparison by {self._title()}>", self.table("text")]
+        lines += [
+            f"failed: {model!r} in {len(own)} of {self._n_fits()} fits; {own['error'].iloc[0]}"
+            for model, own in self.failures.groupby("model", sort=False)
+        ]
+        return "\n".join(lines)
+
+    @property
+    def models(self):
+        """Names of the models, in the order in which they were given."""
+        return list(self.details["models"])
+
+    @property
+    def optimistic(self):
+        """Whether the models had seen the tested subjects, and neighbours of the windows."""
+        return PROTOCOLS[self.protocol].optimistic
+
+    def subject_scores(self):
+        """Return a row per model and subject, with `METRICS` over all the subject's windows.
+
+        A window counts once, in the fold that tested it, so that the scores of a subject mean
+        the same under every protocol. Over several repetitions it is the mean.
+
+        Returns
+        -------
+        DataFrame
+            `model`, `subject`, `METRICS`, `n_windows`.
+        """
+        scores = score_predictions(self.predictions, ["model", "repeat", "subject"])
+        subjects = scores.groupby(["model", "subject"], sort=False)
+        return subjects[[*METRICS, "n_windows"]].mean().astype({"n_windows": int}).reset_index()
+
+    def fold_scores(self):
+        """Return a row per model, repetition and fold, with `METRICS` over the fold's windows.
+
+        Returns
+        -------
+        DataFrame
+            `model`, `repeat`, `fold`, `METRICS`, `n_windows`, `n_train`.
+        """
+        keys = ["model", "repeat", "fold"]
+        scores = score_predictions(self.predictions, keys)
+        return scores.merge(self.scores[[*keys, "n_train"]].drop_duplicates(keys), on=keys)
+
+    def summary(self):
+        """Return the mean over subjects and its spread, in numbers.
+
+        Returns
+        -------
+        DataFrame
+            As `summarize` returns it.
+        """
+        return summarize(self.subject_scores())
+
+    def table(self, format=None):
+        """Return mean ± standard deviation over subjects, in per cent, ready to print.
+
+        Parameters
+        ----------
+        format : {"text", "markdown", "latex"} or None, default=None
+            None is a DataFrame.
+
+        Returns
+        -------
+        DataFrame of str, or str
+            As `format_summary` returns it, with a row for every model. The columns are named for
+            the protocol, and say whether it is optimistic. Where fits failed, `failed` says how
+            many, and the scores are those of the subjects that were tested.
+        """
+        table = format_summary(self.summary()).reindex(self.models, fill_value="–")
+        if len(self.failures):
+            counts = self.failures["model"].value_counts()
+            table["failed"] = [
+                f"{counts[model]} of {self._n_fits()}" if model in counts else "–"
+                for model in self.models
+            ]
+        table = table.rename_axis(index="model", columns=self._title())
+        return table if format is None else format_table(table, format)
+
+    def calibration(self, n_bins=10):
+        """Return how far each model's probabilities can be believed.
+
+        Parameters
+        ----------
+        n_bins : int, default=10
+            Bins of the expected calibration error.
+
+        Returns
+        -------
+        DataFrame
+            A row a model that gives probabilities: `brier`, `log_loss` and `ece`, the expected
+            calibration error, over all tested windows.
+        """
+        from skemo.calibration import score_calibration
+
+        return score_calibration(self.predictions, n_bins=n_bins)
+
+    def test(
+        self,
+        metric="balanced_accuracy",
+        *,
+        reference=None,
+        test="auto",
+        correction="holm",
+        confidence=0.95,
+        random_state=0,
+    ):
+        """Test which differences between the models are more than chance.
+
+        Parameters
+        ----------
+        metric : str, default="balanced_accuracy"
+            One of `METRICS`.
+        reference : str or None, default=None
+            The model that the others are held against; None is each against each.
+        test : str, default="auto"
+            As for `skemo.statistics.compare_models`.
+        correction : {"holm", "fdr"} or None, default="holm"
+            For the number of comparisons.
+        confidence : float, default=0.95
+            Of the bootstrap interval over subjects.
+        random_state : int, default=0
+            Seed of the bootstrap.
+
+        Returns
+        -------
+        DataFrame
+            A row a pair, as `skemo.statistics.compare_models` describes it.
+        """
+        from skemo.statistics import compare_models
+
+        return compare_models(
+            self,
+            metric=metric,
+            reference=reference,
+            test=test,
+            correction=correction,
+            confidence=confidence,
+            random_state=random_state,
+        )
+
+    def gap(self, optimistic, metric="balanced_accuracy", *, confidence=0.95, random_state=0):
+        """Return how much better the models look under another protocol.
+
+        Parameters
+        ----------
+        optimistic : Comparison
+            Of the same models on the same windows, by the protocol to hold against this one.
+        metric : str, default="balanced_accuracy"
+            One of `METRICS`.
+        confidence : float, default=0.95
+            Of the bootstrap interval over subjects.
+        random_state : int, default=0
+            Seed of the bootstrap.
+
+        Returns
+        -------
+        DataFrame
+            A row a model, columns named for the protocols, the mean over subjects; `gap`, the
+            mean difference over subjects, and its interval, `low` and `high`.
+
+        Raises
+        ------
+        ValueError
+            The two have no models or no subjects in common.
+        """
+        from skemo.statistics import bootstrap_interval
+
+        ours, theirs = (
+            one.subject_scores().pivot_table(metric, "subject", "model", sort=False)
+            for one in (self, optimistic)
+        )
+        models = [model for model in self.models if model in ours and model in theirs]
+        subjects = ours.index.intersection(theirs.index)
+        if not models or subjects.empty:
+            raise ValueError("The two comparisons have no models or no subjects in common.")
+        rows = []
+        for model in models:
+            pair = pd.DataFrame({"own": ours[model], "other": theirs[model]}).loc[subjects]
+            own, other = pair.dropna().to_numpy().T
+            interval = bootstrap_interval(
+                other - own, confidence=confidence, random_state=random_state
+            )
+            rows.append([own.mean(), other.mean(), np.mean(other - own), *interval])
+        names = [self._title(), optimistic._title(), "gap", "low", "high"]
+        return pd.DataFrame(rows, columns=names, index=pd.Index(models, name="model"))
+
+    def plot(self, metric="balanced_accuracy", *, models=None, ax=None):
+        """Draw the scores of each subject and model.
+
+        Parameters
+        ----------
+        metric : str, default="balanced_accuracy"
+            One of `METRICS`.
+        models : list of str or None, default=None
+            Those to draw; None is all.
+        ax : matplotlib axes or None, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        SubjectScoresDisplay
+        """
+        from skemo.displays import SubjectScoresDisplay
+
+        return SubjectScoresDisplay.from_comparison(self, metric=metric, models=models, ax=ax)
+
+    def report(self, path, *, title=None):
+        """Write one HTML file with everything: what was run, table, tests, plots, warnings.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. It needs no other.
+        title : str or None, default=None
+            Its heading; None names the protocol.
+
+        Returns
+        -------
+        Path
+            The file's.
+        """
+        from skemo.report import write_report
+
+        return write_report({None: self}, path, title=title)
+
+    def _title(self):
+        return f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
+
+    def _n_fits(self):
+        return self.details["n_folds"] * self.details["n_repeats"]

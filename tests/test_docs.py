@@ -1,0 +1,116 @@
+"""The documentation: nothing is left out of it, its links lead somewhere, and its code runs."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import skemo
+import skemo.datasets
+import skemo.nn
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+RESULTS = ROOT / "benchmarks" / "results"
+MADE = {"_build", "gallery", "generated", "made", "results"}  # by the build, not by hand
+PAGES = [
+    path
+    for path in sorted([*DOCS.rglob("*.md"), *DOCS.rglob("*.rst")])
+    if MADE.isdisjoint(path.relative_to(DOCS).parts)
+]
+EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+LINKING = [ROOT / "README.md", *(page for page in PAGES if page.suffix == ".md")]
+CODE = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```python\n(.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def documented_names():
+    """Full names of all that the pages of the API reference list."""
+    names, module = set(), ""
+    for page in sorted((DOCS / "reference").glob("*.rst")):
+        for line in page.read_text(encoding="utf-8").splitlines():
+            entered = re.match(r"\.\. (?:currentmodule|automodule|module):: (\S+)", line)
+            entry = re.fullmatch(r"   (\w+)", line)
+            if entered:
+                module = entered[1]
+            elif entry:
+                names.add(f"{module}.{entry[1]}")
+    return names
+
+
+@pytest.mark.parametrize("module", [skemo, skemo.datasets, skemo.nn], ids=lambda x: x.__name__)
+def test_every_public_name_is_in_the_api_reference(module):
+    public = {f"{module.__name__}.{name}" for name in module.__all__ if name != "__version__"}
+    assert public - documented_names() == set()
+
+
+def test_every_page_of_results_becomes_a_page(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    import results
+
+    monkeypatch.setattr(results, "PAGES", tmp_path)
+    results.make_pages()
+    assert {path.name for path in tmp_path.glob("*.md")} == {
+        path.name for path in RESULTS.glob("*.md")
+    }
+    assert "results/*" in (DOCS / "benchmarks" / "index.md").read_text(encoding="utf-8")
+
+
+def test_the_landing_page_finds_its_numbers(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    import results
+
+    numbers = results.landing_numbers()
+    used = re.findall(r"\{\{ (\w+) \}\}", (DOCS / "index.md").read_text(encoding="utf-8"))
+    assert set(used) == set(numbers)
+    assert float(numbers["svm_by_window"]) > float(numbers["svm_by_subject"])
+
+
+@pytest.mark.parametrize("page", LINKING, ids=name_of)
+def test_relative_links_lead_to_files(page):
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        path = unquote(target.partition("#")[0])
+        if not path or re.match(r"[a-z]+:", path):
+            continue
+        found = page.parent / path
+        if "gallery" in Path(path).parts:
+            script = DOCS / "examples" / f"{found.name}.py"
+            assert found.name == "index" or script.is_file(), target
+        else:
+            assert found.exists() or found.with_suffix(".rst").is_file(), target
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_compiles_and_has_a_title(script):
+    text = script.read_text(encoding="utf-8")
+    compile(text, script.name, "exec")
+    assert re.match(r'"""\n(.+)\n=+\n\n', text)
+    assert "plt.show()" in text
+
+
+def test_the_gallery_runs_every_example():
+    assert len(EXAMPLES) >= 8
+    assert all(re.match(r"plot_\d\d_\w+\.py", script.name) for script in EXAMPLES)
+    numbers = [script.name[:7] for script in EXAMPLES]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_own_csv_files_become_a_report_in_less_than_30_lines():
+    text = (DOCS / "examples" / "plot_12_own_csv.py").read_text(encoding="utf-8")
+    script = text.partition("# begin\n")[2].partition("# end\n")[0]
+    assert 0 < sum(bool(line.strip()) for line in script.splitlines()) < 30
+    assert ".report(" in script
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.suffix == ".md"], ids=name_of)
+def test_code_on_a_page_runs_from_top_to_bottom(page, capsys):
+    namespace = {}
+    for not_run, code in CODE.findall(page.read_text(encoding="utf-8")):
+        compiled = compile(code, name_of(page), "exec")
+        if not not_run:
+            exec(compiled, namespace)
