@@ -1,11 +1,10 @@
 """Make the pages in results/: models, protocols and normalisations on recorded data.
 
-    python benchmarks/comparisons.py run stress_predict --data-home DIR
-    python benchmarks/comparisons.py report stress_predict
+    python benchmarks/comparisons.py stress_predict --data-home DIR
 
-`run` calls ``python -m skemo compare`` for each table of a page, or for those that ``--table``
-names; an hour for a page on two cores. `report` writes the page from what `run` left. A folder
-of recordings is downloaded if it is empty.
+runs ``python -m skemo compare`` with every model, protocol and normalisation, and writes the page
+from what it leaves; hours on two cores. What was finished is kept: after an interruption the same
+command goes on. A folder of recordings is downloaded if it is empty.
 """
 
 import argparse
@@ -18,29 +17,29 @@ from typing import NamedTuple
 import joblib
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap, wilcoxon
 
 from skemo.cli import main
 from skemo.experiments import MODELS
+from skemo.statistics import bootstrap_interval, wilcoxon_test
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("skemo", "torch", "skorch", "scikit-learn", "numpy", "scipy", "pandas")
 
 
-class Page(NamedTuple):
-    """A page of results: what stands on it, and the tables that it is made of.
+OPTIONS = ["--models", "attention,basic,cross-modal,late-fusion,svm,random-forest,lda,dummy"]
+OPTIONS += ["--protocol", "all", "--normalization", "both", "--n-splits", "5"]
 
-    `tables` maps a folder to the options of the command line. `chosen_on` are subjects on
-    which defaults were chosen, and `choice` says how. `effects` are the models to hold
-    against each other, and the table that has them.
+
+class Page(NamedTuple):
+    """A page of results: its title and a note on the data.
+
+    `chosen_on` are subjects on which defaults were chosen, and `choice` says how.
     """
 
     title: str
     note: str
-    tables: dict
     chosen_on: tuple
     choice: str
-    effects: tuple
 
 
 PAGES = {
@@ -49,45 +48,31 @@ PAGES = {
         "The labels are rest and mental arithmetic, on 24 subjects of the data set. Rest came "
         "first and with closed eyes, so that the condition is confounded with the order: these "
         "numbers say how well the two recordings are told apart, not workload as such.",
-        {
-            "eegmat": [
-                *("--models", "attention,basic,svm,random-forest,lda,dummy"),
-                *("--protocol", "all"),
-            ],
-            "eegmat-seeds": ["--models", "attention,basic", "--seeds", "3"],
-            "eegmat-streams": ["--models", "cross-modal,late-fusion,single"],
-        },
         ("00", "02", "06", "08", "11", "14", "17", "21", "24", "27", "30", "33"),
         "The defaults of the modality-aware network were chosen among some two dozen settings, on "
         "every other subject, by 6-fold cross-validation over these, per-subject. For the "
         "cross-modal network nothing was chosen on this data set.",
-        (("attention", "basic", "eegmat-seeds"), ("cross-modal", "late-fusion", "eegmat-streams")),
     ),
     "stress_predict": Page(
-        "Stress-Predict: both networks, their ablations, and the baselines",
+        "Stress-Predict: models, protocols, normalisations",
         "Skin conductance and pulse of a wristband; stress is a Stroop test, an interview and "
         "hyperventilation, rest is what lies between. Of the 24 subjects at hand one has no "
         "labels. Skin conductance was decomposed on the whole recording.",
-        {"stress_predict": ["--models", ",".join(MODELS)]},
         ("S02", "S05", "S08", "S10", "S13", "S16", "S19", "S22", "S25", "S27", "S30", "S34"),
         "The defaults of the cross-modal network were chosen among sixteen settings on every "
         "second subject, by 4-fold cross-validation over these; those of the modality-aware "
         "network on another data set.",
-        (
-            ("attention", "basic", "stress_predict"),
-            ("cross-modal", "late-fusion", "stress_predict"),
-        ),
     ),
 }
+EFFECTS = (("attention", "basic"), ("cross-modal", "late-fusion"))
 
 
-def run(name, data_home, tables):
-    page = PAGES[name]
-    for table in tables or page.tables:
-        folder = RESULTS / table
-        options = ["--dataset", name, "--data-home", data_home, "--normalization", "both"]
-        main(["compare", *options, *page.tables[table], "--output", str(folder)])
-        (folder / "measured.txt").write_text(describe_machine(), encoding="utf-8")
+def run(name, data_home, n_jobs):
+    folder = RESULTS / name
+    options = ["--dataset", name, "--data-home", data_home, "--n-jobs", str(n_jobs), *OPTIONS]
+    main(["compare", *options, "--output", str(folder)])
+    (folder / "measured.txt").write_text(describe_machine(), encoding="utf-8")
+    report(name)
 
 
 def describe_machine():
@@ -99,76 +84,51 @@ def describe_machine():
 
 
 def report(name):
-    page = PAGES[name]
+    page, folder = PAGES[name], RESULTS / name
+    scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str})
+    scores = scores[scores["protocol"] == "leave-one-subject-out"]  # where a fold is a subject
     text = [
         f"# {page.title}",
-        f"{page.note} Reproduce with `python benchmarks/comparisons.py run {name} --data-home DIR` "
-        f"and `python benchmarks/comparisons.py report {name}`.",
-    ]
-    for table, options in page.tables.items():
-        if "--seeds" in options:
-            continue
-        folder = RESULTS / table
-        text += [
-            f"## {table}",
-            (folder / "measured.txt").read_text(encoding="utf-8"),
-            demote_titles((folder / "table.md").read_text(encoding="utf-8")),
-        ]
-    text += [
+        f"{page.note} Reproduce with `python benchmarks/comparisons.py {name} --data-home DIR`.",
+        (folder / "measured.txt").read_text(encoding="utf-8"),
+        (folder / "table.md").read_text(encoding="utf-8").split("\n", 1)[1],
         "## Subjects on which nothing was chosen",
         f"{page.choice} These subjects were {', '.join(page.chosen_on)}. Leave-one-subject-out as "
         "above, balanced accuracy in per cent, on these and on the others:",
-        to_markdown(by_choice(page)),
+        to_markdown(by_choice(page, scores)),
         "## What the parts contribute",
-        "Leave-one-subject-out, balanced accuracy in per cent, averaged over the seeds for each "
-        "subject. The interval is a 95 % bootstrap interval of the mean difference over subjects "
-        "(BCa), the p-value that of Wilcoxon's signed-rank test over subjects, not corrected for "
-        "several comparisons.",
-        to_markdown(pd.DataFrame([row for effect in page.effects for row in compare_two(*effect)])),
+        "Leave-one-subject-out, balanced accuracy in per cent. The interval is a 95 % bootstrap "
+        "interval of the mean difference over subjects (BCa), the p-value that of Wilcoxon's "
+        "signed-rank test over subjects, not corrected for several comparisons.",
+        to_markdown(pd.DataFrame([row for pair in EFFECTS for row in compare_two(*pair, scores)])),
     ]
     path = RESULTS / f"{name}.md"
     path.write_text("\n\n".join(part.strip() for part in text) + "\n", encoding="utf-8")
 
 
-def read(table):
-    """Leave-one-subject-out scores, where a fold is a subject."""
-    scores = pd.read_csv(RESULTS / table / "scores.csv", dtype={"subject": str})
-    return scores[scores["protocol"] == "leave-one-subject-out"]
-
-
-def by_choice(page):
-    tables = [table for table, options in page.tables.items() if "--seeds" not in options]
-    scores = pd.concat(map(read, tables))
+def by_choice(page, scores):
     side = np.where(scores["subject"].isin(page.chosen_on), "chosen on", "others")
     keys = ["model", "normalization", side]
     means = 100 * scores.groupby(keys, sort=False)["balanced_accuracy"].mean()
     return means.unstack(["normalization", 2]).map("{:.1f}".format)
 
 
-def compare_two(one, other, table):
+def compare_two(one, other, scores):
     """A row a normalisation: by how much the first model is better than the second."""
     first, second = MODELS[one].title, MODELS[other].title
-    for normalization, scores in read(table).groupby("normalization", sort=False):
-        subjects = scores.pivot_table("balanced_accuracy", "subject", "model") * 100
+    for normalization, own in scores.groupby("normalization", sort=False):
+        subjects = own.pivot_table("balanced_accuracy", "subject", "model") * 100
         difference = subjects[first] - subjects[second]
-        interval = bootstrap([difference], np.mean, rng=np.random.default_rng(0))
-        low, high = interval.confidence_interval
+        low, high = bootstrap_interval(difference)
         yield {
             "": f"{first} − {second}",
             "normalisation": normalization,
-            "seeds": scores["seed"].nunique(),
             "scores": f"{subjects[first].mean():.1f}, {subjects[second].mean():.1f}",
             "difference": f"{difference.mean():+.1f} [{low:+.1f}, {high:+.1f}]",
             "better / worse / same": f"{(difference > 0).sum()} / {(difference < 0).sum()} / "
             f"{(difference == 0).sum()}",
-            "p": f"{wilcoxon(difference).pvalue:.2f}",
+            "p": f"{wilcoxon_test(difference).p_value:.2f}",
         }
-
-
-def demote_titles(markdown):
-    """Without its first title, and the others one level down."""
-    lines = markdown.splitlines()[1:]
-    return "\n".join(f"#{line}" if line.startswith("##") else line for line in lines)
 
 
 def to_markdown(table):
@@ -183,14 +143,14 @@ def to_markdown(table):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["run", "report"])
     parser.add_argument("dataset", choices=PAGES)
     parser.add_argument("--data-home", metavar="DIR", help="folder of the recordings")
-    parser.add_argument("--table", action="append", metavar="NAME", help="only this one")
+    parser.add_argument("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N")
+    parser.add_argument("--page", action="store_true", help="only write the page again")
     args = parser.parse_args()
-    if args.what == "run":
-        if args.data_home is None:
-            parser.error("run needs --data-home")
-        run(args.dataset, args.data_home, args.table)
-    else:
+    if args.page:
         report(args.dataset)
+    elif args.data_home is None:
+        parser.error("--data-home names the folder of the recordings")
+    else:
+        run(args.dataset, args.data_home, args.n_jobs)

@@ -29,8 +29,19 @@ _HOME = {
     "cross_validate": "search",
     "GridSearchCV": "search",
     "RandomizedSearchCV": "search",
-    "Comparison": "evaluation",
     "compare": "evaluation",
+    "leakage_gap": "evaluation",
+    "Comparison": "comparison",
+    "check_split": "leakage",
+    "LeaveOneTrialOut": "model_selection",
+    "BlockedKFold": "model_selection",
+    "SubjectScoresDisplay": "displays",
+    "ConfusionDisplay": "displays",
+    "RepresentationDisplay": "displays",
+    "AttentionDisplay": "displays",
+    "ChannelImportanceDisplay": "displays",
+    "TrainingHistoryDisplay": "displays",
+    "RecordingDisplay": "displays",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

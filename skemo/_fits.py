@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
-from skemo._many import may_train_together, trained_chunks
+from skemo._many import in_parallel, may_train_together, trained_chunks
 from skemo._nested import chosen_parameters
 from skemo._once import OnRows, fit_key
 from skemo._progress import progress_bar
@@ -105,7 +105,7 @@ def run_fits(runs, y, store, n_jobs, together, on_error, progress, description):
             for i, fold in tasks
             if (i, fold) not in records and (i, fold) not in done
         ]
-        for result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls):
+        for result in in_parallel(calls, n_jobs, "generator_unordered"):
             keep(*result)
     order = {run.model: i for i, run in enumerate(runs)}
     failures.sort(key=lambda row: (row["repeat"], order[row["model"]], row["fold"]))

@@ -6,6 +6,7 @@ import time
 import warnings
 
 import numpy as np
+from joblib.parallel import get_active_backend
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, make_scorer
@@ -71,6 +72,13 @@ def positions_of_splits(cv, rows, y, groups):
     """Positions of the rows of each split, whatever form `cv` gives them in."""
     splits = check_cv(cv, y, classifier=True).split(rows, y, groups)
     return [(rows[train], rows[test]) for train, test in splits]
+
+
+def in_parallel(calls, n_jobs, return_as):
+    """Results as they come, or all at the end where joblib's backend can't do otherwise."""
+    if not get_active_backend()[0].supports_return_generator:
+        return_as = "list"
+    return Parallel(n_jobs=n_jobs, return_as=return_as)(calls)
 
 
 def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None):
@@ -144,8 +152,8 @@ def trained_chunks(
     chunks = [tasks[start:stop] for start, stop in itertools.pairwise(bounds)]
     keys = [[fit_key(params[CANDIDATE], train) for params, train in chunk] for chunk in chunks]
     chunks = [(chunk, own) for chunk, own in zip(chunks, keys, strict=True) if not is_done(own)]
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    results = parallel(delayed(_train)(on_rows, chunk, y, fit_params) for chunk, _ in chunks)
+    calls = [delayed(_train)(on_rows, chunk, y, fit_params) for chunk, _ in chunks]
+    results = in_parallel(calls, n_jobs, "generator")
     for (_, own), (fitted, share, caught) in zip(chunks, results, strict=True):
         on_rows.trained.update(zip(own, fitted, strict=True))
         yield share, own, caught

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 
@@ -85,15 +85,16 @@ class FitStore:
 
     def write(self, key, record):
         """Keep the record of a fit, a dict of what JSON can hold."""
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".part")
+        path = self._path(key)
+        part = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.part")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with open(part, "x", encoding="utf-8") as file:
                 json.dump(record, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self._path(key))
+            os.replace(part, path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
 
     def _path(self, key):

@@ -1,6 +1,8 @@
 """The command line: ``python -m skemo compare`` sets the models side by side on a data set."""
 
 import argparse
+import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from skemo.evaluation import compare, format_summary, summarize
+from skemo.evaluation import compare
 from skemo.experiments import (
     DATASETS,
     MODELS,
@@ -18,8 +20,13 @@ from skemo.experiments import (
     make_models,
     modality_inputs,
 )
+from skemo.leakage import format_findings
 from skemo.model_selection import PROTOCOLS
+from skemo.report import write_report
+from skemo.scores import format_table
 from skemo.windows import segment
+
+_MOST_FOLDS = 40  # of which each has a line
 
 
 def main(argv=None):
@@ -36,11 +43,13 @@ def main(argv=None):
         Exit code: 0, or 130 after an interrupt. Arguments that cannot be used exit with 2.
     """
     parser = _make_parser()
+    argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
     try:
-        _compare(args, parser)
+        _compare(args, parser, argv)
     except KeyboardInterrupt:
-        print("Interrupted. What was finished is above.", file=sys.stderr)
+        kept = "; the same command goes on from there" if args.output else ""
+        print(f"Interrupted. What was finished is above{kept}.", file=sys.stderr)
         return 130
     return 0
 
@@ -83,6 +92,12 @@ def _make_parser():
         help="seconds a window; default: 10, for stress_predict 60",
     )
     add(
+        "--step",
+        type=_positive(float),
+        metavar="S",
+        help="from window to window; default: end to end",
+    )
+    add(
         "--protocol",
         action="append",
         choices=[*PROTOCOLS, "all"],
@@ -102,10 +117,30 @@ def _make_parser():
         metavar="A,B",
         help=f"some of {','.join(MODELS)}; default: all but single",
     )
+    add(
+        "--gap",
+        type=_at_least_zero,
+        default=0.0,
+        metavar="S",
+        help="seconds between training and test windows of blocked-k-fold; default: 0",
+    )
     add("--seeds", type=_positive(int), default=1, metavar="N", help="repetitions; default: 1")
+    add(
+        "--controls",
+        action="append",
+        choices=["permuted"],
+        default=[],
+        help="compare each model with itself on labels permuted within each subject, too",
+    )
     add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks")
     add("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N", help="default: all cores")
-    add("--output", type=Path, metavar="DIR", help="write scores.csv and table.md there")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write report.html, table.md, scores.csv and predictions.csv there, and keep every "
+        "finished fit: after an interruption the same command goes on",
+    )
     return parser
 
 
@@ -133,6 +168,13 @@ def _positive(kind):
     return convert
 
 
+def _at_least_zero(text):
+    number = float(text)
+    if not 0 <= number < np.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not zero or a positive number")
+    return number
+
+
 def _model_names(text):
     names = [name.strip() for name in text.split(",")]
     unknown = [name for name in names if name not in MODELS]
@@ -143,7 +185,7 @@ def _model_names(text):
     return list(dict.fromkeys(names))
 
 
-def _compare(args, parser):
+def _compare(args, parser, argv):
     chosen = args.protocol or ["leave-one-subject-out"]
     protocols = [name for name in PROTOCOLS if name in chosen or "all" in chosen]
     both = args.normalization == "both"
@@ -160,71 +202,61 @@ def _compare(args, parser):
         if args.output is not None:
             args.output.mkdir(parents=True, exist_ok=True)
         recordings = decompose_conductance(dataset.load(args.data_home, target, args.on_error))
-        windows = segment(recordings, duration=duration, purity=dataset.purity)
+        windows = segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
         inputs, columns = compute_inputs(windows, modality_inputs(duration))
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")
-    n_subjects = windows["subject"].nunique()
-    n_splits = args.n_splits or max(2, min(10, n_subjects))
+    n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
 
-    report = _Report(args.output)
-    report.add(_describe_run(args, target, windows, list(columns["raw"]), protocols, n_splits))
-    summaries = {}
+    title = f"{args.dataset}{f', {target}' if target else ''}"
+    text = _Text(args.output)
+    text.add(_describe_run(args, title, windows, list(columns["raw"]), protocols, n_splits))
+    comparisons = {}
     for normalization in normalizations:
+        models = make_models(args.models, columns, normalization, max_epochs=args.max_epochs)
         for protocol in protocols:
             try:
-                comparisons = _repeat(
-                    args, inputs, windows["label"], columns, normalization, protocol, n_splits
+                comparison = compare(
+                    models,
+                    inputs,
+                    windows["label"].to_numpy(),
+                    windows,
+                    protocol=protocol,
+                    n_splits=n_splits,
+                    n_jobs=args.n_jobs,
+                    progress=True,
+                    gap=args.gap,
+                    n_repeats=args.seeds,
+                    controls=args.controls,
+                    output=args.output,
                 )
             except ValueError as error:
-                parser.error(str(error))
-            for seed, comparison in enumerate(comparisons):
-                report.add_scores(
-                    comparison.scores,
-                    dataset=args.dataset,
-                    protocol=protocol,
-                    normalization=normalization,
-                    seed=seed,
-                )
-            subject_scores = pd.concat([one.subject_scores() for one in comparisons])
-            averaged = subject_scores.groupby(["model", "subject"], sort=False).mean()
-            summary = summarize(averaged.reset_index())
-            summaries[normalization, protocol] = summary
-            report.add(_describe_result(protocol, normalization, summary))
-            print(_describe_folds(comparisons), flush=True)
+                if len(protocols) == 1:
+                    parser.error(str(error))
+                text.add(f"## {protocol}, {normalization}\n\nNot possible: {error}\n")
+                continue
+            code = shlex.join(["python", "-m", "skemo", *argv])
+            details = {**comparison.details, "normalization": normalization, "code": code}
+            comparison = dataclasses.replace(comparison, details=details)
+            comparisons[protocol, normalization] = comparison
+            text.add(_describe_result(comparison, normalization))
+            print(_describe_folds(comparison), flush=True)
+            if args.output is not None:
+                _write(args.output, comparisons, args.dataset, title)
+    if not comparisons:
+        parser.error("none of the protocols is possible with these windows")
     for normalization in normalizations:
-        report.add(_describe_gap(normalization, summaries))
+        text.add(_describe_gap(normalization, comparisons))
+    if args.output is not None:
+        print(f"Report: {args.output / 'report.html'}")
 
 
-def _repeat(args, X, y, columns, normalization, protocol, n_splits):
-    """A comparison for each seed, which is that of the models and of the folds."""
-    comparisons = []
-    for seed in range(args.seeds):
-        models = make_models(
-            args.models, columns, normalization, seed=seed, max_epochs=args.max_epochs
-        )
-        comparison = compare(
-            models,
-            X,
-            y.to_numpy(),
-            X["subject"].to_numpy(),
-            protocol=protocol,
-            n_splits=n_splits,
-            n_jobs=args.n_jobs,
-            random_state=seed,
-            progress=True,
-        )
-        comparisons.append(comparison)
-    return comparisons
-
-
-class _Report:
+class _Text:
     """Markdown on standard output as it comes, and in a folder if one is given."""
 
     def __init__(self, folder):
         self.folder = folder
         self.texts = []
-        self.scores = []
 
     def add(self, text):
         if not text:
@@ -240,15 +272,22 @@ class _Report:
         if self.folder is not None:
             (self.folder / "table.md").write_text("\n".join(self.texts), encoding="utf-8")
 
-    def add_scores(self, scores, **columns):
-        self.scores.append(scores.assign(**columns)[[*columns, *scores]])
-        if self.folder is not None:
-            pd.concat(self.scores).to_csv(
-                self.folder / "scores.csv", index=False, float_format="%.6g"
-            )
+
+def _write(folder, comparisons, dataset, title):
+    """Write the report, the scores and the predictions of all comparisons."""
+    headings = {", ".join(names): one for names, one in comparisons.items()}
+    write_report(headings, folder / "report.html", title=f"skemo compare: {title}")
+    for name in ("scores", "predictions"):
+        tables = []
+        for (protocol, normalization), comparison in comparisons.items():
+            columns = {"dataset": dataset, "protocol": protocol, "normalization": normalization}
+            table = getattr(comparison, name).assign(**columns)
+            tables.append(table[[*columns, *getattr(comparison, name)]])
+        path = folder / f"{name}.csv"
+        pd.concat(tables).to_csv(path, index=False, float_format="%.6g")
 
 
-def _describe_run(args, target, windows, modalities, protocols, n_splits):
+def _describe_run(args, title, windows, modalities, protocols, n_splits):
     signals = [
         f"{name} at {dtype.sampling_rate:g} Hz (channels: {dtype.shape[-2]})"
         for name, dtype in windows.dtypes.items()
@@ -257,37 +296,81 @@ def _describe_run(args, target, windows, modalities, protocols, n_splits):
     n_subjects = windows["subject"].nunique()
     classes = windows["label"].value_counts().sort_index()
     seeds = "1 seed" if args.seeds == 1 else f"the mean of {args.seeds} seeds"
-    k_fold = any(name != "leave-one-subject-out" for name in protocols)
-    folds = f"; k-fold with k = {n_splits}" if k_fold else ""
-    duration = windows.attrs["segment"]["duration"]
+    folds = f"; k-fold with k = {n_splits}" if any("k-fold" in name for name in protocols) else ""
+    cut = windows.attrs["segment"]
+    step = f", one every {cut['step']:g} s" if cut["step"] != cut["duration"] else ""
     return f"""\
-# skemo compare: {args.dataset}{f", {target}" if target else ""}
+# skemo compare: {title}
 
 - data: {DATASETS[args.dataset].description}
-- windows: {len(windows)} of {duration:g} s, from {n_subjects} subjects
+- windows: {len(windows)} of {cut["duration"]:g} s{step}, from {n_subjects} subjects
 - classes: {", ".join(f"{label} {count}" for label, count in classes.items())}
 - modalities: {", ".join(signals)}
 - scores: mean ± standard deviation over subjects, in per cent, {seeds}{folds}.
   SEN & SPE is the mean of sensitivity and specificity, which for two classes is the balanced
-  accuracy; PPR is precision; each is averaged over the classes.
+  accuracy; PPR is precision; each is averaged over the classes. Brier is the error of the
+  probabilities, less is better.
 """
 
 
-def _describe_result(protocol, normalization, summary):
-    warning = "**Optimistic.** " if PROTOCOLS[protocol].optimistic else ""
+def _describe_result(comparison, normalization):
+    protocol = PROTOCOLS[comparison.protocol]
+    warning = "**Optimistic.** " if protocol.optimistic else ""
+    lines = [
+        f"- **{model} failed** in {len(own)} fits, first: {own['error'].iloc[0]}"
+        for model, own in comparison.failures.groupby("model", sort=False)
+    ]
+    if not protocol.optimistic:
+        lines += [f"- {line}" for line in format_findings(comparison.leakage).splitlines()]
     return f"""\
-## {protocol}, {normalization}
+## {comparison.protocol}, {normalization}
 
-{warning}Protocol: {PROTOCOLS[protocol].description}.
+{warning}Protocol: {protocol.description}.
 Normalisation: {NORMALIZATIONS[normalization]}.
 
-{_to_markdown(format_summary(summary))}
+{comparison.table("markdown")}
+{_lines(lines)}{_describe_tests(comparison)}"""
+
+
+def _lines(lines):
+    return "\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _describe_tests(comparison):
+    """How far each model is from the best one, and whether that is more than chance."""
+    means = comparison.summary()["balanced_accuracy", "mean"]
+    if len(means) < 2:
+        return ""
+    best = means.idxmax()
+    tests = comparison.test(reference=best)
+    rows = {
+        row.model: [
+            f"{100 * row.mean_difference:+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]",
+            f"{row.better} / {row.worse} / {row.same}",
+            _format_p(row.p_value),
+            _format_p(row.p_corrected),
+        ]
+        for row in tests.itertuples()
+    }
+    columns = [f"to {best}", "better / worse / same", "p", "p (Holm)"]
+    table = pd.DataFrame.from_dict(rows, "index", columns=columns).rename_axis(index="model")
+    return f"""
+Differences of balanced accuracy to the best model in points, with 95 % bootstrap intervals over
+subjects; p by the test named {tests["test"].iloc[0]}, and corrected for all rows.
+
+{format_table(table, "markdown")}
 """
 
 
-def _describe_folds(comparisons):
+def _format_p(p):
+    return "–" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _describe_folds(comparison):
     """Every fold's balanced accuracy, which `scores.csv` has by subject and with the others."""
-    scores = pd.concat([one.scores for one in comparisons])
+    scores = comparison.scores
+    if scores["fold"].nunique() > _MOST_FOLDS:
+        return ""
     tested = scores.groupby("fold")["subject"].unique().map(sorted)
     rows = [f"{fold}: {_shorten(subjects)}" for fold, subjects in tested.items()]
     table = scores.pivot_table("balanced_accuracy", "fold", "model", sort=False).set_axis(rows)
@@ -295,7 +378,7 @@ def _describe_folds(comparisons):
     return f"""\
 Balanced accuracy of each fold in per cent, the mean over its subjects:
 
-{_to_markdown((100 * table).map("{:.1f}".format))}
+{format_table((100 * table).map("{:.1f}".format), "markdown")}
 """
 
 
@@ -304,30 +387,26 @@ def _shorten(names, n_shown=4):
     return ", ".join(map(str, names[:n_shown])) + more
 
 
-def _describe_gap(normalization, summaries):
+def _describe_gap(normalization, comparisons):
     """How much better the models look when they know the subjects, where both were run."""
-    scores = {
-        protocol: 100 * summary["balanced_accuracy", "mean"]
-        for (used, protocol), summary in summaries.items()
-        if used == normalization
-    }
-    optimistic = [name for name in scores if PROTOCOLS[name].optimistic]
-    honest = [name for name in scores if not PROTOCOLS[name].optimistic]
+    of_it = {protocol: one for (protocol, n), one in comparisons.items() if n == normalization}
+    optimistic = [one for one in of_it.values() if one.optimistic]
+    honest = {name: one for name, one in of_it.items() if not PROTOCOLS[name].known_subjects}
     if not optimistic or not honest:
         return ""
-    table = pd.DataFrame({name: scores[name] for name in [*optimistic, *honest]})
-    for name in honest:
-        table[f"gap to {name}"] = table[optimistic[0]] - table[name]
+    columns = {}
+    for name, one in honest.items():
+        gap = 100 * one.gap(optimistic[0])
+        columns[optimistic[0].protocol] = gap.iloc[:, 1].map("{:.1f}".format)
+        columns[name] = gap.iloc[:, 0].map("{:.1f}".format)
+        columns[f"gap to {name}"] = [
+            f"{row.gap:.1f} [{row.low:.1f}, {row.high:.1f}]" for row in gap.itertuples()
+        ]
     return f"""\
 ## The gap, {normalization}
 
-Balanced accuracy in per cent; the gap is what {optimistic[0]} adds by testing on known subjects.
+Balanced accuracy in per cent; the gap is what {optimistic[0].protocol} adds by testing on known
+subjects, with its 95 % bootstrap interval over subjects.
 
-{_to_markdown(table.map("{:.1f}".format))}
+{format_table(pd.DataFrame(columns).rename_axis(index="model"), "markdown")}
 """
-
-
-def _to_markdown(table):
-    rows = [[table.index.name or "", *table.columns], ["---"] + ["---:"] * table.shape[1]]
-    rows += [[name, *cells] for name, cells in zip(table.index, table.to_numpy(), strict=True)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -8,6 +8,10 @@ import pandas as pd
 from skemo.model_selection import PROTOCOLS
 from skemo.scores import METRICS, format_summary, format_table, score_predictions, summarize
 
+# Names of what `compare` adds as controls: a model, and what follows the name of each model.
+MAJORITY = "majority class"
+PERMUTED = ", labels permuted"
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:

@@ -17,13 +17,12 @@ from skemo._once import OnRows, Tables
 from skemo._store import FitStore, digest, package_versions
 from skemo._validation import signal_columns
 from skemo.baselines import make_dummy
-from skemo.comparison import Comparison
+from skemo.comparison import MAJORITY, PERMUTED, Comparison
 from skemo.leakage import check_split, format_findings
 from skemo.model_selection import PROTOCOLS, protocol_folds, window_groups
 from skemo.permutation import permute_within
 from skemo.scores import PROBABILITY, score_predictions
 
-MAJORITY = "majority class"
 _CONTROLS = ("majority", "permuted")
 _KEYS = ["model", "repeat", "fold"]
 
@@ -93,7 +92,8 @@ def compare(
     controls : sequence of {"majority", "permuted"}, default=()
         What is compared besides. "majority" is the class that is commonest in training.
         "permuted" is every model once more, trained and tested on labels that were permuted
-        within each subject: what it reaches above chance is no recognition.
+        within each subject, those of whole trials where trials are known and each has one
+        label: what it reaches above chance is no recognition.
     output : str, Path or None, default=None
         Folder in which every finished fit is kept, at once. What is there already for the same
         data, model, fold and versions is taken from there: after an interruption, the same call
@@ -172,13 +172,14 @@ def compare(
         "versions": package_versions(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "code": f"skemo.compare(models, X, y, groups, protocol={protocol!r}, "
-        f"n_splits={n_splits}, n_repeats={n_repeats}, random_state={random_state!r})",
+        f"n_splits={n_splits}, random_state={random_state!r}, gap={gap!r}, "
+        f"n_repeats={n_repeats}, controls={controls!r})",
     }
     leakage = check_split(X, groups, folds[0], y)
     expected = [*PROTOCOLS[protocol].by_design, "per-subject normalisation"]
     if PROTOCOLS[protocol].optimistic:  # and said to be, wherever it is shown
         expected += ["subject", "trial", "overlap"]
-    elif "trial" in expected and not _labels_vary(groups, y):
+    elif not _labels_vary(groups, y) and "trial" in expected:
         expected.remove("trial")  # to know the trial is to know the label
     unexpected = leakage[~leakage["kind"].isin(expected)]
     if len(unexpected):
@@ -187,13 +188,15 @@ def compare(
     store = None if output is None else FitStore(output)
     common = [digest(X), digest(y), str(details["versions"]), str(together)] if store else []
     tables = Tables(X, y)
+    blocks = None if _labels_vary(groups, y) else groups["trial"]
     runs = []
     for repeat, own_folds in enumerate(folds):
         for name, (model, is_permuted) in models.items():
             model = _reseed(split_by_subject(model, _shift(random_state, repeat)), repeat)
             labels = y
             if is_permuted:
-                labels = permute_within(y, subjects, random_state=_shift(random_state, repeat))
+                seed = _shift(random_state, repeat)
+                labels = permute_within(y, subjects, blocks=blocks, random_state=seed)
             keys = []
             if store:
                 # Networks that train together depend on which folds there are.
@@ -308,7 +311,7 @@ def _check_models(models, controls):
     checked = {name: (model, False) for name, model in models.items()}
     added = {}
     if "permuted" in controls:
-        added |= {f"{name}, labels permuted": (model, True) for name, model in models.items()}
+        added |= {f"{name}{PERMUTED}": (model, True) for name, model in models.items()}
     if "majority" in controls:
         added[MAJORITY] = (make_dummy("passthrough"), False)
     taken = checked.keys() & added.keys()
@@ -346,7 +349,9 @@ def _describe_data(X, y, subjects, attributes):
 
 
 def _labels_vary(groups, y):
-    """Whether any trial has windows of several labels."""
+    """Whether any trial has windows of several labels, as far as trials are known."""
+    if "trial" not in groups:
+        return True
     return bool((pd.Series(y).groupby([groups["subject"], groups["trial"]]).nunique() > 1).any())
 
 

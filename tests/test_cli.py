@@ -20,7 +20,6 @@ from skemo import (
 )
 from skemo.cli import main
 from skemo.datasets import make_emotion_recordings
-from skemo.evaluation import METRICS
 from skemo.experiments import (
     DATASETS,
     MODELS,
@@ -30,6 +29,8 @@ from skemo.experiments import (
     make_models,
     modality_inputs,
 )
+from skemo.model_selection import PROTOCOLS
+from skemo.scores import METRICS
 
 QUICK = ["--models", "svm,dummy", "--n-jobs", "1"]
 
@@ -71,10 +72,14 @@ def test_all_models_are_compared_and_written(few, tmp_path, capsys):
     ]
     scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str})
     assert scores.columns.tolist() == [
-        *("dataset", "protocol", "normalization", "seed", "model", "fold", "subject"),
+        *("dataset", "protocol", "normalization", "model", "repeat", "fold", "subject"),
         *METRICS,
-        *("n_windows", "fit_time", "predict_time"),
+        *("n_windows", "n_train", "fit_time", "predict_time"),
     ]
+    predictions = pd.read_csv(folder / "predictions.csv")
+    assert len(predictions) == 48 * (len(MODELS) + 2)
+    assert {"y_true", "y_pred", "probability calm"} <= set(predictions)
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
     assert not scores.duplicated(["model", "fold", "subject"]).any()
     assert len(scores) == (len(MODELS) + 2) * 4
     assert sorted(scores["subject"].unique()) == ["00", "01", "02", "03"]
@@ -87,11 +92,11 @@ def test_the_gap_is_printed_where_known_subjects_were_tested(few, capsys):
     assert out.count("**Optimistic.**") == 2
     assert "## The gap, raw" in out
     assert "## The gap, per-subject" in out
-    row = next(
-        line for line in out.splitlines() if line.startswith("| SVM") and line.count("|") == 5
-    )
-    segments, subjects, gap = (float(cell) for cell in row.split("|")[2:5])
+    section = out.split("## The gap, raw")[1]
+    row = next(line for line in section.splitlines() if line.startswith("| SVM"))
+    segments, subjects, gap = (float(cell.split()[0]) for cell in row.split("|")[2:5])
     assert gap == pytest.approx(segments - subjects, abs=0.11)
+    assert "[" in row
 
 
 def test_one_protocol_alone_has_no_gap(few, capsys):
@@ -100,15 +105,50 @@ def test_one_protocol_alone_has_no_gap(few, capsys):
 
 
 def test_seeds_are_repetitions_of_the_same_table(few, tmp_path, capsys):
-    main([*few, *QUICK, "--seeds", "2", "--protocol", "all", "--output", str(tmp_path)])
+    chosen = [item for name in PROTOCOLS if "trial" not in name for item in ("--protocol", name)]
+    main([*few, *QUICK, "--seeds", "2", *chosen, "--output", str(tmp_path)])
     out = capsys.readouterr().out
     assert "the mean of 2 seeds" in out
     scores = pd.read_csv(tmp_path / "scores.csv")
-    assert scores.groupby("protocol")["seed"].nunique().tolist() == [2, 2, 2]
+    assert scores.groupby("protocol")["repeat"].nunique().tolist() == [2] * 4
     own = scores[(scores["protocol"] == "leave-one-subject-out") & (scores["model"] == "SVM")]
     mean = 100 * own.groupby("subject")["accuracy"].mean().mean()
     section = out.split("## leave-one-subject-out, raw")[1]
     assert f"| SVM | {mean:.1f} ±" in section
+
+
+def test_a_protocol_that_cannot_be_followed_is_explained_among_others(few, capsys):
+    # Each of the four people has one trial of each label.
+    assert main([*few, *QUICK, "--protocol", "all"]) == 0
+    section = capsys.readouterr().out.split("## leave-one-trial-out, raw")[1]
+    assert section.startswith("\n\nNot possible: ")
+    assert "## blocked-k-fold, raw" in section
+
+
+def test_differences_to_the_best_model_are_tested(few, capsys):
+    main([*few, "--models", "lda,dummy", "--n-jobs", "1", "--controls", "permuted"])
+    out = capsys.readouterr().out
+    assert "| LDA, labels permuted |" in out
+    assert "p (Holm)" in out
+    assert "95 % bootstrap intervals" in out
+
+
+def test_the_same_command_goes_on_where_it_ended(few, tmp_path, capsys, monkeypatch):
+    command = [*few, "--models", "lda,dummy", "--n-jobs", "1", "--output", str(tmp_path)]
+    main(command)
+    first = (tmp_path / "predictions.csv").read_bytes()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "fits").iterdir()}
+    next(iter(kept)).unlink()
+    main(command)
+    assert (tmp_path / "predictions.csv").read_bytes() == first
+    again = {path: path.stat().st_mtime_ns for path in (tmp_path / "fits").iterdir()}
+    assert sum(again[path] != time for path, time in kept.items()) == 1
+
+
+def test_overlapping_windows_are_kept_apart_by_the_gap(few, capsys):
+    blocks = ["--protocol", "blocked-k-fold", "--n-splits", "3", "--step", "5"]
+    main([*few, *QUICK, *blocks, "--gap", "5"])
+    assert "88 of 10 s, one every 5 s" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("normalization", ["raw", "per-subject"])
@@ -212,6 +252,7 @@ def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
         (["compare", "--duration", "-1"], "-1 is not a positive number"),
         (["compare", "--duration", "nan"], "nan is not a positive number"),
         (["compare", "--seeds", "0"], "0 is not a positive number"),
+        (["compare", "--gap", "-1"], "-1 is not zero or a positive number"),
         (["compare", "--n-jobs", "0"], "0 is no number of processes"),
         (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
         (["compare", "--dataset", "few", "--duration", "0.1"], "few: The band 'theta'"),

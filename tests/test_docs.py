@@ -1,5 +1,6 @@
 """The documentation: nothing is left out of it, its links lead somewhere, and its code runs."""
 
+import importlib
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -31,14 +32,16 @@ def name_of(path):
 
 def documented_names():
     """Full names of all that the pages of the API reference list."""
-    names, module = set(), ""
+    names, module, listing = set(), "", False
     for page in sorted((DOCS / "reference").glob("*.rst")):
         for line in page.read_text(encoding="utf-8").splitlines():
-            entered = re.match(r"\.\. (?:currentmodule|automodule|module):: (\S+)", line)
+            directive = re.match(r"\.\. (\w+):: ?(\S*)", line)
             entry = re.fullmatch(r"   (\w+)", line)
-            if entered:
-                module = entered[1]
-            elif entry:
+            if directive:
+                listing = directive[1] == "autosummary"
+                if directive[1] in ("currentmodule", "automodule"):
+                    module = directive[2]
+            elif entry and listing:
                 names.add(f"{module}.{entry[1]}")
     return names
 
@@ -47,6 +50,12 @@ def documented_names():
 def test_every_public_name_is_in_the_api_reference(module):
     public = {f"{module.__name__}.{name}" for name in module.__all__ if name != "__version__"}
     assert public - documented_names() == set()
+
+
+def test_what_the_api_reference_lists_is_there():
+    for name in documented_names():
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
 
 
 def test_every_page_of_results_becomes_a_page(monkeypatch, tmp_path):

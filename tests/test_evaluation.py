@@ -2,6 +2,7 @@
 
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -336,6 +337,27 @@ def test_controls_stand_in_the_same_table():
         compare(models, X, y, subjects, controls=["chance"])
     with pytest.raises(ValueError, match="name of a model: 'majority class'"):
         compare({"majority class": MODELS["SVM"]}, X, y, subjects, controls="majority")
+
+
+def test_whole_trials_are_permuted_where_they_have_one_label():
+    X, y, subjects = make_features(n_subjects=4)
+    order = np.lexsort([y, subjects])
+    groups = lay_out(subjects, length=5)
+    result = compare(
+        {"LDA": make_lda("passthrough")}, X[order], y[order], groups, controls=["permuted"]
+    )
+    own = result.predictions.query("model == 'LDA, labels permuted'")
+    labels = own.set_index("row")["y_true"].sort_index().to_numpy().reshape(-1, 5)
+    assert (labels == labels[:, :1]).all()
+    assert (labels.ravel() != y[order]).any()
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_other_backends_give_the_same(backend):
+    data = make_features(n_subjects=3)
+    with joblib.parallel_config(backend, n_jobs=2):
+        result = compare(MODELS, *data)
+    pd.testing.assert_frame_equal(result.predictions, compare(MODELS, *data).predictions)
 
 
 def test_repetitions_have_other_folds_and_other_seeds():

@@ -88,7 +88,8 @@ class ConfusionDisplay:
         shape = (1, n_models) if given else (n_rows, n_columns)
         longest = max(len(str(label)) for label in self.labels)
         side = max(2.0, n_classes * max(0.6, _CHARACTER * longest + 0.1))
-        n_lines = max(len(textwrap.wrap(str(model), side / _CHARACTER)) for model in self.models)
+        width = int(side / _CHARACTER)
+        n_lines = max(len(textwrap.wrap(str(model), width)) for model in self.models)
         self.axes_ = check_panels(
             ax,
             n_rows=shape[0],

@@ -1,0 +1,32 @@
+"""What the command line says about itself, for the page that shows it."""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+MADE = Path(__file__).parents[1] / "reference" / "made"
+
+
+def setup(app):
+    app.connect("config-inited", lambda app, config: write_help())
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write_help():
+    """Write what ``python -m skemo compare --help`` prints, 80 columns wide, without colours."""
+    from skemo.cli import main
+
+    before = dict(os.environ)
+    os.environ |= {"COLUMNS": "80", "NO_COLOR": "1"}
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+            main(["compare", "--help"])
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    path, text = MADE / "compare.txt", printed.getvalue()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        MADE.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,57 @@
+"""
+Heartbeats, RR series and heart-rate variability
+================================================
+
+From an ECG to the series that a network takes and to the features that a classical model takes.
+
+Heartbeats are found on the whole recording (:func:`skemo.find_beats`), because a beat on the edge
+of a window is lost to a detector that sees the window only. The series of the intervals between
+them, the RR series, is what :class:`skemo.HRVTransformer` gives a network: as many numbers as a
+window can hold beats, zero after the last.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import skemo
+from skemo.datasets import make_emotion_recordings
+
+recordings = make_emotion_recordings(n_subjects=8, modalities=("ecg",), random_state=1)
+recordings = [skemo.find_beats(recording) for recording in recordings]
+windows = skemo.segment(recordings, duration=30.0)
+
+series = skemo.HRVTransformer(signal="beats").fit_transform(windows[["beats"]])
+hrv = skemo.HRVTransformer(output="features", signal="beats").set_output(transform="pandas")
+features = hrv.fit_transform(windows[["beats"]])
+
+# %%
+# The same features, under NeuroKit2's names, for every window:
+
+print(features[["HRV_MeanNN", "HRV_SDNN", "HRV_RMSSD", "HRV_pNN50"]].describe().round(1))
+
+# %%
+# Aroused trials have a higher heart rate here, and less variability, because the simulation
+# planted that. People differ by more than the two states do, which is why a threshold on RMSSD
+# that fits one person fails on the next: the lines join the means of each person.
+
+rr = series["beats"].array.values[0, 0]
+rr = rr[rr > 0]
+ecg = recordings[0].signals["ecg"][0]
+rate = recordings[0].sampling_rates["ecg"]
+beats = recordings[0].beats["beats"]
+
+figure, axes = plt.subplot_mosaic([["ecg", "hrv"], ["rr", "hrv"]], figsize=(9, 4.2))
+figure.set_layout_engine("constrained")
+shown = slice(0, int(8 * rate))
+axes["ecg"].plot(np.arange(len(ecg))[shown] / rate, ecg[shown], color="#666666", linewidth=1)
+found = np.round(beats[beats < 8] * rate).astype(int)
+axes["ecg"].plot(found / rate, ecg[found], "o", color="#0072B2")
+axes["ecg"].set(xlabel="time, s", ylabel="ECG, mV")
+axes["rr"].plot(rr, ".-", color="#0072B2")
+axes["rr"].set(xlabel="beat", ylabel="RR interval, ms")
+means = features["HRV_RMSSD"].groupby([windows["subject"], windows["label"]]).mean().unstack()
+axes["hrv"].plot(
+    ["aroused", "calm"], means[["aroused", "calm"]].T, "o-", color="#0072B2", alpha=0.6
+)
+axes["hrv"].set(ylabel="RMSSD, ms", title="a line a person", xlim=(-0.3, 1.3))
+plt.show()

@@ -1,0 +1,48 @@
+"""
+What the attention lets through
+===============================
+
+The modality-aware network scales what each modality contributes by weights between 0 and 1,
+estimated from all modalities of a window. :class:`skemo.AttentionDisplay` shows their mean for
+each class, over people; a point is a person. In a fifth of these windows the ECG is missing: there
+its weight is 0, and they are left out of the mean.
+
+A weight is not an importance. A modality with a large weight may carry nothing that decides, since
+the last layer can ignore it. What a model loses without a modality is another measurement
+(:ref:`sphx_glr_gallery_plot_07_missing_modality.py`).
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.pipeline import make_pipeline
+
+import skemo
+from skemo.datasets import make_emotion_recordings
+
+recordings = make_emotion_recordings(
+    n_subjects=10, n_trials=4, modalities=("ecg", "eeg"), random_state=0
+)
+windows = skemo.segment(recordings, duration=15.0)
+windows.loc[windows.index % 5 == 0, "ecg"] = np.nan
+tested = windows["subject"].isin(windows["subject"].unique()[-4:])
+
+X = windows[["ecg", "eeg", "subject"]]
+inputs = skemo.make_modality_transformer(
+    ecg=skemo.HRVTransformer(), eeg=skemo.DifferentialEntropyTransformer(output="map")
+)
+network = make_pipeline(
+    skemo.PerSubject(inputs),
+    skemo.ModalityAwareAttentionClassifier(max_epochs=20, random_state=0),
+).fit(X[~tested], windows["label"][~tested])
+
+# %%
+
+new = windows[tested]
+display = skemo.AttentionDisplay.from_estimator(
+    network, X[tested], new["label"], subjects=new["subject"]
+)
+plt.show()
+
+# %%
+
+print(display.absent_.round(2).to_dict())

@@ -1,0 +1,48 @@
+"""
+Which bands and channels a model uses
+=====================================
+
+How much worse does a fitted model get on new people when the values of one band and channel are
+mixed up among their windows? That is permutation importance, here drawn on the head
+(:class:`skemo.ChannelImportanceDisplay`). Neighbouring channels tell much the same, so that a
+model does without any single one: ``reach`` mixes up a channel together with those around it.
+
+The simulation planted less alpha at the back and more beta at the front. What a model uses may be
+less than what is there, and with three people to test on, small differences between spots mean
+nothing.
+"""
+
+import matplotlib.pyplot as plt
+
+import skemo
+from skemo.datasets import make_emotion_recordings
+
+channels = ("F7", "F3", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8")
+recordings = make_emotion_recordings(
+    n_subjects=9,
+    n_trials=4,
+    modalities=("eeg",),
+    channels=(*channels, "O1", "O2"),
+    random_state=0,
+)
+windows = skemo.segment(recordings, duration=10.0)
+X, y = windows[["eeg", "subject"]], windows["label"]
+tested = windows["subject"].isin(windows["subject"].unique()[-3:])
+
+entropy = skemo.make_modality_transformer(
+    eeg=skemo.DifferentialEntropyTransformer(bands={"alpha": (8, 14), "beta": (14, 31)})
+)
+model = skemo.make_lda(skemo.PerSubject(entropy)).fit(X[~tested], y[~tested])
+print(f"right in {model.score(X[tested], y[tested]):.0%} of the windows of new people")
+
+# %%
+
+skemo.ChannelImportanceDisplay.from_estimator(
+    model,
+    X[tested],
+    y[tested],
+    subjects=windows["subject"][tested],
+    scoring="roc_auc",
+    reach=0.5,
+)
+plt.show()

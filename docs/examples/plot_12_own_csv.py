@@ -1,0 +1,88 @@
+"""
+From CSV files to a report
+==========================
+
+Bring your own recordings. Here each person has a file, ``S01.csv``, with the columns ``time`` in
+seconds, ``ecg``, ``eda`` and ``label``, which is empty where nothing is to be learned. Anything
+that can be made into arrays works the same way; :doc:`the guide </guide/own_data>` says how.
+
+The files of this example are simulated, and written first, so that it can run. With files of your
+own, begin below.
+"""
+
+import tempfile
+
+import numpy as np
+
+from skemo.datasets import make_emotion_recordings
+
+folder = tempfile.mkdtemp()
+simulated = make_emotion_recordings(
+    n_subjects=8,
+    n_trials=4,
+    modalities=("ecg", "eda"),
+    sampling_rates={"ecg": 64, "eda": 64},
+    effect_size=0.5,
+    random_state=0,
+)
+for i in range(0, len(simulated), 4):
+    ecg, eda = (
+        np.concatenate([one.signals[name][0] for one in simulated[i : i + 4]])
+        for name in ("ecg", "eda")
+    )
+    labels = np.repeat([one.labels[0][2] for one in simulated[i : i + 4]], len(ecg) // 4)
+    rows = zip(np.arange(len(ecg)) / 64, ecg, eda, labels, strict=True)
+    with open(f"{folder}/S{i // 4:02d}.csv", "w", encoding="utf-8") as file:
+        file.write("time,ecg,eda,label\n")
+        file.writelines(f"{t:.6f},{a:.4f},{b:.4f},{label}\n" for t, a, b, label in rows)
+
+# %%
+# The script, from files to a report:
+
+# begin
+from pathlib import Path
+
+import pandas as pd
+
+import skemo
+
+
+def read(path):
+    table = pd.read_csv(path)
+    time = table["time"] - table["time"][0]
+    rate = 1 / time.diff().median()
+    label = table["label"].fillna("")
+    labels = [
+        (run.index[0] / rate, (run.index[-1] + 1) / rate, run.iloc[0])
+        for _, run in label.groupby((label != label.shift()).cumsum())
+        if run.iloc[0]
+    ]
+    signals = {"ecg": table["ecg"], "eda": table["eda"]}
+    rates = dict.fromkeys(signals, rate)
+    return skemo.decompose_eda(skemo.Recording(signals, rates, subject=path.stem, labels=labels))
+
+
+windows = skemo.segment(map(read, sorted(Path(folder).glob("*.csv"))), duration=30.0)
+features = skemo.make_modality_transformer(
+    ecg=skemo.HRVTransformer(output="features"), eda=skemo.EDATransformer(signal="components")
+)
+own = skemo.PerSubject(features)
+models = {"SVM": skemo.make_svm(own), "LDA": skemo.make_lda(own)}
+X, y = windows[["ecg", "eda", "subject"]], windows["label"]
+comparison = skemo.compare(models, X, y, groups=windows, controls=["majority"])
+report = comparison.report(f"{folder}/report.html", title="Calm or aroused?")
+# end
+
+# %%
+# The report is one HTML file with tables, tests and figures, to be opened in any browser. Its
+# table:
+
+print(f"{report.name}: {report.stat().st_size // 1000} kB")
+print(comparison)
+
+# %%
+
+import matplotlib.pyplot as plt
+
+comparison.plot()
+plt.show()
