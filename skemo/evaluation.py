@@ -311,7 +311,11 @@ def _check_models(models, controls):
     checked = {name: (model, False) for name, model in models.items()}
     added = {}
     if "permuted" in controls:
-        added |= {f"{name}{PERMUTED}": (model, True) for name, model in models.items()}
+        added |= {
+            f"{name}{PERMUTED}": (model, True)
+            for name, model in models.items()
+            if name != MAJORITY  # which no labels can teach anything
+        }
     if "majority" in controls:
         added[MAJORITY] = (make_dummy("passthrough"), False)
     taken = checked.keys() & added.keys()
