@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 
 import skemo
@@ -123,3 +124,25 @@ def test_code_on_a_page_runs_from_top_to_bottom(page, capsys):
         compiled = compile(code, name_of(page), "exec")
         if not not_run:
             exec(compiled, namespace)
+
+
+def test_the_readme_leads_from_own_files_to_a_report(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    script = next(
+        code
+        for _, code in CODE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+        if "read_csv" in code
+    )
+    assert len([line for line in script.splitlines() if line.strip()]) < 30
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recordings").mkdir()
+    settings = {"sampling_rates": {"ecg": 128, "eda": 128}, "modalities": ("ecg", "eda")}
+    for recording in skemo.datasets.make_emotion_recordings(3, 2, random_state=0, **settings):
+        label = recording.labels[0][2]
+        columns = {name: values.ravel() for name, values in recording.signals.items()}
+        name = f"{recording.subject}_{recording.trial}_{label}.csv"
+        pd.DataFrame(columns).to_csv(tmp_path / "recordings" / name, index=False)
+    exec(compile(script, "README.md", "exec"), {"__name__": "__main__"})
+    assert "majority class" in capsys.readouterr().out
+    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(list((tmp_path / "results" / "fits").iterdir())) == 9
