@@ -30,7 +30,7 @@ MODALITIES = ("eda", "ppg")
 def main(data_home):
     recordings = decompose_conductance(fetch_stress_predict(data_home))
     windows = segment(recordings, duration=60.0)
-    inputs, columns = compute_inputs(windows, modality_inputs(60.0))
+    inputs, columns = compute_inputs(windows, modality_inputs())
     columns = {name: columns["raw"][name][0] for name in MODALITIES}
     y, subjects = windows["label"].to_numpy(), windows["subject"].to_numpy()
     trained = [(MODALITIES, 0.0), (MODALITIES, DROPOUT), *(((name,), 0.0) for name in MODALITIES)]

@@ -203,7 +203,7 @@ def _compare(args, parser, argv):
             args.output.mkdir(parents=True, exist_ok=True)
         recordings = decompose_conductance(dataset.load(args.data_home, target, args.on_error))
         windows = segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
-        inputs, columns = compute_inputs(windows, modality_inputs(duration))
+        inputs, columns = compute_inputs(windows, modality_inputs())
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")
     n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))

@@ -186,14 +186,8 @@ def decompose_conductance(recordings):
         yield decompose_eda(recording) if "eda" in recording.signals else recording
 
 
-def modality_inputs(duration):
+def modality_inputs():
     """Return the transformers of each modality that a comparison uses.
-
-    Parameters
-    ----------
-    duration : float
-        Length of a window in seconds; the differential-entropy map has a sub-window for
-        each two seconds.
 
     Returns
     -------
@@ -205,7 +199,6 @@ def modality_inputs(duration):
     from skemo.eeg import DifferentialEntropyTransformer
     from skemo.resampling import ResampleTransformer
 
-    sub_windows = max(1, round(duration / 2))
     return {
         "ecg": Inputs(
             HRVTransformer(),
@@ -223,7 +216,7 @@ def modality_inputs(duration):
             EDATransformer(signal="components"),
         ),
         "eeg": Inputs(
-            DifferentialEntropyTransformer(output="map", sub_windows=sub_windows),
+            DifferentialEntropyTransformer(output="map"),
             ResampleTransformer(rate=128, band=(0.5, None)),
             DifferentialEntropyTransformer(),
         ),

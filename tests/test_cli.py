@@ -155,7 +155,7 @@ def test_overlapping_windows_are_kept_apart_by_the_gap(few, capsys):
 @pytest.mark.parametrize("protocol", ["leave-one-subject-out", "segment-k-fold"])
 def test_computing_the_inputs_once_gives_what_the_pipelines_give(windows, normalization, protocol):
     y, subjects = windows["label"], windows["subject"]
-    transformers = modality_inputs(10.0)
+    transformers = modality_inputs()
     inputs, columns = compute_inputs(windows, transformers)
     names = ("attention", "cross-modal", "svm")
     once = make_models(names, columns, normalization, max_epochs=1)
@@ -183,7 +183,7 @@ def test_computing_the_inputs_once_gives_what_the_pipelines_give(windows, normal
 
 
 def test_a_single_stream_is_made_for_each_modality(windows):
-    _, columns = compute_inputs(windows, modality_inputs(10.0))
+    _, columns = compute_inputs(windows, modality_inputs())
     models = make_models(["single", "late-fusion"], columns, "raw")
     assert list(models) == [
         *(f"single stream, {modality}" for modality in ("ecg", "eda", "eeg")),
@@ -194,7 +194,7 @@ def test_a_single_stream_is_made_for_each_modality(windows):
 
 
 def test_the_ablations_are_what_their_titles_say(windows):
-    _, columns = compute_inputs(windows, modality_inputs(10.0))
+    _, columns = compute_inputs(windows, modality_inputs())
     models = make_models(["attention", "basic", "cross-modal", "late-fusion"], columns, "raw")
     networks = {title: model[-1].get_params() for title, model in models.items()}
     assert networks[MODELS["attention"].title]["attention"] is True
@@ -204,11 +204,11 @@ def test_the_ablations_are_what_their_titles_say(windows):
 
 
 def test_modalities_that_are_not_there_are_left_out(windows):
-    _, columns = compute_inputs(windows.drop(columns=["ecg", "eda"]), modality_inputs(10.0))
+    _, columns = compute_inputs(windows.drop(columns=["ecg", "eda"]), modality_inputs())
     assert columns["series"] == {"eeg": ["series eeg"]}
     assert list(columns["features"]) == ["eeg"]
     with pytest.raises(ValueError, match="none of the modalities"):
-        compute_inputs(windows[["subject", "label"]], modality_inputs(10.0))
+        compute_inputs(windows[["subject", "label"]], modality_inputs())
 
 
 def test_conductance_is_decomposed_before_it_is_cut(windows):
