@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 
 from skemo.cli import main
+from skemo.comparison import MAJORITY
+from skemo.displays import SubjectScoresDisplay
 from skemo.experiments import MODELS
 from skemo.statistics import bootstrap_interval, wilcoxon_test
 
@@ -91,6 +93,7 @@ def report(name):
         f"# {page.title}",
         f"{page.note} Reproduce with `python benchmarks/comparisons.py {name} --data-home DIR`.",
         (folder / "measured.txt").read_text(encoding="utf-8"),
+        f"![Balanced accuracy of each subject and model, leave-one-subject-out]({name}/scores.png)",
         (folder / "table.md").read_text(encoding="utf-8").split("\n", 1)[1],
         "## Subjects on which nothing was chosen",
         f"{page.choice} These subjects were {', '.join(page.chosen_on)}. Leave-one-subject-out as "
@@ -102,8 +105,31 @@ def report(name):
         "signed-rank test over subjects, not corrected for several comparisons.",
         to_markdown(pd.DataFrame([row for pair in EFFECTS for row in compare_two(*pair, scores)])),
     ]
+    draw(scores, folder / "scores.png")
     path = RESULTS / f"{name}.md"
     path.write_text("\n\n".join(part.strip() for part in text) + "\n", encoding="utf-8")
+
+
+def draw(scores, path):
+    """Each subject and model, as they are and measured against the subject's own windows."""
+    import matplotlib.pyplot as plt
+
+    shown = scores[scores["model"] != MAJORITY]
+    n_models = shown["model"].nunique()
+    figure, axes = plt.subplots(1, 2, figsize=(11, 1 + 0.75 * n_models), layout="constrained")
+    parts = shown.groupby("normalization", sort=False)
+    for ax, (normalization, own) in zip(axes, parts, strict=True):
+        table = own.pivot_table("balanced_accuracy", "subject", "model", sort=False)
+        bounds = {model: bootstrap_interval(values) for model, values in table.items()}
+        intervals = pd.DataFrame.from_dict(bounds, "index", columns=["low", "high"])
+        display = SubjectScoresDisplay(
+            table,
+            intervals=intervals,
+            chance=0.5,
+            protocol=f"leave-one-subject-out, {normalization}",
+        )
+        display.plot(ax)
+    figure.savefig(path, dpi=90)
 
 
 def by_choice(page, scores):

@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import replace
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._validation import choose_features, signal_name, validate_signals, wrap_signals
-from skemo.heartbeats import check_detector, max_beats, r_peaks
+from skemo.heartbeats import check_detector, max_beats, r_peaks, regular_intervals
 from skemo.hrv import (
     HRV_FREQUENCY,
     HRV_NONLINEAR,
@@ -27,6 +27,9 @@ FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLI
 _KERNELS = {"time": hrv_time, "frequency": hrv_frequency, "nonlinear": hrv_nonlinear}
 _STRETCH, _INNER = 30.0, 20.0  # s, of a recording in which beats are looked for together
 _DOUBT = 0.05  # s, by which two stretches may place one beat apart
+_PULSE_DEVIATION = 0.25  # of an RR interval from the median around, with max_deviation="auto"
+_USABLE = 0.2  # of a window of the pulse that its intervals must cover
+_BRIDGED = 0.2  # of an RR series, the most that may be bridged for its spectrum
 _CHUNK = 1 << 20  # samples handed to a process at once
 
 
@@ -38,6 +41,10 @@ def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="be
     column of beat times, which ``HRVTransformer(signal="beats")`` takes. The recording is
     looked at in stretches of 30 s, of which the inner 20 s count; a stretch in which there
     is nothing to see (:func:`skemo.heartbeats.r_peaks`) has no beats.
+
+    Of a pulse, stretches disturbed by movement have none either, however short: pass
+    ``max_deviation=0.25`` to ``HRVTransformer(signal="beats")``, so that a single beat that
+    lacks makes no interval of twice the length.
 
     Parameters
     ----------
@@ -135,6 +142,11 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         In hertz. A plain array needs it; a signal column carries its own.
     min_beats : int, default=4
         A window with fewer beats is missing: NaN throughout.
+    max_deviation : float, None or "auto", default="auto"
+        Leave out an interval that differs from the median of those around by more than this
+        part of it (:func:`skemo.heartbeats.regular_intervals`). None leaves none out.
+        ``"auto"`` is 0.25 for the pulse, whose beats have gaps where the wrist moved, and
+        None for an ECG and for given beats.
     n_jobs : int or None, default=None
         Processes; worth it for detectors of NeuroKit2. The result is the same for any
         number.
@@ -153,11 +165,22 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
     Of several channels, each window takes the first that shows beats, so that a lead that
     has come off is replaced by the next.
 
-    Intervals under 300 or over 2000 ms are left out: the series goes on with the next,
-    no difference is taken across them, and the window has no frequency features. Ectopic
-    beats are not corrected.
+    Intervals under 300 or over 2000 ms, and those that `max_deviation` excludes, are left
+    out: the series goes on with the next, and no difference is taken across them. The window
+    then has no frequency features, except with `max_deviation`: there a gap is bridged by
+    intervals of one length, the nearest to the median that fill it, if they are no more than
+    a fifth of the time (of bridging, see [1]_). Ectopic beats are not corrected.
 
-    A series with fewer than ``min_beats - 1`` intervals left is missing.
+    A series with fewer than ``min_beats - 1`` intervals left is missing. So is a window of the
+    pulse of which the intervals left cover less than a fifth; how much of it they cover tells
+    how far to trust it: a minute of a wrist's pulse at rest is covered by four fifths and
+    more, one with movement by less.
+
+    References
+    ----------
+    .. [1] Morelli et al. (2019), Analysis of the impact of interpolation methods of missing
+       RR-intervals caused by motion artifacts on HRV features estimations, Sensors 19(14),
+       3163.
 
     Examples
     --------
@@ -180,6 +203,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         n_beats=None,
         sampling_rate=None,
         min_beats=4,
+        max_deviation="auto",
         n_jobs=None,
     ):
         self.output = output
@@ -189,6 +213,7 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         self.n_beats = n_beats
         self.sampling_rate = sampling_rate
         self.min_beats = min_beats
+        self.max_deviation = max_deviation
         self.n_jobs = n_jobs
 
     def fit(self, X, y=None):
@@ -270,21 +295,31 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
 
     def _transform_windows(self, values, dtype):
         """Series or features of a few windows; and how many series are too long."""
-        rr = rr_intervals(self._beats(values, dtype.sampling_rate))
+        beats = self._beats(values, dtype.sampling_rate)
+        rr = rr_intervals(beats)
+        max_deviation = self.max_deviation
+        if max_deviation == "auto":
+            max_deviation = _PULSE_DEVIATION if self.signal == "ppg" else None
+        if max_deviation is not None:
+            rr = regular_intervals(rr, max_deviation)
         n_intervals = np.isfinite(rr).sum(axis=1)
         missing = n_intervals < self.min_beats - 1
+        if self.signal == "ppg":
+            duration = values.shape[-1] / dtype.sampling_rate
+            missing |= np.nansum(rr, axis=1) / 1000 < _USABLE * duration
         if self.output == "features":
             rr[missing] = np.nan
             names = choose_features(self.features, FEATURES)
             columns = {}
             for group, compute in _KERNELS.items():
                 if not set(names).isdisjoint(FEATURES[group]):
-                    columns |= compute(rr)
+                    bridged = group == "frequency" and max_deviation is not None
+                    columns |= compute(_bridge_gaps(rr, beats) if bridged else rr)
             return np.stack([columns[name] for name in names], axis=1), 0
         length = self._series_length(dtype)
         kept = np.isfinite(rr)
         rows, _ = np.nonzero(kept)
-        order = np.arange(len(rows)) - np.repeat(np.cumsum(n_intervals) - n_intervals, n_intervals)
+        order = _count_up(n_intervals)
         series = np.zeros((len(rr), length), np.result_type(dtype.value_type, np.float32))
         fits = order < length
         series[rows[fits], order[fits]] = rr[kept][fits]
@@ -320,6 +355,11 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"n_beats must be None or at least 1, got {self.n_beats!r}.")
         if not _is_count(self.min_beats, 2):
             raise ValueError(f"min_beats must be a whole number from 2, got {self.min_beats!r}.")
+        if not (self.max_deviation in ("auto", None) or _is_part(self.max_deviation)):
+            raise ValueError(
+                "max_deviation must be 'auto', None or a number over 0, got "
+                f"{self.max_deviation!r}."
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -329,5 +369,46 @@ class HRVTransformer(TransformerMixin, BaseEstimator):
         return tags
 
 
+def _bridge_gaps(rr, beats):
+    """RR series in which intervals of one length stand for those left out between others.
+
+    As many as come nearest to the median. Where they would be over a fifth of the time, the
+    gaps stay.
+    """
+    n_windows, n_intervals = rr.shape
+    kept = np.isfinite(rr)
+    if not kept.any():
+        return rr
+    before, after = (np.cumsum(each, axis=1) > 0 for each in (kept, kept[:, ::-1]))
+    rows, columns = np.nonzero(before & after[:, ::-1])
+    in_gap = ~kept[rows, columns]
+    # Intervals of a gap that follow one another are one span.
+    goes_on = np.append(False, in_gap[1:] & in_gap[:-1] & (rows[1:] == rows[:-1]))
+    first = np.flatnonzero(~goes_on)
+    durations = np.diff(np.asarray(beats, float), axis=1)[rows, columns] * 1000
+    spans = np.add.reduceat(durations, first)
+    rows, in_gap = rows[first], in_gap[first]
+    median = np.full(n_windows, np.nan)
+    some = kept.any(axis=1)
+    median[some] = np.nanmedian(rr[some], axis=1)
+    n_pieces = np.where(in_gap, np.fmax(np.rint(spans / median[rows]), 1), 1).astype(int)
+    gaps, total = (np.bincount(rows, each, n_windows) for each in (spans * in_gap, spans))
+    n_each = np.bincount(rows, n_pieces, n_windows).astype(int)
+    bridged = np.full((n_windows, max(n_intervals, n_each.max())), np.nan)
+    bridged[np.repeat(rows, n_pieces), _count_up(n_each)] = np.repeat(spans / n_pieces, n_pieces)
+    broken = ~(gaps <= _BRIDGED * total)
+    bridged[broken, :n_intervals], bridged[broken, n_intervals:] = rr[broken], np.nan
+    return bridged
+
+
+def _count_up(n_each):
+    """0 to n - 1 for each n, one after another."""
+    return np.arange(n_each.sum()) - np.repeat(np.cumsum(n_each) - n_each, n_each)
+
+
 def _is_count(value, least):
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+def _is_part(value):
+    return isinstance(value, Real) and not isinstance(value, bool) and value > 0

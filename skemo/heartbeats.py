@@ -12,6 +12,7 @@ from skemo._dsp import (
     loops_along_rows,
     synthesise,
 )
+from skemo.hrv import rr_intervals
 
 METHODS = {
     "ecg": (
@@ -40,12 +41,21 @@ METHODS = {
 _REFRACTORY = 0.3  # s, the least between two beats
 _LONGEST_GAP = 2.0  # s, of a window that is said to have beats, on average
 _THRESHOLD = 0.4  # of the level that beats have around
+_PULSE_QUANTILE = 0.3  # of the maxima around, that is said to be their level
 
 # A beat must stand out: between beats the envelope is below this part of its level at beats.
 # Gaussian noise of any colour has 0.35 to 0.6 in 10 s; recorded ECG 0.02 to 0.21.
 _ECG_BACKGROUND = 0.3
-# Pulse waves must resemble each other: length of the mean of the waves, each of length one.
-_PULSE_LIKENESS = 0.8
+
+# A pulse wave is one that resembles waves around it, at intervals that resemble those around.
+_N_NEAR, _N_ALIKE = 6, 3  # of so many waves to either side, that many must be alike
+_LIKENESS = 0.75  # cosine of the slopes of two waves
+_LIKENESS_IN_TIME, _IN_TIME = 0.6, 0.15  # of a wave whose two intervals deviate that little
+_DEVIATION = 0.25  # of an interval from the median of those around, as a part of it
+_N_AROUND = 5  # intervals to either side, of which that median is
+_N_RHYTHM, _N_REGULAR = 9, 4  # of so many intervals in a row, that many must be regular
+_SLOPE_RATE, _WAVE_RATE = 64, 32  # Hz, of the slope, and of waves that are compared
+_FLOOR = 1e-3  # of the highest level: what is below, as in a flat stretch, is rounding
 
 # NeuroKit2 has no cleaning named for these detectors.
 _CLEANED_BY_DEFAULT = (
@@ -64,14 +74,25 @@ def r_peaks(ecg, sampling_rate, method="skemo", signal="ecg"):
     """Times of the heartbeats in windows of an ECG or a pulse wave.
 
     ``"skemo"`` looks for maxima of an envelope that lie 0.3 s apart or more and above 0.4 of
-    the level that beats have around (the median, over ten seconds, of the maxima of two
-    seconds). For the ECG the envelope is that of the 8 to 20 Hz band, filtered without
-    phase shift, and the beat is placed at the highest point of the 1 to 40 Hz band within
-    60 ms, or at the lowest in a window whose QRS complexes point down. For the pulse
-    (``signal="ppg"``) it is the slope of the 0.5 to 5 Hz band, and the beat is placed at the
-    steepest point of the upstroke, which is better defined in time than the crest. Times
-    are interpolated between samples. Each window is normalised, so that unit, offset and
-    polarity of an ECG do not matter.
+    the level that beats have around. Times are interpolated between samples. Each window is
+    normalised, so that unit, offset and polarity of an ECG do not matter.
+
+    For the ECG the envelope is that of the 8 to 20 Hz band, filtered without phase shift, its
+    level the median, over ten seconds, of the maxima of two seconds, and the beat is placed
+    at the highest point of the 1 to 40 Hz band within 60 ms, or at the lowest in a window
+    whose QRS complexes point down.
+
+    For the pulse (``signal="ppg"``) the envelope is the rising slope of the 0.5 to 5 Hz band,
+    and the beat is placed at the steepest point of the upstroke, which is better defined in
+    time than the crest [1]_. A wrist that moves makes waves many times as high, so that
+    everything is judged by what is around it. The level is the 30 % quantile, over ten
+    seconds, of the maxima of 1.5 s. Of the six waves before and the six after, three must
+    resemble a beat's, as in the quality index of Orphanidou et al. [2]_: a cosine of over
+    0.75 between the slopes, 0.3 s to either side, or of 0.6 where both intervals at the
+    beat are within 15 % of the median of those around. At last, one of the two intervals
+    must be regular (:func:`regular_intervals`), and so must be four of the nine around. A
+    beat that is not so is left out: the beats have gaps, and what spans a gap must not be
+    taken for an RR interval.
 
     Parameters
     ----------
@@ -103,12 +124,11 @@ def r_peaks(ecg, sampling_rate, method="skemo", signal="ecg"):
 
     - it is flat, or more than 5 % of its samples are NaN (less is bridged by straight
       lines);
-    - it has fewer beats than one in two seconds;
-    - ECG: the median of the envelope is over 0.3 of its median at the beats. White,
-      pink and red noise of 3 s and more stays above that, recorded ECG far below;
-    - pulse: the waves around the beats do not resemble each other (the mean of the
-      normalised waves has a length under 0.8). In under 10 s, few enough waves resemble
-      each other by chance: noise of 5 s passes in some 5 % of windows.
+    - ECG: it has fewer beats than one in two seconds, or the median of the envelope is over
+      0.3 of its median at the beats. White, pink and red noise of 3 s and more stays above
+      that, recorded ECG far below;
+    - pulse: it has no four regular intervals close together. In under 1 % of 10 s of white,
+      pink or red noise there are some.
 
     A beat closer to an edge than the half of its QRS complex may be missed, and its
     neighbour beyond the edge is not invented.
@@ -117,6 +137,14 @@ def r_peaks(ecg, sampling_rate, method="skemo", signal="ecg"):
     ------
     ValueError
         For an unknown `method` or `signal`, or an array that is not two-dimensional.
+
+    References
+    ----------
+    .. [1] Peralta et al. (2019), Optimal fiducial points for pulse rate variability analysis
+       from forehead and finger photoplethysmographic signals, Physiological Measurement
+       40(2), 025007.
+    .. [2] Orphanidou et al. (2015), Signal-quality indices for the electrocardiogram and
+       photoplethysmogram, IEEE Journal of Biomedical and Health Informatics 19(3), 832-838.
 
     Examples
     --------
@@ -138,7 +166,8 @@ def r_peaks(ecg, sampling_rate, method="skemo", signal="ecg"):
         chunk = slice(start, start + step)
         windows, usable = _normalise(ecg[chunk])
         if len(usable):
-            found = _find_beats(windows, sampling_rate, signal, beats.shape[1])
+            find = _find_beats if signal == "ecg" else _find_pulses
+            found = find(windows, sampling_rate, beats.shape[1])
             if method != "skemo":
                 seen = ~np.isnan(found[:, 0])
                 found[seen] = _neurokit_beats(
@@ -146,6 +175,53 @@ def r_peaks(ecg, sampling_rate, method="skemo", signal="ecg"):
                 )
             beats[start + usable] = found
     return beats
+
+
+def regular_intervals(rr, max_deviation=0.25):
+    """RR intervals that resemble those around them.
+
+    A beat too many or too few makes intervals of half or twice the length, which dominate
+    the differences between successive ones. As in the usual filters of RR series [1]_, what
+    differs too much is left out and nothing is put in its place; it is held here against the
+    median of its neighbours and not against the last interval, so that one error does not
+    throw out the next.
+
+    Parameters
+    ----------
+    rr : array of shape (n_windows, n_intervals)
+        RR intervals, NaN for none.
+    max_deviation : float, default=0.25
+        Largest difference from the median of the interval, the five before and the five
+        after, as a part of that median.
+
+    Returns
+    -------
+    ndarray of shape (n_windows, n_intervals)
+        `rr`, with NaN where an interval differs more.
+
+    References
+    ----------
+    .. [1] Malik et al. (1989), Heart rate variability in relation to prognosis after
+       myocardial infarction: selection of optimal processing techniques, European Heart
+       Journal 10(12), 1060-1074.
+
+    Examples
+    --------
+    >>> from skemo.heartbeats import regular_intervals
+    >>> regular_intervals([[800.0, 850.0, 1650.0, 820.0, 400.0, 420.0, 790.0]])
+    array([[800., 850.,  nan, 820.,  nan,  nan, 790.]])
+    """
+    rr = np.asarray(rr, float)
+    rows, columns = np.nonzero(np.isfinite(rr))
+    beyond = np.pad(rr, ((0, 0), (_N_AROUND, _N_AROUND)), constant_values=np.nan)
+    around = np.sort(_sliding(beyond, 2 * _N_AROUND + 1)[rows, columns], axis=1)  # NaN last
+    n, each = np.isfinite(around).sum(axis=1), np.arange(len(rows))
+    median = (around[each, (n - 1) // 2] + around[each, n // 2]) / 2
+    alike = np.abs(rr[rows, columns] - median) <= max_deviation * median + 1e-9
+    rows, columns = rows[alike], columns[alike]
+    regular = np.full(rr.shape, np.nan)
+    regular[rows, columns] = rr[rows, columns]
+    return regular
 
 
 def max_beats(n_times, sampling_rate):
@@ -182,11 +258,10 @@ def _normalise(ecg):
     return windows.astype(np.float32, copy=False), usable
 
 
-def _find_beats(windows, sampling_rate, signal, width):
-    """Beat times of normalised windows, or NaN where there is nothing to see."""
+def _find_beats(windows, sampling_rate, width):
+    """Beat times of normalised windows of an ECG, or NaN where there is nothing to see."""
     n_windows, n_times = windows.shape
-    make_traces = _ecg_traces if signal == "ecg" else _pulse_traces
-    (envelope, envelope_rate), (trace, trace_rate), before = make_traces(windows, sampling_rate)
+    (envelope, envelope_rate), (trace, trace_rate), before = _ecg_traces(windows, sampling_rate)
     duration = n_times / sampling_rate
     start = round(before * envelope_rate)
     envelope = envelope[:, start : start + max(1, int(duration * envelope_rate))]
@@ -196,27 +271,60 @@ def _find_beats(windows, sampling_rate, signal, width):
     first = int(np.ceil(before * trace_rate))
     last = int((before + (n_times - 1) / sampling_rate) * trace_rate)
     centres = np.round((columns + start) * (trace_rate / envelope_rate)).astype(int)
-    either_way = signal == "ecg"
-    positions, inside = _locate(trace, rows, centres, trace_rate, first, last, either_way)
+    positions, inside = _locate(trace, rows, centres, trace_rate, first, last, True)
     rows, levels, positions = rows[inside], levels[inside], positions[inside]
 
+    beats = _in_rows(positions / trace_rate - before, rows, n_windows, width)
     n_beats = np.bincount(rows, minlength=n_windows)
-    order = np.arange(len(rows)) - np.repeat(np.cumsum(n_beats) - n_beats, n_beats)
-    beats = np.full((n_windows, width), np.nan)
-    beats[rows, order] = positions / trace_rate - before
     clear = n_beats >= max(1, int(duration / _LONGEST_GAP))
-    if signal == "ecg":
-        at_beats = np.full((n_windows, width), np.inf, np.float32)
-        at_beats[rows, order] = levels
-        at_beats = np.sort(at_beats, axis=1)[np.arange(n_windows), n_beats // 2]
-        # Every fourth value will do: the envelope holds frequencies up to 12 Hz or so.
-        few = envelope[:, ::4]
-        n_low = np.count_nonzero(few < _ECG_BACKGROUND * at_beats[:, np.newaxis], axis=1)
-        clear &= n_low > few.shape[1] // 2
-    else:
-        clear &= _likeness(trace, rows, n_beats, positions, trace_rate) > _PULSE_LIKENESS
+    at_beats = np.sort(_in_rows(levels, rows, n_windows, width), axis=1)  # NaN last
+    at_beats = at_beats[np.arange(n_windows), n_beats // 2].astype(np.float32)
+    # Every fourth value will do: the envelope holds frequencies up to 12 Hz or so.
+    few = envelope[:, ::4]
+    n_low = np.count_nonzero(few < _ECG_BACKGROUND * at_beats[:, np.newaxis], axis=1)
+    clear &= n_low > few.shape[1] // 2
     beats[~clear] = np.nan
     return beats
+
+
+def _find_pulses(windows, sampling_rate, width):
+    """Times of pulse waves of normalised windows, where they resemble each other."""
+    n_windows, n_times = windows.shape
+    slope, rate, before = _pulse_slope(windows, sampling_rate)
+    start = round(before * rate)
+    rising = slope[:, start : start + max(1, int(n_times / sampling_rate * rate))]
+    rows, columns = _candidates(np.maximum(rising, 0), rate, "ppg")
+    first = int(np.ceil(before * rate))
+    last = int((before + (n_times - 1) / sampling_rate) * rate)
+    positions, inside = _locate(slope, rows, columns + start, rate, first, last, False)
+    rows, positions = rows[inside], positions[inside]
+    beats = _in_rows(positions / rate - before, rows, n_windows, width)
+
+    cosines = _cosines(slope, rows, positions, rate)
+    alike, nearly = (
+        _in_rows((cosines > least).sum(axis=0), rows, n_windows, width) >= _N_ALIKE
+        for least in (_LIKENESS, _LIKENESS_IN_TIME)
+    )
+    regular = np.isfinite(regular_intervals(rr_intervals(beats), _IN_TIME))
+    alike |= nearly & np.pad(regular, ((0, 0), (1, 0))) & np.pad(regular, ((0, 0), (0, 1)))
+    beats = np.sort(np.where(alike, beats, np.nan), axis=1)  # NaN last
+
+    regular = np.isfinite(regular_intervals(rr_intervals(beats), _DEVIATION))
+    if width > 1:
+        reach = _N_RHYTHM // 2
+        around = np.pad(regular, ((0, 0), (reach, _N_RHYTHM - 1 - reach)))
+        regular &= _sliding(around, _N_RHYTHM).sum(axis=2) >= _N_REGULAR
+    bounded = np.pad(regular, ((0, 0), (1, 0))) | np.pad(regular, ((0, 0), (0, 1)))
+    return np.sort(np.where(bounded, beats, np.nan), axis=1)
+
+
+def _in_rows(values, rows, n_windows, width):
+    """Values, one a beat, in the row of their window, and NaN after the last."""
+    n_beats = np.bincount(rows, minlength=n_windows)
+    order = np.arange(len(rows)) - np.repeat(np.cumsum(n_beats) - n_beats, n_beats)
+    table = np.full((n_windows, width), np.nan)
+    table[rows, order] = values
+    return table
 
 
 def _ecg_traces(windows, sampling_rate):
@@ -237,28 +345,33 @@ def _ecg_traces(windows, sampling_rate):
     return (envelope, n_envelope / duration), (trace, n_trace / duration), before
 
 
-def _pulse_traces(windows, sampling_rate):
-    """Rising slope of the pulse, its slope, and both rates, as `_ecg_traces` gives them."""
+def _pulse_slope(windows, sampling_rate):
+    """Slope of the pulse, its rate, and by how many seconds it begins before the windows."""
     spectrum, n_extended, n_before = extended_spectrum(windows, int(2 * sampling_rate))
     duration = n_extended / sampling_rate
     frequencies = np.arange(spectrum.shape[1]) / duration
     gain = band_gain(frequencies, 0.5, 5) * (2j * np.pi * frequencies)
-    n_slope = max(2, round(duration * 100))
+    n_slope = max(2, round(duration * _SLOPE_RATE))
     slope = synthesise(spectrum, gain, n_extended, n_slope)
-    rate = n_slope / duration
-    return (np.maximum(slope, 0), rate), (slope, rate), n_before / sampling_rate
+    return slope, n_slope / duration, n_before / sampling_rate
 
 
-def _candidates(envelope, rate):
+def _candidates(envelope, rate, signal="ecg"):
     """Rows and columns of maxima that stand above the level around and 0.3 s apart."""
     n_windows, n_times = envelope.shape
     n_block = min(n_times, round(rate / 2))
     n_blocks = n_times // n_block
     highest = envelope[:, : n_blocks * n_block].reshape(n_windows, n_blocks, n_block).max(axis=2)
-    n_levels = max(1, n_blocks - 3)  # over two seconds, which hold a beat
-    highest = np.max([highest[:, i : i + n_levels] for i in range(min(4, n_blocks))], axis=0)
-    level = np.median(_sliding(highest, 17), axis=2)  # over ten seconds
-    block = np.arange(-(-n_times // n_block)) - 10
+    n_near = 4 if signal == "ecg" else 3  # two seconds, or 1.5, which hold a beat
+    n_levels = max(1, n_blocks - n_near + 1)
+    highest = np.max([highest[:, i : i + n_levels] for i in range(min(n_near, n_blocks))], axis=0)
+    around = _sliding(highest, 17)  # over ten seconds
+    if signal == "ecg":
+        level = np.median(around, axis=2)
+    else:  # artefacts may be in more than half of them
+        level = np.quantile(around, _PULSE_QUANTILE, axis=2, method="lower")
+        level = np.maximum(level, _FLOOR * level.max(axis=1, keepdims=True))
+    block = np.arange(-(-n_times // n_block)) - 8 - n_near // 2
     threshold = _THRESHOLD * level[:, np.clip(block, 0, level.shape[1] - 1)]
 
     n_apart = int(np.ceil(_REFRACTORY * rate))
@@ -315,19 +428,28 @@ def _locate(trace, rows, centres, rate, first, last, either_way):
     return position + np.clip(shift, -0.5, 0.5).astype(float), inside
 
 
-def _likeness(trace, rows, n_beats, positions, rate):
-    """Length of the mean of each window's waves, 0.3 s to either side, each of length one."""
-    reach = round(_REFRACTORY * rate)
-    near = np.round(positions).astype(int)[:, np.newaxis] + np.arange(-reach, reach + 1)
-    waves = trace[rows[:, np.newaxis], np.clip(near, 0, trace.shape[1] - 1)]
-    waves /= np.sqrt((waves**2).sum(axis=1, keepdims=True))
-    likeness = np.zeros(len(trace))
-    seen = n_beats > 0
-    if seen.any():
-        starts = (np.cumsum(n_beats) - n_beats)[seen]
-        total = np.add.reduceat(waves, starts, axis=0)
-        likeness[seen] = np.sqrt((total**2).sum(axis=1)) / n_beats[seen]
-    return likeness
+def _cosines(slope, rows, positions, rate):
+    """Cosines of each wave and those before and after, -1 where these are not of its window."""
+    n = len(rows)
+    reach = round(_REFRACTORY * _WAVE_RATE)
+    steps = np.arange(-reach, reach + 1)[:, np.newaxis] * (rate / _WAVE_RATE)
+    near = np.clip(np.round(positions + steps).astype(int), 0, slope.shape[1] - 1)
+    waves = slope.reshape(-1).take(near + rows * slope.shape[1])  # a column a wave
+    waves /= np.maximum(np.sqrt(_products(waves, 0)), np.finfo(np.float32).tiny)
+    cosines = np.full((2 * _N_NEAR, n), -1, np.float32)
+    for lag in range(1, min(_N_NEAR, n - 1) + 1):
+        same_window = rows[lag:] == rows[:-lag]
+        cosines[lag - 1, lag:] = np.where(same_window, _products(waves, lag), -1)
+        cosines[-lag, :-lag] = cosines[lag - 1, lag:]
+    return cosines
+
+
+def _products(waves, lag):
+    """Product of each wave and the one `lag` later."""
+    total = np.zeros(waves.shape[1] - lag, waves.dtype)
+    for sample in waves:  # in this order whatever the number of waves
+        total += sample[lag:] * sample[: len(total)]
+    return total
 
 
 def _neurokit_beats(windows, sampling_rate, method, signal, width):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.utils.estimator_checks import check_estimator
-from test_r_peaks import beat_times, make_ecg, make_pulse
+from test_r_peaks import beat_times, disturb, make_ecg, make_pulse
 
 from skemo import HRVTransformer, SignalArray, SignalDtype, signal_frame
 from skemo.ecg import FEATURES, r_peaks, rr_intervals
@@ -177,6 +177,87 @@ def test_a_pulse_wave_gives_the_same_series_as_the_ecg():
     np.testing.assert_allclose(from_pulse, from_ecg, atol=10)
 
 
+def pulse_frame(windows):
+    return signal_frame(bvp=SignalArray(np.asarray(windows), sampling_rate=64))
+
+
+def test_movements_of_the_wrist_hardly_change_the_features_of_its_pulse():
+    clean = np.stack([make_pulse(beat_times(seed, 60), 64, 60) for seed in range(8)])
+    moved = np.stack([disturb(window, 64, [12.0, 31.0, 47.0]) for window in clean])
+    names = ["HRV_MeanNN", "HRV_SDNN", "HRV_RMSSD", "HRV_HF"]
+    hrv = HRVTransformer(output="features", signal="ppg", features=names)
+    expected, features = (hrv.fit_transform(pulse_frame(each)) for each in (clean, moved))
+    np.testing.assert_allclose(features[:, 0], expected[:, 0], rtol=0.02)
+    np.testing.assert_allclose(features[:, 1:3], expected[:, 1:3], rtol=0.25)
+    assert 0.7 < np.median(features[:, 3] / expected[:, 3]) < 1.3
+
+
+def test_the_series_of_a_pulse_goes_on_after_a_movement():
+    truth = beat_times(3, 60)
+    pulse = disturb(make_pulse(truth, 64, 60), 64, [30.0])
+    series = HRVTransformer(signal="ppg").fit_transform(pulse_frame([pulse]))
+    series = series["bvp"].array.values[0, 0]
+    series = series[series > 0]
+    assert len(truth) - 7 <= len(series) < len(truth)
+    np.testing.assert_allclose(series[:30], np.diff(truth)[:30] * 1000, atol=12)
+    np.testing.assert_allclose(series[-25:], np.diff(truth)[-25:] * 1000, atol=12)
+
+
+def test_a_window_is_missing_where_a_pulse_shows_in_less_than_a_fifth_of_it():
+    truth, times = beat_times(0, 60), np.arange(3840) / 64
+    pulse = make_pulse(truth, 64, 60)
+    windows = np.stack([np.where(times < seconds, pulse, 0.0) for seconds in (8, 18, 60)])
+    series = HRVTransformer(signal="ppg").fit_transform(pulse_frame(windows))
+    assert series["bvp"].isna().tolist() == [True, False, False]
+
+
+def test_an_interval_that_deviates_is_left_out_where_that_is_asked():
+    beats = beat_times(0, 60)
+    frame = signal_frame(beats=SignalArray(np.delete(beats, [20, 40])[np.newaxis]))
+    asked, plain = (
+        HRVTransformer(signal="beats", max_deviation=deviation).fit_transform(frame)
+        for deviation in (0.25, None)
+    )
+    asked, plain = (each["beats"].array.values[0, 0] for each in (asked, plain))
+    assert (asked > 0).sum() == (plain > 0).sum() - 2
+    assert asked.max() < 1100 < plain.max()
+    pd.testing.assert_frame_equal(
+        HRVTransformer(signal="beats").fit_transform(frame),
+        HRVTransformer(signal="beats", max_deviation=None).fit_transform(frame),
+    )
+
+
+def test_a_gap_in_the_intervals_is_bridged_for_the_spectrum():
+    rr = 0.8 + 0.04 * np.sin(2 * np.pi * 0.25 * 0.8 * np.arange(75))
+    whole = np.append(0.3, 0.3 + np.cumsum(rr))
+    names = ["HRV_LF", "HRV_HF", "HRV_TP"]
+    features = {}
+    for key, deviation, beats in (
+        ("whole", 0.25, whole),
+        ("plain", None, np.delete(whole, slice(30, 33))),
+        ("gap", 0.25, np.delete(whole, [15, 33, 34, 60])),
+        ("extra", 0.25, np.sort(np.append(whole, whole[[20, 50]] + 0.35))),
+        ("large", 0.25, np.delete(whole, slice(25, 50))),
+    ):
+        hrv = HRVTransformer("features", "beats", features=names, max_deviation=deviation)
+        features[key] = hrv.fit_transform(signal_frame(beats=SignalArray(beats[np.newaxis])))[0]
+    np.testing.assert_allclose(features["gap"][1:], features["whole"][1:], rtol=0.2)
+    np.testing.assert_allclose(features["extra"][1:], features["whole"][1:], rtol=0.1)
+    assert np.isnan(features["plain"]).all()
+    assert np.isnan(features["large"]).all()
+
+
+@pytest.mark.parametrize("output", ["series", "features"])
+def test_windows_of_a_pulse_give_the_same_alone_and_among_others(output):
+    windows = np.stack([make_pulse(beat_times(seed, 30), 64, 30) for seed in range(12)])
+    windows += np.random.default_rng(0).normal(0, 0.1, windows.shape)
+    windows[::2] = [disturb(window, 64, [11.0]) for window in windows[::2]]
+    hrv = HRVTransformer(output, "ppg", features=["time", "nonlinear"], sampling_rate=64)
+    together = hrv.fit_transform(windows)
+    alone = np.concatenate([hrv.transform(window[np.newaxis]) for window in windows])
+    np.testing.assert_array_equal(together, alone)
+
+
 def test_beat_times_take_the_place_of_the_ecg():
     windows = make_windows()
     beats = signal_frame(beats=SignalArray(r_peaks(windows, 128)))
@@ -219,6 +300,8 @@ def test_it_works_unfitted_cloned_and_pickled():
         ({"features": []}, r"features=\[\] must name"),
         ({"n_beats": 0}, "n_beats must be None or at least 1, got 0"),
         ({"min_beats": 1}, "min_beats must be a whole number from 2, got 1"),
+        ({"max_deviation": 0}, "max_deviation must be 'auto', None or a number over 0, got 0"),
+        ({"max_deviation": "all"}, "max_deviation must be .* got 'all'"),
         ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' says 128.0 Hz"),
     ],
 )
