@@ -2,18 +2,22 @@
 
 import time
 import traceback
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import delayed
 
-from skemo._many import in_parallel, may_train_together, trained_chunks
+from skemo._many import (
+    distinct,
+    in_parallel,
+    may_train_together,
+    recorded_warnings,
+    trained_chunks,
+)
 from skemo._nested import chosen_parameters
 from skemo._once import OnRows, fit_key
-from skemo._progress import progress_bar
 
 
 class Run(NamedTuple):
@@ -25,29 +29,29 @@ class Run(NamedTuple):
 
     model: str
     repeat: int
-    on_rows: OnRows
+    estimator: BaseEstimator
     y: np.ndarray
     folds: list
     params: dict
     keys: list
 
 
-def run_fits(runs, y, store, n_jobs, together, on_error, progress, description):
+def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
     """Fit and test all runs in all folds, but for what the store has.
 
     Parameters
     ----------
     runs : list of Run
-    y : ndarray of shape (n_windows,)
-        The true labels.
+    tables : Tables
+    classes : ndarray of shape (n_classes,)
     store : FitStore or None
         What keeps every finished fit.
     n_jobs : int or None
     together : {"auto", True, False}
     on_error : {"record", "raise"}
-    progress : bool
-    description : str
-        What stands before the bar.
+    bar : callable
+        Given the numbers of all fits and of those that the store has, a context that gives the
+        function to call after each other fit.
 
     Returns
     -------
@@ -57,107 +61,110 @@ def run_fits(runs, y, store, n_jobs, together, on_error, progress, description):
     failures : list of dict
         `model`, `repeat`, `fold`, `error`, `traceback`.
     """
-    classes = np.unique(y)
-    records, failures = {}, []
     tasks = [(i, fold) for i, run in enumerate(runs) for fold in range(len(run.folds))]
-    for i, fold in tasks:
-        known = store.read(runs[i].keys[fold]) if store else None
-        if known is not None:
-            records[i, fold] = known
-    with progress_bar(description, len(tasks), len(records), progress) as advance:
+    records = {(i, fold): store.read(runs[i].keys[fold]) for i, fold in tasks if store}
+    records = {task: record for task, record in records.items() if record is not None}
+    failures = {}
+    with bar(len(tasks), len(records)) as advance:
 
-        def keep(i, fold, record, failure):
+        def keep(task, record, failure):
+            if task in records:  # trained again, the same, beside one that was missing
+                return
+            i, fold = task
             if record is None:
                 named = {"model": runs[i].model, "repeat": runs[i].repeat, "fold": fold}
-                failures.append({**named, **failure})
+                failures[task] = {**named, **failure}
             else:
-                records[i, fold] = record
+                records[task] = record
                 if store:
                     store.write(runs[i].keys[fold], record)
             advance()
 
-        done = set()
-        for i, run in enumerate(runs):
-            if not may_train_together(run.on_rows.estimator, set(), together):
+        def prepare(i, fold):
+            run, (train, test) = runs[i], runs[i].folds[fold]
+            params = {name: values[train] for name, values in run.params.items()}
+            name = f"The model {run.model!r} failed in fold {fold}" if on_error == "raise" else None
+            return (i, fold), on_rows[i], train, run.y[train], test, params, classes, name
+
+        missing = sorted({i for i, _ in tasks if (i, _) not in records})
+        on_rows = {i: OnRows(runs[i].estimator, [tables.find(runs[i].estimator)]) for i in missing}
+        for i in missing:
+            run = runs[i]
+            if not may_train_together(run.estimator, set(), together):
                 continue
             folds = {fit_key(0, train): fold for fold, (train, _) in enumerate(run.folds)}
-            arguments = run.on_rows, [{}], run.folds, run.y, run.params, together, n_jobs
 
-            # The default binds these folds: what a chunk trains is kept whole or not at all.
+            # The defaults bind these folds: what is trained together is so again if one is missing.
             def is_done(keys, i=i, folds=folds):
                 return all((i, folds[key]) in records for key in keys)
 
-            if is_done(folds):
-                continue
+            arguments = on_rows[i], [{}], run.folds, run.y, run.params, together, n_jobs
             for share, keys, caught in trained_chunks(*arguments, is_done=is_done):
                 for key in keys:
-                    fold = folds[key]
                     # Networks that are trained already predict here, on the device where they are.
-                    result = _fit_and_predict(i, fold, run, y, classes, on_error)
-                    del run.on_rows.trained[key]
-                    if result[2] is not None:
-                        result[2]["fit_time"] += share
-                        result[2]["warnings"] += [[c.__name__, text] for c, text in caught]
-                    keep(*result)
-                    done.add((i, fold))
+                    task, record, failure = _fit_and_predict(*prepare(i, folds[key]))
+                    del on_rows[i].trained[key]
+                    if record is not None:
+                        record["fit_time"] += share
+                        record["warnings"] += [[c.__name__, text] for c, text in caught]
+                    keep(task, record, failure)
         calls = [
-            delayed(_fit_and_predict)(i, fold, runs[i], y, classes, on_error)
-            for i, fold in tasks
-            if (i, fold) not in records and (i, fold) not in done
+            delayed(_fit_and_predict)(*prepare(*task))
+            for task in tasks
+            if task not in records and task not in failures
         ]
         for result in in_parallel(calls, n_jobs, "generator_unordered"):
             keep(*result)
-    order = {run.model: i for i, run in enumerate(runs)}
-    failures.sort(key=lambda row: (row["repeat"], order[row["model"]], row["fold"]))
-    return records, failures
+    return records, [failures[task] for task in sorted(failures)]
 
 
-def _fit_and_predict(i, fold, run, y, classes, on_error):
-    """One run in one fold: its record, or how it failed; `i` and `fold` say whose that is."""
-    train, test = run.folds[fold]
-    with warnings.catch_warnings(record=True) as caught:
+def _fit_and_predict(task, model, train, y, test, params, classes, name):
+    """Fit a model to some rows and predict others: its record, or how it failed.
+
+    With a `name`, a failure is raised, by that name. `task` says whose the result is.
+    """
+    with recorded_warnings() as caught:
         try:
-            model = clone(run.on_rows)
-            params = {name: values[train] for name, values in run.params.items()}
+            model = clone(model)
             started = time.perf_counter()
-            model.fit(train, run.y[train], **params)
+            model.fit(train, y, **params)
             fitted = time.perf_counter()
-            y_pred = np.asarray(model.predict(test))
+            y_pred, probabilities = _predict(model, test, classes)
             predicted = time.perf_counter()
             codes = pd.Index(classes).get_indexer(y_pred)
             if (codes < 0).any():
                 raise ValueError(f"It predicted {y_pred[codes < 0][0]!r}, which is not in y.")
-            probabilities = _probabilities(model, test, classes)
             chosen = chosen_parameters(model)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            if on_error == "raise":
-                raise RuntimeError(
-                    f"The model {run.model!r} failed in fold {fold}: {text}"
-                ) from error
-            return i, fold, None, {"error": text, "traceback": traceback.format_exc()}
-    messages = dict.fromkeys(
-        (warning.category.__name__, str(warning.message)) for warning in caught
-    )
+            if name is not None:
+                raise RuntimeError(f"{name}: {text}") from error
+            return task, None, {"error": text, "traceback": traceback.format_exc()}
     record = {
-        "model": run.model,  # for a reader of the file
-        "repeat": run.repeat,
-        "fold": fold,
         "y_pred": codes.tolist(),
         "probabilities": probabilities,
         "fit_time": fitted - started,
         "predict_time": predicted - fitted,
         "chosen": chosen,
-        "warnings": [list(pair) for pair in messages],
+        "warnings": [[category.__name__, text] for category, text in distinct(caught)],
     }
-    return i, fold, record, None
+    return task, record, None
 
 
-def _probabilities(model, rows, classes):
-    """A list of probabilities a row, in the order of all classes; None without any."""
+def _predict(model, rows, classes):
+    """Predicted labels, and a list of probabilities a row in the order of `classes`, or None."""
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
-        return None
+        return np.asarray(model.predict(rows)), None
     own = np.asarray(model.predict_proba(rows), np.float64)
+    sums = own.sum(axis=1)
+    if not np.allclose(sums, 1.0, atol=1e-3) or own.min() < 0:
+        raise ValueError(
+            f"Its predict_proba gives rows that are no probabilities: sums of {sums.min():g} to "
+            f"{sums.max():g}, and {own.min():g} as the least."
+        )
     probabilities = np.zeros((len(rows), len(classes)))
     probabilities[:, pd.Index(classes).get_indexer(model.classes_)] = own
-    return probabilities.tolist()
+    network = model.steps[-1][1] if isinstance(getattr(model, "steps", None), list) else model
+    if getattr(network, "trains_together", False):  # whose classes are the most probable ones
+        return np.asarray(model.classes_)[own.argmax(axis=1)], probabilities.tolist()
+    return np.asarray(model.predict(rows)), probabilities.tolist()

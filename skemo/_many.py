@@ -1,7 +1,9 @@
 """Fits of a cross-validation or a search that are trained together, before they are asked for."""
 
+import contextlib
 import itertools
 import math
+import threading
 import time
 import warnings
 
@@ -79,6 +81,18 @@ def in_parallel(calls, n_jobs, return_as):
     if not get_active_backend()[0].supports_return_generator:
         return_as = "list"
     return Parallel(n_jobs=n_jobs, return_as=return_as)(calls)
+
+
+def recorded_warnings():
+    """Record warnings, but not in a thread beside others, where they would be mixed up."""
+    if threading.current_thread() is threading.main_thread():
+        return warnings.catch_warnings(record=True)
+    return contextlib.nullcontext([])
+
+
+def distinct(caught):
+    """Category and text of each warning, once."""
+    return list(dict.fromkeys((warning.category, str(warning.message)) for warning in caught))
 
 
 def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None):
@@ -165,15 +179,14 @@ def _train(on_rows, tasks, y, fit_params):
     from skemo._together import train_together
 
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
+    with recorded_warnings() as caught:
         rests, fits = _prepare(on_rows, tasks, y, fit_params)
         train_together(fits)
     errors = {id(fit.classifier): fit.error for fit in fits if fit.error is not None}
     for i, rest in enumerate(rests):
         network = rest.steps[-1][1] if isinstance(rest, Pipeline) else rest
         rests[i] = errors.get(id(network), rest)
-    messages = dict.fromkeys((warning.category, str(warning.message)) for warning in caught)
-    return rests, (time.perf_counter() - started) / len(tasks), list(messages)
+    return rests, (time.perf_counter() - started) / len(tasks), distinct(caught)
 
 
 def _prepare(on_rows, tasks, y, fit_params):

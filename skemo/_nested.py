@@ -40,23 +40,37 @@ def fit_parameters(model, subjects):
     model : estimator
         With metadata routing, its last step is made to request `groups` if it needs them.
     subjects : ndarray of shape (n_windows,)
+        Or trials, where training has one subject.
 
     Returns
     -------
     dict of str to ndarray of shape (n_windows,)
+
+    Raises
+    ------
+    ValueError
+        There is no way to give them to a network inside a search.
     """
+    routing = get_config()["enable_metadata_routing"]
     prefix, final = _last_step(model)
-    names = set()
+    names, is_bare = set(), False
     if _is_search(final):
         if hasattr(final.cv, "split") and _takes_groups(final.cv):
             names.add(f"{prefix}groups")
         inner, final = _last_step(final.estimator)
+        is_bare = not inner
         prefix += inner
     if getattr(final, "early_stopping", False) is True and has_fit_parameter(final, "groups"):
-        if get_config()["enable_metadata_routing"]:
+        if is_bare and not routing:
+            raise ValueError(
+                f"A search over a bare {type(final).__name__} cannot give it the subjects for its "
+                "early stopping: search make_pipeline(network) instead, or turn on metadata "
+                "routing."
+            )
+        if routing:
             final.set_fit_request(groups=True)
         names.add(f"{prefix}groups")
-    if get_config()["enable_metadata_routing"]:
+    if routing:
         names = {"groups"} if names else set()
     return dict.fromkeys(sorted(names), subjects)
 

@@ -1,8 +1,10 @@
 """Finished fits of a comparison in a folder, by what went into them."""
 
+import functools
 import hashlib
 import json
 import os
+import sys
 import uuid
 from importlib.metadata import version
 from pathlib import Path
@@ -10,11 +12,12 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn import get_config
 
 from skemo._validation import signal_columns
 
-# On which a fit depends beside data and model: another version may give another result.
+_DRAWS = {"report", "displays", "cli.py"}  # of this package, what no fit runs through
+# Another version of these may give another result.
 PACKAGES = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "scipy", "pandas")
 
 
@@ -43,10 +46,12 @@ def digest(value):
     if isinstance(value, pd.DataFrame):
         signals = signal_columns(value)
         value = [
-            (str(name), str(column.dtype), column.array.values if name in signals else column)
+            (
+                (name, str(column.dtype), getattr(column.dtype, "categories", None)),
+                np.ascontiguousarray(column.array.values if name in signals else column),
+            )
             for name, column in value.items()
         ]
-        value = [(name, dtype, np.ascontiguousarray(values)) for name, dtype, values in value]
     try:
         return joblib.hash(value, hash_name="sha1")
     except Exception as error:
@@ -56,9 +61,31 @@ def digest(value):
         ) from error
 
 
-def digest_model(model):
-    """Return a text that models with equal parameters share, fitted or not."""
-    return digest(clone(model))
+@functools.cache
+def settings():
+    """Return the state of this package and the versions of others, as text."""
+    package = Path(__file__).parent
+    code = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        if not _DRAWS.intersection(path.relative_to(package).parts):
+            code.update(path.read_bytes())
+    return repr((code.hexdigest(), package_versions()))
+
+
+def origins(model):
+    """Return what a model's result depends on beside its parameters, as text.
+
+    The versions of the packages that its parts are from, scikit-learn's configuration, and, of
+    a network, the device.
+    """
+    parts = [model, *model.get_params().values()]
+    roots = {type(part).__module__.partition(".")[0] for part in parts}
+    versions = {root: getattr(sys.modules.get(root), "__version__", "") for root in sorted(roots)}
+    device = ""
+    if any(getattr(part, "trains_together", False) for part in parts):
+        cuda = sys.modules["torch"].cuda
+        device = cuda.get_device_name() if cuda.is_available() else "cpu"
+    return repr((versions, sorted(get_config().items()), device))
 
 
 class FitStore:

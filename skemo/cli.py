@@ -23,6 +23,7 @@ from skemo.experiments import (
 from skemo.leakage import format_findings
 from skemo.model_selection import PROTOCOLS
 from skemo.report import write_report
+from skemo.report._outcome import find_outcome, format_p
 from skemo.scores import format_table
 from skemo.windows import segment
 
@@ -230,7 +231,7 @@ def _compare(args, parser, argv):
                     controls=args.controls,
                     output=args.output,
                 )
-            except ValueError as error:
+            except (ValueError, RuntimeError) as error:
                 if len(protocols) == 1:
                     parser.error(str(error))
                 text.add(f"## {protocol}, {normalization}\n\nNot possible: {error}\n")
@@ -337,33 +338,30 @@ def _lines(lines):
 
 
 def _describe_tests(comparison):
-    """How far each model is from the best one, and whether that is more than chance."""
-    means = comparison.summary()["balanced_accuracy", "mean"]
-    if len(means) < 2:
+    """Which models differ from each other and from the controls by more than chance."""
+    outcome = find_outcome(comparison)
+    tests = pd.concat([table for table in (outcome.shown, outcome.against) if len(table)] or [[]])
+    if tests.empty:
         return ""
-    best = means.idxmax()
-    tests = comparison.test(reference=best)
-    rows = {
-        row.model: [
+    rows = [
+        [
+            f"{row.model} − {row.other}",
             f"{100 * row.mean_difference:+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]",
             f"{row.better} / {row.worse} / {row.same}",
-            _format_p(row.p_value),
-            _format_p(row.p_corrected),
+            format_p(row.p_value).removeprefix("= "),
+            format_p(row.p_corrected).removeprefix("= "),
         ]
         for row in tests.itertuples()
-    }
-    columns = [f"to {best}", "better / worse / same", "p", "p (Holm)"]
-    table = pd.DataFrame.from_dict(rows, "index", columns=columns).rename_axis(index="model")
+    ]
+    columns = ["models", "points", "better / worse / same", "p", "p (Holm)"]
+    table = pd.DataFrame(rows, columns=columns).set_index("models")
     return f"""
-Differences of balanced accuracy to the best model in points, with 95 % bootstrap intervals over
-subjects; p by the test named {tests["test"].iloc[0]}, and corrected for all rows.
+Differences of balanced accuracy, with 95 % bootstrap intervals over subjects; p by the test named
+{tests["test"].iloc[0]}, corrected for all pairs of models, and against each kind of control for
+the number of models.
 
 {format_table(table, "markdown")}
 """
-
-
-def _format_p(p):
-    return "–" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _describe_folds(comparison):

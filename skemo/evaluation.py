@@ -1,5 +1,6 @@
 """Compare models subject by subject, under a named protocol."""
 
+import functools
 import warnings
 from datetime import datetime
 from numbers import Integral
@@ -11,10 +12,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skemo._fits import Run, run_fits
+from skemo._groups import trial_codes
 from skemo._many import check_together
 from skemo._nested import fit_parameters, split_by_subject
-from skemo._once import OnRows, Tables
-from skemo._store import FitStore, digest, package_versions
+from skemo._once import Tables
+from skemo._progress import progress_bar
+from skemo._store import FitStore, digest, origins, package_versions, settings
 from skemo._validation import signal_columns
 from skemo.baselines import make_dummy
 from skemo.comparison import MAJORITY, PERMUTED, Comparison
@@ -92,8 +95,9 @@ def compare(
     controls : sequence of {"majority", "permuted"}, default=()
         What is compared besides. "majority" is the class that is commonest in training.
         "permuted" is every model once more, trained and tested on labels that were permuted
-        within each subject, those of whole trials where trials are known and each has one
-        label: what it reaches above chance is no recognition.
+        within each subject: those of whole trials, if trials are known, each has one label, and
+        each subject several trials of each label; else those of windows. It should be at chance;
+        one permutation is one draw, of which `n_repeats` gives more.
     output : str, Path or None, default=None
         Folder in which every finished fit is kept, at once. What is there already for the same
         data, model, fold and versions is taken from there: after an interruption, the same call
@@ -133,6 +137,10 @@ def compare(
 
     Code that models call by reference, such as a function in a module of yours, is known to
     `output` by its name alone: take another folder when you have changed it.
+
+    A model that splits its training rows by itself, such as ``StackingClassifier`` or
+    ``LogisticRegressionCV``, gets no subjects: its inner folds mix them. That does not touch
+    the test rows, but what it chooses by is optimistic.
 
     Examples
     --------
@@ -186,26 +194,27 @@ def compare(
         warnings.warn(format_findings(unexpected), stacklevel=2)
 
     store = None if output is None else FitStore(output)
-    common = [digest(X), digest(y), str(details["versions"]), str(together)] if store else []
-    tables = Tables(X, y)
-    blocks = None if _labels_vary(groups, y) else groups["trial"]
+    # Where training has one subject, inner folds and validation splits are of trials.
+    units = trial_codes(groups) if protocol == "leave-one-trial-out" else subjects
+    common = [digest(X), digest(y), digest(units), str(together), settings()] if store else []
     runs = []
     for repeat, own_folds in enumerate(folds):
+        seed = _shift(random_state, repeat)
+        # Networks that train together depend on which folds there are.
+        of_folds = [*common, digest(own_folds)] if store else []
+        permuted = _permute(y, groups, seed) if "permuted" in controls else None
         for name, (model, is_permuted) in models.items():
-            model = _reseed(split_by_subject(model, _shift(random_state, repeat)), repeat)
-            labels = y
-            if is_permuted:
-                seed = _shift(random_state, repeat)
-                labels = permute_within(y, subjects, blocks=blocks, random_state=seed)
+            model = _reseed(split_by_subject(model, seed), repeat)
+            params = fit_parameters(model, units)
+            labels = permuted if is_permuted else y
             keys = []
             if store:
-                # Networks that train together depend on which folds there are.
-                keys = [*common, digest(model), digest(labels), digest(subjects), digest(own_folds)]
-                keys = [(*keys, str(fold)) for fold in range(len(own_folds))]
-            on_rows = OnRows(model, [tables.find(model)])
-            params = fit_parameters(model, subjects)
-            runs.append(Run(name, repeat, on_rows, labels, own_folds, params, keys))
-    records, failures = run_fits(runs, y, store, n_jobs, together, on_error, progress, protocol)
+                of_model = [*of_folds, digest(model), origins(model), digest(labels)]
+                keys = [(*of_model, str(fold)) for fold in range(len(own_folds))]
+            runs.append(Run(name, repeat, model, labels, own_folds, params, keys))
+    bar = functools.partial(progress_bar, protocol, drawn=progress)
+    arguments = Tables(X, y), np.unique(y), store, n_jobs, together, on_error, bar
+    records, failures = run_fits(runs, *arguments)
     if not records:
         raise RuntimeError(f"Every fit failed. {failures[0]['traceback']}")
     comparison = _assemble(protocol, runs, y, subjects, records, failures, leakage, details)
@@ -342,7 +351,8 @@ def _describe_data(X, y, subjects, attributes):
     inputs = [{"name": str(name), "dtype": str(X[name].dtype)} for name in signals]
     n_others = (X.shape[1] if len(X.shape) > 1 else 1) - len(signals)
     if n_others:
-        inputs.append({"name": f"{n_others} columns of numbers", "dtype": ""})
+        columns = "1 other column" if n_others == 1 else f"{n_others} other columns"
+        inputs.append({"name": columns, "dtype": ""})
     return {
         "n_windows": len(y),
         "n_subjects": len(pd.unique(subjects)),
@@ -356,7 +366,26 @@ def _labels_vary(groups, y):
     """Whether any trial has windows of several labels, as far as trials are known."""
     if "trial" not in groups:
         return True
-    return bool((pd.Series(y).groupby([groups["subject"], groups["trial"]]).nunique() > 1).any())
+    return bool((pd.Series(y).groupby(trial_codes(groups)).nunique() > 1).any())
+
+
+def _permute(y, groups, random_state):
+    """Labels permuted within each subject, by trials where there is enough to exchange."""
+    subjects = groups["subject"].to_numpy()
+    blocks = None
+    if not _labels_vary(groups, y):
+        trials = pd.DataFrame({"subject": subjects, "label": y, "trial": trial_codes(groups)})
+        counts = trials.drop_duplicates("trial").groupby(["subject", "label"]).size()
+        # With one trial of a label, an exchange would be all or nothing.
+        if counts.min() > 1:
+            blocks = groups["trial"]
+    permuted = permute_within(y, subjects, blocks=blocks, random_state=random_state)
+    if (permuted == y).all():
+        raise ValueError(
+            'controls="permuted" permutes labels within each subject, but here every subject has '
+            "one label: leave it out, or permute whole subjects yourself."
+        )
+    return permuted
 
 
 def _shift(random_state, repeat):

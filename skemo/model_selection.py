@@ -458,5 +458,6 @@ def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
         both = np.bincount(codes[train], minlength=n_subjects) * np.bincount(
             codes[test], minlength=n_subjects
         )
-        assert not both.any(), f"subjects {np.unique(subjects)[both > 0]} are in train and test"
+        if both.any():
+            raise RuntimeError(f"{pd.unique(subjects)[both > 0]} are in training and test.")
     return folds

@@ -10,6 +10,12 @@ _OF_CONFUSION = (
 )
 METRICS = (*_OF_CONFUSION, "brier")
 
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"},
+    **{"±": r"$\pm$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$"},
+}
+
 # The columns of a table, as papers name them.
 _TITLES = {
     "ACC": "accuracy",
@@ -220,8 +226,4 @@ def format_table(table, form):
 
 
 def _to_latex(text):
-    for character in "&%$#_{}":
-        text = text.replace(character, f"\\{character}")
-    for character, written in (("±", r"$\pm$"), ("−", "$-$"), ("–", "--"), ("<", "$<$")):
-        text = text.replace(character, written)
-    return text
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -106,7 +106,8 @@ def test_one_protocol_alone_has_no_gap(few, capsys):
 
 def test_seeds_are_repetitions_of_the_same_table(few, tmp_path, capsys):
     chosen = [item for name in PROTOCOLS if "trial" not in name for item in ("--protocol", name)]
-    main([*few, *QUICK, "--seeds", "2", *chosen, "--output", str(tmp_path)])
+    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
+        main([*few, *QUICK, "--seeds", "2", *chosen, "--output", str(tmp_path)])
     out = capsys.readouterr().out
     assert "the mean of 2 seeds" in out
     scores = pd.read_csv(tmp_path / "scores.csv")
@@ -119,7 +120,8 @@ def test_seeds_are_repetitions_of_the_same_table(few, tmp_path, capsys):
 
 def test_a_protocol_that_cannot_be_followed_is_explained_among_others(few, capsys):
     # Each of the four people has one trial of each label.
-    assert main([*few, *QUICK, "--protocol", "all"]) == 0
+    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
+        assert main([*few, *QUICK, "--protocol", "all"]) == 0
     section = capsys.readouterr().out.split("## leave-one-trial-out, raw")[1]
     assert section.startswith("\n\nNot possible: ")
     assert "## blocked-k-fold, raw" in section
@@ -147,7 +149,8 @@ def test_the_same_command_goes_on_where_it_ended(few, tmp_path, capsys, monkeypa
 
 def test_overlapping_windows_are_kept_apart_by_the_gap(few, capsys):
     blocks = ["--protocol", "blocked-k-fold", "--n-splits", "3", "--step", "5"]
-    main([*few, *QUICK, *blocks, "--gap", "5"])
+    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
+        main([*few, *QUICK, *blocks, "--gap", "5"])
     assert "88 of 10 s, one every 5 s" in capsys.readouterr().out
 
 

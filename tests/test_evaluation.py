@@ -339,25 +339,56 @@ def test_controls_stand_in_the_same_table():
         compare({"majority class": MODELS["SVM"]}, X, y, subjects, controls="majority")
 
 
-def test_whole_trials_are_permuted_where_they_have_one_label():
+@pytest.mark.parametrize(("length", "whole"), [(5, True), (10, False)])
+def test_whole_trials_are_permuted_where_there_are_several_of_each_label(length, whole):
     X, y, subjects = make_features(n_subjects=4)
     order = np.lexsort([y, subjects])
-    groups = lay_out(subjects, length=5)
+    groups = lay_out(subjects, length=length)
     result = compare(
         {"LDA": make_lda("passthrough")}, X[order], y[order], groups, controls=["permuted"]
     )
     own = result.predictions.query("model == 'LDA, labels permuted'")
-    labels = own.set_index("row")["y_true"].sort_index().to_numpy().reshape(-1, 5)
-    assert (labels == labels[:, :1]).all()
+    labels = own.set_index("row")["y_true"].sort_index().to_numpy().reshape(-1, length)
+    assert (labels == labels[:, :1]).all() == whole
     assert (labels.ravel() != y[order]).any()
+
+
+def test_labels_that_cannot_be_permuted_are_an_error():
+    X, _, subjects = make_features(n_subjects=4)
+    y = np.where(np.isin(subjects, ["s0", "s1"]), "calm", "stress")
+    with pytest.raises(ValueError, match="every subject has one label"):
+        compare(MODELS, X, y, subjects, controls="permuted")
+
+
+class Overconfident(LogisticRegression):
+    def predict_proba(self, X):
+        return 2 * super().predict_proba(X)
+
+
+def test_probabilities_that_are_none_are_a_failure():
+    models = {"majority": MODELS["majority"], "loud": Overconfident()}
+    with pytest.warns(UserWarning, match="no probabilities: sums of 2 to 2"):
+        result = compare(models, *make_features(n_subjects=2))
+    assert result.failures["model"].tolist() == ["loud"] * 2
 
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
 def test_other_backends_give_the_same(backend):
     data = make_features(n_subjects=3)
+    expected = compare(MODELS, *data)
     with joblib.parallel_config(backend, n_jobs=2):
         result = compare(MODELS, *data)
-    pd.testing.assert_frame_equal(result.predictions, compare(MODELS, *data).predictions)
+    pd.testing.assert_frame_equal(result.predictions, expected.predictions)
+
+
+def test_threads_leave_the_warnings_of_the_process_alone():
+    data, shown = make_features(n_subjects=3), warnings.showwarning
+    with joblib.parallel_config("threading", n_jobs=2), warnings.catch_warnings(record=True) as own:
+        warnings.simplefilter("always")
+        result = compare({"wary": Wary()}, *data)
+    assert len(own) == 3
+    assert result.warnings.empty  # those of threads cannot be told apart
+    assert warnings.showwarning is shown
 
 
 def test_repetitions_have_other_folds_and_other_seeds():

@@ -1,6 +1,7 @@
 """Searches inside a comparison choose on training subjects alone."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -99,6 +100,32 @@ def test_a_network_inside_a_search_gets_the_subjects_too(routing):
         result = compare({"tuned": clone(search)}, X, y, subjects)
     assert (result.subject_scores()["accuracy"] == 1).all()
     assert (result.chosen["score"] == 1).all()
+
+
+def test_a_bare_network_in_a_search_is_refused_where_it_would_lose_the_subjects():
+    _, y, _ = make_features()
+    subjects = np.repeat(np.arange(6.0), 12)
+    X = np.column_stack([subjects, np.where(y == "stress", 1.0, -1.0)])
+    search = GridSearchCV(NeedsSubjects(), {"unused": [1, 2]}, cv=2)
+    with pytest.raises(ValueError, match=r"bare NeedsSubjects .* make_pipeline\(network\)"):
+        compare({"tuned": search}, X, y, subjects)
+    with config_context(enable_metadata_routing=True):
+        result = compare({"tuned": search}, X, y, subjects)
+    assert (result.subject_scores()["accuracy"] == 1).all()
+
+
+def test_inner_folds_are_of_trials_where_training_has_one_subject():
+    X, y, subjects = make_features(n_subjects=3, n_rows=24)
+    place = np.arange(len(y))
+    groups = pd.DataFrame({"subject": subjects, "trial": place // 4})
+    search = GridSearchCV(make_svm("passthrough"), GRID, cv=2)
+    result = compare({"tuned": search}, X, y, groups, protocol="leave-one-trial-out")
+    assert result.failures.empty
+    train = (subjects == "s0") & (groups["trial"] != 0)
+    inner = StratifiedGroupKFold(2, shuffle=True, random_state=0)
+    expected = GridSearchCV(make_svm("passthrough"), GRID, cv=inner)
+    expected.fit(X[train], y[train], groups=groups["trial"][train])
+    assert result.chosen["params"][0] == expected.best_params_
 
 
 def test_a_choice_that_is_no_number_is_kept_as_text(tmp_path):

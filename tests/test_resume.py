@@ -9,12 +9,21 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
-from skemo import ModalityAwareAttentionClassifier, compare, make_lda, make_random_forest, make_svm
+from skemo import (
+    ModalityAwareAttentionClassifier,
+    compare,
+    evaluation,
+    make_lda,
+    make_random_forest,
+    make_svm,
+)
 from skemo._store import FitStore, digest
 from skemo.datasets import make_emotion_recordings
 from skemo.windows import segment
@@ -76,6 +85,8 @@ def test_only_what_is_missing_is_fitted(tmp_path):
 SCRIPT = """
 import sys, time
 import numpy as np
+import sklearn
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
 from skemo import compare
@@ -141,6 +152,14 @@ def change_folds(X, y, subjects, models, options):
     options["n_splits"] = 4
 
 
+def change_together(X, y, subjects, models, options):
+    options["together"] = False
+
+
+def change_dtype(X, y, subjects, models, options):
+    models["SVM"] = make_svm("passthrough", C=np.float64(1.0))
+
+
 def change_protocol(X, y, subjects, models, options):
     options["protocol"] = "segment-k-fold"
 
@@ -149,7 +168,7 @@ def change_protocol(X, y, subjects, models, options):
     "change",
     [
         *(change_data, change_labels, change_subjects, change_model),
-        *(change_seed, change_folds, change_protocol),
+        *(change_seed, change_folds, change_protocol, change_together, change_dtype),
     ],
 )
 def test_another_configuration_takes_nothing(change, tmp_path):
@@ -164,6 +183,31 @@ def test_another_configuration_takes_nothing(change, tmp_path):
     kept = compare(models, X, y, subjects, output=tmp_path, **options)
     assert_equal(kept, compare(models, X, y, subjects, **options))
     assert poisoned.items() <= contents(tmp_path).items()
+
+
+def test_other_versions_options_and_code_take_nothing(tmp_path, monkeypatch):
+    data = make_features()
+    models = {"SVM": MODELS["SVM"]}
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 4
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 4
+    with config_context(transform_output="pandas"):
+        compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 8
+    monkeypatch.setattr(sklearn, "__version__", "0.0")
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 12
+    monkeypatch.setattr(evaluation, "settings", lambda: "another state of this package")
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 16
+
+
+def test_categories_and_names_of_columns_count():
+    values = pd.DataFrame({"a": pd.Categorical(["x", "y"])})
+    other = pd.DataFrame({"a": pd.Categorical(["x", "y"], categories=["y", "x"])})
+    assert digest(values) != digest(other)
+    assert digest(pd.DataFrame({1: [0.5]})) != digest(pd.DataFrame({"1": [0.5]}))
 
 
 def test_models_of_other_names_share_what_is_equal(tmp_path):

@@ -41,7 +41,7 @@ class TrainingHistoryDisplay:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skemo.displays.learning_curve import TrainingHistoryDisplay
+    >>> from skemo.displays.training_history import TrainingHistoryDisplay
     >>> losses = {"train_loss": [0.7, 0.5, 0.3], "valid_loss": [0.7, 0.6, 0.8]}
     >>> history = pd.DataFrame(losses, index=pd.RangeIndex(1, 4, name="epoch"))
     >>> display = TrainingHistoryDisplay([history], best_epochs=[2]).plot()

@@ -231,6 +231,8 @@ def _figures(outcome, prefix):
         )
     comparison = outcome.comparison
     models = [name for name in outcome.models if not np.isnan(outcome.means[name])]
+    if not models:
+        return _note("No model has scores to draw.")
     scores = "; ".join(f"{name} {percent(outcome.means[name])} %" for name in models)
     return join(
         [
