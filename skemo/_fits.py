@@ -131,6 +131,10 @@ def _fit_and_predict(task, model, train, y, test, params, classes, name):
             fitted = time.perf_counter()
             y_pred, probabilities = _predict(model, test, classes)
             predicted = time.perf_counter()
+            if y_pred.shape != test.shape:
+                raise ValueError(
+                    f"It predicted an array of shape {y_pred.shape} for {len(test)} rows."
+                )
             codes = pd.Index(classes).get_indexer(y_pred)
             if (codes < 0).any():
                 raise ValueError(f"It predicted {y_pred[codes < 0][0]!r}, which is not in y.")

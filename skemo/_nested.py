@@ -9,7 +9,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 
-def split_by_subject(model, random_state):
+def split_by_subject(model, random_state, n_subjects):
     """Return a model whose search, if it has one, chooses on folds of subjects.
 
     Parameters
@@ -18,16 +18,28 @@ def split_by_subject(model, random_state):
         A search, a Pipeline that ends in one, or any other, which is returned as it is.
     random_state : int, RandomState or None
         Seed of the inner folds.
+    n_subjects : int
+        The fewest in training.
 
     Returns
     -------
     estimator
         A clone whose search has a splitter by subject, where it had a number of folds or None.
+
+    Raises
+    ------
+    ValueError
+        There are fewer subjects than inner folds.
     """
     prefix, search = _last_step(model)
     if not _is_search(search) or hasattr(search.cv, "split") or np.iterable(search.cv):
         return model
-    n_splits = 5 if search.cv is None else search.cv
+    n_splits = min(5, n_subjects) if search.cv is None else search.cv
+    if n_splits > n_subjects or n_splits < 2:
+        raise ValueError(
+            f"A search has cv={search.cv}, but training has {n_subjects} subject(s) or trial(s) "
+            "to deal into inner folds: take fewer folds."
+        )
     inner = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     return clone(model).set_params(**{f"{prefix}cv": inner})
 

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import json
 import os
 import sys
@@ -79,13 +80,29 @@ def origins(model):
     a network, the device.
     """
     parts = [model, *model.get_params().values()]
-    roots = {type(part).__module__.partition(".")[0] for part in parts}
-    versions = {root: getattr(sys.modules.get(root), "__version__", "") for root in sorted(roots)}
+    kinds = {part if inspect.isroutine(part) else type(part) for part in parts}
+    kinds = sorted(kinds, key=lambda kind: (kind.__module__ or "", kind.__qualname__))
+    roots = [(kind.__module__ or "").partition(".")[0] for kind in kinds]
+    versions = {root: getattr(sys.modules.get(root), "__version__", None) for root in roots}
+    # What has no version, as the classes of a script, counts by its code.
+    own = [kind for kind, root in zip(kinds, roots, strict=True) if versions[root] is None]
+    code = hashlib.sha256("".join(map(_source, own)).encode()).hexdigest()
     device = ""
     if any(getattr(part, "trains_together", False) for part in parts):
         cuda = sys.modules["torch"].cuda
         device = cuda.get_device_name() if cuda.is_available() else "cpu"
-    return repr((versions, sorted(get_config().items()), device))
+    return repr((versions, code, sorted(get_config().items()), device))
+
+
+def _source(kind):
+    if kind.__module__ == "builtins":
+        return ""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # typed at a prompt
+        parts = [kind, *vars(kind).values()] if isinstance(kind, type) else [kind]
+        codes = [part.__code__ for part in parts if hasattr(part, "__code__")]
+        return repr([(code.co_code, code.co_names, code.co_consts) for code in codes])
 
 
 class FitStore:

@@ -209,6 +209,9 @@ def _compare(args, parser, argv):
         parser.error(f"{args.dataset}: {error}")
     n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
 
+    for name in ("report.html", "table.md", "scores.csv", "predictions.csv"):
+        if args.output is not None:  # of another run, perhaps
+            (args.output / name).unlink(missing_ok=True)
     title = f"{args.dataset}{f', {target}' if target else ''}"
     text = _Text(args.output)
     text.add(_describe_run(args, title, windows, list(columns["raw"]), protocols, n_splits))
@@ -317,10 +320,7 @@ def _describe_run(args, title, windows, modalities, protocols, n_splits):
 def _describe_result(comparison, normalization):
     protocol = PROTOCOLS[comparison.protocol]
     warning = "**Optimistic.** " if protocol.optimistic else ""
-    lines = [
-        f"- **{model} failed** in {len(own)} fits, first: {own['error'].iloc[0]}"
-        for model, own in comparison.failures.groupby("model", sort=False)
-    ]
+    lines = [f"- {note}" for note in comparison.notes()]
     if not protocol.optimistic:
         lines += [f"- {line}" for line in format_findings(comparison.leakage).splitlines()]
     return f"""\

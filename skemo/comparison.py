@@ -55,11 +55,7 @@ class Comparison:
 
     def __repr__(self):
         lines = [f"<Comparison by {self._title()}>", self.table("text")]
-        lines += [
-            f"failed: {model!r} in {len(own)} of {self._n_fits()} fits; {own['error'].iloc[0]}"
-            for model, own in self.failures.groupby("model", sort=False)
-        ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes()])
 
     @property
     def models(self):
@@ -70,6 +66,33 @@ class Comparison:
     def optimistic(self):
         """Whether the models had seen the tested subjects, and neighbours of the windows."""
         return PROTOCOLS[self.protocol].optimistic
+
+    def notes(self):
+        """Return what has to be said beside the table, a line each.
+
+        Returns
+        -------
+        list of str
+            Models that failed, subjects without specificity, and intervals of few subjects.
+        """
+        notes = []
+        for model, own in self.failures.groupby("model", sort=False):
+            error = own["error"].iloc[0].partition("\n")[0]
+            notes.append(f"{model!r} failed in {len(own)} of {self._n_fits()} fits: {error}")
+        scores = self.subject_scores()
+        subjects = scores["subject"].nunique()
+        lacking = scores.loc[scores["specificity"].isna(), "subject"].nunique()
+        if lacking:
+            notes.append(
+                f"SEN & SPE is over {subjects - lacking} of {subjects} subjects: the others have "
+                "one class only."
+            )
+        if subjects < 7:
+            notes.append(
+                f"With {subjects} subjects, an interval is hardly narrower than the range of "
+                "their scores."
+            )
+        return notes
 
     def subject_scores(self):
         """Return a row per model and subject, with `METRICS` over all the subject's windows.

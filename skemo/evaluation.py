@@ -58,7 +58,8 @@ def compare(
 
     A search among the models, `GridSearchCV` for example, is nested: it chooses anew in every
     fold, on the training rows alone. Where its `cv` is a number or None, its inner folds are
-    that many folds of subjects; a splitter of its own gets the subjects if it takes them.
+    that many folds of subjects (None: five, or as many as there are subjects); a splitter of
+    its own gets the subjects if it takes them. For "leave-one-trial-out" they are of trials.
 
     Parameters
     ----------
@@ -135,8 +136,9 @@ def compare(
     a single class is not defined: NaN, which `summarize` leaves out. Macro sensitivity is the
     balanced accuracy. The Brier score is half the mean over windows of Σ (p − indicator)².
 
-    Code that models call by reference, such as a function in a module of yours, is known to
-    `output` by its name alone: take another folder when you have changed it.
+    To `output`, classes and functions of yours that are part of a model count by their own
+    source; what these call in turn counts by its name alone: take another folder when you have
+    changed that.
 
     A model that splits its training rows by itself, such as ``StackingClassifier`` or
     ``LogisticRegressionCV``, gets no subjects: its inner folds mix them. That does not touch
@@ -164,6 +166,8 @@ def compare(
     if pd.isna(y).any():
         raise ValueError(f"y is missing (NaN) in {pd.isna(y).sum()} row(s): drop these rows.")
     check_classification_targets(y)
+    if len(np.unique(y)) < 2:
+        raise ValueError(f"y has one class, {y[0]}: there is nothing to tell apart.")
     folds = [
         protocol_folds(protocol, y, groups, n_splits, _shift(random_state, repeat), gap)
         for repeat in range(n_repeats)
@@ -196,15 +200,17 @@ def compare(
     store = None if output is None else FitStore(output)
     # Where training has one subject, inner folds and validation splits are of trials.
     units = trial_codes(groups) if protocol == "leave-one-trial-out" else subjects
+    codes = pd.factorize(units)[0]
     common = [digest(X), digest(y), digest(units), str(together), settings()] if store else []
     runs = []
     for repeat, own_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
+        most = min(len(np.unique(codes[train])) for train, _ in own_folds)
         # Networks that train together depend on which folds there are.
         of_folds = [*common, digest(own_folds)] if store else []
         permuted = _permute(y, groups, seed) if "permuted" in controls else None
         for name, (model, is_permuted) in models.items():
-            model = _reseed(split_by_subject(model, seed), repeat)
+            model = _reseed(split_by_subject(model, seed, most), repeat)
             params = fit_parameters(model, units)
             labels = permuted if is_permuted else y
             keys = []
@@ -216,7 +222,11 @@ def compare(
     arguments = Tables(X, y), np.unique(y), store, n_jobs, together, on_error, bar
     records, failures = run_fits(runs, *arguments)
     if not records:
-        raise RuntimeError(f"Every fit failed. {failures[0]['traceback']}")
+        first = failures[0]
+        raise RuntimeError(
+            f"Every fit failed, first that of {first['model']!r} in fold {first['fold']}: "
+            f"{first['error']}\n\n{first['traceback']}"
+        )
     comparison = _assemble(protocol, runs, y, subjects, records, failures, leakage, details)
     _warn_of(comparison)
     return comparison

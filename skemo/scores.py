@@ -187,7 +187,8 @@ def format_table(table, form):
     Parameters
     ----------
     table : DataFrame of str
-        With models as its index.
+        With models as its index. The name of its columns, else that of its index, stands above
+        the models.
     form : {"text", "markdown", "latex"}
         "latex" is for the package booktabs.
 
@@ -207,7 +208,7 @@ def format_table(table, form):
     """
     if form == "text":
         return table.to_string()
-    head = [table.index.name or "", *table.columns]
+    head = [table.columns.name or table.index.name or "", *table.columns]
     rows = [[str(cell) for cell in row] for row in table.itertuples()]
     if form == "markdown":
         rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]

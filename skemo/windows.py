@@ -1,5 +1,7 @@
 """Cutting recordings into windows: a table with one row a window."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
@@ -81,7 +83,7 @@ def segment(recordings, duration, step=None, *, purity=1.0):
 
     first = {}  # modality or beats -> the first recording that has it
     cuts = []  # for each recording: modality -> array (n_windows, n_channels, n_times)
-    subjects, trials, starts, labels, targets = [], [], [], [], []
+    subjects, trials, starts, labels, targets, everyone = [], [], [], [], [], []
     counts = {"windows": 0, "dropped_label": 0, "dropped_excluded": 0, "short_recordings": 0}
     longest = 0.0
     for recording in [recordings] if isinstance(recordings, Recording) else recordings:
@@ -92,9 +94,12 @@ def segment(recordings, duration, step=None, *, purity=1.0):
         for name in recording.beats:
             _check_beats(name, first.setdefault(name, recording))
         longest = max(longest, recording.duration)
+        everyone.append(recording.subject)
         found = _starts(recording, duration, step)
         clean = ~_touches(found, duration, recording.excluded)
-        window_labels, pure = _window_labels(found, duration, recording.labels, purity)
+        # Times that come from counting samples are off by up to half of one.
+        slack = _TOLERANCE + 0.5 / max(recording.sampling_rates.values(), default=np.inf)
+        window_labels, pure = _window_labels(found, duration, recording.labels, purity, slack)
         kept = np.flatnonzero(clean & pure)
         counts["windows"] += len(kept)
         counts["dropped_label"] += int((clean & ~pure).sum())
@@ -135,6 +140,13 @@ def segment(recordings, duration, step=None, *, purity=1.0):
     if clashes:
         raise ValueError(f"{clashes[0]!r} is a modality of one recording and a target of another.")
     columns |= dict(targets.items())
+    lost = list(dict.fromkeys(name for name in everyone if name not in set(subjects)))
+    if lost:
+        warnings.warn(
+            f"No window is left of subject(s) {', '.join(map(str, lost))}: their recordings are "
+            "too short, excluded, or their labels change within each window.",
+            stacklevel=2,
+        )
     frame = pd.DataFrame(columns, copy=False)
     frame.attrs["segment"] = {"duration": float(duration), "step": float(step), **counts}
     return frame
@@ -221,8 +233,9 @@ def _touches(starts, duration, intervals):
     return (_overlap(starts, duration, intervals) > _TOLERANCE).any(axis=1)
 
 
-def _window_labels(starts, duration, labels, purity):
-    """Label with the most seconds in each window, and whether it has enough of them."""
+def _window_labels(starts, duration, labels, purity, slack):
+    """Label with the most seconds in each window, and whether it has enough of them, or lacks
+    no more than `slack` seconds."""
     if not labels:
         return np.full(len(starts), None), np.ones(len(starts), bool)
     cells = np.empty(len(labels), object)
@@ -230,7 +243,7 @@ def _window_labels(starts, duration, labels, purity):
     codes, names = pd.factorize(cells)
     overlap = _overlap(starts, duration, [interval for *interval, _ in labels])
     seconds = overlap @ np.eye(len(names))[codes]
-    pure = seconds.max(axis=1, initial=0.0) >= purity * duration - _TOLERANCE
+    pure = seconds.max(axis=1, initial=0.0) >= purity * duration - slack
     return names[seconds.argmax(axis=1)], pure
 
 

@@ -2,12 +2,12 @@
 
 import warnings
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from comparing import MODELS, Wary, lay_out, make_features
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -19,21 +19,9 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skemo import compare, leakage_gap, make_dummy, make_lda, make_random_forest, make_svm
+from skemo import compare, make_dummy, make_lda, make_svm
 from skemo.model_selection import PROTOCOLS, protocol_folds
 from skemo.scores import METRICS
-
-MODELS = {"SVM": make_svm("passthrough"), "majority": make_dummy("passthrough")}
-
-
-def make_features(n_subjects=6, n_rows=20, effect=3.0, level=0.0, random_state=0):
-    """Features that say the class by `effect`, and the subject by `level`."""
-    rng = np.random.default_rng(random_state)
-    y = np.tile(["calm", "stress"], n_subjects * n_rows // 2)
-    subjects = np.repeat([f"s{i}" for i in range(n_subjects)], n_rows)
-    X = rng.normal(size=(len(y), 3)) + effect * (y == "stress")[:, None]
-    X += np.repeat(level * rng.normal(size=(n_subjects, 3)), n_rows, axis=0)
-    return X, y, subjects
 
 
 def test_a_planted_effect_is_found_and_the_majority_is_at_chance():
@@ -62,14 +50,6 @@ def test_testing_on_known_subjects_is_flagged_and_looks_better():
     assert not honest.optimistic
     gap = optimistic.summary()["accuracy", "mean"] - honest.summary()["accuracy", "mean"]
     assert gap["SVM"] > 0.3
-
-
-def lay_out(subjects, length=10):
-    """A table of windows end to end, in trials of `length` windows."""
-    place = np.arange(len(subjects))
-    start = 10.0 * (place % length)
-    columns = {"subject": subjects, "trial": place // length, "start": start, "stop": start + 10}
-    return pd.DataFrame(columns)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -156,7 +136,7 @@ def test_the_table_has_the_papers_columns_in_per_cent():
     ]
     assert table.loc["SVM", "Brier"] == "–"
     assert result.table("text") in repr(result)
-    assert result.table("markdown").startswith("| model | ACC |")
+    assert result.table("markdown").startswith("| leave-one-subject-out | ACC |")
     assert "by leave-one-subject-out" in repr(result)
 
 
@@ -248,7 +228,7 @@ def test_a_model_that_fails_is_recorded_and_the_others_go_on(n_jobs):
     table = result.table()
     assert table.loc["bad"].tolist() == ["–"] * 6 + ["2 of 2"]
     assert table.loc["majority", "failed"] == "–"
-    assert "failed: 'bad' in 2 of 2 fits; ArithmeticError: no luck" in repr(result)
+    assert "'bad' failed in 2 of 2 fits: ArithmeticError: no luck" in repr(result)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -295,18 +275,6 @@ class StatefulRefusal(TransformerMixin, BaseEstimator):
         return X
 
 
-class Wary(ClassifierMixin, BaseEstimator):
-    """Warns in each fit, and predicts the first label."""
-
-    def fit(self, X, y):
-        warnings.warn("it does not look good", RuntimeWarning, stacklevel=2)
-        self.classes_ = np.unique(y)
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.classes_[0])
-
-
 def test_warnings_are_recorded_and_said_once():
     models = {"majority": MODELS["majority"], "wary": Wary()}
     with warnings.catch_warnings(record=True) as caught:
@@ -318,139 +286,31 @@ def test_warnings_are_recorded_and_said_once():
     assert set(result.warnings["message"]) == {"it does not look good"}
 
 
-# Controls and repetitions
+class Short(LogisticRegression):
+    def predict(self, X):
+        return super().predict(X)[1:]
 
 
-def test_controls_stand_in_the_same_table():
-    X, y, subjects = make_features(n_subjects=10, effect=2.0)
-    models = {"SVM": make_svm("passthrough")}
-    result = compare(models, X, y, subjects, controls=("majority", "permuted"))
-    assert result.models == ["SVM", "SVM, labels permuted", "majority class"]
-    mean = result.summary()["balanced_accuracy", "mean"]
-    assert mean["SVM"] > 0.9
-    assert abs(mean["SVM, labels permuted"] - 0.5) < 0.15
-    assert mean["majority class"] == 0.5
-    own = result.predictions.groupby("model")["y_true"]
-    shuffled = own.get_group("SVM, labels permuted").to_numpy()
-    assert 0.3 < (shuffled == own.get_group("SVM").to_numpy()).mean() < 0.7
-    with pytest.raises(ValueError, match="'majority', 'permuted', got 'chance'"):
-        compare(models, X, y, subjects, controls=["chance"])
-    with pytest.raises(ValueError, match="name of a model: 'majority class'"):
-        compare({"majority class": MODELS["SVM"]}, X, y, subjects, controls="majority")
+def test_a_prediction_of_the_wrong_length_is_a_failure():
+    models = {"majority": MODELS["majority"], "short": Short()}
+    with pytest.warns(UserWarning, match=r"shape \(19,\) for 20 rows"):
+        compare(models, *make_features(n_subjects=3))
 
 
-@pytest.mark.parametrize(("length", "whole"), [(5, True), (10, False)])
-def test_whole_trials_are_permuted_where_there_are_several_of_each_label(length, whole):
-    X, y, subjects = make_features(n_subjects=4)
-    order = np.lexsort([y, subjects])
-    groups = lay_out(subjects, length=length)
-    result = compare(
-        {"LDA": make_lda("passthrough")}, X[order], y[order], groups, controls=["permuted"]
-    )
-    own = result.predictions.query("model == 'LDA, labels permuted'")
-    labels = own.set_index("row")["y_true"].sort_index().to_numpy().reshape(-1, length)
-    assert (labels == labels[:, :1]).all() == whole
-    assert (labels.ravel() != y[order]).any()
-
-
-def test_labels_that_cannot_be_permuted_are_an_error():
-    X, _, subjects = make_features(n_subjects=4)
-    y = np.where(np.isin(subjects, ["s0", "s1"]), "calm", "stress")
-    with pytest.raises(ValueError, match="every subject has one label"):
-        compare(MODELS, X, y, subjects, controls="permuted")
-
-
-class Overconfident(LogisticRegression):
-    def predict_proba(self, X):
-        return 2 * super().predict_proba(X)
-
-
-def test_probabilities_that_are_none_are_a_failure():
-    models = {"majority": MODELS["majority"], "loud": Overconfident()}
-    with pytest.warns(UserWarning, match="no probabilities: sums of 2 to 2"):
-        result = compare(models, *make_features(n_subjects=2))
-    assert result.failures["model"].tolist() == ["loud"] * 2
-
-
-@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
-def test_other_backends_give_the_same(backend):
-    data = make_features(n_subjects=3)
-    expected = compare(MODELS, *data)
-    with joblib.parallel_config(backend, n_jobs=2):
-        result = compare(MODELS, *data)
-    pd.testing.assert_frame_equal(result.predictions, expected.predictions)
-
-
-def test_threads_leave_the_warnings_of_the_process_alone():
-    data, shown = make_features(n_subjects=3), warnings.showwarning
-    with joblib.parallel_config("threading", n_jobs=2), warnings.catch_warnings(record=True) as own:
-        warnings.simplefilter("always")
-        result = compare({"wary": Wary()}, *data)
-    assert len(own) == 3
-    assert result.warnings.empty  # those of threads cannot be told apart
-    assert warnings.showwarning is shown
-
-
-def test_repetitions_have_other_folds_and_other_seeds():
-    X, y, subjects = make_features(effect=0.3)
-    forest = make_random_forest("passthrough", n_estimators=5, random_state=3)
-    settings = {"protocol": "group-k-fold", "n_splits": 3}
-    result = compare({"RF": forest}, X, y, subjects, n_repeats=2, random_state=7, **settings)
-    again = clone(forest).set_params(classifier__random_state=4)
-    second = compare({"RF": again}, X, y, subjects, random_state=8, **settings)
-    own = result.predictions[result.predictions["repeat"] == 1]
-    for name in ("fold", "row", "y_pred", "probability calm"):
-        assert own[name].tolist() == second.predictions[name].tolist()
-    first = compare({"RF": forest}, X, y, subjects, random_state=7, **settings)
-    means = [each.subject_scores().set_index("subject")["brier"] for each in (first, second)]
-    ours = result.subject_scores().set_index("subject")["brier"]
-    np.testing.assert_allclose(ours, ((means[0] + means[1]) / 2)[ours.index])
-    assert forest.get_params()["classifier__random_state"] == 3
-
-
-def test_fold_scores_pool_the_windows_of_a_fold():
-    X, y, subjects = make_features(effect=0.5)
-    result = compare(
-        {"LDA": make_lda("passthrough")}, X, y, subjects, "group-k-fold", n_splits=3, n_repeats=2
-    )
-    folds = result.fold_scores()
-    assert folds[["repeat", "fold"]].values.tolist() == [[r, f] for r in (0, 1) for f in range(3)]
-    assert (folds["n_windows"] + folds["n_train"] == len(y)).all()
-    own = result.predictions.query("repeat == 1 and fold == 2")
-    assert folds["accuracy"].iloc[5] == accuracy_score(own["y_true"], own["y_pred"])
-
-
-def test_what_stands_on_both_sides_is_said():
-    X, y, subjects = make_features()
-    X[20:40] = X[:20]  # the second subject's windows are copies of the first's
-    with pytest.warns(UserWarning, match="same rows in training and test"):
-        result = compare(MODELS, X, y, subjects)
-    assert set(result.leakage["kind"]) == {"duplicate"}
-
-
-def test_blocks_of_trials_that_have_one_label_are_warned_of():
-    X, y, subjects = make_features()
-    order = np.lexsort([y, subjects])
-    arguments = MODELS, X[order], y[order], lay_out(subjects)
-    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
-        compare(*arguments, protocol="blocked-k-fold", n_splits=3)
-
-
-def test_the_gap_is_measured_subject_by_subject():
-    X, _, subjects = make_features(n_subjects=12, effect=0, level=5.0)
-    y = np.where(np.repeat(np.random.default_rng(0).permutation(12) % 2, 20), "a", "b")
-    models = {"SVM": make_svm("passthrough"), "majority": make_dummy("passthrough")}
-    gap = leakage_gap(models, X, y, subjects, metric="accuracy")
-    assert gap.columns.tolist() == [
-        *("leave-one-subject-out", "segment-k-fold (optimistic)", "gap", "low", "high")
-    ]
-    assert gap.loc["SVM", "low"] > 0.1
-    np.testing.assert_allclose(gap["gap"], gap.iloc[:, 1] - gap.iloc[:, 0])
-    assert gap.loc["SVM", "low"] <= gap.loc["SVM", "gap"] <= gap.loc["SVM", "high"]
+def test_what_has_to_be_said_beside_a_table_is_said():
+    X, y, subjects = make_features(n_subjects=8)
+    y[subjects == "s3"] = "calm"
+    result = compare(MODELS, X, y, subjects)
+    assert result.notes() == ["SEN & SPE is over 7 of 8 subjects: the others have one class only."]
+    assert result.notes()[0] in repr(result)
+    few = compare(MODELS, X[:60], y[:60], subjects[:60])
+    assert few.notes()[0].startswith("With 3 subjects, an interval is hardly narrower")
 
 
 def test_unusable_input_is_named():
     X, y, subjects = make_features()
+    with pytest.raises(ValueError, match="y has one class, calm: there is nothing to tell"):
+        compare(MODELS, X, np.full(len(y), "calm"), subjects)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         compare(MODELS, X, y[:-1], subjects)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

@@ -54,15 +54,24 @@ def test_inner_folds_are_of_subjects(search_type, routing):
 @pytest.mark.parametrize("cv", [GroupKFold(2), BlockedKFold(2), StratifiedKFold(2)])
 def test_a_splitter_of_ones_own_is_kept_and_gets_subjects_if_it_takes_them(cv):
     search = GridSearchCV(make_svm("passthrough"), GRID, cv=cv)
-    assert split_by_subject(search, 0) is search
+    assert split_by_subject(search, 0, 5) is search
     given = fit_parameters(search, np.array(["a"]))
     assert list(given) == ([] if isinstance(cv, StratifiedKFold) else ["groups"])
+
+
+def test_folds_are_no_more_than_subjects():
+    X, y, subjects = make_features(n_subjects=3)
+    search = GridSearchCV(make_svm("passthrough"), GRID)
+    assert split_by_subject(search, 0, 2).cv.n_splits == 2
+    assert split_by_subject(search, 0, 20).cv.n_splits == 5
+    with pytest.raises(ValueError, match="cv=4, but training has 2 subject"):
+        compare({"tuned": search.set_params(cv=4)}, X, y, subjects)
 
 
 def test_a_search_may_be_the_last_step():
     search = RandomizedSearchCV(make_svm("passthrough"), GRID, n_iter=2, random_state=0)
     model = Pipeline([("scale", StandardScaler()), ("search", search)])
-    split = split_by_subject(model, 5)
+    split = split_by_subject(model, 5, 9)
     assert split.named_steps["search"].cv.n_splits == 5
     assert split.named_steps["search"].cv.random_state == 5
     assert model.named_steps["search"].cv is None

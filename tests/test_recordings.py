@@ -141,7 +141,8 @@ def test_absent_modality_is_missing():
 
 def test_modality_only_of_a_short_recording_is_missing_throughout():
     short = make_recording("short", duration=5, rates={"eda": 4})
-    windows = segment([make_recording("long", rates={"ecg": 700}), short], 30.0)
+    with pytest.warns(UserWarning, match=r"No window is left of subject\(s\) short"):
+        windows = segment([make_recording("long", rates={"ecg": 700}), short], 30.0)
     assert windows["eda"].isna().all()
     assert windows["eda"].dtype.shape == (1, 120)
 
@@ -155,7 +156,8 @@ def test_value_types_are_joined_to_the_widest():
 
 
 def test_short_recordings_give_nothing():
-    windows = segment([make_recording("short", duration=5), make_recording("long")], 30.0)
+    with pytest.warns(UserWarning, match=r"No window is left of subject\(s\) short"):
+        windows = segment([make_recording("short", duration=5), make_recording("long")], 30.0)
     assert windows["subject"].unique().tolist() == ["long"]
     assert windows.attrs["segment"]["short_recordings"] == 1
 
@@ -492,3 +494,15 @@ def test_a_name_is_beats_or_a_signal_in_all_recordings():
         segment([one, other], duration=10.0)
     with pytest.raises(ValueError, match="'pulse' is a signal of one recording and beats of"):
         segment([other, one], duration=10.0)
+
+
+def test_labels_that_are_off_by_less_than_half_a_sample_lose_no_window():
+    for rate in (100, 100.0001):
+        labels = [(0, 6000 / rate, "rest"), (6000 / rate, 12000 / rate, "stress")]
+        signals = {"ecg": np.random.default_rng(0).normal(size=12000)}
+        recording = Recording(signals, {"ecg": rate}, subject="a", labels=labels)
+        windows = segment(recording, 29.99, step=30.0)
+        assert windows["label"].tolist() == ["rest"] * 2 + ["stress"] * 2
+    early = [(0, 59.9, "rest"), (59.9, 120, "stress")]
+    windows = segment(Recording(signals, {"ecg": 100}, subject="a", labels=early), 30.0)
+    assert windows["label"].tolist() == ["rest", "stress", "stress"]

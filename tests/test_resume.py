@@ -1,5 +1,6 @@
 """A comparison that was interrupted goes on, and another one takes nothing from it."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -201,6 +202,31 @@ def test_other_versions_options_and_code_take_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "settings", lambda: "another state of this package")
     compare(models, *data, output=tmp_path)
     assert len(contents(tmp_path)) == 16
+
+
+def test_a_class_of_ones_own_counts_by_its_source(tmp_path):
+    body = """
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+class Own(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+    def predict(self, X):
+        return np.full(len(X), self.classes_[{}])
+"""
+    data, predicted = make_features(), []
+    for position in (0, 1):
+        path = tmp_path / f"own_{position}.py"
+        path.write_text(body.format(position))
+        spec = importlib.util.spec_from_file_location("own_models", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["own_models"] = module
+        spec.loader.exec_module(module)
+        result = compare({"own": module.Own()}, *data, output=tmp_path / "kept")
+        predicted.append(set(result.predictions["y_pred"]))
+    del sys.modules["own_models"]
+    assert predicted == [{"calm"}, {"stress"}]
 
 
 def test_categories_and_names_of_columns_count():

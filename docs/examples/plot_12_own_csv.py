@@ -49,14 +49,12 @@ import skemo
 
 def read(path):
     table = pd.read_csv(path)
-    time = table["time"] - table["time"][0]
-    rate = 1 / time.diff().median()
-    label = table["label"].fillna("")
-    labels = [
-        (run.index[0] / rate, (run.index[-1] + 1) / rate, run.iloc[0])
-        for _, run in label.groupby((label != label.shift()).cumsum())
-        if run.iloc[0]
-    ]
+    time, label = table["time"], table["label"]
+    rate = (len(time) - 1) / (time.iloc[-1] - time.iloc[0])
+    if time.diff().max() > 1.5 / rate:
+        raise ValueError(f"{path}: samples are missing before {time.diff().argmax()}.")
+    runs = label.dropna().groupby((label != label.shift()).cumsum())
+    labels = [(run.index[0] / rate, (run.index[-1] + 1) / rate, run.iloc[0]) for _, run in runs]
     signals = {"ecg": table["ecg"], "eda": table["eda"]}
     rates = dict.fromkeys(signals, rate)
     return skemo.decompose_eda(skemo.Recording(signals, rates, subject=path.stem, labels=labels))

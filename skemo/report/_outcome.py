@@ -52,7 +52,9 @@ class Outcome:
 
     @property
     def n_subjects(self):
-        return self.comparison.predictions["subject"].nunique()
+        """How many subjects the best model was tested on."""
+        predictions = self.comparison.predictions
+        return predictions.loc[predictions["model"] == self.best, "subject"].nunique()
 
     @property
     def guess(self):
@@ -90,7 +92,10 @@ def find_outcome(comparison):
     intervals = pd.DataFrame(
         [bootstrap_interval(scores[name]) for name in scores], scores.columns, ["low", "high"]
     )
-    best = means[models].idxmax()
+    # A model that was tested on some subjects only is not the best of all.
+    n_scores = scores[models].notna().sum()
+    complete = means[models][n_scores == n_scores.max()]
+    best = complete.idxmax() if n_scores.max() else models[0]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         between = _only(comparison, models).test(METRIC)
@@ -106,7 +111,7 @@ def find_outcome(comparison):
     corrected = against["p_value"].groupby(kinds).transform(correct_p_values)
     against = against.assign(p_corrected=corrected)
     between = _see_from(best, between)
-    notes = list(dict.fromkeys(str(one.message) for one in caught))
+    notes = list(dict.fromkeys([*comparison.notes(), *(str(one.message) for one in caught)]))
     return Outcome(comparison, models, controls, means, intervals, best, between, against, notes)
 
 
@@ -131,6 +136,7 @@ def verdicts(outcome):
     """Return what is established of the best model, a sentence a question."""
     said = []
     rest = outcome.means[outcome.models].drop(outcome.best).dropna()
+    rest = rest[~rest.index.isin(outcome.comparison.failures["model"])]
     if len(rest):
         following = rest.idxmax()
         (row,) = _rows(outcome.between, outcome.best, following).itertuples()

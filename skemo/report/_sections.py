@@ -50,7 +50,11 @@ def data_facts(outcome):
         "in excluded intervals": segment.get("dropped_excluded"),
     }
     dropped = ", ".join(f"{n} {why}" for why, n in dropped.items() if n)
-    return [*told, ("Dropped windows", dropped)] if dropped else told
+    if dropped:
+        told.append(("Dropped windows", dropped))
+    if segment.get("short_recordings"):
+        told.append(("Too short", count(segment["short_recordings"], "recording")))
+    return told
 
 
 def _describe_input(one):
