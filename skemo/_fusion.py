@@ -32,6 +32,7 @@ from skemo._validation import (
     signal_columns,
     validate_modalities,
 )
+from skemo.nn import FusionEnsemble
 from skemo.preprocessing import signal_statistics, standardize_signals
 from skemo.signals import SignalArray, SignalDtype
 from skemo.training import (
@@ -40,6 +41,7 @@ from skemo.training import (
     WindowSet,
     hold_back,
     in_smaller_blocks,
+    mean_probabilities,
     merge_rows,
     reproducible,
     resolve_device,
@@ -315,14 +317,9 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         )
         self._class_weight = tensors["class_weight"].numpy()
         self._random_state = check_random_state(self.random_state)
-        device = resolve_device(device)
-        with reproducible(device):
+        with reproducible(resolve_device(device)):
             self.net_ = self._make_net().initialize()
-        network = {
-            key.removeprefix("network."): value
-            for key, value in tensors.items()
-            if key.startswith("network.")
-        }
+        network = {k[8:]: values for k, values in tensors.items() if k.startswith("network.")}
         self.net_.module_.load_state_dict(network)
         return self
 
@@ -334,7 +331,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def _check_parameters(self):
-        check_counts(self, "batch_size", "max_epochs", "patience")
+        check_counts(self, "batch_size", "max_epochs", "n_members", "patience")
         if self.batch_size < 2:
             raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
         if not is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
@@ -351,8 +348,9 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             )
         if not is_positive(self.lr):
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
-        if not is_number(self.weight_decay) or not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay!r}.")
+        for name in ("weight_decay", "input_noise"):
+            if not is_number(getattr(self, name)) or not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}.")
 
     def _check_windows(self, X, *, reset):
         """Return the modalities of X, name to array (n_windows, ..., n_channels, n_times)."""
@@ -380,12 +378,15 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return self.modalities_[modality].sampling_rate is None
 
     def _make_net(self):
-        shapes = [dtype.shape for dtype in self.modalities_.values()]
-        module = self._make_module(shapes, len(self.classes_))
-        module.bfloat16 = self.precision == "bfloat16"
+        arguments = [dtype.shape for dtype in self.modalities_.values()], len(self.classes_)
+        networks = [self._make_module(*arguments) for _ in range(self.n_members)]
+        module = networks[0] if self.n_members == 1 else FusionEnsemble(networks)
+        for member in module.members:
+            member.bfloat16 = self.precision == "bfloat16"
         return FusionNet(
             module,
-            criterion=torch.nn.CrossEntropyLoss(reduction="none"),
+            criterion=torch.nn.CrossEntropyLoss,  # by `window_losses`, each with its weight
+            predict_nonlinearity=mean_probabilities,
             # Callbacks may freeze parameters, or look for them in the optimiser.
             optimizer=torch.optim.AdamW if self.callbacks else FlatAdamW,
             optimizer__weight_decay=self.weight_decay,
@@ -415,7 +416,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         """Let the scores start at the logarithm of the weighted class frequencies."""
         weights = torch.bincount(windows.y, windows.weight, minlength=len(self.classes_)).double()
         with torch.no_grad():
-            self.net_.module.head.bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
+            for member in self.net_.module.members:
+                member.head.bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
 
     def _window_set(self, values, rows):
         """Windows as the network takes them, on the CPU."""
@@ -491,8 +493,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return [torch.cat(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):
-        losses = self.net_.history[:, "train_loss"]
-        if not np.isfinite(losses).all():
-            epoch = int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
+        unusable = np.flatnonzero(~np.isfinite(self.net_.history[:, "train_loss"]))
+        if len(unusable):
+            epoch = unusable[0] + 1
             raise ValueError(f"The training loss is not finite from epoch {epoch} on: lower lr.")
         return self

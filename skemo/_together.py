@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch.func import functional_call, stack_module_state, vmap
-from torch.nn import functional
 
 from skemo.nn import counted_rows
 from skemo.training import (
@@ -19,19 +18,22 @@ from skemo.training import (
     empty_cache,
     in_smaller_blocks,
     is_out_of_memory,
+    mean_probabilities,
     out_of_memory,
     reproducible,
+    window_losses,
 )
 
 _COLLECTED = contextvars.ContextVar("collected", default=None)
 
 # Parameters of a classifier in which fits that are trained together may differ.
 _OWN = {
-    *("class_weight", "dropout", "lr", "max_epochs", "patience", "random_state"),
+    *("class_weight", "dropout", "input_noise", "lr", "max_epochs", "patience", "random_state"),
     *("validation_fraction", "weight_decay"),
 }
 _THRESHOLD = 1e-4  # relative improvement that early stopping counts, as in skorch
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of AdamW, as in torch
+_FACTORS = 2  # of what a network draws, the first are factors; the others are added to inputs
 _EVALUATED = 256  # validation windows of each fit looked at together
 _SMALL_MAP = 1 << 18  # values of a feature map up to which stacking pays on a CPU
 _WARM_UP = 3  # steps before a CUDA graph is captured
@@ -69,9 +71,10 @@ class Fit:
 
     @property
     def n_bytes(self):
-        """Size of the windows."""
+        """Size of the windows, and of the noise that is added to them in an epoch."""
+        n_added = self.classifier.n_members if self.classifier.input_noise > 0 else 0
         sets = [windows for windows in (self.windows, self.validation) if windows is not None]
-        return sum(values.nbytes for windows in sets for values in windows.inputs)
+        return (1 + n_added) * sum(values.nbytes for windows in sets for values in windows.inputs)
 
     @property
     def is_watched(self):
@@ -268,30 +271,34 @@ class _Stack:
             0 after a fit's last batch.
         rows : Tensor of shape (n_batches, n_fits, largest)
         noise : list of Tensor of shape (n_batches, n_fits, largest, ...), or None
+            As `draw_noise` of the network gives it.
         """
         plans = [batch_sizes(len(fit.windows), fit.classifier.batch_size) for fit in self.fits]
         sizes = np.zeros((len(plans), max(map(len, plans))), int)
         for k, plan in enumerate(plans):
             sizes[k, : len(plan)] = plan
         shape = sizes.shape[1], len(plans), sizes.max()
-        rows, noise = torch.zeros(shape, dtype=torch.long), [None, None]
+        rows, noise = torch.zeros(shape, dtype=torch.long), {}
         for k, (generator, plan) in enumerate(zip(self.generators, plans, strict=True)):
             order = torch.randperm(sum(plan), generator=generator).split(plan)
             for step, part in enumerate(order):
                 rows[step, k, : len(part)] = part
                 drawn = self.fits[k].network.draw_noise(len(part), generator)
                 for i, values in enumerate(drawn):
-                    if values is not None:
-                        if noise[i] is None:  # where a fit has no dropout, all is kept
-                            noise[i] = torch.ones(*shape, values.shape[1])
-                        noise[i][step, k, : len(part)] = values
-        noise = [None if values is None else values.to(self.flat) for values in noise]
+                    if values is None:
+                        noise.setdefault(i)
+                        continue
+                    if noise.get(i) is None:  # where a fit has no noise, all is kept, or 0 added
+                        neutral = torch.ones if i < _FACTORS else torch.zeros
+                        noise[i] = neutral(*shape, *values.shape[1:])
+                    noise[i][step, k, : len(part)] = values
+        noise = [None if x is None else x.to(self.flat) for _, x in sorted(noise.items())]
         return sizes, rows.to(self.device), noise
 
     def _step(self, rows, noise, counted=None):
         """Update every fit by a batch of its own; return the losses, (n_fits,)."""
         state = self.parameters, self.buffers
-        loss = _map(self._loss, *state, *self.training.take(rows), *noise, counted)
+        loss = _map(self._loss, *state, *self.training.take(rows), counted, *noise)
         gradients = torch.autograd.grad(loss.sum(), list(self.parameters.values()))
         gradient = torch.cat([part.flatten(1) for part in gradients], dim=1)
         active = torch.ones_like(self.n_steps)
@@ -300,11 +307,11 @@ class _Stack:
         self._update(gradient, active)
         return loss.detach()
 
-    def _loss(self, parameters, buffers, inputs, present, y, weight, luck, kept, counted):
+    def _loss(self, parameters, buffers, inputs, present, y, weight, counted, *noise):
         state = parameters, buffers
         with counted_rows(self.structure, counted):
-            scores = functional_call(self.structure, state, (inputs, present, (luck, kept)))
-        loss = functional.cross_entropy(scores, y, reduction="none") * weight
+            scores = functional_call(self.structure, state, (inputs, present, noise))
+        loss = window_losses(scores, y) * weight
         if counted is None:
             return loss.mean()
         return (loss * counted).sum() / counted.sum().clamp_min(1)
@@ -334,9 +341,11 @@ class _Stack:
                 counted = rows < windows.n_rows[:, np.newaxis]
                 state = self.parameters, self.buffers
                 scores = _map(self._scores, *state, inputs, present)
-                loss = functional.cross_entropy(scores.flatten(0, 1), y.flatten(), reduction="none")
-                totals[:, 0] += (loss.view_as(weight) * weight * counted).sum(1)
-                totals[:, 1] += ((scores.argmax(2) == y) * counted).sum(1)
+                scores = scores.flatten(0, 1)
+                loss = window_losses(scores, y.flatten()).view_as(weight)
+                is_right = mean_probabilities(scores).argmax(1).view_as(y) == y
+                totals[:, 0] += (loss * weight * counted).sum(1)
+                totals[:, 1] += (is_right * counted).sum(1)
         return (totals / windows.n_rows[:, np.newaxis]).cpu().numpy()
 
     def _scores(self, parameters, buffers, inputs, present):

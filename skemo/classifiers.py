@@ -46,6 +46,9 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     modality_dropout : float, default=0.0
         Probability with which a modality of a window is left out in training, though one of
         them stays (:class:`skemo.nn.ModalityDropout`): for use where windows will lack some.
+    input_noise : float, default=0.0
+        Standard deviation of the Gaussian noise that is added to the standardised inputs in
+        training; 0.5 to 1 is of use where few people were recorded, and inputs are features.
     lr : float, default=0.003
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -54,6 +57,10 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         Windows a step, at least 2.
     max_epochs : int, default=30
         Passes over the training windows.
+    n_members : int, default=1
+        Networks whose probabilities are averaged (:class:`skemo.nn.FusionEnsemble`). Several
+        differ in their initial weights and dropout, and take as many times as long; most of
+        what there is to gain comes with five.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
     early_stopping : bool, default=False
@@ -120,10 +127,12 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         merge="max",
         dropout=0.5,
         modality_dropout=0.0,
+        input_noise=0.0,
         lr=0.003,
         weight_decay=0.01,
         batch_size=64,
         max_epochs=30,
+        n_members=1,
         class_weight=None,
         early_stopping=False,
         validation_fraction=0.1,
@@ -142,10 +151,12 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         self.merge = merge
         self.dropout = dropout
         self.modality_dropout = modality_dropout
+        self.input_noise = input_noise
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.n_members = n_members
         self.class_weight = class_weight
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -186,6 +197,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
             merge=self.merge,
             dropout=self.dropout,
             modality_dropout=self.modality_dropout,
+            input_noise=self.input_noise,
         )
 
 
@@ -243,6 +255,9 @@ class CrossModalAttentionClassifier(FusionClassifier):
     modality_dropout : float, default=0.0
         Probability with which a modality of a window is left out in training, though one of
         them stays (:class:`skemo.nn.ModalityDropout`): for use where windows will lack some.
+    input_noise : float, default=0.0
+        Standard deviation of the Gaussian noise that is added to the standardised inputs in
+        training; 0.5 to 1 is of use where few people were recorded, and inputs are features.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -251,6 +266,10 @@ class CrossModalAttentionClassifier(FusionClassifier):
         Windows a step, at least 2.
     max_epochs : int, default=10
         Passes over the training windows.
+    n_members : int, default=1
+        Networks whose probabilities are averaged (:class:`skemo.nn.FusionEnsemble`). Several
+        differ in their initial weights and dropout, and take as many times as long; most of
+        what there is to gain comes with five.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
     early_stopping : bool, default=False
@@ -323,10 +342,12 @@ class CrossModalAttentionClassifier(FusionClassifier):
         pool_size=8,
         dropout=0.5,
         modality_dropout=0.0,
+        input_noise=0.0,
         lr=0.001,
         weight_decay=0.01,
         batch_size=32,
         max_epochs=10,
+        n_members=1,
         class_weight=None,
         early_stopping=False,
         validation_fraction=0.1,
@@ -348,10 +369,12 @@ class CrossModalAttentionClassifier(FusionClassifier):
         self.pool_size = pool_size
         self.dropout = dropout
         self.modality_dropout = modality_dropout
+        self.input_noise = input_noise
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.n_members = n_members
         self.class_weight = class_weight
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -442,6 +465,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
             pool_size=self.pool_size,
             dropout=self.dropout,
             modality_dropout=self.modality_dropout,
+            input_noise=self.input_noise,
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from sklearn.model_selection import GroupShuffleSplit
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -248,6 +249,33 @@ class StackedWindows:
             setattr(self, name, getattr(self, name)[chosen])
 
 
+def window_losses(scores, y):
+    """Cross-entropy of each window; of an ensemble, the mean over its members.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_windows, n_classes) or (n_windows, n_classes, n_members)
+    y : Tensor of shape (n_windows,)
+        Class numbers.
+
+    Returns
+    -------
+    Tensor of shape (n_windows,)
+    """
+    if scores.dim() == 2:
+        return functional.cross_entropy(scores, y, reduction="none")
+    losses = functional.cross_entropy(
+        scores, y.unsqueeze(1).expand(-1, scores.shape[2]), reduction="none"
+    )
+    return losses.mean(1)
+
+
+def mean_probabilities(scores):
+    """Probabilities, (n_windows, n_classes), from scores as `window_losses` takes them."""
+    probabilities = scores.softmax(1)
+    return probabilities if scores.dim() == 2 else probabilities.mean(2)
+
+
 def batch_sizes(n_windows, batch_size):
     """Sizes of the batches of an epoch of training.
 
@@ -374,6 +402,4 @@ class FusionNet(NeuralNetClassifier):
         return any(type(x).on_batch_end is not Callback.on_batch_end for x in added)
 
     def get_loss(self, y_pred, y_true, X, training=False):
-        # The criterion reduces nothing, so that every row can have its weight.
-        loss = self.criterion_(y_pred, y_true)
-        return (loss * X["weight"]).mean()
+        return (window_losses(y_pred, y_true) * X["weight"]).mean()

@@ -63,9 +63,13 @@ def fitted(network):
 @parametrize_with_checks(
     [
         ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
-        ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20, attention=False),
+        ModalityAwareAttentionClassifier(
+            n_filters=8, max_epochs=20, attention=False, n_members=2, input_noise=0.1
+        ),
         CrossModalAttentionClassifier(n_filters=8, lr=0.01),
-        CrossModalAttentionClassifier(n_filters=8, lr=0.01, direction=None),
+        CrossModalAttentionClassifier(
+            n_filters=8, lr=0.01, direction=None, n_members=2, input_noise=0.1
+        ),
     ]
 )
 def test_every_common_check_passes(estimator, check):

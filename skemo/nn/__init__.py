@@ -9,7 +9,11 @@ from skemo.nn.blocks import (
     StreamBlock,
     counted_rows,
 )
-from skemo.nn.networks import CrossModalAttentionNetwork, ModalityAwareAttentionNetwork
+from skemo.nn.networks import (
+    CrossModalAttentionNetwork,
+    FusionEnsemble,
+    ModalityAwareAttentionNetwork,
+)
 from skemo.nn.unet import UNet
 
 __all__ = [
@@ -17,6 +21,7 @@ __all__ = [
     "ConvBlock",
     "CrossModalAttentionNetwork",
     "CrossModalConnection",
+    "FusionEnsemble",
     "ModalityAwareAttention",
     "ModalityAwareAttentionNetwork",
     "ModalityDropout",

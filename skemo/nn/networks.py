@@ -1,5 +1,7 @@
 """Whole networks: signals of several modalities in, class scores out."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -14,6 +16,14 @@ class FusionNetwork(nn.Module):
     A subclass builds its parts, then calls `_finish`, and has ``_evaluate(inputs, present,
     luck, kept)``.
 
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Shape of one window of each modality.
+    input_noise : float, default=0.0
+        Standard deviation of the Gaussian noise that is added to the inputs in training.
+        What is exactly 0, padding and what is missing, stays so.
+
     Attributes
     ----------
     vector_sizes : list of int
@@ -24,6 +34,16 @@ class FusionNetwork(nn.Module):
     """
 
     bfloat16 = False
+
+    def __init__(self, shapes, input_noise=0.0):
+        super().__init__()
+        self.shapes = [tuple(shape) for shape in shapes]
+        self.input_noise = input_noise
+
+    @property
+    def members(self):
+        """The networks that this one is made of: itself."""
+        return [self]
 
     def _finish(self, vector_sizes, n_classes, dropout, modality_dropout):
         self.modality_dropout = ModalityDropout(modality_dropout)
@@ -42,7 +62,11 @@ class FusionNetwork(nn.Module):
 
     def evaluate(self, inputs, present, noise=None):
         """Return weights (batch, modalities), the fused representation, and the scores."""
-        luck, kept = self._noise(present, noise)
+        luck, kept, *added = self._noise(present, noise)
+        inputs = [
+            x if more is None else torch.where(x == 0, x, x + more)
+            for x, more in zip(inputs, added, strict=True)
+        ]
         if not self.bfloat16:
             return self._evaluate(inputs, present, luck, kept)
         with torch.autocast(present.device.type, torch.bfloat16):
@@ -64,6 +88,8 @@ class FusionNetwork(nn.Module):
             Between 0 and 1, for `ModalityDropout`.
         kept : Tensor of shape (n_windows, n_features), or None
             By what the fused representation is multiplied: 0, or 1 / (1 - dropout).
+        *added : Tensor of shape (n_windows, ...), or None
+            What is added to the input of each modality.
         """
         luck = kept = None
         if self.modality_dropout.p > 0:
@@ -71,17 +97,101 @@ class FusionNetwork(nn.Module):
         if self.dropout > 0:
             kept = torch.empty(n_windows, sum(self.vector_sizes))
             kept.bernoulli_(1 - self.dropout, generator=generator).div_(1 - self.dropout)
-        return luck, kept
+        added = [None] * len(self.shapes)
+        if self.input_noise > 0:
+            added = [
+                torch.empty(n_windows, *shape).normal_(0, self.input_noise, generator=generator)
+                for shape in self.shapes
+            ]
+        return luck, kept, *added
 
     def _noise(self, present, noise):
         """The noise given, or drawn where there is to be some."""
         if not self.training:
-            return None, None
+            return [None] * (2 + len(self.shapes))
         drawn = self.draw_noise(len(present)) if noise is None else noise
         return [None if x is None else x.to(present.device) for x in drawn]
 
     def _score(self, fused, kept):
         return self.head(fused if kept is None else fused * kept)
+
+
+class FusionEnsemble(nn.Module):
+    """Several networks of one form, whose probabilities are averaged.
+
+    Members differ in their initial weights and in what is random in training, and each has its
+    own loss: training them together is training each by itself, on the same batches. What they
+    agree on remains; where they differ by chance, the mean is nearer to the truth than one of
+    them is as a rule [1]_.
+
+    Parameters
+    ----------
+    members : sequence of FusionNetwork
+        With the same inputs and classes.
+
+    Attributes
+    ----------
+    members : ModuleList
+        The networks.
+    vector_sizes : list of int
+        How many numbers of the fused representation each modality has.
+
+    References
+    ----------
+    .. [1] Lakshminarayanan, Pritzel, Blundell (2017). Simple and scalable predictive
+       uncertainty estimation using deep ensembles. https://arxiv.org/abs/1612.01474
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn import FusionEnsemble, ModalityAwareAttentionNetwork
+    >>> network = FusionEnsemble([ModalityAwareAttentionNetwork([(1, 33)], 2) for _ in range(3)])
+    >>> network([torch.zeros(5, 1, 33)], torch.ones(5, 1)).shape
+    torch.Size([5, 2, 3])
+    """
+
+    def __init__(self, members):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.vector_sizes = [len(members) * size for size in members[0].vector_sizes]
+
+    def forward(self, inputs, present, noise=None):
+        """Return the class scores of each member, (batch, n_classes, n_members).
+
+        The arguments are those of one network.
+        """
+        parts = self._evaluate_members(inputs, present, noise)
+        return torch.stack([scores for _, _, scores in parts], dim=2)
+
+    def evaluate(self, inputs, present, noise=None):
+        """Return weights, averaged over members, the fused representation, and joint scores.
+
+        The fused representation has the numbers of all members, modality by modality. The
+        scores, (batch, n_classes), are logarithms of the mean probabilities.
+        """
+        weights, fused, scores = zip(*self._evaluate_members(inputs, present, noise), strict=True)
+        sizes = self.members[0].vector_sizes
+        by_modality = zip(*(vectors.split(sizes, dim=1) for vectors in fused), strict=True)
+        fused = torch.cat([vector for vectors in by_modality for vector in vectors], dim=1)
+        joint = torch.stack(scores).log_softmax(2).logsumexp(0) - math.log(len(self.members))
+        return torch.stack(weights).mean(0), fused, joint
+
+    def draw_noise(self, n_windows, generator=None):
+        """Draw what is random in training for each member; the columns of all stand together."""
+        drawn = [member.draw_noise(n_windows, generator) for member in self.members]
+        of_kind = zip(*drawn, strict=True)
+        return [None if parts[0] is None else torch.cat(parts, dim=1) for parts in of_kind]
+
+    def _evaluate_members(self, inputs, present, noise):
+        n_members = len(self.members)
+        shares = n_members * [None]
+        if noise is not None:
+            parts = [n_members * [None] if x is None else x.chunk(n_members, 1) for x in noise]
+            shares = zip(*parts, strict=True)
+        return [
+            member.evaluate(inputs, present, share)
+            for member, share in zip(self.members, shares, strict=True)
+        ]
 
 
 class ModalityAwareAttentionNetwork(FusionNetwork):
@@ -108,6 +218,8 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         training.
     modality_dropout : float, default=0.0
         See :class:`ModalityDropout`.
+    input_noise : float, default=0.0
+        Standard deviation of Gaussian noise on the inputs in training.
 
     Attributes
     ----------
@@ -141,8 +253,9 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         merge="max",
         dropout=0.0,
         modality_dropout=0.0,
+        input_noise=0.0,
     ):
-        super().__init__()
+        super().__init__(shapes, input_noise)
         self.branches = nn.ModuleList(
             UNet(
                 shape[0],
@@ -202,6 +315,8 @@ class CrossModalAttentionNetwork(FusionNetwork):
         training.
     modality_dropout : float, default=0.0
         See :class:`ModalityDropout`.
+    input_noise : float, default=0.0
+        Standard deviation of Gaussian noise on the inputs in training.
 
     Attributes
     ----------
@@ -238,8 +353,9 @@ class CrossModalAttentionNetwork(FusionNetwork):
         pool_size=8,
         dropout=0.0,
         modality_dropout=0.0,
+        input_noise=0.0,
     ):
-        super().__init__()
+        super().__init__(shapes, input_noise)
         self.sources = [[i for i, j in connections if j == k] for k in range(len(shapes))]
         self.blocks = nn.ModuleList()  # of each stage, one block a modality
         self.connections = nn.ModuleDict()  # of each connected stage, one a modality that receives
