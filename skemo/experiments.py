@@ -211,7 +211,7 @@ def modality_inputs():
             HRVTransformer(output="features", signal="ppg"),
         ),
         "eda": Inputs(
-            ResampleTransformer(rate=4),
+            ResampleTransformer(rate=1),  # what is faster costs time and says little
             ResampleTransformer(rate=4),
             EDATransformer(signal="components"),
         ),

@@ -1,6 +1,7 @@
 """The Stress-Predict loader: recorded files, a download from a local server, damaged files."""
 
 import hashlib
+import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -439,3 +440,15 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
 def test_a_parameter_that_cannot_be_is_named_at_once(folder, parameters, message, lazy):
     with pytest.raises(ValueError, match=message):
         fetch_stress_predict(folder, **parameters, lazy=lazy)
+
+
+def test_a_folder_of_ones_own_stays_what_it_is_when_a_download_fails(folder, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    before = {path for path in own.rglob("*") if path.is_file()}
+    monkeypatch.setattr(stress_predict, "URL", "http://127.0.0.1:9/")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with pytest.raises(ConnectionError, match="Could not download"):
+        fetch_stress_predict(own, subjects=["S34"])
+    assert {path for path in own.rglob("*") if path.is_file()} == before
+    assert {recording.subject for recording in fetch_stress_predict(own)} == {"S02", "S05"}

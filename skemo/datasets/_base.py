@@ -23,7 +23,7 @@ def data_folder(data_home, name):
     return Path(pooch.os_cache("skemo")) / name
 
 
-def download_files(url, folder, names, *, hashes=None, progress=False):
+def download_files(url, folder, names, *, hashes=None, keep_list=True, progress=False):
     """Download files, and hold them against their hashes.
 
     A file that is there with the right hash is not fetched again, so that a download that
@@ -40,6 +40,9 @@ def download_files(url, folder, names, *, hashes=None, progress=False):
     hashes : mapping of str to str or None, default=None
         SHA-256 of each file by its name; a file with None is taken as it comes. If None, a
         ``SHA256SUMS.txt`` of the publisher's at `url` says them, and must say all.
+    keep_list : bool, default=True
+        Leave the list of hashes there, by which a folder is known as one to be completed; not
+        in a folder that has files of the user's own.
     progress : bool, default=False
         Show a bar.
 
@@ -57,8 +60,8 @@ def download_files(url, folder, names, *, hashes=None, progress=False):
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel("WARNING")
+    sums = Path(folder) / "SHA256SUMS.txt"
     try:
-        sums = Path(folder) / "SHA256SUMS.txt"
         if hashes is None:
             pooch.retrieve(url + sums.name, None, sums.name, folder)
             hashes = parse_hashes(sums.read_text(encoding="utf-8"))
@@ -90,6 +93,8 @@ def download_files(url, folder, names, *, hashes=None, progress=False):
         ) from error
     finally:
         logger.setLevel(level)
+        if not keep_list:
+            sums.unlink(missing_ok=True)
 
 
 def check_subjects(subjects, known):

@@ -101,7 +101,7 @@ def fetch_eegmat(
     folder = data_folder(data_home, "eegmat")
     modalities = tuple(_LABELS) if modalities is None else check_modalities(modalities, _LABELS)
     there = sorted({path.name[7:9] for path in folder.glob("Subject[0-9][0-9]_[12].edf")})
-    complete = data_home is None or not there or (folder / "SHA256SUMS.txt").exists()
+    complete = not there or (folder / "SHA256SUMS.txt").exists()
     if subjects is not None:
         wanted = check_subjects(subjects, SUBJECTS)
     else:
@@ -110,7 +110,8 @@ def fetch_eegmat(
     missing = [path.name for s in wanted for path in _paths(folder, s) if not path.exists()]
     if download and missing and (complete or subjects is not None):
         files = [path.name for subject in wanted for path in _paths(folder, subject)]
-        download_files(URL, folder, ["subject-info.csv", *files], progress=progress)
+        files = ["subject-info.csv", *files]
+        download_files(URL, folder, files, keep_list=complete, progress=progress)
     elif not there:
         raise FileNotFoundError(
             f"{folder} has no files Subject00_1.edf to Subject35_2.edf. Pass data_home=<the "

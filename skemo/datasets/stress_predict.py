@@ -129,8 +129,8 @@ def fetch_stress_predict(
     """
     folder = data_folder(data_home, "stress_predict")
     modalities = check_modalities(modalities, _FILES)
-    there = sorted({path.name for path in folder.glob("Raw_data/S*")} & set(SUBJECTS))
-    complete = data_home is None or not there or (folder / "SHA256SUMS.txt").exists()
+    there = sorted({path.parent.name for path in folder.glob("Raw_data/S*/*.csv")} & set(SUBJECTS))
+    complete = not there or (folder / "SHA256SUMS.txt").exists()
     if subjects is not None:
         wanted = check_subjects(subjects, SUBJECTS)
     else:
@@ -141,7 +141,7 @@ def fetch_stress_predict(
     missing = not all((folder / name).exists() for name in files)
     if download and missing and (complete or subjects is not None):
         hashes = dict.fromkeys(files) | parse_hashes(HASHES.read_text(encoding="utf-8"))
-        download_files(URL, folder, files, hashes=hashes, progress=progress)
+        download_files(URL, folder, files, hashes=hashes, keep_list=complete, progress=progress)
     elif not there:
         raise FileNotFoundError(
             f"{folder} has no folders Raw_data/S02 to Raw_data/S35. Pass data_home=<the folder "
