@@ -135,7 +135,7 @@ def landing_numbers():
     header, *rows = read_table("eegmat.md", "The gap, raw")
     rows = [dict(zip(header, row, strict=True)) for row in rows]
     svm = next(row for row in rows if row["model"] == "SVM")
-    gaps = [float(row["gap to leave-one-subject-out"]) for row in rows]
+    gaps = [float(row["gap to leave-one-subject-out"].split()[0]) for row in rows]
     text = (RESULTS / "eegmat.md").read_text(encoding="utf-8")
     return {
         "n_subjects": re.search(r"from (\d+) subjects", text)[1],
