@@ -71,10 +71,10 @@ def bootstrap_interval(
     -----
     Of n values, the ends are those of the interval whose tails are Φ(√(n / (n − 1)) t), where t is
     the quantile of Student's distribution with n − 1 degrees of freedom: as much longer as
-    Student's interval is than that of a normal distribution of known variance. In 2,500 simulated
-    studies, the interval of 95 % held a true difference of balanced accuracies (12 windows a
-    subject) in 93.6 % with 10 subjects and in 95.1 % with 24; without the expansion, in 89 % and
-    92 %.
+    Student's interval is than that of a normal distribution of known variance. In 3,000 simulated
+    studies each (``benchmarks/results/tests.md``), the interval of 95 % held a true difference of
+    balanced accuracies (12 windows a subject) in 94 % with 6, 10 and 24 subjects; without the
+    expansion, in 87, 90 and 92 %.
 
     References
     ----------
@@ -178,7 +178,8 @@ def corrected_t_test(differences, n_train, n_test):
     """Test whether differences over the folds of a (repeated) k-fold have mean zero.
 
     The corrected resampled t test of Nadeau and Bengio [1]_. Folds share training windows, so
-    that their differences are not independent and the usual t test finds far too much. With J
+    that their differences are not independent, and over repetitions the usual t test finds far
+    too much. With J
     differences of mean m and variance s²::
 
         t = m / sqrt((1 / J + n_test / n_train) s²),  J − 1 degrees of freedom
@@ -386,11 +387,11 @@ def compare_models(
     are fewer, and true differences are found more often.
 
     Models of different folds learn from mostly the same subjects, which no test makes up for
-    wholly. In simulated studies (24 subjects of 12 windows, data drawn anew for each, 1000 studies
-    of each of three kinds) two equally good linear classifiers differed at the 5 % level by
-    Wilcoxon in 5 to 6 % under leave-one-subject-out and in 5 to 8 % under group k-fold; by the
-    corrected t test over one k-fold in 1 to 3 %, so that it misses much, and over five
-    repetitions in 3 to 7 %; by an uncorrected t test over five in 39 to 48 %.
+    wholly. In simulated studies (24 subjects of 12 windows, data drawn anew for each, 3,000 studies
+    of each of three kinds; ``benchmarks/results/tests.md``) two equally good linear classifiers
+    differed at the 5 % level by Wilcoxon in 5 to 7 % under leave-one-subject-out and in 6 to 8 %
+    under group k-fold; by the corrected t test over one k-fold in 1 to 2 %, so that it misses
+    much, and over five repetitions in 3 to 6 %; by an uncorrected t test over five in 39 to 45 %.
 
     The interval is about the mean and Wilcoxon's test about ranks: where few subjects make up the
     mean, one may exclude zero and the other not.
