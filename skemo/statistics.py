@@ -179,8 +179,7 @@ def corrected_t_test(differences, n_train, n_test):
 
     The corrected resampled t test of Nadeau and Bengio [1]_. Folds share training windows, so
     that their differences are not independent, and over repetitions the usual t test finds far
-    too much. With J
-    differences of mean m and variance s²::
+    too much. With J differences of mean m and variance s²::
 
         t = m / sqrt((1 / J + n_test / n_train) s²),  J − 1 degrees of freedom
 
