@@ -258,7 +258,7 @@ def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
         (["compare", "--gap", "-1"], "-1 is not zero or a positive number"),
         (["compare", "--n-jobs", "0"], "0 is no number of processes"),
         (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
-        (["compare", "--dataset", "few", "--duration", "0.1"], "few: The band 'theta'"),
+        (["compare", "--dataset", "few", "--duration", "0.1"], "few: rate=1 Hz leaves no sample"),
         (["compare", "--data-home", "somewhere"], "simulated: .*leave --data-home out"),
         (["compare", "--dataset", "wesad"], "wesad: .*name its folder with --data-home"),
         (["compare", "--target", "joy"], "--target: 'joy', but simulated has none to choose"),
