@@ -4,9 +4,7 @@ import functools
 import hashlib
 import inspect
 import json
-import os
 import sys
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 
+from skemo._files import write_whole
 from skemo._validation import signal_columns
 
 _DRAWS = {"report", "displays", "cli.py"}  # of this package, what no fit runs through
@@ -129,17 +128,7 @@ class FitStore:
 
     def write(self, key, record):
         """Keep the record of a fit, a dict of what JSON can hold."""
-        path = self._path(key)
-        part = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.part")
-        try:
-            with open(part, "x", encoding="utf-8") as file:
-                json.dump(record, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        write_whole(self._path(key), json.dumps(record))
 
     def _path(self, key):
         name = hashlib.sha256("\n".join(key).encode()).hexdigest()[:40]

@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from skemo._files import write_whole
 from skemo.evaluation import compare
 from skemo.experiments import (
     DATASETS,
@@ -274,7 +275,7 @@ class _Text:
         else:
             print(text, flush=True)
         if self.folder is not None:
-            (self.folder / "table.md").write_text("\n".join(self.texts), encoding="utf-8")
+            write_whole(self.folder / "table.md", "\n".join(self.texts))
 
 
 def _write(folder, comparisons, dataset, title):
@@ -288,7 +289,7 @@ def _write(folder, comparisons, dataset, title):
             table = getattr(comparison, name).assign(**columns)
             tables.append(table[[*columns, *getattr(comparison, name)]])
         path = folder / f"{name}.csv"
-        pd.concat(tables).to_csv(path, index=False, float_format="%.6g")
+        write_whole(path, pd.concat(tables).to_csv(index=False, float_format="%.6g"))
 
 
 def _describe_run(args, title, windows, modalities, protocols, n_splits):

@@ -54,7 +54,7 @@ class Comparison:
     details: dict
 
     def __repr__(self):
-        lines = [f"<Comparison by {self._title()}>", self.table("text")]
+        lines = [f"<Comparison by {self.title}>", self.table("text")]
         return "\n".join([*lines, *self.notes()])
 
     @property
@@ -67,6 +67,16 @@ class Comparison:
         """Whether the models had seen the tested subjects, and neighbours of the windows."""
         return PROTOCOLS[self.protocol].optimistic
 
+    @property
+    def title(self):
+        """The protocol, and whether it is optimistic."""
+        return f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
+
+    @property
+    def n_fits(self):
+        """How often each model was to be fitted."""
+        return self.details["n_folds"] * self.details["n_repeats"]
+
     def notes(self):
         """Return what has to be said beside the table, a line each.
 
@@ -78,7 +88,7 @@ class Comparison:
         notes = []
         for model, own in self.failures.groupby("model", sort=False):
             error = own["error"].iloc[0].partition("\n")[0]
-            notes.append(f"{model!r} failed in {len(own)} of {self._n_fits()} fits: {error}")
+            notes.append(f"{model!r} failed in {len(own)} of {self.n_fits} fits: {error}")
         scores = self.subject_scores()
         subjects = scores["subject"].nunique()
         lacking = scores.loc[scores["specificity"].isna(), "subject"].nunique()
@@ -150,10 +160,10 @@ class Comparison:
         if len(self.failures):
             counts = self.failures["model"].value_counts()
             table["failed"] = [
-                f"{counts[model]} of {self._n_fits()}" if model in counts else "–"
+                f"{counts[model]} of {self.n_fits}" if model in counts else "–"
                 for model in self.models
             ]
-        table = table.rename_axis(index="model", columns=self._title())
+        table = table.rename_axis(index="model", columns=self.title)
         return table if format is None else format_table(table, format)
 
     def calibration(self, n_bins=10):
@@ -261,7 +271,7 @@ class Comparison:
                 other - own, confidence=confidence, random_state=random_state
             )
             rows.append([own.mean(), other.mean(), np.mean(other - own), *interval])
-        names = [self._title(), optimistic._title(), "gap", "low", "high"]
+        names = [self.title, optimistic.title, "gap", "low", "high"]
         return pd.DataFrame(rows, columns=names, index=pd.Index(models, name="model"))
 
     def plot(self, metric="balanced_accuracy", *, models=None, ax=None):
@@ -302,9 +312,3 @@ class Comparison:
         from skemo.report import write_report
 
         return write_report({None: self}, path, title=title)
-
-    def _title(self):
-        return f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
-
-    def _n_fits(self):
-        return self.details["n_folds"] * self.details["n_repeats"]

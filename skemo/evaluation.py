@@ -449,7 +449,7 @@ def _assemble(protocol, runs, y, subjects, records, failures, leakage, details):
 
 def _warn_of(comparison):
     """Say once for each model what its fits warned of, and how many failed."""
-    n_fits = comparison.details["n_folds"] * comparison.details["n_repeats"]
+    n_fits = comparison.n_fits
     for model, own in comparison.failures.groupby("model", sort=False):
         warnings.warn(
             f"{model!r} failed in {len(own)} of {n_fits} fits, first: {own['error'].iloc[0]}",

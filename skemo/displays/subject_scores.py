@@ -209,7 +209,7 @@ class SubjectScoresDisplay:
         """
         _check_metric(metric, METRICS)
         models = chosen_models(comparison, models)
-        protocol = comparison.protocol + (" (optimistic)" if comparison.optimistic else "")
+        protocol = comparison.title
         n_classes = comparison.predictions["y_true"].nunique()
         scores = comparison.subject_scores()
         display = cls._of_scores(scores, models, metric, n_classes, confidence, protocol)

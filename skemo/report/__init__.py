@@ -1,6 +1,5 @@
 """A comparison as one web page that can be sent to a colleague: what was run, and what it shows."""
 
-import os
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +7,7 @@ from string import Template
 
 import numpy as np
 
+from skemo._files import write_whole
 from skemo.model_selection import PROTOCOLS
 from skemo.report._html import bullets, facts, join, table, tag
 from skemo.report._outcome import METRIC, find_outcome, headline, percent, points, verdicts
@@ -72,26 +72,14 @@ def write_report(comparisons, path, *, title=None):
     if len(comparisons) > 1 and None in comparisons:
         raise ValueError("Only a single comparison may have the heading None: name each of them.")
     if title is None:
-        protocols = dict.fromkeys(one._title() for one in comparisons.values())
+        protocols = dict.fromkeys(one.title for one in comparisons.values())
         title = f"Comparison by {', '.join(protocols)}"
     outcomes = {heading: find_outcome(one) for heading, one in comparisons.items()}
     body = _single_page(title, outcomes) if len(outcomes) == 1 else _page(title, outcomes)
     template = Template(files("skemo.report").joinpath("template.html").read_text(encoding="utf-8"))
     page = template.substitute(title=join([title]), body=body, version=version("skemo"))
-    return _write(Path(path), page)
-
-
-def _write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    path = Path(path)
+    write_whole(path, page)
     return path
 
 

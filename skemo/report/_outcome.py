@@ -124,7 +124,7 @@ def headline(outcome):
     what = "has a" if len(outcome.models) == 1 else "has the highest"
     comparison = outcome.comparison
     n_failed = (comparison.failures["model"] == outcome.best).sum()
-    n_fits = comparison._n_fits()
+    n_fits = comparison.n_fits
     failed = f" But {n_failed} of its {n_fits} fits failed, and their windows do not count."
     return (
         f"{outcome.best} {what} balanced accuracy of {percent(outcome.means[outcome.best])} % "

@@ -85,7 +85,7 @@ def run_facts(outcome):
         seeds = f"seeds {seed} to {seed + n - 1}"
     times = "once" if n == 1 else f"{n} times; a subject's score is the mean over repetitions"
     told = [
-        ("Protocol", f"{comparison._title()}: {details['description']}"),
+        ("Protocol", f"{comparison.title}: {details['description']}"),
         ("Tested are", people),
         ("Folds", f"{details['n_folds']}, {times}; {seeds}"),
         ("Models", bullets(outcome.models)),
@@ -347,7 +347,7 @@ def _leakage(comparison):
 def _troubles(comparison):
     parts = []
     for (model, error), own in comparison.failures.groupby(["model", "error"], sort=False):
-        text = f"{model} failed in {len(own)} of {comparison._n_fits()} fits: {error}"
+        text = f"{model} failed in {len(own)} of {comparison.n_fits} fits: {error}"
         parts.append(
             tag(
                 "div",
