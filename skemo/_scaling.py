@@ -11,7 +11,13 @@ from skemo.preprocessing import signal_lengths
 
 _FEWEST_ROWS = 10  # fewer may have a mean of 0 and a deviation of 1 by accident
 _CHUNK = 1 << 20  # samples looked at together: temporaries of a few megabytes
-_SCALES = ("mean 0 and standard deviation 1", "minimum 0 and maximum 1")
+_SCALES = (
+    "mean 0 and standard deviation 1",
+    "minimum 0 and maximum 1",
+    "minimum -1 and maximum 1",
+    "mean 0",
+    "median 0 and interquartile range 1",
+)
 _MEANINGS = {
     "all": "over all rows: statistics of tested rows went into training. Scale inside the model, "
     "as make_pipeline(StandardScaler(), ...) does",
@@ -91,7 +97,7 @@ def _number_blocks(values, names, exact):
 
 
 def find_scaling(X, table):
-    """Find columns that were standardised, or scaled to [0, 1], by statistics over rows.
+    """Find columns that were centred or scaled by statistics over rows.
 
     Parameters
     ----------
@@ -136,23 +142,37 @@ def _scaled_columns(block, units):
     pooled, found = [], False
     for first in range(0, len(block.columns), n_columns):
         columns = slice(first, first + n_columns)
-        moments = _measure(block.values[:, columns], lengths)
+        values, names = block.values[:, columns], block.columns[columns]
+        moments = _measure(values, lengths)
         pooled.append(_pool([moments]))
-        for hit in _scaled_by_unit(moments, block.columns[columns], units, block.exact):
+        # Filtered signals have means near 0, too.
+        numbers = None
+        if values.shape[2] == 1:
+            numbers = pd.DataFrame(
+                np.where(np.isfinite(values), values, np.nan)[:, :, 0], dtype=float
+            )
+        for hit in _scaled_by_unit(moments, names, units, block.exact, numbers):
             found = True
             yield hit
     if not found and len(block.columns) > 1:
         yield from _scaled_by_unit(_pool(pooled), [block.name], units, block.exact)
 
 
-def _scaled_by_unit(moments, names, units, exact):
-    """The smallest unit counts: what has mean 0 in each window has it over all rows, too."""
+def _scaled_by_unit(moments, names, units, exact, numbers=None):
+    """The smallest unit counts: what has mean 0 in each window has it over all rows, too.
+
+    With a table of `numbers`, means are looked at by themselves, and quartiles.
+    """
     done = np.zeros(len(names), bool)
     for unit, codes in units.items():
         if unit == "window" and moments.count.max() < 3:
             continue  # one number a window is not scaled by itself
         tolerance = exact if unit == "all" else 10 * exact  # chance does not meet it in each
-        for scale, is_so in zip(_SCALES, _are_scaled(moments, codes, tolerance), strict=True):
+        scaled = _are_scaled(moments, codes, tolerance)
+        if numbers is not None:
+            scaled += [_are_centred(numbers, codes, tolerance / 10)]
+            scaled += [_are_robust(numbers, codes, tolerance)]
+        for scale, is_so in zip(_SCALES, scaled, strict=False):
             yield from ((names[i], unit, scale) for i in np.flatnonzero(is_so & ~done))
             done |= is_so
 
@@ -196,7 +216,7 @@ def _pool(parts):
 
 
 def _are_scaled(moments, codes, tolerance):
-    """Which columns are standardised, and which scaled to [0, 1], in all groups of rows."""
+    """Which columns are standardised, scaled to [0, 1], and to [-1, 1], in all groups of rows."""
     order = np.argsort(codes, kind="stable")
     n_rows = np.bincount(codes)[:, np.newaxis]
     first = np.cumsum(n_rows) - n_rows[:, 0]
@@ -210,12 +230,33 @@ def _are_scaled(moments, codes, tolerance):
     variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
     deviations = np.sqrt(variance), np.sqrt(variance * count / np.maximum(count - 1, 1))
     is_one = np.min([np.abs(deviation - 1) for deviation in deviations], axis=0) < tolerance
-    standard = telling & (np.abs(mean) < tolerance) & is_one
+    scaled = [telling & (np.abs(mean) < tolerance) & is_one]
     # A quantity that is bounded by nature, such as a share, is at its bounds in many rows.
     ends = (moments.low <= low[codes] + tolerance) | (moments.high >= high[codes] - tolerance)
     few = np.add.reduceat(ends[order].astype(int), first) <= np.maximum(4, 0.04 * n_rows)
-    ranged = telling & (np.abs(low) < tolerance) & (np.abs(high - 1) < tolerance) & few
-    return [
-        (scaled | ~telling).all(axis=0) & (scaled.sum(axis=0) * 2 >= len(n_rows))
-        for scaled in (standard, ranged)
-    ]
+    for lowest in (0, -1):
+        at_ends = (np.abs(low - lowest) < tolerance) & (np.abs(high - 1) < tolerance)
+        scaled.append(telling & at_ends & few)
+    return [_in_all(each, telling) for each in scaled]
+
+
+def _in_all(scaled, telling):
+    """Which columns are so in all groups that tell, and these are half of the groups."""
+    return (scaled | ~telling).all(axis=0) & (scaled.sum(axis=0) * 2 >= len(scaled))
+
+
+def _are_centred(numbers, codes, tolerance):
+    """Which columns have a mean of 0 in all groups of rows, by more than accident."""
+    groups = numbers.groupby(codes)
+    mean, deviation = groups.mean().to_numpy(), groups.std(ddof=0).to_numpy()
+    telling = (groups.count() >= 3).to_numpy() & (deviation > tolerance)
+    return _in_all(telling & (np.abs(mean) < tolerance * deviation), telling)
+
+
+def _are_robust(numbers, codes, tolerance):
+    """Which columns have a median of 0 and quartiles 1 apart in all groups of rows."""
+    groups = numbers.groupby(codes)
+    first, median, third = (groups.quantile(q).to_numpy() for q in (0.25, 0.5, 0.75))
+    telling = (groups.count() >= 3).to_numpy() & (third - first > tolerance)
+    is_so = (np.abs(median) < tolerance) & (np.abs(third - first - 1) < tolerance)
+    return _in_all(telling & is_so, telling)

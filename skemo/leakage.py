@@ -70,12 +70,14 @@ def check_split(X, groups, cv, y=None):
 
     Notes
     -----
-    Scaling is recognised by its result: a mean of 0 and a standard deviation of 1, or a
-    minimum of 0 and a maximum of 1, exactly, over all rows or in every subject or trial. Left
-    out are columns of whole numbers, signals that are scaled window by window, which lets
-    nothing through, and columns that are at 0 or 1 in many rows, as shares may be. Rows count
-    as identical only where they hold something: missing and flat windows, and rows with fewer
-    than two fractional numbers, do not.
+    Scaling is recognised by its result, exactly, over all rows or in every subject or trial: a
+    mean of 0 and a standard deviation of 1; a minimum of 0 or -1 and a maximum of 1; and, in
+    numbers, a mean of 0 (as after a PCA of all rows), or a median of 0 and an interquartile range
+    of 1. Values that were rounded afterwards are not recognised. Left out are columns of whole
+    numbers, signals that are scaled window by window, which lets nothing through, and columns
+    that are at a bound in many rows, as shares may be. Rows count as identical only where they
+    hold something: missing and flat windows, and rows with fewer than two fractional numbers,
+    do not.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GroupShuffleSplit,
@@ -13,7 +14,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.svm import SVC
 
 from skemo import (
@@ -206,8 +207,18 @@ def test_rows_that_hold_too_little_are_not_taken_for_copies():
 # Scaling
 
 
+SCALERS = [
+    StandardScaler(),
+    StandardScaler(with_std=False),
+    MinMaxScaler(),
+    MinMaxScaler((-1, 1)),
+    RobustScaler(),
+    PCA(whiten=True),
+]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
+@pytest.mark.parametrize("scaler", SCALERS)
 def test_scaling_by_all_rows_is_found_and_names_the_columns(scaler, dtype):
     windows = make_windows()
     X = pd.DataFrame(make_features(windows).astype(dtype), columns=["hr", "scl", "alpha"])
@@ -224,7 +235,7 @@ def test_scaling_by_the_training_rows_is_not_taken_for_a_leak():
     assert len(check_split(X, windows, SUBJECT_WISE)) == 0
 
 
-@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
+@pytest.mark.parametrize("scaler", SCALERS[:-1])  # a PCA takes no missing values
 @pytest.mark.parametrize("unit", ["subject", "trial"])
 def test_scaling_by_subject_or_trial_is_called_transductive(unit, scaler):
     windows = make_windows(n_trials=2)
@@ -276,6 +287,13 @@ def test_windows_scaled_one_by_one_are_no_finding(simulated):
     X = transformer.fit_transform(simulated[["ecg"]])
     assert len(check_split(X, simulated, SUBJECT_WISE)) == 0
     assert len(check_split(X["ecg"].array.values[:, 0], simulated, SUBJECT_WISE)) == 0
+
+
+def test_means_that_a_filter_or_a_reference_brings_to_zero_are_no_finding(simulated):
+    values = simulated["eeg"].array.values
+    values = values - values.mean(axis=1, keepdims=True)  # common average reference
+    values = values - values.mean(axis=(0, 2), keepdims=True)  # as a filter nearly does
+    assert len(check_split(values, simulated, SUBJECT_WISE)) == 0
 
 
 def test_columns_that_only_look_scaled_are_no_finding():
