@@ -194,6 +194,8 @@ def _compare(args, parser, argv):
     normalizations = list(NORMALIZATIONS) if both else [args.normalization]
     if args.n_jobs == 0:
         parser.error("argument --n-jobs: 0 is no number of processes")
+    if args.gap and "blocked-k-fold" not in protocols:
+        parser.error("argument --gap: only blocked-k-fold keeps a gap, choose it by --protocol")
     dataset = DATASETS[args.dataset]
     target = args.target or (dataset.targets or (None,))[0]
     if target is not None and target not in dataset.targets:
@@ -230,7 +232,7 @@ def _compare(args, parser, argv):
                     n_splits=n_splits,
                     n_jobs=args.n_jobs,
                     progress=True,
-                    gap=args.gap,
+                    gap=args.gap if protocol == "blocked-k-fold" else 0.0,
                     n_repeats=args.seeds,
                     controls=args.controls,
                     output=args.output,

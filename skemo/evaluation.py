@@ -89,7 +89,7 @@ def compare(
         Train the networks of several folds as one computation; "auto" does it where that is
         sooner done. See the Notes of `cross_validate`.
     gap : float, default=0.0
-        Seconds between training and test windows of one trial, for "blocked-k-fold".
+        Seconds between training and test windows of one trial, for "blocked-k-fold" alone.
     n_repeats : int, default=1
         How often all is done: repetition r adds r to the seed of the folds and to every whole
         number that is a model's ``random_state``. Scores of a subject are the mean.

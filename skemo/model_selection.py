@@ -358,7 +358,7 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
     random_state : int, RandomState or None, default=0
         Seed of the shuffle of ``group-k-fold`` and ``segment-k-fold``; the others have none.
     gap : float, default=0.0
-        Seconds between training and tested windows, for ``blocked-k-fold``.
+        Seconds between training and tested windows, for ``blocked-k-fold`` alone.
 
     Returns
     -------
@@ -366,6 +366,11 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
         For ``cross_validate(..., cv=splitter, groups=groups)``. `groups` is an array of
         subjects for the first two, the table of `window_groups` for the within-subject
         ones, and nothing for ``segment-k-fold``. `protocol_folds` takes the table for all.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or a gap that the protocol does not keep.
 
     Examples
     --------
@@ -375,6 +380,8 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
     >>> protocol_splitter("blocked-k-fold", n_splits=5, gap=10.0)
     BlockedKFold(gap=10.0, n_splits=5)
     """
+    if gap and name != "blocked-k-fold" and name in PROTOCOLS:
+        raise ValueError(f"{name!r} keeps no gap={gap!r} in time: 'blocked-k-fold' does.")
     if name == "leave-one-subject-out":
         return LeaveOneGroupOut()
     if name == "group-k-fold":
@@ -405,7 +412,7 @@ def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
     random_state : int, RandomState or None, default=0
         Seed of the shuffle.
     gap : float, default=0.0
-        Seconds between training and tested windows, for ``blocked-k-fold``.
+        Seconds between training and tested windows, for ``blocked-k-fold`` alone.
 
     Returns
     -------
@@ -416,8 +423,8 @@ def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
     Raises
     ------
     ValueError
-        Too few subjects, trials or windows of a class for the folds, or a table that lacks
-        what the protocol goes by.
+        Too few subjects, trials or windows of a class for the folds, a gap that the protocol
+        does not keep, or a table that lacks what it goes by.
 
     Examples
     --------

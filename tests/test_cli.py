@@ -266,6 +266,7 @@ def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
             ["compare", "--dataset", "dreamer", "--target", "joy"],
             "--target: 'joy', but dreamer has arousal, valence, dominance",
         ),
+        (["compare", "--gap", "5"], "--gap: only blocked-k-fold keeps a gap"),
         (["compare", "--dataset", "few", "--output", __file__], "few: .*File exists"),
         (
             [

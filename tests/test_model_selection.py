@@ -267,6 +267,12 @@ def test_without_labels_a_trial_is_cut_as_a_whole():
     assert [test.tolist() for _, test in folds] == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
+@pytest.mark.parametrize("name", sorted(set(PROTOCOLS) - {"blocked-k-fold"}))
+def test_a_gap_is_refused_where_it_would_not_be_kept(name):
+    with pytest.raises(ValueError, match=f"'{name}' keeps no gap=2.5 in time"):
+        protocol_splitter(name, gap=2.5)
+
+
 def test_a_gap_or_folds_that_leave_too_little_are_named():
     windows = make_windows(n_subjects=1, n_trials=2)
     with pytest.raises(ValueError, match=r"gap=1000 leaves fold 0 with 0 training windows"):
