@@ -26,3 +26,12 @@ def _close_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(scope="module", params=["modality-aware", "cross-modal"])
+def network(request):
+    """Makes a small and quick network, of each kind in turn."""
+    from networks import NETWORKS, QUICK
+
+    kind, small = NETWORKS[request.param]
+    return lambda **parameters: kind(**{**QUICK, **small, "random_state": 0, **parameters})

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from networks import windows
 from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import LeaveOneGroupOut, cross_validate
@@ -18,40 +19,7 @@ from skemo import (
     CrossModalAttentionClassifier,
     ModalityAwareAttentionClassifier,
     SignalArray,
-    signal_frame,
 )
-from skemo.training import hold_back
-
-QUICK = {"n_filters": 4, "max_epochs": 24, "lr": 0.01, "dropout": 0.0, "batch_size": 32}
-NETWORKS = {
-    "modality-aware": (ModalityAwareAttentionClassifier, {"depth": 1}),
-    "cross-modal": (
-        CrossModalAttentionClassifier,
-        {"n_blocks": 2, "kernel_size": 3, "stages": (1,)},
-    ),
-}
-
-
-def windows(n_windows=60, seed=0, n_subjects=6):
-    """Two modalities, each of which shows the class; and the subject of each window."""
-    rng = np.random.default_rng(seed)
-    y = np.tile(["rest", "task"], n_windows // 2)
-    task = (y == "task")[:, None, None]
-    ecg = rng.normal(size=(n_windows, 1, 12)) + 2.0 * task
-    eeg = rng.normal(size=(n_windows, 5, 6)) + 1.5 * task
-    ecg[:, :, 9:] = 0
-    X = signal_frame(
-        ecg=SignalArray(ecg.astype(np.float32)),
-        eeg=SignalArray(eeg.astype(np.float32), channels=["Fz", "Cz", "Pz", "Oz", "O1"]),
-    )
-    return X, y, np.arange(n_windows) // (n_windows // n_subjects)
-
-
-@pytest.fixture(scope="module", params=NETWORKS)
-def network(request):
-    """Makes a small and quick network, of each kind in turn."""
-    kind, small = NETWORKS[request.param]
-    return lambda **parameters: kind(**{**QUICK, **small, "random_state": 0, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -279,60 +247,6 @@ def test_class_weights_favour_the_heavier_class(network):
     assert (heavy == "rest").mean() > 0.9
 
 
-def test_early_stopping_keeps_groups_apart_and_the_best_weights(network):
-    X, y, subjects = windows(n_windows=120)
-    classifier = network(early_stopping=True, max_epochs=60, patience=3, validation_fraction=0.3)
-    classifier.fit(X, y, groups=subjects)
-    losses = classifier.net_.history[:, "valid_loss"]
-    assert len(losses) < 60
-    assert len(losses) - 1 - np.argmin(losses) == 3
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_held_back_groups_leave_every_class_in_training(seed):
-    groups = np.repeat(np.arange(8), 10)
-    y = np.where(groups == 0, "a", np.where(groups == 1, "b", "c"))
-    y[::5] = "d"
-    held = hold_back(y, groups, np.ones(80), 0.25, seed)
-    assert not set(groups[held]) & set(groups[~held])
-    assert set(y[~held]) == set(y)
-    assert 0 < held.mean() < 0.5
-
-
-def test_held_back_groups_are_near_the_fraction_though_one_is_large():
-    groups = np.repeat(np.arange(10), [50, *[6] * 9])
-    held = hold_back(np.arange(104) % 2, groups, np.ones(104), 0.3, 0)
-    assert 0.15 < held.mean() < 0.5
-
-
-def test_classes_that_each_have_one_group_cannot_be_held_back():
-    y = np.repeat(["a", "b"], 10)
-    with pytest.raises(ValueError, match=r"every class of \['a', 'b'\] in training"):
-        hold_back(y, y, np.ones(20), 0.5, 0)
-
-
-def test_weights_and_order_do_not_matter_to_early_stopping_either(network):
-    X, y, subjects = windows()
-    weight = np.random.default_rng(0).integers(1, 3, len(y))
-    model = network(early_stopping=True, validation_fraction=0.3)
-    weighted = model.fit(X, y, sample_weight=weight, groups=subjects).predict_proba(X)
-    rows = np.random.default_rng(1).permutation(np.repeat(np.arange(len(y)), weight))
-    repeated = model.fit(X.iloc[rows], y[rows], groups=subjects[rows]).predict_proba(X)
-    np.testing.assert_array_equal(weighted, repeated)
-
-
-def test_early_stopping_without_groups_says_so(network):
-    X, y, _ = windows()
-    with pytest.warns(UserWarning, match="windows of one subject stand on both sides"):
-        network(early_stopping=True).fit(X, y)
-
-
-def test_early_stopping_with_one_group_names_the_remedy(network):
-    X, y, _ = windows()
-    with pytest.raises(ValueError, match=r"at least two groups .* use early_stopping=False"):
-        network(early_stopping=True).fit(X, y, groups=np.zeros(60))
-
-
 def test_partial_fit_goes_on_where_it_stopped(network):
     X, y, _ = windows()
     classifier = network()
@@ -360,13 +274,6 @@ def test_a_weight_in_partial_fit_scales_the_step(network):
         for weight in (1e-6, 1.0)
     )
     assert np.abs(light.predict_proba(X) - heavy.predict_proba(X)).max() > 1e-3
-
-
-def test_partial_fit_goes_on_after_early_stopping(network):
-    X, y, subjects = windows()
-    classifier = network(early_stopping=True, validation_fraction=0.3).fit(X, y, groups=subjects)
-    n_epochs = len(classifier.net_.history)
-    assert len(classifier.partial_fit(X, y).net_.history) == n_epochs + 1
 
 
 def test_partial_fit_cannot_balance_classes_it_has_not_seen(network):

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from beats import beat_times, disturb, make_ecg, make_pulse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.utils.estimator_checks import check_estimator
-from test_r_peaks import beat_times, disturb, make_ecg, make_pulse
 
 from skemo import HRVTransformer, SignalArray, SignalDtype, signal_frame
 from skemo.ecg import FEATURES, r_peaks, rr_intervals

@@ -5,60 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
+from beats import beat_times, cut, found, make_ecg
 
 from skemo import HRVTransformer, Recording, find_beats, segment
-from skemo.heartbeats import METHODS, _candidates, r_peaks, regular_intervals
-
-# Offset (s), width (s) and height (mV) of the waves of a heartbeat, from R on.
-WAVES = {
-    "P": (-0.17, 0.025, 0.12),
-    "Q": (-0.025, 0.008, -0.1),
-    "R": (0.0, 0.01, 1.0),
-    "S": (0.028, 0.009, -0.2),
-    "T": (0.25, 0.05, 0.25),
-}
-
-
-def make_ecg(beats, sampling_rate, duration):
-    """An ECG in mV with R peaks at `beats`: a sum of Gaussians a beat."""
-    times = np.arange(round(duration * sampling_rate)) / sampling_rate
-    ecg = np.zeros(len(times))
-    for offset, width, height in WAVES.values():
-        centres = np.asarray(beats)[:, np.newaxis] + offset
-        ecg += (height * np.exp(-0.5 * ((times - centres) / width) ** 2)).sum(axis=0)
-    return ecg
-
-
-def make_pulse(beats, sampling_rate, duration):
-    """A pulse wave: a systolic and a smaller dicrotic wave a beat."""
-    times = np.arange(round(duration * sampling_rate)) / sampling_rate
-    since = times - np.asarray(beats)[:, np.newaxis]
-    systolic = np.exp(-0.5 * (since / 0.08) ** 2)
-    dicrotic = 0.35 * np.exp(-0.5 * ((since - 0.3) / 0.09) ** 2)
-    return (systolic + dicrotic).sum(axis=0)
-
-
-def disturb(pulse, sampling_rate, starts, seconds=1.5, height=10.0, seed=0):
-    """The pulse with movements of the wrist, many times as high, that begin at `starts`."""
-    rng, disturbed = np.random.default_rng(seed), pulse.copy()
-    times = np.arange(len(pulse)) / sampling_rate
-    for start in starts:
-        since = (times - start) / seconds
-        inside = (since > 0) & (since < 1)
-        phases, rates = rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.7, 4, 4)
-        movement = np.sin(2 * np.pi * rates * times[inside, np.newaxis] + phases).sum(axis=1)
-        disturbed[inside] += height / 2 * movement * np.sin(np.pi * since[inside]) ** 2
-    return disturbed
-
-
-def beat_times(random_state, duration=10.0, mean=0.85, spread=0.05):
-    intervals = np.random.default_rng(random_state).normal(mean, spread, int(duration / 0.3))
-    beats = 0.4 + np.cumsum(intervals)
-    return beats[beats < duration - 0.1]
-
-
-def found(beats):
-    return beats[~np.isnan(beats)]
+from skemo.heartbeats import _candidates, r_peaks
 
 
 def accuracy(windows, annotated, duration, tolerance=0.05):
@@ -112,12 +62,6 @@ def eegmat_ecg(data_home):
         n_windows = len(ecg.data) // 5000
         windows[path.stem] = ecg.data[: n_windows * 5000].reshape(n_windows, 5000)
     return windows
-
-
-def cut(signal, sampling_rate, duration):
-    n_times = int(duration * sampling_rate)
-    n_windows = len(signal) // n_times
-    return signal[: n_windows * n_times].reshape(n_windows, n_times)
 
 
 def add_noise(ecg, sampling_rate):
@@ -375,157 +319,6 @@ def test_a_small_gap_is_bridged_and_a_large_one_makes_the_window_missing():
     assert np.isnan(beats[1]).all()
 
 
-@pytest.mark.parametrize("sampling_rate", [64, 128])
-def test_pulse_waves_are_found_where_they_rise(sampling_rate):
-    truth = beat_times(1, duration=30)
-    pulse = make_pulse(truth, sampling_rate, 30)
-    beats = found(r_peaks(pulse[np.newaxis], sampling_rate, signal="ppg")[0])
-    assert len(beats) == len(truth)
-    delay = truth - beats  # the crest comes after the steepest point
-    assert 0.03 < delay.mean() < 0.12
-    np.testing.assert_allclose(np.diff(beats), np.diff(truth), atol=0.006)
-
-
-@pytest.mark.parametrize(("sampling_rate", "duration"), [(32, 60), (64, 30), (64, 300), (500, 60)])
-def test_all_pulse_waves_away_from_movements_are_found(sampling_rate, duration):
-    truth = beat_times(3, duration=duration)
-    starts = np.arange(6.0, duration - 6, 9.3)
-    pulse = disturb(make_pulse(truth, sampling_rate, duration), sampling_rate, starts)
-    beats = found(r_peaks(pulse[np.newaxis], sampling_rate, signal="ppg")[0])
-    delay = np.median(truth[:5] - beats[:5])
-    distance = np.abs(truth[:, np.newaxis] - beats - delay)
-    near = np.abs(truth[:, np.newaxis] - starts - 0.75).min(axis=1) < 1.25
-    assert distance[~near].min(axis=1).max() < 0.03
-    assert (distance.min(axis=0) < 0.06).mean() > 0.97
-
-
-def test_a_quiet_stretch_between_movements_has_its_pulse_waves_and_they_have_none():
-    truth = beat_times(4, duration=60)
-    noise = np.random.default_rng(0).normal(size=60 * 64).cumsum()
-    from_quiet = np.abs(np.arange(60 * 64) / 64 - 30) - 6
-    moved = make_pulse(truth, 64, 60) + noise * np.clip(from_quiet, 0, 1)
-    beats = found(r_peaks(moved[np.newaxis], 64, signal="ppg")[0])
-    quiet = truth[(truth > 25) & (truth < 35)]
-    assert (np.abs(quiet[:, np.newaxis] - 0.07 - beats).min(axis=1) < 0.05).all()
-    assert ((beats > 22) & (beats < 38)).mean() > 0.9
-
-
-def test_small_pulse_waves_beside_large_ones_and_a_flat_stretch_are_followed():
-    truth = beat_times(5, duration=60)
-    pulse = make_pulse(truth, 64, 60)
-    times = np.arange(60 * 64) / 64
-    pulse *= np.where(times < 30, 1.0, 0.02)
-    pulse[times > 45] = pulse[(times > 45).argmax()]
-    beats = found(r_peaks(pulse[np.newaxis], 64, signal="ppg")[0])
-    clear = truth[(np.abs(truth - 30) > 1.5) & (truth < 44)]
-    assert (np.abs(clear[:, np.newaxis] - 0.07 - beats).min(axis=1) < 0.03).all()
-    assert beats.max() < 46
-
-
-@pytest.mark.parametrize("mean", [0.4, 0.6, 1.0, 1.5])
-def test_slow_and_fast_pulses_are_followed(mean):
-    truth = beat_times(0, duration=60, mean=mean, spread=0.03 * mean)
-    beats = found(r_peaks(make_pulse(truth, 64, 60)[np.newaxis], 64, signal="ppg")[0])
-    assert len(beats) == len(truth)
-    np.testing.assert_allclose(np.diff(beats), np.diff(truth), atol=0.025)
-
-
-def test_pulse_waves_do_not_depend_by_a_bit_on_the_windows_beside(monkeypatch):
-    windows = np.stack([make_pulse(beat_times(seed), 64, 10) for seed in range(40)])
-    windows += np.random.default_rng(0).normal(0, 0.15, windows.shape)
-    windows[::3] = [disturb(window, 64, [2.5]) for window in windows[::3]]
-    together = r_peaks(windows, 64, signal="ppg")
-    alone = np.concatenate([r_peaks(window[np.newaxis], 64, signal="ppg") for window in windows])
-    np.testing.assert_array_equal(together, alone)
-    monkeypatch.setattr("skemo.heartbeats._CHUNK", 7 * 640)
-    np.testing.assert_array_equal(r_peaks(windows, 64, signal="ppg"), together)
-
-
-def test_the_pulse_of_a_recording_is_that_of_one_long_window():
-    truth = beat_times(0, duration=600)
-    starts = np.arange(20.0, 580, 17)
-    pulse = disturb(make_pulse(truth, 64, 600), 64, starts)
-    recording = Recording({"ppg": pulse}, {"ppg": 64}, subject="A")
-    times = find_beats(recording, name="ppg", signal="ppg").beats["beats"]
-    whole = found(r_peaks(pulse[np.newaxis], 64, signal="ppg")[0])
-    assert (np.abs(times[:, np.newaxis] - whole).min(axis=1) < 0.005).mean() > 0.98
-    assert (np.abs(whole[:, np.newaxis] - times).min(axis=1) < 0.005).mean() > 0.98
-
-
-def test_irregular_intervals_are_left_out_and_the_others_stay():
-    rr = np.random.default_rng(0).normal(800, 30, (3, 40))
-    rr[0, 10], rr[1, 20:22], rr[2, 35:] = 1600, 400, np.nan
-    regular = regular_intervals(rr)
-    left_out = np.isnan(regular) & ~np.isnan(rr)
-    assert np.argwhere(left_out).tolist() == [[0, 10], [1, 20], [1, 21]]
-    np.testing.assert_array_equal(regular[~np.isnan(regular)], rr[~np.isnan(regular)])
-    np.testing.assert_array_equal(regular_intervals(rr[:, ::-1]), regular[:, ::-1])
-    np.testing.assert_array_equal(regular_intervals(2 * rr), 2 * regular)
-    np.testing.assert_array_equal(regular_intervals(rr, max_deviation=10), rr)
-    assert np.isnan(regular_intervals(np.full((2, 5), np.nan))).all()
-    assert regular_intervals(np.zeros((2, 0))).shape == (2, 0)
-
-
-def device_beats(folder):
-    """Pulse of a recording, 64 Hz, and start and end of the intervals that the device trusts."""
-    start, rate, *pulse = np.loadtxt(folder / "BVP.csv")
-    table = np.genfromtxt(folder / "IBI.csv", delimiter=",", skip_header=1)
-    first = float((folder / "IBI.csv").read_text().split(",", 1)[0])
-    ends = table[:, 0] + first - start
-    return np.array(pulse), rate, ends - table[:, 1], ends
-
-
-@pytest.mark.parametrize("subject", ["S02", "S10", "S17", "S26"])
-def test_pulse_waves_of_a_moving_wrist_agree_with_the_device_better_than_neurokits(
-    data_home, subject
-):
-    folder = data_home / "stress_predict" / "Raw_data" / subject
-    pulse, rate, starts, ends = device_beats(folder)
-    windows = cut(pulse, rate, 60)[:20]
-    inside = ends < 60 * len(windows) - 1
-    starts, ends = starts[inside], ends[inside]
-    truth = np.unique(np.concatenate([starts, ends]).round(4))
-    agreement = {}
-    for method in ("skemo", "elgendi"):
-        beats = r_peaks(windows, rate, method=method, signal="ppg")
-        beats = found((beats + 60 * np.arange(len(windows))[:, np.newaxis]).ravel())
-        nearest = beats[np.abs(truth[:, np.newaxis] - beats).argmin(axis=1)]
-        near = np.abs(nearest - truth) < 0.4  # the foot, where the device has the beat
-        delay = np.median((nearest - truth)[near])
-        sensitivity = (np.abs(nearest - truth - delay) < 0.1).mean()
-        between = (beats > starts[:, np.newaxis] + delay + 0.1) & (
-            beats < ends[:, np.newaxis] + delay - 0.1
-        )
-        agreement[method] = sensitivity, 1 - between.sum() / len(starts)
-    assert agreement["skemo"][0] > max(0.75, agreement["elgendi"][0])
-    assert agreement["skemo"][1] > max(0.93, agreement["elgendi"][1])
-
-
-@pytest.mark.parametrize("subject", ["S05", "S08", "S14"])
-def test_the_wrist_pulse_gives_the_heart_rate_of_the_device(data_home, subject):
-    folder = data_home / "stress_predict" / "Raw_data" / subject
-    start, rate, *pulse = np.loadtxt(folder / "BVP.csv")
-    table = np.genfromtxt(folder / "IBI.csv", delimiter=",", skip_header=1)
-    first = float((folder / "IBI.csv").read_text().split(",", 1)[0])
-    ends, intervals = table[:, 0] + first - start, table[:, 1]
-
-    windows = cut(np.array(pulse), rate, 10)
-    beats = r_peaks(windows, rate, signal="ppg")
-    errors, n_clean, n_seen = [], 0, 0
-    for i, window in enumerate(beats):
-        inside = (ends - intervals > 10 * i) & (ends < 10 * i + 10)
-        if intervals[inside].sum() < 8.5:  # the device leaves out what it does not trust
-            continue
-        n_clean += 1
-        if len(found(window)) > 1:
-            n_seen += 1
-            rate_here = 60 / np.diff(found(window)).mean()
-            errors.append(abs(rate_here - 60 / intervals[inside].mean()))
-    assert n_seen >= 0.95 * n_clean
-    assert np.median(errors) < 0.5
-    assert np.mean(np.array(errors) < 2) > 0.9
-
-
 @pytest.mark.parametrize("method", ["neurokit", "pantompkins1985", "hamilton2002", "rodrigues2021"])
 def test_a_detector_of_neurokit_can_be_chosen(method):
     truth = beat_times(0)
@@ -540,13 +333,6 @@ def test_neurokits_default_detector_gives_what_neurokit_gives():
     ecg = make_ecg(beat_times(0), 250, 10) + 0.01 * np.random.default_rng(0).standard_normal(2500)
     beats = found(r_peaks(ecg[np.newaxis], 250, method="neurokit")[0])
     np.testing.assert_allclose(beats, neurokit_windows(ecg[np.newaxis], 250)[0], atol=1 / 250)
-
-
-@pytest.mark.parametrize("method", METHODS["ppg"][1:])
-def test_a_pulse_detector_of_neurokit_can_be_chosen(method):
-    truth = beat_times(0, duration=20)
-    beats = r_peaks(make_pulse(truth, 64, 20)[np.newaxis], 64, method=method, signal="ppg")
-    assert abs(len(found(beats[0])) - len(truth)) <= 2
 
 
 def test_an_unknown_method_or_signal_is_named_with_what_is_allowed():

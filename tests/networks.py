@@ -1,0 +1,36 @@
+"""Small networks and windows that show the class, for tests of the classifiers."""
+
+import numpy as np
+
+from skemo import (
+    CrossModalAttentionClassifier,
+    ModalityAwareAttentionClassifier,
+    SignalArray,
+    signal_frame,
+)
+
+QUICK = {"n_filters": 4, "max_epochs": 24, "lr": 0.01, "dropout": 0.0, "batch_size": 32}
+
+
+NETWORKS = {
+    "modality-aware": (ModalityAwareAttentionClassifier, {"depth": 1}),
+    "cross-modal": (
+        CrossModalAttentionClassifier,
+        {"n_blocks": 2, "kernel_size": 3, "stages": (1,)},
+    ),
+}
+
+
+def windows(n_windows=60, seed=0, n_subjects=6):
+    """Two modalities, each of which shows the class; and the subject of each window."""
+    rng = np.random.default_rng(seed)
+    y = np.tile(["rest", "task"], n_windows // 2)
+    task = (y == "task")[:, None, None]
+    ecg = rng.normal(size=(n_windows, 1, 12)) + 2.0 * task
+    eeg = rng.normal(size=(n_windows, 5, 6)) + 1.5 * task
+    ecg[:, :, 9:] = 0
+    X = signal_frame(
+        ecg=SignalArray(ecg.astype(np.float32)),
+        eeg=SignalArray(eeg.astype(np.float32), channels=["Fz", "Cz", "Pz", "Oz", "O1"]),
+    )
+    return X, y, np.arange(n_windows) // (n_windows // n_subjects)
