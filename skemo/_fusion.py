@@ -39,6 +39,7 @@ from skemo.training import (
     FlatAdamW,
     FusionNet,
     WindowSet,
+    block_size,
     hold_back,
     in_smaller_blocks,
     mean_probabilities,
@@ -47,8 +48,6 @@ from skemo.training import (
     resolve_device,
 )
 
-_BLOCK = 128  # windows evaluated together on the CPU
-_BYTES = 1 << 25  # of windows evaluated together elsewhere
 _STOPPING = "_early_stopping"
 _LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
 
@@ -458,8 +457,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         values = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
-        n_bytes = sum(array[:1].nbytes for array in values.values())
-        n_block = _BLOCK if device.type == "cpu" else max(1, _BYTES // max(1, n_bytes))
+        n_block = block_size(sum(array[:1].size for array in values.values()), device)
         *parts, present = in_smaller_blocks(
             lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
         )

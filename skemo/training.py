@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 _ONE_AT_A_TIME = threading.RLock()
 _DRAWS = 50  # splits that `hold_back` chooses from
+_VALUES, _CPU_VALUES = 1 << 23, 1 << 18  # of windows that are evaluated together
 
 
 def resolve_device(device):
@@ -75,6 +76,18 @@ def empty_cache(device):
     """Give memory that torch keeps for later back to the device, for other processes."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def block_size(n_values, device):
+    """Number of windows to evaluate together, by the number of values of one of them.
+
+    On a CPU more gain nothing, and a single window takes as long as a block; many small windows
+    cost what calling torch costs.
+    """
+    n_values = max(n_values, 1)
+    if device.type == "cpu":
+        return min(max(_CPU_VALUES // n_values, 64), 512)
+    return max(_VALUES // n_values, 1)
 
 
 def in_smaller_blocks(run, n_block, device):
