@@ -11,13 +11,13 @@ from sklearn.base import clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo._fits import Run, run_fits
 from skemo._groups import trial_codes
-from skemo._many import check_together
+from skemo._leading_steps import Tables
 from skemo._nested import fit_parameters, split_by_subject
-from skemo._once import Tables
 from skemo._progress import progress_bar
+from skemo._runs import Run, run_fits
 from skemo._store import FitStore, digest, origins, package_versions, settings
+from skemo._trained_ahead import check_together
 from skemo._validation import signal_columns
 from skemo.baselines import make_dummy
 from skemo.comparison import MAJORITY, PERMUTED, Comparison

@@ -6,14 +6,14 @@ import numpy as np
 from sklearn import model_selection
 from sklearn.metrics import check_scoring
 
-from skemo._many import (
+from skemo._leading_steps import CANDIDATE, TABLE, OnRows, Tables, fit_key
+from skemo._trained_ahead import (
     check_together,
     may_train_together,
     positions_of_splits,
     takes_positions,
     train_fits,
 )
-from skemo._once import CANDIDATE, TABLE, OnRows, Tables, fit_key
 
 _ADDED = {TABLE, CANDIDATE}
 

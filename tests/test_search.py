@@ -33,7 +33,7 @@ from skemo import (
     make_svm,
     segment,
 )
-from skemo._once import Tables
+from skemo._leading_steps import Tables
 from skemo.datasets import make_emotion_recordings
 from skemo.search import GridSearchCV, RandomizedSearchCV, cross_validate
 

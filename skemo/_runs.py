@@ -9,15 +9,15 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import delayed
 
-from skemo._many import (
+from skemo._leading_steps import OnRows, fit_key
+from skemo._nested import chosen_parameters
+from skemo._trained_ahead import (
     distinct,
     in_parallel,
     may_train_together,
     recorded_warnings,
     trained_chunks,
 )
-from skemo._nested import chosen_parameters
-from skemo._once import OnRows, fit_key
 
 
 class Run(NamedTuple):

@@ -18,7 +18,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
-from skemo._once import CANDIDATE, fit_key
+from skemo._leading_steps import CANDIDATE, fit_key
 
 _WATCHING = ("callbacks", "verbose")  # parameters of a network that only fits by themselves heed
 _SCORER = type(make_scorer(accuracy_score))
