@@ -246,6 +246,7 @@ def leakage_gap(
     random_state=0,
     progress=False,
     together="auto",
+    n_repeats=1,
     output=None,
 ):
     """Measure what testing on known subjects adds to the score of each model.
@@ -276,6 +277,8 @@ def leakage_gap(
         Draw bars on the standard error stream.
     together : {"auto", True, False}, default="auto"
         As for `compare`.
+    n_repeats : int, default=1
+        How often all is done, as for `compare`; a subject's score is the mean.
     output : str, Path or None, default=None
         Folder in which every finished fit is kept, as for `compare`.
 
@@ -309,6 +312,7 @@ def leakage_gap(
             random_state,
             progress,
             together,
+            n_repeats=n_repeats,
             output=output,
         )
         for name in (protocol, optimistic)

@@ -140,3 +140,13 @@ def test_the_gap_is_measured_subject_by_subject():
     assert gap.loc["SVM", "low"] > 0.1
     np.testing.assert_allclose(gap["gap"], gap.iloc[:, 1] - gap.iloc[:, 0])
     assert gap.loc["SVM", "low"] <= gap.loc["SVM", "gap"] <= gap.loc["SVM", "high"]
+
+
+def test_the_gap_over_repetitions_is_the_mean_of_each():
+    X, y, subjects = make_features(effect=1.0)
+    arguments = {"SVM": make_svm("passthrough")}, X, y, subjects
+    options = {"protocol": "group-k-fold", "n_splits": 3}
+    twice = leakage_gap(*arguments, **options, n_repeats=2)
+    once = [leakage_gap(*arguments, **options, random_state=seed) for seed in (0, 1)]
+    np.testing.assert_allclose(twice.iloc[:, :3], (once[0] + once[1]).iloc[:, :3] / 2)
+    assert not np.allclose(once[0]["gap"], once[1]["gap"])
