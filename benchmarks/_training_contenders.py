@@ -1,5 +1,6 @@
 """What `bench_training.py` holds against each other: the data, and ways to train a network."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -132,7 +133,7 @@ class Network(nn.Module):
         noise = None
         if self.training:  # drawn where it is needed, as nn.Dropout does
             kept = series.new_ones(len(series), sum(self.network.vector_sizes))
-            noise = None, nn.functional.dropout(kept, self.dropout)
+            noise = None, nn.functional.dropout(kept, self.dropout), *[None] * len(SHAPES)
         return self.network([series, maps], present, noise)
 
 
@@ -148,9 +149,9 @@ def skemo_classifier(setting, seed):
     )
 
 
-def stock_net(setting, kind=NeuralNetClassifier, **options):
+def stock_net(setting, kind=NeuralNetClassifier, network=Network, **options):
     return kind(
-        Network,
+        network,
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.AdamW,
         lr=LR,
@@ -165,10 +166,27 @@ def stock_net(setting, kind=NeuralNetClassifier, **options):
     )
 
 
-def braindecode_net(setting):
+class PackedNetwork(Network):
+    """The same, of one array that holds all modalities: braindecode takes no more."""
+
+    def forward(self, packed):
+        parts = packed.flatten(1).split([math.prod(shape) for shape in SHAPES.values()], dim=1)
+        return super().forward(
+            *(part.unflatten(1, shape) for part, shape in zip(parts, SHAPES.values(), strict=True))
+        )
+
+
+def train_braindecode(setting, windows):
     from braindecode import EEGClassifier
 
-    return stock_net(setting, EEGClassifier, iterator_train__drop_last=False)
+    packed = np.concatenate([x.reshape(len(x), 1, -1) for x in windows.arrays.values()], axis=2)
+
+    def run(seed):
+        torch.manual_seed(seed)
+        net = stock_net(setting, EEGClassifier, PackedNetwork, iterator_train__drop_last=False)
+        return net.fit(packed, windows.y).history[:, "train_loss"]
+
+    return run
 
 
 def train_skemo(setting, windows):
@@ -181,12 +199,10 @@ def train_skemo(setting, windows):
     return run
 
 
-def train_net(make, setting, windows):
-    make(setting)  # raises ImportError
-
+def train_stock(setting, windows):
     def run(seed):
         torch.manual_seed(seed)
-        return make(setting).fit(windows.arrays, windows.y).history[:, "train_loss"]
+        return stock_net(setting).fit(windows.arrays, windows.y).history[:, "train_loss"]
 
     return run
 

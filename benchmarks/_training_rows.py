@@ -7,7 +7,6 @@ from _training_contenders import (
     LR,
     Contender,
     Work,
-    braindecode_net,
     eegmat_like,
     graph_loop,
     loader_loop,
@@ -15,8 +14,9 @@ from _training_contenders import (
     simulate_windows,
     skemo_classifier,
     stock_net,
-    train_net,
+    train_braindecode,
     train_skemo,
+    train_stock,
 )
 from sklearn import model_selection
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
@@ -61,13 +61,13 @@ def fit(setting):
     windows = eegmat_like(setting)
     n_rows = len(windows) * setting.n_epochs
 
-    def contender(name, make, *arguments, **options):
-        return Contender(name, lambda: make(*arguments, setting, windows), n_rows, **options)
+    def contender(name, make, **options):
+        return Contender(name, lambda: make(setting, windows), n_rows, **options)
 
     target = setting.choose(cpu=1.5, cuda=5)
     others = [
-        contender("stock skorch", train_net, stock_net, target=target),
-        contender("braindecode", train_net, braindecode_net),
+        contender("stock skorch", train_stock, target=target),
+        contender("braindecode", train_braindecode),
         contender("bare loop, DataLoader", loader_loop, kind="floor"),
         contender("bare loop, resident tensors", resident_loop, kind="floor"),
     ]
@@ -227,7 +227,7 @@ def candidates(setting):
 
     stock = Contender(
         "stock skorch, one fit",
-        lambda: train_net(stock_net, setting, windows),
+        lambda: train_stock(setting, windows),
         len(windows) * setting.n_epochs,
         kind="fit",
         target=setting.choose(cuda=10),
