@@ -82,11 +82,12 @@ def block_size(n_values, device):
     """Number of windows to evaluate together, by the number of values of one of them.
 
     On a CPU more gain nothing, and a single window takes as long as a block; many small windows
-    cost what calling torch costs.
+    cost what calling torch costs. There it is a power of two: with sizes such as 93, oneDNN treats
+    the last windows of a block unlike the others, by a rounding.
     """
     n_values = max(n_values, 1)
     if device.type == "cpu":
-        return min(max(_CPU_VALUES // n_values, 64), 512)
+        return min(max(1 << (_CPU_VALUES // n_values).bit_length() >> 1, 64), 512)
     return max(_VALUES // n_values, 1)
 
 
