@@ -231,6 +231,18 @@ def test_the_leading_part_is_computed_once_for_all_folds(calls):
     assert calls == ONCE
 
 
+def fill_by_mean(X):
+    return np.where(np.isnan(X), np.nanmean(X, axis=0), X)
+
+
+def test_a_function_that_mixes_rows_only_where_a_value_is_missing_is_not_computed_once():
+    X, y = make_table()
+    X = np.tile(X, (16, 1))
+    X[1::40] = np.nan
+    steps = FunctionTransformer(fill_by_mean), LogisticRegression()
+    assert Tables(X, np.tile(y, 16)).find(make_pipeline(*steps)).is_raw
+
+
 def test_the_leading_part_is_computed_once_for_all_candidates(calls):
     X, y = make_table()
     GridSearchCV(make_model(Counting()), {"classifier__C": [0.1, 1.0, 10.0]}).fit(X, y)
@@ -324,5 +336,5 @@ def test_a_search_inside_a_cross_validation_computes_once_a_fold(calls):
         for search in (GridSearchCV, model_selection.GridSearchCV)
     ]
     ours = cross_validate(searches[0], X, y, cv=4)
-    assert calls == 4 * [30, 15, 10]
+    assert calls == 4 * [30, 15, 15, 10]
     assert_same_scores(ours, model_selection.cross_validate(searches[1], X, y, cv=4))
