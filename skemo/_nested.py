@@ -3,13 +3,15 @@
 import numpy as np
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skemo.model_selection import BlockedKFold, LeaveOneTrialOut
 
-def split_by_subject(model, random_state, n_subjects):
+
+def split_by_subject(model, random_state, n_subjects, n_of_class):
     """Return a model whose search, if it has one, chooses on folds of subjects.
 
     Parameters
@@ -20,6 +22,8 @@ def split_by_subject(model, random_state, n_subjects):
         Seed of the inner folds.
     n_subjects : int
         The fewest in training.
+    n_of_class : int
+        The fewest in training that have windows of a class, where there are two classes.
 
     Returns
     -------
@@ -29,11 +33,30 @@ def split_by_subject(model, random_state, n_subjects):
     Raises
     ------
     ValueError
-        There are fewer subjects than inner folds.
+        There are fewer subjects than inner folds, inner training would lack a class, or the
+        search has inner folds that cannot be made of training rows and their subjects.
     """
     prefix, search = _last_step(model)
-    if not _is_search(search) or hasattr(search.cv, "split") or np.iterable(search.cv):
+    if not _is_search(search):
         return model
+    if isinstance(search.cv, LeaveOneTrialOut | BlockedKFold):
+        raise ValueError(
+            f"A search has cv={search.cv!r}, but inner folds know the subjects alone: give a "
+            "number of folds, or a splitter such as GroupKFold."
+        )
+    if hasattr(search.cv, "split"):
+        return model
+    if np.iterable(search.cv):
+        raise ValueError(
+            "A search has a list of splits as its cv, which are of the rows of another table than "
+            "a fold's training rows: give a number of folds, or a splitter such as GroupKFold."
+        )
+    if n_of_class < 2:
+        raise ValueError(
+            "A search would have inner folds without one of the classes, since a training set has "
+            "a single subject (or trial) with windows of it: a search within subjects takes three "
+            "trials of each class from each subject."
+        )
     n_splits = min(5, n_subjects) if search.cv is None else search.cv
     if n_splits > n_subjects or n_splits < 2:
         raise ValueError(
@@ -65,22 +88,29 @@ def fit_parameters(model, subjects):
     """
     routing = get_config()["enable_metadata_routing"]
     prefix, final = _last_step(model)
-    names, is_bare = set(), False
+    names, is_bare, candidates = set(), False, []
     if _is_search(final):
+        candidates = _searched(final)
         if hasattr(final.cv, "split") and _takes_groups(final.cv):
             names.add(f"{prefix}groups")
         inner, final = _last_step(final.estimator)
         is_bare = not inner
         prefix += inner
-    if getattr(final, "early_stopping", False) is True and has_fit_parameter(final, "groups"):
+    stops = getattr(final, "early_stopping", False) is True or any(
+        name.split("__")[-1] == "early_stopping" for name, _ in candidates
+    )
+    if routing:  # where the splitter gets groups, a network has to say whether it takes them
+        values = [value for _, values in candidates if np.iterable(values) for value in values]
+        for part in (final, *values):
+            if hasattr(part, "set_fit_request") and has_fit_parameter(part, "groups"):
+                part.set_fit_request(groups=stops or getattr(part, "early_stopping", False) is True)
+    if stops and has_fit_parameter(final, "groups"):
         if is_bare and not routing:
             raise ValueError(
                 f"A search over a bare {type(final).__name__} cannot give it the subjects for its "
                 "early stopping: search make_pipeline(network) instead, or turn on metadata "
                 "routing."
             )
-        if routing:
-            final.set_fit_request(groups=True)
         names.add(f"{prefix}groups")
     if routing:
         names = {"groups"} if names else set()
@@ -106,7 +136,16 @@ def _last_step(model):
 
 
 def _is_search(model):
+    if isinstance(model, TunedThresholdClassifierCV):  # whose fit takes no groups
+        return False
     return all(hasattr(model, name) for name in ("estimator", "cv", "refit"))
+
+
+def _searched(search):
+    """Names and values of the parameters that a search sets."""
+    space = getattr(search, "param_grid", None) or getattr(search, "param_distributions", None)
+    spaces = [space] if isinstance(space, dict) else space or []
+    return [item for each in spaces if isinstance(each, dict) for item in each.items()]
 
 
 def _takes_groups(splitter):

@@ -19,6 +19,8 @@ from skemo._trained_ahead import (
     trained_chunks,
 )
 
+_FIELDS = {"y_pred", "probabilities", "fit_time", "predict_time", "chosen", "warnings"}
+
 
 class Run(NamedTuple):
     """A model in one repetition: what it is fitted to, fold by fold.
@@ -63,12 +65,12 @@ def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
     """
     tasks = [(i, fold) for i, run in enumerate(runs) for fold in range(len(run.folds))]
     records = {(i, fold): store.read(runs[i].keys[fold]) for i, fold in tasks if store}
-    records = {task: record for task, record in records.items() if record is not None}
+    records = {task: record for task, record in records.items() if _is_whole(record)}
     failures = {}
     with bar(len(tasks), len(records)) as advance:
 
         def keep(task, record, failure):
-            if task in records:  # trained again, the same, beside one that was missing
+            if task in records or task in failures:  # trained again, beside one that was missing
                 return
             i, fold = task
             if record is None:
@@ -92,22 +94,25 @@ def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
             run = runs[i]
             if not may_train_together(run.estimator, set(), together):
                 continue
-            folds = {fit_key(0, train): fold for fold, (train, _) in enumerate(run.folds)}
+            folds = {}  # several may be trained on the same rows
+            for fold, (train, _) in enumerate(run.folds):
+                folds.setdefault(fit_key(0, train), []).append(fold)
 
             # The defaults bind these folds: what is trained together is so again if one is missing.
             def is_done(keys, i=i, folds=folds):
-                return all((i, folds[key]) in records for key in keys)
+                return all((i, fold) in records for key in keys for fold in folds[key])
 
             arguments = on_rows[i], [{}], run.folds, run.y, run.params, together, n_jobs
             for share, keys, caught in trained_chunks(*arguments, is_done=is_done):
-                for key in keys:
+                for key, own in dict(zip(keys, caught, strict=True)).items():
                     # Networks that are trained already predict here, on the device where they are.
-                    task, record, failure = _fit_and_predict(*prepare(i, folds[key]))
+                    results = [_fit_and_predict(*prepare(i, fold)) for fold in folds[key]]
                     del on_rows[i].trained[key]
-                    if record is not None:
-                        record["fit_time"] += share
-                        record["warnings"] += [[c.__name__, text] for c, text in caught]
-                    keep(task, record, failure)
+                    for task, record, failure in results:
+                        if record is not None:
+                            record["fit_time"] += share
+                            record["warnings"] += [[c.__name__, text] for c, text in own]
+                        keep(task, record, failure)
         calls = [
             delayed(_fit_and_predict)(*prepare(*task))
             for task in tasks
@@ -116,6 +121,10 @@ def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
         for result in in_parallel(calls, n_jobs, "generator_unordered"):
             keep(*result)
     return records, [failures[task] for task in sorted(failures)]
+
+
+def _is_whole(record):
+    return isinstance(record, dict) and record.keys() >= _FIELDS
 
 
 def _fit_and_predict(task, model, train, y, test, params, classes, name):
@@ -166,8 +175,14 @@ def _predict(model, rows, classes):
             f"Its predict_proba gives rows that are no probabilities: sums of {sums.min():g} to "
             f"{sums.max():g}, and {own.min():g} as the least."
         )
+    places = pd.Index(classes).get_indexer(model.classes_)
+    if (places < 0).any():
+        raise ValueError(
+            f"Its classes_ are {list(model.classes_)}, and the labels {list(classes)}: its "
+            "probabilities cannot be told apart."
+        )
     probabilities = np.zeros((len(rows), len(classes)))
-    probabilities[:, pd.Index(classes).get_indexer(model.classes_)] = own
+    probabilities[:, places] = own
     network = model.steps[-1][1] if isinstance(getattr(model, "steps", None), list) else model
     if getattr(network, "trains_together", False):  # whose classes are the most probable ones
         return np.asarray(model.classes_)[own.argmax(axis=1)], probabilities.tolist()

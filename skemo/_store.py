@@ -3,8 +3,13 @@
 import functools
 import hashlib
 import inspect
+import io
 import json
+import pickle
+import re
 import sys
+import sysconfig
+import types
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +21,7 @@ from sklearn import get_config
 from skemo._files import write_whole
 from skemo._validation import signal_columns
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _DRAWS = {"report", "displays", "cli.py"}  # of this package, what no fit runs through
 # Another version of these may give another result.
 PACKAGES = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "scipy", "pandas")
@@ -47,7 +53,10 @@ def digest(value):
         signals = signal_columns(value)
         value = [
             (
-                (name, str(column.dtype), getattr(column.dtype, "categories", None)),
+                (
+                    *(name, str(column.dtype)),
+                    *(getattr(column.dtype, what, None) for what in ("categories", "ordered")),
+                ),
                 np.ascontiguousarray(column.array.values if name in signals else column),
             )
             for name, column in value.items()
@@ -55,10 +64,7 @@ def digest(value):
     try:
         return joblib.hash(value, hash_name="sha1")
     except Exception as error:
-        raise ValueError(
-            f"output= keeps results by what went into them, and {type(value).__name__} cannot be "
-            f"pickled for that ({error}): use functions that are defined in a module, not lambda."
-        ) from error
+        raise _not_pickled(value, error) from error
 
 
 @functools.cache
@@ -75,33 +81,86 @@ def settings():
 def origins(model):
     """Return what a model's result depends on beside its parameters, as text.
 
-    The versions of the packages that its parts are from, scikit-learn's configuration, and, of
-    a network, the device.
+    The versions of the packages that its parts are from, the code of parts that are the user's
+    own, scikit-learn's configuration, and, of a network, the device.
     """
-    parts = [model, *model.get_params().values()]
-    kinds = {part if inspect.isroutine(part) else type(part) for part in parts}
-    kinds = sorted(kinds, key=lambda kind: (kind.__module__ or "", kind.__qualname__))
+    found = _classes_and_functions(model)
+    bases = {base for kind in found for base in getattr(kind, "__mro__", [kind])}
+    kinds = sorted(bases, key=lambda kind: (kind.__module__ or "", kind.__qualname__))
     roots = [(kind.__module__ or "").partition(".")[0] for kind in kinds]
-    versions = {root: getattr(sys.modules.get(root), "__version__", None) for root in roots}
-    # What has no version, as the classes of a script, counts by its code.
-    own = [kind for kind, root in zip(kinds, roots, strict=True) if versions[root] is None]
-    code = hashlib.sha256("".join(map(_source, own)).encode()).hexdigest()
+    own = [_is_own(kind) for kind in kinds]
+    versions = {
+        root: getattr(sys.modules.get(root), "__version__", None)
+        for root, is_own in zip(roots, own, strict=True)
+        if not is_own
+    }
+    sources = [_source(kind) for kind, is_own in zip(kinds, own, strict=True) if is_own]
+    code = hashlib.sha256("".join(sources).encode()).hexdigest()
     device = ""
-    if any(getattr(part, "trains_together", False) for part in parts):
+    if any(getattr(kind, "trains_together", False) for kind in kinds):
         cuda = sys.modules["torch"].cuda
         device = cuda.get_device_name() if cuda.is_available() else "cpu"
     return repr((versions, code, sorted(get_config().items()), device))
 
 
+class _Collector(pickle.Pickler):
+    """Finds the classes and functions that an object is made of: what its pickle names."""
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.found = set()
+
+    def reducer_override(self, value):
+        if isinstance(value, type) or inspect.isroutine(value):
+            self.found.add(value)
+        return NotImplemented
+
+
+def _classes_and_functions(value):
+    collector = _Collector(io.BytesIO())
+    try:
+        collector.dump(value)
+    except Exception as error:
+        raise _not_pickled(value, error) from error
+    return collector.found
+
+
+def _not_pickled(value, error):
+    return ValueError(
+        f"output= keeps results by what went into them, and {type(value).__name__} cannot be "
+        f"pickled for that ({error}): use functions that are defined in a module, not lambda."
+    )
+
+
+def _is_own(kind):
+    """Whether a class or function is neither installed nor Python's, so that it may change."""
+    if kind.__module__ in ("__main__", None):
+        return hasattr(kind, "__code__") or isinstance(kind, type)
+    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if path is None:
+        return False
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders.add(str(Path(__file__).parent))  # this package has a digest of its own
+    return not any(Path(path).is_relative_to(folder) for folder in folders)
+
+
 def _source(kind):
-    if kind.__module__ == "builtins":
-        return ""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):  # typed at a prompt
-        parts = [kind, *vars(kind).values()] if isinstance(kind, type) else [kind]
-        codes = [part.__code__ for part in parts if hasattr(part, "__code__")]
-        return repr([(code.co_code, code.co_names, code.co_consts) for code in codes])
+        parts = vars(kind) if isinstance(kind, type) else {"": kind}
+        return repr([(name, _describe(part)) for name, part in sorted(parts.items())])
+
+
+def _describe(part):
+    """A function as its code and defaults, and any other attribute of a class as text."""
+    if hasattr(part, "__code__"):
+        part = part.__code__, part.__defaults__, part.__kwdefaults__
+    if isinstance(part, tuple):
+        return [_describe(value) for value in part]
+    if isinstance(part, types.CodeType):
+        return [part.co_code, part.co_names, _describe(part.co_consts)]
+    return _ADDRESS.sub("", repr(part))
 
 
 class FitStore:

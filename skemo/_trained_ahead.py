@@ -123,7 +123,7 @@ def train_fits(on_rows, candidates, splits, y, fit_params, together, n_jobs=None
     arguments = on_rows, candidates, splits, y, fit_params, together, n_jobs
     for share, keys, caught in trained_chunks(*arguments):
         seconds |= dict.fromkeys(keys, share)
-        for category, message in caught:
+        for category, message in dict.fromkeys(itertools.chain(*caught)):
             warnings.warn(message, category, stacklevel=4)
     return seconds
 
@@ -146,8 +146,8 @@ def trained_chunks(
         Seconds that each fit took.
     keys : list
         The `fit_key` of each, by which `on_rows` has it now.
-    caught : list of (category, message)
-        Warnings of them all.
+    caught : list of list of (category, message)
+        Warnings of each.
     """
     numbered = [{**params, CANDIDATE: i} for i, params in enumerate(candidates)]
     tasks = [(params, train) for params in numbered for train, _ in splits]
@@ -162,6 +162,7 @@ def trained_chunks(
     else:
         n_chunks = math.ceil(len(tasks) / _FITS)
         n_chunks += n_chunks % 2 if n_chunks > 1 else 0  # for two processes, or four
+    n_chunks = min(n_chunks, len(tasks))
     bounds = [len(tasks) * i // n_chunks for i in range(n_chunks + 1)]
     chunks = [tasks[start:stop] for start, stop in itertools.pairwise(bounds)]
     keys = [[fit_key(params[CANDIDATE], train) for params, train in chunk] for chunk in chunks]
@@ -175,34 +176,38 @@ def trained_chunks(
 
 def _train(on_rows, tasks, y, fit_params):
     """Fit the tasks; return the fitted rests, the seconds that each took on average, and the
-    warnings."""
+    warnings of each."""
     from skemo._together import train_together
 
     started = time.perf_counter()
-    with recorded_warnings() as caught:
-        rests, fits = _prepare(on_rows, tasks, y, fit_params)
+    rests, fits, caught = _prepare(on_rows, tasks, y, fit_params)
+    with recorded_warnings() as common:
         train_together(fits)
     errors = {id(fit.classifier): fit.error for fit in fits if fit.error is not None}
     for i, rest in enumerate(rests):
         network = rest.steps[-1][1] if isinstance(rest, Pipeline) else rest
         rests[i] = errors.get(id(network), rest)
-    return rests, (time.perf_counter() - started) / len(tasks), distinct(caught)
+    caught = [distinct([*own, *common]) for own in caught]
+    return rests, (time.perf_counter() - started) / len(tasks), caught
 
 
 def _prepare(on_rows, tasks, y, fit_params):
-    """Fit all but the networks; return estimators or exceptions, and what is to be trained."""
+    """Fit all but the networks; return estimators or exceptions, what is to be trained, and the
+    warnings of each task."""
     from skemo._together import collected_fits
 
-    rests = []
+    rests, warned = [], []
     with collected_fits() as fits:
         for params, rows in tasks:
-            model = clone(on_rows).set_params(**clone(params, safe=False))
-            table = model.tables[model.table]
-            try:
-                given = _check_method_params(np.empty(len(y)), fit_params, indices=rows)
-                rest = table.cut(model.estimator)
-                rest.fit(table.take(rows), _safe_indexing(y, rows), **given)
-            except Exception as error:
-                rest = error.with_traceback(None)  # whose frames hold the rows
+            with recorded_warnings() as caught:
+                model = clone(on_rows).set_params(**clone(params, safe=False))
+                table = model.tables[model.table]
+                try:
+                    given = _check_method_params(np.empty(len(y)), fit_params, indices=rows)
+                    rest = table.cut(model.estimator)
+                    rest.fit(table.take(rows), _safe_indexing(y, rows), **given)
+                except Exception as error:
+                    rest = error.with_traceback(None)  # whose frames hold the rows
             rests.append(rest)
-    return rests, fits
+            warned.append(caught)
+    return rests, fits, warned

@@ -202,21 +202,25 @@ def compare(
     units = trial_codes(groups) if protocol == "leave-one-trial-out" else subjects
     codes = pd.factorize(units)[0]
     common = [digest(X), digest(y), digest(units), str(together), settings()] if store else []
-    runs = []
+    runs, same = [], {}
     for repeat, own_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
-        most = min(len(np.unique(codes[train])) for train, _ in own_folds)
+        counts = [_count_units(codes[train], y[train]) for train, _ in own_folds]
+        most, least = np.min(counts, axis=0)
         # Networks that train together depend on which folds there are.
         of_folds = [*common, digest(own_folds)] if store else []
         permuted = _permute(y, groups, seed) if "permuted" in controls else None
         for name, (model, is_permuted) in models.items():
-            model = _reseed(split_by_subject(model, seed, most), repeat)
+            model = _reseed(split_by_subject(model, seed, most, least), repeat)
             params = fit_parameters(model, units)
             labels = permuted if is_permuted else y
             keys = []
             if store:
-                of_model = [*of_folds, digest(model), origins(model), digest(labels)]
-                keys = [(*of_model, str(fold)) for fold in range(len(own_folds))]
+                of_model = (*of_folds, digest(model), origins(model), digest(labels))
+                # Models without a seed give another result each time, so that they do not share.
+                same[of_model] = same.get(of_model, -1) + 1
+                last = range(len(own_folds))
+                keys = [(*of_model, str(same[of_model]), str(fold)) for fold in last]
             runs.append(Run(name, repeat, model, labels, own_folds, params, keys))
     bar = functools.partial(progress_bar, protocol, drawn=progress)
     arguments = Tables(X, y), np.unique(y), store, n_jobs, together, on_error, bar
@@ -325,7 +329,12 @@ def _check_models(models, controls):
     """The models and the controls by name, each with whether its labels are permuted."""
     if not isinstance(models, dict) or not models:
         raise ValueError(f"models must be a dict of name to classifier, got {models!r}.")
-    controls = (controls,) if isinstance(controls, str) else tuple(controls)
+    for name, model in models.items():
+        if not isinstance(name, str):
+            raise ValueError(f"A model's name must be text, got {name!r}.")
+        if isinstance(model, type) or not hasattr(model, "fit"):
+            raise ValueError(f"{name!r} must be a classifier, such as SVC(), got {model!r}.")
+    controls = (controls,) if isinstance(controls, str) else tuple(controls or ())
     unknown = [control for control in controls if control not in _CONTROLS]
     if unknown:
         raise ValueError(
@@ -345,6 +354,15 @@ def _check_models(models, controls):
     if taken:
         raise ValueError(f"A control has the name of a model: {taken.pop()!r}. Rename the model.")
     return checked | added
+
+
+def _count_units(units, y):
+    """How many subjects or trials training has, and with windows of its rarer class."""
+    n_units = len(np.unique(units))
+    classes = np.unique(y)
+    if len(classes) != 2:  # a third one can be missing
+        return n_units, n_units
+    return n_units, min(len(np.unique(units[y == label])) for label in classes)
 
 
 def _check_options(n_repeats, on_error, output, random_state):
@@ -386,6 +404,11 @@ def _labels_vary(groups, y):
 def _permute(y, groups, random_state):
     """Labels permuted within each subject, by trials where there is enough to exchange."""
     subjects = groups["subject"].to_numpy()
+    if pd.Series(y).groupby(subjects).nunique().max() < 2:
+        raise ValueError(
+            'controls="permuted" permutes labels within each subject, but here every subject has '
+            "one label: leave it out, or permute whole subjects yourself."
+        )
     blocks = None
     if not _labels_vary(groups, y):
         trials = pd.DataFrame({"subject": subjects, "label": y, "trial": trial_codes(groups)})
@@ -393,12 +416,12 @@ def _permute(y, groups, random_state):
         # With one trial of a label, an exchange would be all or nothing.
         if counts.min() > 1:
             blocks = groups["trial"]
-    permuted = permute_within(y, subjects, blocks=blocks, random_state=random_state)
-    if (permuted == y).all():
-        raise ValueError(
-            'controls="permuted" permutes labels within each subject, but here every subject has '
-            "one label: leave it out, or permute whole subjects yourself."
-        )
+    random = random_state
+    if not isinstance(random, np.random.RandomState):
+        random = np.random.default_rng(random)
+    permuted = y
+    while (permuted == y).all():  # of few trials, it may come out as it was
+        permuted = permute_within(y, subjects, blocks=blocks, random_state=random)
     return permuted
 
 

@@ -54,6 +54,8 @@ def permute_within(labels, groups, *, blocks=None, random_state=0):
     if any(key.shape != labels.shape for key in keys):
         shapes = ", ".join(str(key.shape) for key in keys)
         raise ValueError(f"labels of shape {labels.shape} need one group a window, got {shapes}.")
+    if any(pd.isna(key).any() for key in keys):
+        raise ValueError("groups or blocks are missing (NaN) in some rows: drop these rows.")
     random = random_state
     if not isinstance(random, np.random.RandomState):
         random = np.random.default_rng(random)

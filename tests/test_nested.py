@@ -12,14 +12,15 @@ from sklearn.model_selection import (
     RandomizedSearchCV,
     StratifiedGroupKFold,
     StratifiedKFold,
+    TunedThresholdClassifierCV,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skemo
-from skemo import compare, make_svm
+from skemo import CrossModalAttentionClassifier, compare, make_svm
 from skemo._nested import fit_parameters, split_by_subject
-from skemo.model_selection import BlockedKFold
+from skemo.model_selection import BlockedKFold, LeaveOneTrialOut
 
 GRID = {"classifier__C": [0.001, 1.0, 100.0], "classifier__gamma": [0.01, 1.0]}
 
@@ -51,10 +52,10 @@ def test_inner_folds_are_of_subjects(search_type, routing):
     assert search.cv == 3
 
 
-@pytest.mark.parametrize("cv", [GroupKFold(2), BlockedKFold(2), StratifiedKFold(2)])
+@pytest.mark.parametrize("cv", [GroupKFold(2), StratifiedKFold(2)])
 def test_a_splitter_of_ones_own_is_kept_and_gets_subjects_if_it_takes_them(cv):
     search = GridSearchCV(make_svm("passthrough"), GRID, cv=cv)
-    assert split_by_subject(search, 0, 5) is search
+    assert split_by_subject(search, 0, 5, 5) is search
     given = fit_parameters(search, np.array(["a"]))
     assert list(given) == ([] if isinstance(cv, StratifiedKFold) else ["groups"])
 
@@ -62,16 +63,75 @@ def test_a_splitter_of_ones_own_is_kept_and_gets_subjects_if_it_takes_them(cv):
 def test_folds_are_no_more_than_subjects():
     X, y, subjects = make_features(n_subjects=3)
     search = GridSearchCV(make_svm("passthrough"), GRID)
-    assert split_by_subject(search, 0, 2).cv.n_splits == 2
-    assert split_by_subject(search, 0, 20).cv.n_splits == 5
+    assert split_by_subject(search, 0, 2, 2).cv.n_splits == 2
+    assert split_by_subject(search, 0, 20, 20).cv.n_splits == 5
     with pytest.raises(ValueError, match="cv=4, but training has 2 subject"):
         compare({"tuned": search.set_params(cv=4)}, X, y, subjects)
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (
+            BlockedKFold(2),
+            r"cv=BlockedKFold\(.*n_splits=2\), but inner folds know the subjects alone",
+        ),
+        (LeaveOneTrialOut(), "inner folds know the subjects alone"),
+        ([([0, 1], [2, 3])], "a list of splits as its cv"),
+    ],
+)
+def test_inner_folds_that_cannot_be_made_are_refused(cv, message):
+    X, y, subjects = make_features()
+    with pytest.raises(ValueError, match=message):
+        compare({"tuned": GridSearchCV(make_svm("passthrough"), GRID, cv=cv)}, X, y, subjects)
+
+
+def test_inner_training_without_a_class_is_refused():
+    X, y, subjects = make_features(n_subjects=3, n_rows=24)
+    trials = np.tile(np.repeat(np.arange(4), 6), 3)  # two of each class
+    groups = pd.DataFrame({"subject": subjects, "trial": trials})
+    y = np.where(trials % 2, "calm", "stress")
+    search = GridSearchCV(make_svm("passthrough"), GRID, cv=2)
+    with pytest.raises(ValueError, match="three trials of each class from each subject"):
+        compare({"tuned": search}, X, y, groups, protocol="leave-one-trial-out")
+    assert len(compare({"tuned": search}, X, y, groups, protocol="group-k-fold", n_splits=3).chosen)
+
+
+def test_a_threshold_may_be_tuned():
+    X, y, subjects = make_features()
+    model = TunedThresholdClassifierCV(make_svm("passthrough"), cv=2)
+    assert compare({"tuned": model}, X, y, subjects).failures.empty
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_network_in_a_routed_search_needs_no_request_of_its_own(replaced):
+    X, y, subjects = make_features(n_subjects=4)
+    network = CrossModalAttentionClassifier(max_epochs=1, n_filters=2, random_state=0)
+    grid = {"network": [clone(network)]} if replaced else {"network__lr": [0.01]}
+    search = GridSearchCV(Pipeline([("same", "passthrough"), ("network", network)]), grid, cv=2)
+    plain = compare({"tuned": search}, X, y, subjects, "group-k-fold", n_splits=2)
+    with config_context(enable_metadata_routing=True):
+        routed = compare({"tuned": search}, X, y, subjects, "group-k-fold", n_splits=2)
+    assert routed.failures.empty
+    pd.testing.assert_frame_equal(routed.predictions, plain.predictions)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_early_stopping_may_be_searched(routing):
+    _, y, _ = make_features()
+    subjects = np.repeat(np.arange(6.0), 12)
+    X = np.column_stack([subjects, np.where(y == "stress", 1.0, -1.0)])
+    model = make_pipeline("passthrough", NeedsSubjects(early_stopping=False))
+    search = GridSearchCV(model, {"needssubjects__early_stopping": [True]}, cv=2)
+    with config_context(enable_metadata_routing=routing):
+        result = compare({"tuned": search}, X, y, subjects)
+    assert (result.subject_scores()["accuracy"] == 1).all()
 
 
 def test_a_search_may_be_the_last_step():
     search = RandomizedSearchCV(make_svm("passthrough"), GRID, n_iter=2, random_state=0)
     model = Pipeline([("scale", StandardScaler()), ("search", search)])
-    split = split_by_subject(model, 5, 9)
+    split = split_by_subject(model, 5, 9, 9)
     assert split.named_steps["search"].cv.n_splits == 5
     assert split.named_steps["search"].cv.random_state == 5
     assert model.named_steps["search"].cv is None

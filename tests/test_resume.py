@@ -25,7 +25,7 @@ from skemo import (
     make_random_forest,
     make_svm,
 )
-from skemo._store import FitStore, digest
+from skemo._store import FitStore, _source, digest
 from skemo.datasets import make_emotion_recordings
 from skemo.windows import segment
 
@@ -204,35 +204,89 @@ def test_other_versions_options_and_code_take_nothing(tmp_path, monkeypatch):
     assert len(contents(tmp_path)) == 16
 
 
-def test_a_class_of_ones_own_counts_by_its_source(tmp_path):
-    body = """
+OWN = """
 import numpy as np
+from functools import partial
 from sklearn.base import BaseEstimator, ClassifierMixin
-class Own(ClassifierMixin, BaseEstimator):
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
+__version__ = "1.0"
+class Base(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         self.classes_ = np.unique(y)
         return self
     def predict(self, X):
-        return np.full(len(X), self.classes_[{}])
+        return np.full(len(X), self.classes_[POSITION])
+class Own(Base):
+    pass
+def turn(X, factor):
+    return X * (factor - 2 * POSITION)
+def judge(y, predicted):
+    return (1 - 2 * POSITION) * np.mean(y == predicted)
+def shift(X, by=None):
+    return by(X, 1.0)
+MODELS = {
+    "inherited": Own(),
+    "partial": make_pipeline(FunctionTransformer(partial(turn, factor=1.0)), Own()),
+    "argument": make_pipeline(FunctionTransformer(shift, kw_args={"by": turn}), Own()),
+    "scorer": GridSearchCV(SVC(), {"C": [1e-9, 1.0]}, scoring=make_scorer(judge), cv=2),
+    "candidate": GridSearchCV(make_pipeline(SVC()), {"svc": [Own()]}, cv=2),
+}
 """
-    data, predicted = make_features(), []
-    for position in (0, 1):
-        path = tmp_path / f"own_{position}.py"
-        path.write_text(body.format(position))
+
+
+@pytest.mark.parametrize("name", ["inherited", "partial", "argument", "scorer", "candidate"])
+def test_what_is_ones_own_in_a_model_counts_by_its_source(name, tmp_path):
+    data, n_kept = make_features(), []
+    for position in ("0", "1", "1"):
+        path = tmp_path / f"own_{len(n_kept)}.py"
+        path.write_text(OWN.replace("POSITION", position))
         spec = importlib.util.spec_from_file_location("own_models", path)
         module = importlib.util.module_from_spec(spec)
         sys.modules["own_models"] = module
         spec.loader.exec_module(module)
-        result = compare({"own": module.Own()}, *data, output=tmp_path / "kept")
-        predicted.append(set(result.predictions["y_pred"]))
+        compare({"own": module.MODELS[name]}, *data, output=tmp_path / "kept")
+        n_kept.append(len(contents(tmp_path / "kept")))
     del sys.modules["own_models"]
-    assert predicted == [{"calm"}, {"stress"}]
+    assert n_kept == [4, 8, 8]
+
+
+def test_a_class_typed_at_a_prompt_counts_by_its_code_defaults_and_constants():
+    def texts(constant, default):
+        code = f"class Typed:\n size = {constant}\n def fit(self, X=({default},)): return 1"
+        space = {"__name__": "__main__"}
+        exec(code, space)
+        return _source(space["Typed"])
+
+    assert texts(1, 2) == texts(1, 2)
+    assert len({texts(1, 2), texts(3, 2), texts(1, 3)}) == 3
+
+
+def test_models_without_a_seed_are_kept_apart(tmp_path):
+    data = make_features()
+    forest = make_random_forest("passthrough", n_estimators=3)
+    models = {"one": forest, "other": forest}
+    first, again = (compare(models, *data, n_repeats=2, output=tmp_path) for _ in range(2))
+    assert len(contents(tmp_path)) == 16
+    assert_equal(first, again)
+
+
+def test_a_file_that_is_no_record_is_fitted_anew(tmp_path):
+    data = make_features()
+    whole = compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path)
+    for text, path in zip(("{}", "[1]", "3", "null"), (tmp_path / "fits").iterdir(), strict=True):
+        path.write_text(text)
+    assert_equal(compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path), whole)
 
 
 def test_categories_and_names_of_columns_count():
     values = pd.DataFrame({"a": pd.Categorical(["x", "y"])})
     other = pd.DataFrame({"a": pd.Categorical(["x", "y"], categories=["y", "x"])})
-    assert digest(values) != digest(other)
+    ordered = pd.DataFrame({"a": pd.Categorical(["x", "y"], ordered=True)})
+    assert len({digest(values), digest(other), digest(ordered)}) == 3
     assert digest(pd.DataFrame({1: [0.5]})) != digest(pd.DataFrame({"1": [0.5]}))
 
 
