@@ -150,7 +150,7 @@ def compare_two(one, other, scores):
     first, second = MODELS[one].title, MODELS[other].title
     for normalization, own in scores.groupby("normalization", sort=False):
         subjects = own.pivot_table("balanced_accuracy", "subject", "model") * 100
-        difference = subjects[first] - subjects[second]
+        difference = (subjects[first] - subjects[second]).round(3)  # so that ties are ties
         low, high = bootstrap_interval(difference)
         yield {
             "": f"{first} − {second}",

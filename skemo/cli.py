@@ -291,7 +291,7 @@ def _write(folder, comparisons, dataset, title):
             table = getattr(comparison, name).assign(**columns)
             tables.append(table[[*columns, *getattr(comparison, name)]])
         path = folder / f"{name}.csv"
-        write_whole(path, pd.concat(tables).to_csv(index=False, float_format="%.6g"))
+        write_whole(path, pd.concat(tables).to_csv(index=False, float_format="%.10g"))
 
 
 def _describe_run(args, title, windows, modalities, protocols, n_splits):
