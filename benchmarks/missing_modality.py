@@ -4,7 +4,7 @@
 
 On Stress-Predict, leave-one-subject-out, per-subject: the network trained on skin conductance
 and pulse, with and without modality dropout, is tested on windows that have both and on windows
-that lack one, beside streams that were trained on one alone. Half an hour on two cores.
+that lack one, beside streams that were trained on one alone. Ten minutes on two cores.
 """
 
 import argparse
