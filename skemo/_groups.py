@@ -62,8 +62,14 @@ def window_groups(groups):
             "groups has a column 'start', but says nowhere when windows end: give it a column "
             "'stop' (seconds), or set groups.attrs['segment'] = {'duration': <seconds>}."
         )
-    table["start"] = table["start"].astype(float)
-    table["stop"] = table["stop"].astype(float) if "stop" in table else table["start"] + duration
+    for name in ("start", "stop"):
+        try:
+            table[name] = table[name].astype(float) if name in table else table["start"] + duration
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"groups[{name!r}] must be seconds from the start of the recording, got "
+                f"{table[name].dtype}."
+            ) from error
     bad = ~(np.isfinite(table[["start", "stop"]]).all(axis=1) & (table["stop"] > table["start"]))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

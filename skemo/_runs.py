@@ -178,8 +178,8 @@ def _predict(model, rows, classes):
     places = pd.Index(classes).get_indexer(model.classes_)
     if (places < 0).any():
         raise ValueError(
-            f"Its classes_ are {list(model.classes_)}, and the labels {list(classes)}: its "
-            "probabilities cannot be told apart."
+            f"Its classes_ are {np.asarray(model.classes_).tolist()}, and the labels "
+            f"{np.asarray(classes).tolist()}: its probabilities cannot be told apart."
         )
     probabilities = np.zeros((len(rows), len(classes)))
     probabilities[:, places] = own

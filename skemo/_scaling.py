@@ -18,6 +18,8 @@ _SCALES = (
     "mean 0",
     "median 0 and interquartile range 1",
 )
+_BOUNDED = {"minimum 0 and maximum 1", "minimum -1 and maximum 1"}
+_FEWEST_VALUES = 10  # codes of a few values, such as contrasts, may have a mean of 0 by design
 _MEANINGS = {
     "all": "over all rows: statistics of tested rows went into training. Scale inside the model, "
     "as make_pipeline(StandardScaler(), ...) does",
@@ -52,23 +54,33 @@ def input_blocks(X):
         throughout, such as counts, codes and one-hot columns.
     """
     if isinstance(X, pd.DataFrame):
-        signals = signal_columns(X)
+        X = X.infer_objects()  # what is called object and holds numbers
+        signals = set(signal_columns(X))
+        columns = [(name, X.iloc[:, i]) for i, name in enumerate(X)]  # two may share a name
         blocks = [
-            _signal_block(name, X[name].array.values, X[name].dtype.channels, X[name].dtype)
-            for name in signals
+            _signal_block(name, column.array.values, column.dtype.channels, column.dtype)
+            for name, column in columns
+            if name in signals
         ]
         numeric = [
-            name
-            for name, dtype in X.dtypes.items()
-            if pd.api.types.is_any_real_numeric_dtype(dtype) and name not in GROUP_COLUMNS
+            i
+            for i, (name, column) in enumerate(columns)
+            if pd.api.types.is_any_real_numeric_dtype(column.dtype) and name not in GROUP_COLUMNS
         ]
-        numbers = X[numeric].to_numpy(float, na_value=np.nan)
-        exact = _exactness(X[numeric].dtypes.tolist())
-        return [*blocks, *_number_blocks(numbers, numeric, exact)]
-    if not isinstance(X, np.ndarray) or X.dtype.kind not in "iuf":
+        table = X.iloc[:, numeric]
+        numbers = table.to_numpy(float, na_value=np.nan)
+        return [*blocks, *_number_blocks(numbers, list(table), _exactness(table.dtypes.tolist()))]
+    X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    if X.dtype == object:
+        try:
+            X = X.astype(float)
+        except (TypeError, ValueError):  # text, say
+            return []
+    if X.dtype.kind not in "iuf":
         return []
     if X.ndim > 2:
         return [_signal_block("X", X, None, None)]
+    X = X.reshape(len(X), -1)
     return _number_blocks(X, [f"column {i}" for i in range(X.shape[1])], _exactness([X.dtype]))
 
 
@@ -128,7 +140,8 @@ def find_scaling(X, table):
         (
             "normalisation" if unit == "all" else "per-subject normalisation",
             list(columns),
-            f"{scale} {_MEANINGS[unit]}.",
+            f"{scale} {_MEANINGS[unit]}"
+            + (", unless the quantity is bounded so by nature." if scale in _BOUNDED else "."),
         )
         for (unit, scale), columns in found.items()
         if unit in _MEANINGS
@@ -234,9 +247,12 @@ def _are_scaled(moments, codes, tolerance):
     # A quantity that is bounded by nature, such as a share, is at its bounds in many rows.
     ends = (moments.low <= low[codes] + tolerance) | (moments.high >= high[codes] - tolerance)
     few = np.add.reduceat(ends[order].astype(int), first) <= np.maximum(4, 0.04 * n_rows)
-    for lowest in (0, -1):
+    # A sine is near its bounds more often than what was scaled to them.
+    near = (moments.low <= -0.999) | (moments.high >= 0.999)
+    rare = np.add.reduceat(near[order].astype(int), first) <= np.maximum(2, 0.01 * n_rows)
+    for lowest, seldom in ((0, few), (-1, few & rare)):
         at_ends = (np.abs(low - lowest) < tolerance) & (np.abs(high - 1) < tolerance)
-        scaled.append(telling & at_ends & few)
+        scaled.append(telling & at_ends & seldom)
     return [_in_all(each, telling) for each in scaled]
 
 
@@ -246,17 +262,44 @@ def _in_all(scaled, telling):
 
 
 def _are_centred(numbers, codes, tolerance):
-    """Which columns have a mean of 0 in all groups of rows, by more than accident."""
+    """Which columns have a mean of 0 in all groups of rows, by more than accident.
+
+    A mean that was computed in single precision is off by more than accident allows for one
+    column; half of all columns, at least three, do not come near 0 by accident together.
+    """
     groups = numbers.groupby(codes)
     mean, deviation = groups.mean().to_numpy(), groups.std(ddof=0).to_numpy()
-    telling = (groups.count() >= 3).to_numpy() & (deviation > tolerance)
-    return _in_all(telling & (np.abs(mean) < tolerance * deviation), telling)
+    telling = (groups.count() >= 3).to_numpy() & (deviation > 0)
+    near = _in_all(telling & (np.abs(mean) < tolerance * deviation), telling)
+    roughly = _in_all(telling & (np.abs(mean) < 100 * tolerance * deviation), telling)
+    if roughly.sum() >= max(3, 0.5 * numbers.shape[1]):
+        near = roughly
+    return near & _have_many_values(numbers, near)
 
 
 def _are_robust(numbers, codes, tolerance):
     """Which columns have a median of 0 and quartiles 1 apart in all groups of rows."""
+    first = codes == codes[0]
+    is_so, telling = _have_quartiles(numbers[first], codes[first], tolerance)
+    possible = (is_so | ~telling).all(axis=0)  # hardly any, and the others need no second look
+    if possible.any():
+        found = _have_quartiles(numbers.loc[:, possible], codes, tolerance)
+        possible[possible] = _in_all(*found)
+    return possible & _have_many_values(numbers, possible)
+
+
+def _have_many_values(numbers, wanted):
+    """Which of the columns that are wanted are not codes."""
+    many = np.zeros(len(wanted), bool)
+    many[wanted] = numbers.loc[:, wanted].nunique().to_numpy() >= _FEWEST_VALUES
+    return many
+
+
+def _have_quartiles(numbers, codes, tolerance):
+    """In which groups and columns the median is 0 and quartiles are 1 apart, and which tell."""
     groups = numbers.groupby(codes)
-    first, median, third = (groups.quantile(q).to_numpy() for q in (0.25, 0.5, 0.75))
+    quartiles = groups.quantile([0.25, 0.5, 0.75]).to_numpy()
+    first, median, third = (quartiles[i::3] for i in range(3))
     telling = (groups.count() >= 3).to_numpy() & (third - first > tolerance)
     is_so = (np.abs(median) < tolerance) & (np.abs(third - first - 1) < tolerance)
-    return _in_all(telling & is_so, telling)
+    return telling & is_so, telling

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from skemo.model_selection import PROTOCOLS
-from skemo.scores import METRICS, format_summary, format_table, score_predictions, summarize
+from skemo.scores import (
+    METRICS,
+    check_metric,
+    format_summary,
+    format_table,
+    score_predictions,
+    summarize,
+)
 
 # Names of what `compare` adds as controls: a model, and what follows the name of each model.
 MAJORITY = "majority class"
@@ -99,8 +106,8 @@ class Comparison:
             )
         if subjects < 7:
             notes.append(
-                f"With {subjects} subjects, an interval is hardly narrower than the range of "
-                "their scores."
+                f"With {subjects} subject{'s' * (subjects > 1)}, an interval is hardly narrower "
+                "than the range of their scores."
             )
         return notes
 
@@ -246,18 +253,22 @@ class Comparison:
         -------
         DataFrame
             A row a model, columns named for the protocols, the mean over subjects; `gap`, the
-            mean difference over subjects, and its interval, `low` and `high`.
+            mean difference over subjects, and its interval, `low` and `high`. NaN where no
+            subject has the score.
 
         Raises
         ------
         ValueError
-            The two have no models or no subjects in common.
+            No such metric, or the two have no models or no subjects in common.
         """
         from skemo.statistics import bootstrap_interval
 
+        check_metric(metric)
         ours, theirs = (
-            one.subject_scores().pivot_table(metric, "subject", "model", sort=False)
-            for one in (self, optimistic)
+            scores.pivot(index="subject", columns="model", values=metric).reindex(
+                scores["subject"].unique()
+            )
+            for scores in (self.subject_scores(), optimistic.subject_scores())
         )
         models = [model for model in self.models if model in ours and model in theirs]
         subjects = ours.index.intersection(theirs.index)
@@ -267,6 +278,9 @@ class Comparison:
         for model in models:
             pair = pd.DataFrame({"own": ours[model], "other": theirs[model]}).loc[subjects]
             own, other = pair.dropna().to_numpy().T
+            if len(own) == 0:  # a model without probabilities has no Brier score
+                rows.append([np.nan] * 5)
+                continue
             interval = bootstrap_interval(
                 other - own, confidence=confidence, random_state=random_state
             )

@@ -24,7 +24,7 @@ from skemo.comparison import MAJORITY, PERMUTED, Comparison
 from skemo.leakage import check_split, format_findings
 from skemo.model_selection import PROTOCOLS, protocol_folds, window_groups
 from skemo.permutation import permute_within
-from skemo.scores import PROBABILITY, score_predictions
+from skemo.scores import PROBABILITY, check_metric, score_predictions
 
 _CONTROLS = ("majority", "permuted")
 _KEYS = ["model", "repeat", "fold"]
@@ -292,6 +292,11 @@ def leakage_gap(
         As `Comparison.gap` returns it: a row a model, the mean score over subjects by each
         protocol, their difference `gap`, and its 95 % interval over subjects, `low` and `high`.
 
+    Raises
+    ------
+    ValueError
+        No such metric, one of the protocols cannot be followed, or as for `compare`.
+
     Examples
     --------
     >>> import numpy as np
@@ -304,6 +309,9 @@ def leakage_gap(
     >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # it knows the subjects
     1.0
     """
+    check_metric(metric)
+    for name in (protocol, optimistic):  # before hours are spent on the first one
+        protocol_folds(name, column_or_1d(y), window_groups(groups), n_splits, random_state)
     honest, other = (
         compare(
             models,

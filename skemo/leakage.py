@@ -47,7 +47,7 @@ def check_split(X, groups, cv, y=None):
     groups : array-like of shape (n_windows,), or DataFrame of n_windows rows
         Subjects, or a table with trials and times, as `skemo.model_selection.window_groups`
         reads it; ``groups=windows`` is the fullest check. Windows of recordings with the same
-        subject and trial count as one recording's.
+        subject and trial count as one recording's, and without trials all those of a subject.
     cv : str, splitter, int or iterable of (train, test)
         A protocol's name, with its defaults; or what `cross_validate` takes. An iterator is
         used up.
@@ -66,18 +66,20 @@ def check_split(X, groups, cv, y=None):
     Raises
     ------
     ValueError
-        Lengths differ, positions are not those of rows, or the split cannot be made.
+        Lengths differ, `cv` gives no folds, positions are not those of rows, or the split cannot
+        be made.
 
     Notes
     -----
     Scaling is recognised by its result, exactly, over all rows or in every subject or trial: a
     mean of 0 and a standard deviation of 1; a minimum of 0 or -1 and a maximum of 1; and, in
-    numbers, a mean of 0 (as after a PCA of all rows), or a median of 0 and an interquartile range
-    of 1. Values that were rounded afterwards are not recognised. Left out are columns of whole
-    numbers, signals that are scaled window by window, which lets nothing through, and columns
-    that are at a bound in many rows, as shares may be. Rows count as identical only where they
-    hold something: missing and flat windows, and rows with fewer than two fractional numbers,
-    do not.
+    numbers but not in signals, a mean of 0 (as after a PCA of all rows), or a median of 0 and an
+    interquartile range of 1. Values that were rounded afterwards are not recognised. Left out are
+    columns of whole numbers, signals that are scaled window by window, which lets nothing
+    through, and columns that are at a bound in many rows, as shares may be; a quantity that is
+    bounded by nature and hardly ever at its bounds cannot be told from a scaled one. Rows count as
+    identical only where they hold something: missing and flat windows, and rows with fewer than
+    two fractional numbers, do not.
 
     Examples
     --------
@@ -194,6 +196,12 @@ def _list_folds(X, y, table, cv):
         if y is None and cv != "leave-one-subject-out":
             raise ValueError(f"The protocol {cv!r} goes by the labels, too: pass y.")
         return protocol_folds(cv, np.zeros(len(table)) if y is None else y, table)
+    if isinstance(cv, list | tuple):
+        for fold in cv:
+            if len(fold) != 2 or any(np.ndim(rows) != 1 for rows in fold):
+                raise ValueError(
+                    "cv must be a list of pairs (train, test), each the positions of rows."
+                )
     cv = check_cv(cv, y, classifier=y is not None)
     groups = table["subject"].to_numpy()
     if isinstance(cv, LeaveOneTrialOut | BlockedKFold):
@@ -209,6 +217,8 @@ def _list_folds(X, y, table, cv):
                 f"Fold {len(folds)} of cv holds positions that are not of the {len(table)} rows: "
                 f"{error}."
             ) from error
+    if not folds:
+        raise ValueError("cv gives no folds: it is empty, or an iterator that was used before.")
     return folds
 
 
@@ -227,10 +237,10 @@ class _Rows(NamedTuple):
 def _describe_rows(X, y, table):
     subjects, subject_names = pd.factorize(table["subject"])
     contents = _code_rows(X, len(table))
-    if "trial" not in table:
-        return _Rows(subjects, None, contents, None, subject_names, None, None)
-    trials = trial_codes(table)
     times = lay_out_trials(table) if "start" in table else None
+    if "trial" not in table:
+        return _Rows(subjects, None, contents, times, subject_names, None, None)
+    trials = trial_codes(table)
     pairs = table[["subject", "trial"]].drop_duplicates().itertuples(index=False)
     names = np.array([" ".join(map(str, pair)).strip() for pair in pairs], object)
     one_label = None
@@ -254,7 +264,7 @@ def _compare_sides(rows, train, test):
             one, other = _share_codes(codes[kind], train, test)
         if len(other) == 0:
             continue
-        by_trial = kind in ("trial", "overlap")
+        by_trial = kind in ("trial", "overlap") and rows.trials is not None
         names = rows.trial_names if by_trial else rows.subject_names
         found = names[pd.unique((rows.trials if by_trial else rows.subjects)[other])]
         who = _name_some(found)
@@ -262,7 +272,7 @@ def _compare_sides(rows, train, test):
             "subject": f"{_count(len(found), 'subject')} on both sides, {who}.",
             "trial": f"{_count(len(found), 'trial')} on both sides, {who}.",
             "overlap": f"{_count(len(other), 'tested window')} sharing {seconds:g} s with training "
-            f"windows of the same trial, {who}.",
+            f"windows of the same recording, {who}.",
             "duplicate": f"the same rows in training and test, value for value, "
             f"{_count(len(other), 'tested row')} of {who}.",
         }[kind]
@@ -283,7 +293,8 @@ def _share_codes(codes, train, test):
 
 def _share_seconds(rows, train, test):
     """Rows of each side that overlap the other side, and the seconds on both sides."""
-    train, test = _share_codes(rows.trials, train, test)
+    codes = rows.subjects if rows.trials is None else rows.trials
+    train, test = _share_codes(codes, train, test)
     one, other = (tuple(ends[side] for ends in rows.times) for side in (train, test))
     train_near, test_near = is_near(*one, *other), is_near(*other, *one)
     if not test_near.any():

@@ -26,6 +26,12 @@ _TITLES = {
 }
 
 
+def check_metric(metric):
+    """Raise where `metric` is none of `METRICS`."""
+    if metric not in METRICS:
+        raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, METRICS))}.")
+
+
 def score_predictions(predictions, by):
     """Score the predictions in each group of rows.
 

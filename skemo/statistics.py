@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from skemo.scores import check_metric
+
 _DECIMALS = 12  # differences that are equal on paper, such as 0.3 - 0.1 and 0.2, are ties
 _LOWER_IS_BETTER = ("brier",)
 _COLUMNS = [
@@ -410,9 +412,7 @@ def compare_models(
     if test == "auto":
         test = "wilcoxon" if _people_are_the_sample(comparison.scores) else "corrected-t"
     models, scores = comparison.models, comparison.subject_scores()
-    metrics = [name for name in scores if name not in ("model", "subject", "n_windows")]
-    if metric not in metrics:
-        raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, metrics))}.")
+    check_metric(metric)
     if reference is not None and reference not in models:
         known = ", ".join(map(repr, models))
         raise ValueError(f"reference={reference!r} is not one of the models: {known}.")
@@ -423,9 +423,9 @@ def compare_models(
         scores.pivot(index="subject", columns="model", values=name).reindex(columns=models)
         for name in (metric, "n_windows")
     )
-    units = by_subject
+    units, n_units = by_subject, comparison.details["data"]["n_subjects"]
     if test == "corrected-t":
-        folds = comparison.fold_scores()
+        folds, n_units = comparison.fold_scores(), comparison.n_fits
         sizes = folds.groupby(["repeat", "fold"])[["n_train", "n_windows"]].first()
         units = folds.pivot(index=["repeat", "fold"], columns="model", values=metric)
         units = units.reindex(columns=models)
@@ -447,7 +447,7 @@ def compare_models(
             [
                 *(model, other, metric, over_subjects.mean(), *interval),
                 *(found.effect_size, _EFFECTS[test], found.statistic, found.p_value),
-                *(np.nan, _TESTS[test], found.n, len(units) - found.n),
+                *(np.nan, _TESTS[test], found.n, n_units - found.n),
                 *((gain > 0).sum(), (gain < 0).sum(), (gain == 0).sum()),
             ]
         )

@@ -150,3 +150,38 @@ def test_the_gap_over_repetitions_is_the_mean_of_each():
     once = [leakage_gap(*arguments, **options, random_state=seed) for seed in (0, 1)]
     np.testing.assert_allclose(twice.iloc[:, :3], (once[0] + once[1]).iloc[:, :3] / 2)
     assert not np.allclose(once[0]["gap"], once[1]["gap"])
+
+
+def test_what_the_gap_cannot_be_measured_with_is_told_before_anything_is_fitted(monkeypatch):
+    X, y, subjects = make_features()
+    monkeypatch.setattr("skemo.evaluation.compare", None)  # not to be called
+    arguments = {"SVM": make_svm("passthrough")}, X, y, subjects
+    with pytest.raises(ValueError, match="Unknown metric 'acc'"):
+        leakage_gap(*arguments, metric="acc")
+    with pytest.raises(ValueError, match="n_splits=100 needs as many windows"):
+        leakage_gap(*arguments, n_splits=100)
+    with pytest.raises(ValueError, match="Unknown protocol 'k-fold'"):
+        leakage_gap(*arguments, optimistic="k-fold")
+
+
+def test_a_model_without_probabilities_has_no_gap_of_its_brier_score():
+    X, y, subjects = make_features()
+    models = {"SVM": make_svm("passthrough"), "LDA": make_lda("passthrough")}
+    gap = leakage_gap(models, X, y, subjects, metric="brier")
+    assert gap.loc["SVM"].isna().all()
+    assert gap.loc["LDA"].notna().all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_permuted_labels_are_never_those_that_were(seed):
+    subjects, trials = np.repeat(["a", "b"], 16), np.tile(np.repeat(np.arange(4), 4), 2)
+    y = np.where(trials % 2, "calm", "stress")
+    groups = pd.DataFrame({"subject": subjects, "trial": trials})
+    X = np.random.default_rng(seed).normal(size=(32, 2))
+    options = {"protocol": "group-k-fold", "n_splits": 2, "random_state": seed}
+    result = compare(
+        {"LDA": make_lda("passthrough")}, X, y, groups, controls=["permuted"], **options
+    )
+    own = result.predictions["model"] == "LDA, labels permuted"
+    rows = result.predictions.loc[own].set_index("row")["y_true"].sort_index()
+    assert (rows.to_numpy() != y).any()

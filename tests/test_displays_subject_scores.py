@@ -6,6 +6,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from skemo.comparison import Comparison
+from skemo.displays.confusion import ConfusionDisplay
 from skemo.displays.subject_scores import SubjectScoresDisplay
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -165,3 +166,30 @@ def test_an_unknown_metric_or_model_is_an_error():
         SubjectScoresDisplay.from_comparison(comparison, models=["LDA"])
     with pytest.raises(ValueError, match=r"metric must be one of .*got 'brier'"):
         SubjectScoresDisplay.from_predictions(["a"], ["a"], ["S1"], metric="brier")
+
+
+@pytest.mark.parametrize("display", [SubjectScoresDisplay, ConfusionDisplay])
+@pytest.mark.parametrize(
+    ("y", "y_pred", "subjects", "message"),
+    [
+        (["r", "s"], [0, 1], ["a", "b"], "predicted 0, 1, but the labels are 'r', 's'"),
+        ([], [], [], "no predictions to draw"),
+        (["r", "s"], {}, ["a", "b"], "no predictions to draw"),
+        (["r", "s"], ["r", "s"], None, "subjects must name"),
+        (["r", "s"], ["r", "s"], ["a", None], "subjects must name"),
+    ],
+)
+def test_predictions_that_cannot_be_drawn_are_named(display, y, y_pred, subjects, message):
+    with pytest.raises(ValueError, match=message):
+        display.from_predictions(y, y_pred, subjects)
+
+
+def test_predictions_that_are_all_wrong_are_drawn():
+    display = SubjectScoresDisplay.from_predictions(["r", "r"], ["s", "s"], ["a", "b"])
+    assert (display.scores == 0).all().all()
+
+
+def test_a_model_named_twice_is_drawn_once():
+    comparison = make_comparison({"SVM": 1.0, "LDA": 0.8})
+    display = SubjectScoresDisplay.from_comparison(comparison, models=["SVM", "SVM"])
+    assert list(display.scores) == ["SVM"]

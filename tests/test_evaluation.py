@@ -342,3 +342,35 @@ def test_an_optimistic_protocol_is_marked_wherever_it_is_shown():
     assert shuffled.table().columns.name == "segment-k-fold (optimistic)"
     assert "optimistic" not in repr(honest)
     assert all(column in repr(honest) for column in honest.table())
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({1: make_svm("passthrough")}, "A model's name must be text, got 1"),
+        ({"SVM": type(make_svm("passthrough"))}, "'SVM' must be a classifier, such as SVC"),
+        ({"SVM": "svm"}, "'SVM' must be a classifier, .* got 'svm'"),
+    ],
+)
+def test_models_that_are_none_are_named(models, message):
+    with pytest.raises(ValueError, match=message):
+        compare(models, *make_features())
+
+
+class Encoded(ClassifierMixin, BaseEstimator):
+    """Has classes that are numbers, whatever the labels."""
+
+    def fit(self, X, y):
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), "calm")
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+
+def test_probabilities_of_unknown_classes_are_refused():
+    with pytest.raises(RuntimeError, match=r"classes_ are \[.*0.*\], and the labels \['calm"):
+        compare({"own": Encoded()}, *make_features())

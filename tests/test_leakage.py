@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -122,6 +123,14 @@ def test_shared_seconds_are_those_that_a_clock_of_tenths_counts():
     assert findings.set_index("kind").loc["overlap", "seconds"] == pytest.approx(seconds)
 
 
+def test_windows_overlap_in_time_without_the_names_of_trials_too():
+    windows = make_windows().drop(columns="trial")
+    windows["stop"] = windows["start"] + 15.0
+    found = check_split(make_features(windows), windows, KFold(4, shuffle=True, random_state=0))
+    assert kinds(found) == ["subject", "overlap"]
+    assert "of the same recording" in found.loc[found["kind"] == "overlap", "message"].iloc[0]
+
+
 def test_the_same_times_of_unlike_trials_do_not_overlap():
     windows = make_windows(step=4.0)
     folds = LeaveOneTrialOut().split(windows, windows["label"], windows)
@@ -192,6 +201,27 @@ def test_a_row_on_both_sides_is_found_whatever_it_holds():
     windows = make_windows()
     findings = check_split(np.zeros((160, 2)), windows["subject"], [([0, 1, 2], [2, 3])])
     assert findings.set_index("kind").loc["duplicate", ["n_train", "n_test"]].tolist() == [1, 1]
+
+
+def test_folds_that_are_none_are_told():
+    windows = make_windows()
+    X = make_features(windows)
+    used = KFold(4).split(X)
+    assert len(list(used)) == 4
+    for cv in (used, []):
+        with pytest.raises(ValueError, match="cv gives no folds"):
+            check_split(X, windows, cv)
+    for pair in ((np.arange(80), np.arange(80, 160)), (np.array([0, 1]), np.array([2, 3]))):
+        with pytest.raises(ValueError, match="cv must be a list of pairs"):
+            check_split(X, windows, pair)
+
+
+@pytest.mark.parametrize("unit", ["datetime64[ns]", "timedelta64[ns]", object])
+def test_times_that_are_no_seconds_are_named(unit):
+    windows = make_windows()
+    windows["start"] = windows["start"].astype(int).astype(unit) if unit is not object else "early"
+    with pytest.raises(ValueError, match=r"groups\['start'\] must be seconds"):
+        check_split(make_features(windows), windows, "leave-one-subject-out")
 
 
 def test_rows_that_hold_too_little_are_not_taken_for_copies():
@@ -289,6 +319,44 @@ def test_windows_scaled_one_by_one_are_no_finding(simulated):
     assert len(check_split(X["ecg"].array.values[:, 0], simulated, SUBJECT_WISE)) == 0
 
 
+@pytest.mark.parametrize(("scale", "mean"), [(1.0, 0.0), (1.0, 100.0), (50.0, 1000.0)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_pca_of_all_rows_is_found_whatever_the_unit(dtype, scale, mean):
+    windows = make_windows()
+    X = scale * make_features(windows) + mean
+    for values in (X, 1e-9 * X):
+        scores = PCA(3).fit_transform(values.astype(dtype))
+        assert kinds(check_split(scores, windows, SUBJECT_WISE)) == ["normalisation"]
+
+
+@pytest.mark.parametrize("kind", ["object", "sparse", "frame of objects", "column"])
+def test_scaling_is_found_in_any_container(kind):
+    windows = make_windows()
+    X = StandardScaler().fit_transform(make_features(windows))
+    X = {
+        "object": lambda: X.astype(object),
+        "sparse": lambda: scipy.sparse.csr_array(X),
+        "frame of objects": lambda: pd.DataFrame(X, dtype=object),
+        "column": lambda: X[:, 0],
+    }[kind]()
+    assert kinds(check_split(X, windows, SUBJECT_WISE)) == ["normalisation"]
+
+
+def test_two_columns_of_one_name_are_looked_at_both():
+    windows = make_windows()
+    X = make_features(windows)
+    X[:, 2:] = StandardScaler().fit_transform(X[:, 2:])
+    X = pd.DataFrame(X, columns=["a", "b", "a"])
+    assert check_split(X, windows, SUBJECT_WISE)["who"].tolist() == ["a"]
+
+
+def test_ranges_are_said_to_be_natural_perhaps():
+    windows = make_windows()
+    X = MinMaxScaler((-1, 1)).fit_transform(make_features(windows))
+    message = check_split(X, windows, SUBJECT_WISE)["message"].iloc[0]
+    assert "unless the quantity is bounded so by nature" in message
+
+
 def test_means_that_a_filter_or_a_reference_brings_to_zero_are_no_finding(simulated):
     values = simulated["eeg"].array.values
     values = values - values.mean(axis=1, keepdims=True)  # common average reference
@@ -306,6 +374,8 @@ def test_columns_that_only_look_scaled_are_no_finding():
             "one_hot": np.tile([0.0, 1.0], 80),
             "share": np.clip(rng.normal(0.5, 0.7, 160), 0, 1),  # at its bounds in many rows
             "empty": np.nan,
+            "half": np.tile([-0.5, 0.5], 80),
+            "sine": np.sin(np.append(rng.uniform(0, 9, 158), [np.pi / 2, 3 * np.pi / 2])),
             "normal": rng.normal(size=160),
             "flag": np.tile([True, False], 80),
             "name": "x",

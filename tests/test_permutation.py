@@ -67,3 +67,8 @@ def test_permuted_labels_fall_to_chance():
     permuted = [accuracy(permute_within(y, subjects, random_state=seed)) for seed in range(40)]
     assert accuracy(y) > 0.9
     assert np.mean(permuted) == pytest.approx(0.5, abs=0.03)
+
+
+def test_windows_of_nobody_are_refused():
+    with pytest.raises(ValueError, match="missing"):
+        permute_within(["a", "b"], pd.Series(["s1", None]))

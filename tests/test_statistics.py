@@ -1,6 +1,7 @@
 """Intervals and paired tests, and how often they are wrong."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -248,7 +249,12 @@ def comparison_of(predictions, models):
     keys = ["model", "repeat", "fold", "subject"]
     scores["n_train"] = n_train[predictions.drop_duplicates(keys).index].to_numpy()
     none = pd.DataFrame()
-    details = {"models": dict.fromkeys(models, "")}
+    n_folds, n_repeats = predictions["fold"].nunique(), predictions["repeat"].nunique()
+    details = {
+        "models": dict.fromkeys(models, ""),
+        "data": {"n_subjects": predictions["subject"].nunique()},
+        **{"n_folds": n_folds, "n_repeats": n_repeats},
+    }
     return Comparison("test", predictions, scores, none, none, none, none, details)
 
 
@@ -479,3 +485,12 @@ def test_no_test_warns_on_degenerate_scores():
                 row = compare_models(same).iloc[0]
                 assert (row["p_value"], row["effect_size"], row["same"]) == (1, 0, row["n"])
                 assert (row["low"], row["high"]) == (0, 0)
+
+
+def test_what_both_models_failed_at_is_left_out_too():
+    comparison = make_comparison({"one": 0.8, "other": 0.7})
+    predictions = comparison.predictions
+    kept = comparison_of(predictions[predictions["subject"] > 1], comparison.models)
+    details = {**kept.details, "data": {"n_subjects": 12}}
+    row = compare_models(replace(kept, details=details)).iloc[0]
+    assert (row["n"], row["left_out"]) == (10, 2)

@@ -245,6 +245,8 @@ class ConfusionDisplay:
         if average not in ("subjects", "windows"):
             raise ValueError(f'average must be "subjects" or "windows", got {average!r}.')
         predictions = predictions[predictions["model"].isin(models)]
+        if predictions.empty:
+            raise ValueError(f"There are no predictions of {models}: all fits failed.")
         labels = np.unique(predictions[["y_true", "y_pred"]].to_numpy().ravel())
         subjects = pd.unique(predictions["subject"])
         n_repeats = predictions["repeat"].nunique() if "repeat" in predictions else 1

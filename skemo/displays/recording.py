@@ -340,7 +340,7 @@ class RecordingDisplay:
             What :func:`skemo.segment` made of this recording, and of others, whose windows are
             left out here. All windows that it could have cut and which are not in the table
             count as dropped.
-        modalities : list of str, default=None
+        modalities : str or list of str, default=None
             Which to draw, in which order; all if None.
         kinds : dict of str to {"ecg", "ppg", "eda", None}, default=None
             What modalities are whose names do not begin with ecg, ppg, bvp, eda or gsr; None
@@ -424,6 +424,9 @@ def envelope(values, n_bins):
 
 def _kinds_of(recording, modalities, kinds):
     """What each modality to draw is, checked."""
+    if not hasattr(recording, "signals"):
+        raise TypeError(f"Expected one Recording, got {type(recording).__name__}.")
+    modalities = [modalities] if isinstance(modalities, str) else modalities
     names = list(recording.signals) if modalities is None else list(modalities)
     for name in [*names, *kinds]:
         if name not in recording.signals:

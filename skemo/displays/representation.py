@@ -81,7 +81,9 @@ def class_separation(representation, y, subjects=None):
     >>> class_separation(points, ["calm", "calm", "stress", "stress"])["fisher_ratio"]
     np.float64(16.0)
     """
-    values = check_array(representation, dtype=np.float64, input_name="representation")
+    values = check_array(
+        representation, dtype=np.float64, ensure_min_samples=3, input_name="representation"
+    )
     y, subjects = _check_rows(len(values), y, subjects)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:

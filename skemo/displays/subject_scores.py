@@ -336,7 +336,7 @@ def chosen_models(comparison, models):
     """Names of the models to draw: those of the comparison, or some of them, checked."""
     if models is None:
         return list(comparison.models)
-    models = [models] if isinstance(models, str) else list(models)
+    models = [models] if isinstance(models, str) else list(dict.fromkeys(models))
     unknown = [model for model in models if model not in comparison.models]
     if unknown or not models:
         raise ValueError(
@@ -348,13 +348,28 @@ def chosen_models(comparison, models):
 def predictions_by_model(y_true, y_pred, subjects, name):
     """A table of predictions, as a comparison has it: `model`, `subject`, `y_true`, `y_pred`."""
     by_model = y_pred if isinstance(y_pred, dict) else {name: y_pred}
+    if not by_model or len(y_true) == 0:
+        raise ValueError("There are no predictions to draw.")
+    if subjects is None or pd.isna(np.asarray(subjects)).any():
+        raise ValueError("subjects must name the subject of each window, and none is missing.")
     parts = []
     for model, labels in by_model.items():
         check_consistent_length(y_true, labels, subjects)
         columns = {"subject": subjects, "y_true": y_true, "y_pred": labels}
         columns = {what: np.asarray(values) for what, values in columns.items()}
+        own, known = (set(columns[what].tolist()) for what in ("y_pred", "y_true"))
+        are_text = [any(isinstance(label, str) for label in labels) for labels in (own, known)]
+        if own.isdisjoint(known) and are_text[0] != are_text[1]:
+            raise ValueError(
+                f"{model!r} predicted {_shorten(own)}, but the labels are {_shorten(known)}: give "
+                "both in the same form."
+            )
         parts.append(pd.DataFrame({"model": model, **columns}))
     return pd.concat(parts, ignore_index=True)
+
+
+def _shorten(labels):
+    return ", ".join(sorted(map(repr, labels))[:5]) + ", …" * (len(labels) > 5)
 
 
 def _check_metric(metric, allowed):
