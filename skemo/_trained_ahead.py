@@ -1,6 +1,7 @@
 """Fits of a cross-validation or a search that are trained together, before they are asked for."""
 
 import contextlib
+import copy
 import itertools
 import math
 import threading
@@ -167,7 +168,10 @@ def trained_chunks(
     chunks = [tasks[start:stop] for start, stop in itertools.pairwise(bounds)]
     keys = [[fit_key(params[CANDIDATE], train) for params, train in chunk] for chunk in chunks]
     chunks = [(chunk, own) for chunk, own in zip(chunks, keys, strict=True) if not is_done(own)]
-    calls = [delayed(_train)(on_rows, chunk, y, fit_params) for chunk, _ in chunks]
+    # What is sent to other processes while this one goes on must not grow meanwhile.
+    blank = copy.copy(on_rows)
+    blank.trained = {}
+    calls = [delayed(_train)(blank, chunk, y, fit_params) for chunk, _ in chunks]
     results = in_parallel(calls, n_jobs, "generator")
     for (_, own), (fitted, share, caught) in zip(chunks, results, strict=True):
         on_rows.trained.update(zip(own, fitted, strict=True))
