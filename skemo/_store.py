@@ -88,14 +88,9 @@ def origins(model):
     bases = {base for kind in found for base in getattr(kind, "__mro__", [kind])}
     kinds = sorted(bases, key=lambda kind: (kind.__module__ or "", kind.__qualname__))
     roots = [(kind.__module__ or "").partition(".")[0] for kind in kinds]
-    own = [_is_own(kind) for kind in kinds]
-    versions = {
-        root: getattr(sys.modules.get(root), "__version__", None)
-        for root, is_own in zip(roots, own, strict=True)
-        if not is_own
-    }
-    sources = [_source(kind) for kind, is_own in zip(kinds, own, strict=True) if is_own]
-    code = hashlib.sha256("".join(sources).encode()).hexdigest()
+    versions = {root: getattr(sys.modules.get(root), "__version__", None) for root in roots}
+    own = [_source(kind) for kind in kinds if _is_own(kind)]
+    code = hashlib.sha256("".join(own).encode()).hexdigest()
     device = ""
     if any(getattr(kind, "trains_together", False) for kind in kinds):
         cuda = sys.modules["torch"].cuda
@@ -154,6 +149,9 @@ def _source(kind):
 
 def _describe(part):
     """A function as its code and defaults, and any other attribute of a class as text."""
+    part = getattr(part, "__func__", part)  # of static and class methods
+    if isinstance(part, property):
+        part = part.fget, part.fset
     if hasattr(part, "__code__"):
         part = part.__code__, part.__defaults__, part.__kwdefaults__
     if isinstance(part, tuple):

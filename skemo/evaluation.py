@@ -59,7 +59,8 @@ def compare(
     A search among the models, `GridSearchCV` for example, is nested: it chooses anew in every
     fold, on the training rows alone. Where its `cv` is a number or None, its inner folds are
     that many folds of subjects (None: five, or as many as there are subjects); a splitter of
-    its own gets the subjects if it takes them. For "leave-one-trial-out" they are of trials.
+    its own gets the subjects if it takes them. For "leave-one-trial-out" they are of trials, of
+    which each subject then needs three of each class.
 
     Parameters
     ----------
@@ -136,9 +137,9 @@ def compare(
     a single class is not defined: NaN, which `summarize` leaves out. Macro sensitivity is the
     balanced accuracy. The Brier score is half the mean over windows of Σ (p − indicator)².
 
-    To `output`, classes and functions of yours that are part of a model count by their own
-    source; what these call in turn counts by its name alone: take another folder when you have
-    changed that.
+    To `output`, classes (with their bases) and functions of yours that are part of a model count
+    by their own source; what these call in turn counts by its name alone: take another folder
+    when you have changed that. Under joblib's threading backend warnings are not recorded.
 
     A model that splits its training rows by itself, such as ``StackingClassifier`` or
     ``LogisticRegressionCV``, gets no subjects: its inner folds mix them. That does not touch

@@ -255,14 +255,16 @@ def test_what_is_ones_own_in_a_model_counts_by_its_source(name, tmp_path):
 
 
 def test_a_class_typed_at_a_prompt_counts_by_its_code_defaults_and_constants():
-    def texts(constant, default):
-        code = f"class Typed:\n size = {constant}\n def fit(self, X=({default},)): return 1"
+    def texts(constant, default, returned=1):
+        code = f"class Typed:\n size = {constant}\n def fit(self, X=({default},)): return 1\n"
+        code += f" @property\n def one(self): return {returned}\n"
+        code += f" @staticmethod\n def other(): return lambda: {returned}"
         space = {"__name__": "__main__"}
         exec(code, space)
         return _source(space["Typed"])
 
     assert texts(1, 2) == texts(1, 2)
-    assert len({texts(1, 2), texts(3, 2), texts(1, 3)}) == 3
+    assert len({texts(1, 2), texts(3, 2), texts(1, 3), texts(1, 2, 3)}) == 4
 
 
 def test_models_without_a_seed_are_kept_apart(tmp_path):
