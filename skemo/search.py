@@ -94,9 +94,9 @@ def cross_validate(
     ``FunctionTransformer`` and ``Normalizer``. So does a ``ColumnTransformer`` or a ``Pipeline``
     of nothing but such steps, with "passthrough" and "drop". `PerSubject` learns, and ends the
     leading part, to which its own transformer still belongs. Some rows are transformed a
-    second time by themselves, and if they come out otherwise nothing is shared: a
-    ``FunctionTransformer`` may have any function, though one that mixes rows only now and then
-    can pass for one that does not.
+    second time by themselves, and, since a ``FunctionTransformer`` may have any function, all
+    of them as two halves where a transformer is not of this package; if they come out
+    otherwise nothing is shared.
 
     All is left to scikit-learn's function if there is no leading part, if it fails on the whole
     table (the folds that fail are then the same), if `params` has something for it, if the
