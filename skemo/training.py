@@ -390,6 +390,12 @@ class FusionNet(NeuralNetClassifier):
         if isinstance(self.optimizer_, FlatAdamW):
             self.optimizer_.release()
 
+    def _set_training(self, training=True):
+        # skorch sets the mode of every module before every step, a twentieth of its time. Without
+        # callbacks nothing has changed it since.
+        if self.module_.training != training or not isinstance(self.optimizer_, FlatAdamW):
+            super()._set_training(training)
+
     def infer(self, x, **fit_params):
         return self.module_(x["inputs"], x["present"])
 
