@@ -18,7 +18,7 @@ _SCALES = (
     "mean 0",
     "median 0 and interquartile range 1",
 )
-_BOUNDED = {"minimum 0 and maximum 1", "minimum -1 and maximum 1"}
+_BOUNDED = _SCALES[1:3]
 _FEWEST_VALUES = 10  # codes of a few values, such as contrasts, may have a mean of 0 by design
 _MEANINGS = {
     "all": "over all rows: statistics of tested rows went into training. Scale inside the model, "

@@ -220,8 +220,8 @@ def compare(
                 of_model = (*of_folds, digest(model), origins(model), digest(labels))
                 # Models without a seed give another result each time, so that they do not share.
                 same[of_model] = same.get(of_model, -1) + 1
-                last = range(len(own_folds))
-                keys = [(*of_model, str(same[of_model]), str(fold)) for fold in last]
+                which = str(same[of_model])
+                keys = [(*of_model, which, str(fold)) for fold in range(len(own_folds))]
             runs.append(Run(name, repeat, model, labels, own_folds, params, keys))
     bar = functools.partial(progress_bar, protocol, drawn=progress)
     arguments = Tables(X, y), np.unique(y), store, n_jobs, together, on_error, bar

@@ -172,7 +172,7 @@ def test_an_unknown_metric_or_model_is_an_error():
 @pytest.mark.parametrize(
     ("y", "y_pred", "subjects", "message"),
     [
-        (["r", "s"], [0, 1], ["a", "b"], "predicted 0, 1, but the labels are 'r', 's'"),
+        (["r", "s"], [0, 1], ["a", "b"], r"predicted \[0, 1\], but the labels are \['r', 's'\]"),
         ([], [], [], "no predictions to draw"),
         (["r", "s"], {}, ["a", "b"], "no predictions to draw"),
         (["r", "s"], ["r", "s"], None, "subjects must name"),

@@ -361,15 +361,11 @@ def predictions_by_model(y_true, y_pred, subjects, name):
         are_text = [any(isinstance(label, str) for label in labels) for labels in (own, known)]
         if own.isdisjoint(known) and are_text[0] != are_text[1]:
             raise ValueError(
-                f"{model!r} predicted {_shorten(own)}, but the labels are {_shorten(known)}: give "
-                "both in the same form."
+                f"{model!r} predicted {sorted(own, key=repr)[:5]}, but the labels are "
+                f"{sorted(known, key=repr)[:5]}: give both in the same form."
             )
         parts.append(pd.DataFrame({"model": model, **columns}))
     return pd.concat(parts, ignore_index=True)
-
-
-def _shorten(labels):
-    return ", ".join(sorted(map(repr, labels))[:5]) + ", …" * (len(labels) > 5)
 
 
 def _check_metric(metric, allowed):
