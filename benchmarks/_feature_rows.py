@@ -16,12 +16,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skemo
-from skemo import heartbeats
-from skemo.eeg import BANDS, differential_entropy
-from skemo.heartbeats import r_peaks
-from skemo.hrv import HRV_NONLINEAR, HRV_TIME, hrv_frequency, hrv_nonlinear, hrv_time, rr_intervals
-from skemo.search import GridSearchCV as OwnSearch
-from skemo.skin_conductance import tonic_phasic
+from skemo.evaluation.search import GridSearchCV as OwnSearch
+from skemo.kernels import heartbeats
+from skemo.kernels.entropy import BANDS, differential_entropy
+from skemo.kernels.heartbeats import r_peaks
+from skemo.kernels.hrv import (
+    HRV_NONLINEAR,
+    HRV_TIME,
+    hrv_frequency,
+    hrv_nonlinear,
+    hrv_time,
+    rr_intervals,
+)
+from skemo.kernels.skin_conductance import tonic_phasic
 
 EEG_RATE, ECG_RATE, PEAK_RATE = 128, 256, 1000  # Hz
 
@@ -403,7 +410,7 @@ def _cvxeda(sampling_rate, n_windows, n_others, target):
     value of the objective, at the full rate, lies above that of the same window by CVXOPT, as a
     part of it, from the least to the largest."""
     try:
-        from skemo.cvxeda import cvxeda
+        from skemo.kernels.cvxeda import cvxeda
     except ImportError as error:
         raise MissingError(f"skemo's convex decomposition is not there yet ({error}).") from error
     eda = simulate_eda(n_windows, 60, sampling_rate)

@@ -18,11 +18,11 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from skemo.cli import main
-from skemo.comparison import MAJORITY
+from skemo.cli.experiments import MODELS
+from skemo.cli.main import main
 from skemo.displays import SubjectScoresDisplay
-from skemo.experiments import MODELS
-from skemo.statistics import bootstrap_interval, wilcoxon_test
+from skemo.evaluation.controls import MAJORITY
+from skemo.evaluation.statistics import bootstrap_interval, wilcoxon_test
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("skemo", "torch", "skorch", "scikit-learn", "numpy", "scipy", "pandas")

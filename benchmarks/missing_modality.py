@@ -19,8 +19,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 
 from skemo import CrossModalAttentionClassifier, PerSubject, segment
+from skemo.cli.experiments import compute_inputs, decompose_conductance, modality_inputs
 from skemo.datasets import fetch_stress_predict
-from skemo.experiments import compute_inputs, decompose_conductance, modality_inputs
 
 PAGE = Path(__file__).parent / "results" / "missing-modality.md"
 DROPOUT = 0.3

@@ -23,9 +23,9 @@ from torch import nn
 from tuning import compute_forms
 
 import skemo
-from skemo.experiments import DATASETS, decompose_conductance, modality_inputs
+from skemo.cli.experiments import DATASETS, decompose_conductance, modality_inputs
+from skemo.evaluation.statistics import bootstrap_interval
 from skemo.nn import UNet
-from skemo.statistics import bootstrap_interval
 
 PAGE = Path(__file__).parent / "results" / "pretraining.md"
 SEEDS = 3

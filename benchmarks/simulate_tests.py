@@ -16,7 +16,12 @@ from comparisons import describe_machine, to_markdown
 from joblib import Parallel, delayed
 from scipy import stats
 
-from skemo.statistics import bootstrap_interval, correct_p_values, corrected_t_test, wilcoxon_test
+from skemo.evaluation.statistics import (
+    bootstrap_interval,
+    correct_p_values,
+    corrected_t_test,
+    wilcoxon_test,
+)
 
 PAGE = Path(__file__).parent / "results" / "tests.md"
 N_SUBJECTS, N_WINDOWS = 24, 12  # windows of a subject, half of each class

@@ -24,9 +24,9 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler, StratifiedG
 from sklearn.pipeline import Pipeline
 
 import skemo
-from skemo.experiments import DATASETS, decompose_conductance, modality_inputs
-from skemo.search import GridSearchCV
-from skemo.statistics import bootstrap_interval, wilcoxon_test
+from skemo.cli.experiments import DATASETS, decompose_conductance, modality_inputs
+from skemo.evaluation.search import GridSearchCV
+from skemo.evaluation.statistics import bootstrap_interval, wilcoxon_test
 
 RESULTS = Path(__file__).parent / "results" / "tuning"
 OUTER, INNER = 6, 3  # folds

@@ -2,7 +2,7 @@
 
 import sys
 
-from skemo.cli import main
+from skemo.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

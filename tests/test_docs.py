@@ -114,7 +114,7 @@ def test_own_csv_files_become_a_report_in_less_than_30_lines():
     text = (DOCS / "examples" / "plot_12_own_csv.py").read_text(encoding="utf-8")
     script = text.partition("# begin\n")[2].partition("# end\n")[0]
     assert 0 < sum(bool(line.strip()) for line in script.splitlines()) < 30
-    assert ".report(" in script
+    assert "write_report(" in script
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.suffix == ".md"], ids=name_of)

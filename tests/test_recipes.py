@@ -8,7 +8,7 @@ import pytest
 import test_amigos
 import test_wesad
 
-from skemo.cli import main
+from skemo.cli.main import main
 from skemo.datasets import make_emotion_recordings
 from skemo.datasets.wesad import SUBJECTS
 

@@ -15,7 +15,7 @@ def setup(app):
 
 def write_help():
     """Write what ``python -m skemo compare --help`` prints, 80 columns wide, without colours."""
-    from skemo.cli import main
+    from skemo.cli.main import main
 
     before = dict(os.environ)
     os.environ |= {"COLUMNS": "80", "NO_COLOR": "1"}

@@ -59,7 +59,7 @@ def draw_gap():
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from skemo.displays._style import COLORS, NEUTRAL
+    from skemo.displays.style import COLORS, NEUTRAL
 
     header, *rows = read_table("eegmat.md", "The gap, raw")
     by_window, by_subject = map(header.index, ("segment-k-fold", "leave-one-subject-out"))

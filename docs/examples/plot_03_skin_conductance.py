@@ -18,7 +18,7 @@ import numpy as np
 
 import skemo
 from skemo.datasets import make_emotion_recordings
-from skemo.skin_conductance import skin_conductance_responses
+from skemo.kernels.skin_conductance import skin_conductance_responses
 
 recordings = make_emotion_recordings(n_subjects=12, modalities=("eda",), random_state=3)
 recording = next(one for one in recordings if one.labels[0][2] == "aroused")

@@ -46,7 +46,7 @@ print(comparison)
 
 # %%
 
-comparison.plot()
+skemo.SubjectScoresDisplay.from_comparison(comparison)
 plt.show()
 
 # %%

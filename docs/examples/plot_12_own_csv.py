@@ -68,7 +68,7 @@ own = skemo.PerSubject(features)
 models = {"SVM": skemo.make_svm(own), "LDA": skemo.make_lda(own)}
 X, y = windows[["ecg", "eda", "subject"]], windows["label"]
 comparison = skemo.compare(models, X, y, groups=windows, controls=["majority"])
-report = comparison.report(f"{folder}/report.html", title="Calm or aroused?")
+report = skemo.write_report(comparison, f"{folder}/report.html", title="Calm or aroused?")
 # end
 
 # %%
@@ -82,5 +82,5 @@ print(comparison)
 
 import matplotlib.pyplot as plt
 
-comparison.plot()
+skemo.SubjectScoresDisplay.from_comparison(comparison)
 plt.show()

@@ -1,10 +1,10 @@
 """Data sets as recordings: simulated ones, and loaders of published ones."""
 
-from skemo.datasets._simulated import make_emotion_recordings
 from skemo.datasets.amigos import load_amigos
 from skemo.datasets.case import load_case
 from skemo.datasets.dreamer import load_dreamer
 from skemo.datasets.eegmat import fetch_eegmat
+from skemo.datasets.simulated import make_emotion_recordings
 from skemo.datasets.stress_predict import fetch_stress_predict
 from skemo.datasets.wesad import load_wesad
 

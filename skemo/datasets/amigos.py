@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from skemo.datasets._base import check_modalities, check_subjects, local_folder, read_subjects
-from skemo.datasets._mat import (
+from skemo.datasets.base import check_modalities, check_subjects, local_folder, read_subjects
+from skemo.datasets.mat import (
     LeftOut,
     cells,
     check_rating,

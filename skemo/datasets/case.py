@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from skemo.datasets._base import (
+from skemo.datasets.base import (
     check_file,
     check_modalities,
     check_subjects,
@@ -13,8 +13,8 @@ from skemo.datasets._base import (
     read_subjects,
     runs,
 )
-from skemo.datasets._mat import check_rating
-from skemo.recordings import Recording
+from skemo.datasets.mat import check_rating
+from skemo.signals.recording import Recording
 
 SUBJECTS = tuple(f"sub_{number}" for number in range(1, 31))
 VIDEOS = range(1, 9)  # the emotional ones; 10 is the start, 11 a blue screen, 12 the end

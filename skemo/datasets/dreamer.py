@@ -4,14 +4,14 @@ from functools import partial
 
 import numpy as np
 
-from skemo.datasets._base import (
+from skemo.datasets.base import (
     check_modalities,
     check_on_error,
     check_subjects,
     local_folder,
     read_subjects,
 )
-from skemo.datasets._mat import (
+from skemo.datasets.mat import (
     LeftOut,
     cells,
     check_rating,

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from skemo.datasets._base import (
+from skemo.datasets.base import (
     check_file,
     check_modalities,
     check_subjects,
@@ -13,7 +13,7 @@ from skemo.datasets._base import (
     download_files,
     read_subjects,
 )
-from skemo.recordings import Recording
+from skemo.signals.recording import Recording
 
 URL = "https://physionet.org/files/eegmat/1.0.0/"
 SUBJECTS = tuple(f"{number:02d}" for number in range(36))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skemo.datasets._base import (
+from skemo.datasets.base import (
     check_file,
     check_modalities,
     check_subjects,
@@ -17,7 +17,7 @@ from skemo.datasets._base import (
     read_subjects,
     runs,
 )
-from skemo.recordings import Recording
+from skemo.signals.recording import Recording
 
 URL = "https://raw.githubusercontent.com/italha-d/Stress-Predict-Dataset/main/"
 SUBJECTS = tuple(f"S{number:02d}" for number in range(2, 36))  # S01 has no labels

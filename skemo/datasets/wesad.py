@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from skemo.datasets._base import (
+from skemo.datasets.base import (
     check_file,
     check_modalities,
     check_subjects,
@@ -14,7 +14,7 @@ from skemo.datasets._base import (
     read_subjects,
     runs,
 )
-from skemo.recordings import Recording
+from skemo.signals.recording import Recording
 
 SUBJECTS = tuple(f"S{number}" for number in range(2, 18) if number != 12)
 LABELS = {"baseline": 1, "stress": 2, "amusement": 3, "meditation": 4}

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo.displays._style import check_axes, color_of
 from skemo.displays.representation import enter_last_step
+from skemo.displays.style import check_axes, color_of
 
 _ALL = "all windows"  # where there are no classes
 _SIDE = 0.8  # of the room of a modality, shared by the bars of its classes

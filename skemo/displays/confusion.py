@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from skemo.displays._style import check_panels
+from skemo.displays.style import check_panels
 from skemo.displays.subject_scores import chosen_models, predictions_by_model
 
 _COLUMNS = 3  # matrices beside each other

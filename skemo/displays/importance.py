@@ -10,11 +10,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo._validation import signal_columns
-from skemo.displays._scalp import draw_head, electrode_positions, name_electrodes
-from skemo.displays._style import check_panels
-from skemo.eeg import BANDS, DifferentialEntropyTransformer
-from skemo.signals import SignalArray
+from skemo.displays.scalp import draw_head, electrode_positions, name_electrodes
+from skemo.displays.style import check_panels
+from skemo.features.differential_entropy import DifferentialEntropyTransformer
+from skemo.kernels.entropy import BANDS
+from skemo.signals.array import SignalArray
+from skemo.signals.checks import signal_columns
 
 _MANY = 32  # channels; the names of more would cover each other
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skemo.displays._style import NEUTRAL, check_panels, color_of
+from skemo.displays.style import NEUTRAL, check_panels, color_of
 
 _KINDS = {"ecg": "ecg", "ppg": "ppg", "bvp": "ppg", "eda": "eda", "gsr": "eda"}
 _INK, _MARK = "#333333", "#D55E00"
@@ -358,8 +358,7 @@ class RecordingDisplay:
             Nothing to see between `start` and `stop`, no such modality or kind, or windows
             without what `segment` writes into their table.
         """
-        from skemo.ecg import find_beats
-        from skemo.eda import decompose_eda
+        from skemo.features.whole_recordings import decompose_eda, find_beats
 
         kinds = _kinds_of(recording, modalities, kinds or {})
         lengths = [

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from skemo.displays._style import check_panels, color_of
+from skemo.displays.style import check_panels, color_of
 
 METHODS = {"pca": "PC", "tsne": "t-SNE", "umap": "UMAP"}
 _MARKERS = "osD^vPX<>*hpd8"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from skemo.displays._style import NEUTRAL, check_axes, color_of
-from skemo.scores import METRICS, score_predictions
+from skemo.displays.style import NEUTRAL, check_axes, color_of
+from skemo.evaluation.scores import METRICS, score_predictions
 
 TITLES = {
     "accuracy": "Accuracy",
@@ -190,7 +190,7 @@ class SubjectScoresDisplay:
         ----------
         comparison : Comparison
         metric : str, default="balanced_accuracy"
-            One of `skemo.scores.METRICS`.
+            One of `skemo.evaluation.scores.METRICS`.
         models : list of str, default=None
             Which models, in which order; all if None.
         ax : matplotlib axes, default=None
@@ -238,7 +238,7 @@ class SubjectScoresDisplay:
         subjects : array-like of shape (n_windows,)
             Whose the windows are.
         metric : str, default="balanced_accuracy"
-            One of `skemo.scores.METRICS`, but for the Brier score, which needs probabilities.
+            One of `skemo.evaluation.scores.METRICS` but the Brier score, which needs probabilities.
         name : str, default="model"
             The model's name, where there is one.
         confidence : float, default=0.95
@@ -285,7 +285,7 @@ class SubjectScoresDisplay:
         subjects : array-like of shape (n_windows,)
             Whose the windows are.
         metric : str, default="balanced_accuracy"
-            One of `skemo.scores.METRICS`, but for the Brier score.
+            One of `skemo.evaluation.scores.METRICS`, but for the Brier score.
         name : str, default=None
             The model's name; that of its class if None.
         confidence : float, default=0.95
@@ -315,7 +315,7 @@ class SubjectScoresDisplay:
     @classmethod
     def _of_scores(cls, scores, models, metric, n_classes, confidence, protocol):
         """The display of a table with the columns `model`, `subject` and `metric`."""
-        from skemo.statistics import bootstrap_interval
+        from skemo.evaluation.statistics import bootstrap_interval
 
         table = scores.pivot(index="subject", columns="model", values=metric)
         table = table.reindex(columns=models).rename_axis(columns=None)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skemo.displays._style import check_axes, color_of
+from skemo.displays.style import check_axes, color_of
 
 _NAMES = {"train_loss": "training", "valid_loss": "validation"}
 _THRESHOLD = 1e-4  # skorch's EarlyStopping: part of the loss by which it must have fallen

@@ -9,11 +9,9 @@ from skemo.nn.blocks import (
     StreamBlock,
     counted_rows,
 )
-from skemo.nn.networks import (
-    CrossModalAttentionNetwork,
-    FusionEnsemble,
-    ModalityAwareAttentionNetwork,
-)
+from skemo.nn.cross_modal import CrossModalAttentionNetwork
+from skemo.nn.ensemble import FusionEnsemble
+from skemo.nn.modality_aware import ModalityAwareAttentionNetwork
 from skemo.nn.unet import UNet
 
 __all__ = [

@@ -8,10 +8,10 @@ from string import Template
 import numpy as np
 
 from skemo._files import write_whole
-from skemo.model_selection import PROTOCOLS
-from skemo.report._html import bullets, facts, join, table, tag
-from skemo.report._outcome import METRIC, find_outcome, headline, percent, points, verdicts
-from skemo.report._sections import data_facts, run_facts, sections_of, software_facts
+from skemo.evaluation.protocols import PROTOCOLS
+from skemo.report.html import bullets, facts, join, table, tag
+from skemo.report.outcome import METRIC, find_outcome, headline, percent, points, verdicts
+from skemo.report.sections import data_facts, run_facts, sections_of, software_facts
 
 
 def write_report(comparisons, path, *, title=None):
@@ -25,8 +25,8 @@ def write_report(comparisons, path, *, title=None):
 
     Parameters
     ----------
-    comparisons : dict of str to Comparison
-        By heading, a section each. A single one may have the heading None. Where one is
+    comparisons : Comparison, or dict of str to Comparison
+        Several by heading, a section each. Where one is
         by an optimistic protocol and another of the same models and windows is not, with headings
         that differ in the protocol's name alone, the gap between them is shown.
     path : str or Path
@@ -58,15 +58,15 @@ def write_report(comparisons, path, *, title=None):
     Examples
     --------
     >>> import numpy as np, tempfile
-    >>> from skemo import compare, make_svm
-    >>> from skemo.report import write_report
+    >>> from skemo import compare, make_svm, write_report
     >>> y, subjects = np.tile(["rest", "stress"], 30), np.repeat(["a", "b", "c"], 20)
     >>> X = np.random.default_rng(0).normal(size=(60, 2)) + 5 * (y == "stress")[:, None]
     >>> result = compare({"SVM": make_svm("passthrough")}, X, y, subjects)
-    >>> write_report({None: result}, f"{tempfile.mkdtemp()}/report.html").name
+    >>> write_report(result, f"{tempfile.mkdtemp()}/report.html").name
     'report.html'
     """
-    comparisons = dict(comparisons)
+    if not isinstance(comparisons, dict):
+        comparisons = {None: comparisons}
     if not comparisons:
         raise ValueError("There is no comparison to report: pass a dict of heading to Comparison.")
     if len(comparisons) > 1 and None in comparisons:

@@ -1,0 +1,1 @@
+"""The command line: `main` reads it, `experiments` has the models and data sets it offers."""

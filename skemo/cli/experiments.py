@@ -1,0 +1,303 @@
+"""What the command line compares: data sets, models, and the inputs that it computes for them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+
+from skemo.features.modalities import make_modality_transformer
+from skemo.features.per_subject import PerSubject
+from skemo.models.baselines import make_dummy, make_lda, make_random_forest, make_svm
+
+
+class DataSet(NamedTuple):
+    """A data set of the command line.
+
+    ``load(data_home, target, on_error)`` gives recordings. `targets` are what can be predicted, the
+    first by default; none where there is one thing only. `duration` is the length of a
+    window in seconds where the user gives none, and `purity` the share of it that its label
+    must have.
+    """
+
+    description: str
+    load: Callable
+    targets: tuple = ()
+    duration: float = 10.0
+    purity: float = 1.0
+
+
+class Model(NamedTuple):
+    """A model of the command line: its name in the table, and how it is made.
+
+    ``make(select, seed, max_epochs)`` gets a function that returns the transformer which
+    selects some inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
+    With `each_modality`, a model is made for each modality by itself.
+    """
+
+    title: str
+    make: Callable
+    each_modality: bool = False
+
+
+class Inputs(NamedTuple):
+    """The transformers of a modality.
+
+    `series` is for the modality-aware network, `raw` for the cross-modal network, and
+    `features` for the baselines.
+    """
+
+    series: object
+    raw: object
+    features: object
+
+
+def _load_simulated(data_home, target, on_error):
+    if data_home is not None:
+        raise ValueError("these recordings come with the package: leave --data-home out.")
+    from skemo.datasets import make_emotion_recordings
+
+    return make_emotion_recordings(random_state=0)
+
+
+def _load_eegmat(data_home, target, on_error):
+    from skemo.datasets import fetch_eegmat
+
+    return fetch_eegmat(data_home, on_error=on_error, lazy=True, progress=True)
+
+
+def _load_stress_predict(data_home, target, on_error):
+    from skemo.datasets import fetch_stress_predict
+
+    return fetch_stress_predict(data_home, on_error=on_error, lazy=True, progress=True)
+
+
+def _load_wesad(data_home, target, on_error):
+    from skemo.datasets import load_wesad
+
+    classes = {
+        "three-class": ("baseline", "stress", "amusement"),
+        "stress": "binary",
+        "four-class": ("baseline", "stress", "amusement", "meditation"),
+    }[target]
+    settings = {"on_error": on_error, "lazy": True, "progress": True}
+    return load_wesad(_local(data_home), classes=classes, **settings)
+
+
+def _rated(loader):
+    """Loads a data set that has ratings, by the loader of that name."""
+
+    def load(data_home, target, on_error):
+        from skemo import datasets
+
+        settings = {"on_error": on_error, "lazy": True, "progress": True}
+        return getattr(datasets, loader)(_local(data_home), target=target, **settings)
+
+    return load
+
+
+def _local(data_home):
+    if data_home is None:
+        raise ValueError("it cannot be downloaded: name its folder with --data-home.")
+    return data_home
+
+
+DATASETS = {
+    "simulated": DataSet("simulated recordings with a planted effect", _load_simulated),
+    "eegmat": DataSet(
+        "EEG During Mental Arithmetic Tasks (PhysioNet 1.0.0): rest and arithmetic", _load_eegmat
+    ),
+    "stress_predict": DataSet(
+        "Stress-Predict: rest and stress, from a wristband", _load_stress_predict, duration=60.0
+    ),
+    "wesad": DataSet(
+        "WESAD: baseline, stress, amusement", _load_wesad, ("three-class", "stress", "four-class")
+    ),
+    "amigos": DataSet(
+        "AMIGOS: short videos; the third signal is read as conductance (see load_amigos)",
+        _rated("load_amigos"),
+        ("arousal", "valence"),
+    ),
+    "dreamer": DataSet(
+        "DREAMER: film clips", _rated("load_dreamer"), ("arousal", "valence", "dominance")
+    ),
+    "case": DataSet(
+        "CASE: videos, annotated by joystick",
+        _rated("load_case"),
+        ("arousal", "valence"),
+        purity=0.5,
+    ),
+}
+
+
+def _modality_aware(**settings):
+    def make(select, seed, max_epochs):
+        from skemo.models.modality_aware import ModalityAwareAttentionClassifier
+
+        network = ModalityAwareAttentionClassifier(**settings)
+        return _make_network(network, select("series"), seed, max_epochs)
+
+    return make
+
+
+def _cross_modal(**settings):
+    def make(select, seed, max_epochs):
+        from skemo.models.cross_modal import CrossModalAttentionClassifier
+
+        network = CrossModalAttentionClassifier(**settings)
+        return _make_network(network, select("raw"), seed, max_epochs)
+
+    return make
+
+
+def _make_network(network, inputs, seed, max_epochs):
+    network.set_params(class_weight="balanced", random_state=seed)
+    if max_epochs is not None:
+        network.set_params(max_epochs=max_epochs)
+    return make_pipeline(inputs, network)
+
+
+MODELS = {
+    "attention": Model("modality-aware attention", _modality_aware()),
+    "basic": Model("without attention (basic)", _modality_aware(attention=False)),
+    "cross-modal": Model("cross-modal attention", _cross_modal()),
+    "late-fusion": Model("without connections (late fusion)", _cross_modal(direction=None)),
+    "single": Model("single stream", _cross_modal(), each_modality=True),
+    "svm": Model("SVM", lambda select, seed, max_epochs: make_svm(select("features"))),
+    "random-forest": Model(
+        "random forest",
+        lambda select, seed, max_epochs: make_random_forest(select("features"), random_state=seed),
+    ),
+    "lda": Model("LDA", lambda select, seed, max_epochs: make_lda(select("features"))),
+    "dummy": Model("majority class", lambda select, seed, max_epochs: make_dummy("passthrough")),
+}
+NORMALIZATIONS = {
+    "raw": "inputs standardised by the training windows, whoever they come from",
+    "per-subject": "inputs standardised by each subject's own windows, without their labels: "
+    "those of a new subject by all that are to be predicted (transductive)",
+}
+
+
+def decompose_conductance(recordings):
+    """Yield the recordings, with skin conductance as tonic and phasic part where they have it."""
+    from skemo.features.whole_recordings import decompose_eda
+
+    for recording in recordings:
+        yield decompose_eda(recording) if "eda" in recording.signals else recording
+
+
+def modality_inputs():
+    """Return the transformers of each modality that a comparison uses.
+
+    Returns
+    -------
+    dict of str to Inputs
+        By modality. Skin conductance has been decomposed before it is cut into windows.
+    """
+    from skemo.features.differential_entropy import DifferentialEntropyTransformer
+    from skemo.features.eda import EDATransformer
+    from skemo.features.hrv import HRVTransformer
+    from skemo.features.resampling import ResampleTransformer
+
+    return {
+        "ecg": Inputs(
+            HRVTransformer(),
+            ResampleTransformer(rate=64, band=(0.5, None), standardize=True),
+            HRVTransformer(output="features"),
+        ),
+        "ppg": Inputs(
+            HRVTransformer(signal="ppg"),
+            ResampleTransformer(rate=32, band=(0.5, None), standardize=True),
+            HRVTransformer(output="features", signal="ppg"),
+        ),
+        "eda": Inputs(
+            ResampleTransformer(rate=1),  # what is faster costs time and says little
+            ResampleTransformer(rate=4),
+            EDATransformer(signal="components"),
+        ),
+        "eeg": Inputs(
+            DifferentialEntropyTransformer(output="map"),
+            ResampleTransformer(rate=128, band=(0.5, None)),
+            DifferentialEntropyTransformer(),
+        ),
+    }
+
+
+def compute_inputs(windows, transformers):
+    """Compute, once for all folds, what the networks and the baselines take.
+
+    The transformers learn nothing from other windows, so that this is the same as computing
+    it again inside each fold.
+
+    Parameters
+    ----------
+    windows : DataFrame
+        From `skemo.segment`.
+    transformers : dict of str to Inputs
+        As `modality_inputs` returns them; modalities that `windows` lacks are left out.
+
+    Returns
+    -------
+    inputs : DataFrame
+        All inputs, and `subject`. Names begin with the kind: ``series ecg``.
+    columns : dict of str to dict of str to list of str
+        By kind of input and modality, the names of its columns.
+    """
+    present = {name: kinds for name, kinds in transformers.items() if name in windows}
+    if not present:
+        raise ValueError(
+            f"The recordings have none of the modalities {list(transformers)}: {list(windows)}."
+        )
+    tables, columns = [], {}
+    for kind in Inputs._fields:
+        columns[kind] = {}
+        for name, kinds in present.items():
+            transformer = make_modality_transformer(**{name: getattr(kinds, kind)})
+            table = transformer.fit_transform(windows).add_prefix(f"{kind} ")
+            tables.append(table)
+            columns[kind][name] = list(table)
+    return pd.concat([*tables, windows[["subject"]]], axis=1), columns
+
+
+def make_models(names, columns, normalization, *, seed=0, max_epochs=None):
+    """Make models over the computed inputs.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `MODELS`.
+    columns : dict
+        From `compute_inputs`.
+    normalization : {"raw", "per-subject"}
+        What is done to the inputs.
+    seed : int, default=0
+    max_epochs : int, default=None
+        Of the networks; None is their default.
+
+    Returns
+    -------
+    dict of str to Pipeline
+        By the title in the table.
+    """
+    modalities = list(columns["raw"])
+
+    def selector(wanted):
+        def select(kind):
+            names = [name for modality in wanted for name in columns[kind][modality]]
+            chosen = ColumnTransformer(
+                [("columns", "passthrough", names)], verbose_feature_names_out=False
+            ).set_output(transform="pandas")
+            return PerSubject(chosen) if normalization == "per-subject" else chosen
+
+        return select
+
+    models = {}
+    for name in names:
+        title, make, each_modality = MODELS[name]
+        if not each_modality:
+            models[title] = make(selector(modalities), seed, max_epochs)
+        else:
+            for modality in modalities:
+                models[f"{title}, {modality}"] = make(selector([modality]), seed, max_epochs)
+    return models

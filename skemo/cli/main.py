@@ -1,0 +1,413 @@
+"""The command line: ``python -m skemo compare`` sets the models side by side on a data set."""
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from skemo._files import write_whole
+from skemo.cli.experiments import (
+    DATASETS,
+    MODELS,
+    NORMALIZATIONS,
+    compute_inputs,
+    decompose_conductance,
+    make_models,
+    modality_inputs,
+)
+from skemo.evaluation.compare import compare
+from skemo.evaluation.leakage import format_findings
+from skemo.evaluation.protocols import PROTOCOLS
+from skemo.evaluation.scores import format_table
+from skemo.report import write_report
+from skemo.report.outcome import find_outcome, format_p
+from skemo.signals.windows import segment
+
+_MOST_FOLDS = 40  # of which each has a line
+
+
+def main(argv=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments; None takes those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 130 after an interrupt. Arguments that cannot be used exit with 2.
+    """
+    parser = _make_parser()
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args(argv)
+    try:
+        _compare(args, parser, argv)
+    except KeyboardInterrupt:
+        kept = "; the same command goes on from there" if args.output else ""
+        print(f"Interrupted. What was finished is above{kept}.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _make_parser():
+    parser = argparse.ArgumentParser(
+        prog="skemo",
+        description="Emotion, stress and workload recognition from physiological signals.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "compare",
+        help="train and test the networks and the classical baselines on a data set",
+        description="Train and test the networks and the classical baselines on a data set, and "
+        "print accuracy, sensitivity and specificity, precision, balanced accuracy and macro F1.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(
+            [
+                *_describe("data sets", {k: _describe_data(v) for k, v in DATASETS.items()}),
+                *_describe("models", {k: _describe_model(v) for k, v in MODELS.items()}),
+                *_describe("protocols", {k: v.description for k, v in PROTOCOLS.items()}),
+                *_describe("normalizations", NORMALIZATIONS),
+            ]
+        ),
+    )
+    add = command.add_argument
+    add("--dataset", choices=DATASETS, default="simulated", help="default: simulated")
+    add("--data-home", metavar="DIR", help="folder of the recordings, or to download them to")
+    add(
+        "--on-error",
+        choices=["raise", "skip"],
+        default="raise",
+        help="leave out subjects that cannot be read, with a warning; default: raise",
+    )
+    add("--target", metavar="T", help="what to predict, where a data set has several things")
+    add(
+        "--duration",
+        type=_positive(float),
+        metavar="S",
+        help="seconds a window; default: 10, for stress_predict 60",
+    )
+    add(
+        "--step",
+        type=_positive(float),
+        metavar="S",
+        help="from window to window; default: end to end",
+    )
+    add(
+        "--protocol",
+        action="append",
+        choices=[*PROTOCOLS, "all"],
+        help="may be given several times; default: leave-one-subject-out",
+    )
+    add(
+        "--n-splits",
+        type=_positive(int),
+        metavar="K",
+        help="folds of the k-fold protocols; default: 10, or the number of subjects if fewer",
+    )
+    add("--normalization", choices=[*NORMALIZATIONS, "both"], default="raw", help="default: raw")
+    add(
+        "--models",
+        type=_model_names,
+        default=[name for name, model in MODELS.items() if not model.each_modality],
+        metavar="A,B",
+        help=f"some of {','.join(MODELS)}; default: all but single",
+    )
+    add(
+        "--gap",
+        type=_at_least_zero,
+        default=0.0,
+        metavar="S",
+        help="seconds between training and test windows of blocked-k-fold; default: 0",
+    )
+    add("--seeds", type=_positive(int), default=1, metavar="N", help="repetitions; default: 1")
+    add(
+        "--controls",
+        action="append",
+        choices=["permuted"],
+        default=[],
+        help="compare each model with itself on labels permuted within each subject, too",
+    )
+    add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks")
+    add("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N", help="default: all cores")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write report.html, table.md, scores.csv and predictions.csv there, and keep every "
+        "finished fit: after an interruption the same command goes on",
+    )
+    return parser
+
+
+def _describe(title, lines):
+    return [f"\n{title}:", *(f"  {name:<22} {line}" for name, line in lines.items())]
+
+
+def _describe_data(dataset):
+    targets = f"; targets {', '.join(dataset.targets)}" if dataset.targets else ""
+    return dataset.description + targets
+
+
+def _describe_model(model):
+    return f"{model.title}, of each modality" if model.each_modality else model.title
+
+
+def _positive(kind):
+    def convert(text):
+        number = kind(text)
+        if not 0 < number < np.inf:
+            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        return number
+
+    convert.__name__ = kind.__name__
+    return convert
+
+
+def _at_least_zero(text):
+    number = float(text)
+    if not 0 <= number < np.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not zero or a positive number")
+    return number
+
+
+def _model_names(text):
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(map(repr, unknown))}; there are {', '.join(MODELS)}"
+        )
+    return list(dict.fromkeys(names))
+
+
+def _compare(args, parser, argv):
+    chosen = args.protocol or ["leave-one-subject-out"]
+    protocols = [name for name in PROTOCOLS if name in chosen or "all" in chosen]
+    both = args.normalization == "both"
+    normalizations = list(NORMALIZATIONS) if both else [args.normalization]
+    if args.n_jobs == 0:
+        parser.error("argument --n-jobs: 0 is no number of processes")
+    if args.gap and "blocked-k-fold" not in protocols:
+        parser.error("argument --gap: only blocked-k-fold keeps a gap, choose it by --protocol")
+    dataset = DATASETS[args.dataset]
+    target = args.target or (dataset.targets or (None,))[0]
+    if target is not None and target not in dataset.targets:
+        there = ", ".join(dataset.targets) or "none to choose"
+        parser.error(f"argument --target: {target!r}, but {args.dataset} has {there}")
+    duration = args.duration or dataset.duration
+    try:
+        if args.output is not None:
+            args.output.mkdir(parents=True, exist_ok=True)
+        recordings = decompose_conductance(dataset.load(args.data_home, target, args.on_error))
+        windows = segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
+        inputs, columns = compute_inputs(windows, modality_inputs())
+    except (OSError, ValueError) as error:
+        parser.error(f"{args.dataset}: {error}")
+    n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
+
+    for name in ("report.html", "table.md", "scores.csv", "predictions.csv"):
+        if args.output is not None:  # of another run, perhaps
+            (args.output / name).unlink(missing_ok=True)
+    title = f"{args.dataset}{f', {target}' if target else ''}"
+    text = _Text(args.output)
+    text.add(_describe_run(args, title, windows, list(columns["raw"]), protocols, n_splits))
+    comparisons = {}
+    for normalization in normalizations:
+        models = make_models(args.models, columns, normalization, max_epochs=args.max_epochs)
+        for protocol in protocols:
+            try:
+                comparison = compare(
+                    models,
+                    inputs,
+                    windows["label"].to_numpy(),
+                    windows,
+                    protocol=protocol,
+                    n_splits=n_splits,
+                    n_jobs=args.n_jobs,
+                    progress=True,
+                    gap=args.gap if protocol == "blocked-k-fold" else 0.0,
+                    n_repeats=args.seeds,
+                    controls=args.controls,
+                    output=args.output,
+                )
+            except (ValueError, RuntimeError) as error:
+                if len(protocols) == 1:
+                    parser.error(str(error))
+                text.add(f"## {protocol}, {normalization}\n\nNot possible: {error}\n")
+                continue
+            code = shlex.join(["python", "-m", "skemo", *argv])
+            details = {**comparison.details, "normalization": normalization, "code": code}
+            comparison = dataclasses.replace(comparison, details=details)
+            comparisons[protocol, normalization] = comparison
+            text.add(_describe_result(comparison, normalization))
+            print(_describe_folds(comparison), flush=True)
+            if args.output is not None:
+                _write(args.output, comparisons, args.dataset, title)
+    if not comparisons:
+        parser.error("none of the protocols is possible with these windows")
+    for normalization in normalizations:
+        text.add(_describe_gap(normalization, comparisons))
+    if args.output is not None:
+        print(f"Report: {args.output / 'report.html'}")
+
+
+class _Text:
+    """Markdown on standard output as it comes, and in a folder if one is given."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.texts = []
+
+    def add(self, text):
+        if not text:
+            return
+        self.texts.append(text)
+        if sys.stdout.isatty():
+            from rich.console import Console
+            from rich.markdown import Markdown
+
+            Console().print(Markdown(text))
+        else:
+            print(text, flush=True)
+        if self.folder is not None:
+            write_whole(self.folder / "table.md", "\n".join(self.texts))
+
+
+def _write(folder, comparisons, dataset, title):
+    """Write the report, the scores and the predictions of all comparisons."""
+    headings = {", ".join(names): one for names, one in comparisons.items()}
+    write_report(headings, folder / "report.html", title=f"skemo compare: {title}")
+    for name in ("scores", "predictions"):
+        tables = []
+        for (protocol, normalization), comparison in comparisons.items():
+            columns = {"dataset": dataset, "protocol": protocol, "normalization": normalization}
+            table = getattr(comparison, name).assign(**columns)
+            tables.append(table[[*columns, *getattr(comparison, name)]])
+        path = folder / f"{name}.csv"
+        write_whole(path, pd.concat(tables).to_csv(index=False, float_format="%.10g"))
+
+
+def _describe_run(args, title, windows, modalities, protocols, n_splits):
+    signals = [
+        f"{name} at {dtype.sampling_rate:g} Hz (channels: {dtype.shape[-2]})"
+        for name, dtype in windows.dtypes.items()
+        if name in modalities
+    ]
+    n_subjects = windows["subject"].nunique()
+    classes = windows["label"].value_counts().sort_index()
+    seeds = "1 seed" if args.seeds == 1 else f"the mean of {args.seeds} seeds"
+    folds = f"; k-fold with k = {n_splits}" if any("k-fold" in name for name in protocols) else ""
+    cut = windows.attrs["segment"]
+    step = f", one every {cut['step']:g} s" if cut["step"] != cut["duration"] else ""
+    return f"""\
+# skemo compare: {title}
+
+- data: {DATASETS[args.dataset].description}
+- windows: {len(windows)} of {cut["duration"]:g} s{step}, from {n_subjects} subjects
+- classes: {", ".join(f"{label} {count}" for label, count in classes.items())}
+- modalities: {", ".join(signals)}
+- scores: mean ± standard deviation over subjects, in per cent, {seeds}{folds}.
+  SEN & SPE is the mean of sensitivity and specificity, which for two classes is the balanced
+  accuracy; PPR is precision; each is averaged over the classes. Brier is the error of the
+  probabilities, less is better.
+"""
+
+
+def _describe_result(comparison, normalization):
+    protocol = PROTOCOLS[comparison.protocol]
+    warning = "**Optimistic.** " if protocol.optimistic else ""
+    lines = [f"- {note}" for note in comparison.notes()]
+    if not protocol.optimistic:
+        lines += [f"- {line}" for line in format_findings(comparison.leakage).splitlines()]
+    return f"""\
+## {comparison.protocol}, {normalization}
+
+{warning}Protocol: {protocol.description}.
+Normalisation: {NORMALIZATIONS[normalization]}.
+
+{comparison.table("markdown")}
+{_lines(lines)}{_describe_tests(comparison)}"""
+
+
+def _lines(lines):
+    return "\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _describe_tests(comparison):
+    """Which models differ from each other and from the controls by more than chance."""
+    outcome = find_outcome(comparison)
+    tests = pd.concat([table for table in (outcome.shown, outcome.against) if len(table)] or [[]])
+    if tests.empty:
+        return ""
+    rows = [
+        [
+            f"{row.model} − {row.other}",
+            f"{100 * row.mean_difference:+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]",
+            f"{row.better} / {row.worse} / {row.same}",
+            format_p(row.p_value).removeprefix("= "),
+            format_p(row.p_corrected).removeprefix("= "),
+        ]
+        for row in tests.itertuples()
+    ]
+    columns = ["models", "points", "better / worse / same", "p", "p (Holm)"]
+    table = pd.DataFrame(rows, columns=columns).set_index("models")
+    return f"""
+Differences of balanced accuracy, with 95 % bootstrap intervals over subjects; p by the test named
+{tests["test"].iloc[0]}, corrected for all pairs of models, and against each kind of control for
+the number of models.
+
+{format_table(table, "markdown")}
+"""
+
+
+def _describe_folds(comparison):
+    """Every fold's balanced accuracy, which `scores.csv` has by subject and with the others."""
+    scores = comparison.scores
+    if scores["fold"].nunique() > _MOST_FOLDS:
+        return ""
+    tested = scores.groupby("fold")["subject"].unique().map(sorted)
+    rows = [f"{fold}: {_shorten(subjects)}" for fold, subjects in tested.items()]
+    table = scores.pivot_table("balanced_accuracy", "fold", "model", sort=False).set_axis(rows)
+    table.index.name = "fold: subjects"
+    return f"""\
+Balanced accuracy of each fold in per cent, the mean over its subjects:
+
+{format_table((100 * table).map("{:.1f}".format), "markdown")}
+"""
+
+
+def _shorten(names, n_shown=4):
+    more = f", … ({len(names)})" if len(names) > n_shown else ""
+    return ", ".join(map(str, names[:n_shown])) + more
+
+
+def _describe_gap(normalization, comparisons):
+    """How much better the models look when they know the subjects, where both were run."""
+    of_it = {protocol: one for (protocol, n), one in comparisons.items() if n == normalization}
+    optimistic = [one for one in of_it.values() if one.optimistic]
+    honest = {name: one for name, one in of_it.items() if not PROTOCOLS[name].known_subjects}
+    if not optimistic or not honest:
+        return ""
+    columns = {}
+    for name, one in honest.items():
+        gap = 100 * one.gap(optimistic[0])
+        columns[optimistic[0].protocol] = gap.iloc[:, 1].map("{:.1f}".format)
+        columns[name] = gap.iloc[:, 0].map("{:.1f}".format)
+        columns[f"gap to {name}"] = [
+            f"{row.gap:.1f} [{row.low:.1f}, {row.high:.1f}]" for row in gap.itertuples()
+        ]
+    return f"""\
+## The gap, {normalization}
+
+Balanced accuracy in per cent; the gap is what {optimistic[0].protocol} adds by testing on known
+subjects, with its 95 % bootstrap interval over subjects.
+
+{format_table(pd.DataFrame(columns).rename_axis(index="model"), "markdown")}
+"""

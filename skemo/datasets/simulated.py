@@ -1,0 +1,315 @@
+"""Simulated ECG, EDA and EEG of people in calm and aroused trials, with a planted effect."""
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+
+from skemo.signals.recording import Recording
+
+LABELS = ("calm", "aroused")
+SAMPLING_RATES = {"ecg": 128.0, "eda": 8.0, "eeg": 128.0}
+UNITS = {"ecg": "mV", "eda": "µS", "eeg": "µV"}
+
+# Head seen from above: right and front are positive, the ears at (-1, 0) and (1, 0).
+POSITIONS = {
+    "AF3": (-0.25, 0.75),
+    "AF4": (0.25, 0.75),
+    "F7": (-0.75, 0.55),
+    "F3": (-0.4, 0.5),
+    "F4": (0.4, 0.5),
+    "F8": (0.75, 0.55),
+    "FC5": (-0.65, 0.25),
+    "FC6": (0.65, 0.25),
+    "T7": (-0.95, 0.0),
+    "C3": (-0.45, 0.0),
+    "Cz": (0.0, 0.0),
+    "C4": (0.45, 0.0),
+    "T8": (0.95, 0.0),
+    "P7": (-0.75, -0.55),
+    "P3": (-0.4, -0.5),
+    "Pz": (0.0, -0.5),
+    "P4": (0.4, -0.5),
+    "P8": (0.75, -0.55),
+    "O1": (-0.3, -0.9),
+    "O2": (0.3, -0.9),
+}
+
+# What arousal does at effect_size=1. Rates in beats or responses a minute; the others are
+# changes of a logarithm.
+EFFECT = {
+    "heart_rate": 8.0,
+    "rr_variability": -0.4,
+    "scr_rate": 4.0,
+    "tonic": 0.2,
+    "alpha": -0.35,
+    "beta": 0.25,
+}
+
+# P, Q, R, S and T: time from the R peak in seconds, amplitude in millivolt, width in seconds.
+_WAVES = (
+    (-0.17, 0.12, 0.022),
+    (-0.035, -0.10, 0.010),
+    (0.0, 1.00, 0.011),
+    (0.035, -0.22, 0.012),
+    (0.27, 0.28, 0.045),
+)
+_ECG_STEP = 0.1  # seconds between the values of the instantaneous heart rate
+
+# A skin-conductance response: rise and decay in seconds of Bateman's curve.
+_RISE, _DECAY = 0.75, 2.0
+_LEAD_IN = 20.0  # seconds before a trial whose responses still reach into it
+
+# Rhythms of the EEG: centre and width in hertz, standard deviation in microvolt over each of
+# the sources, their places.
+_RHYTHMS = {
+    "theta": (6.0, 1.2, 8.5, [(0.0, 0.5)]),
+    "alpha": (10.3, 1.0, 10.0, [(-0.3, -0.8), (0.3, -0.8)]),
+    "beta": (20.0, 4.0, 4.3, [(-0.45, 0.4), (0.45, 0.4)]),
+}
+
+
+def make_emotion_recordings(
+    n_subjects=12,
+    n_trials=6,
+    duration=60.0,
+    *,
+    effect_size=1.0,
+    modalities=("ecg", "eda", "eeg"),
+    sampling_rates=None,
+    channels=("F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"),
+    random_state=None,
+):
+    """Simulate recordings of people in calm and in aroused trials.
+
+    Arousal raises heart rate and beta power over the front, lowers the variability of the
+    RR intervals (RMSSD) and alpha power over the back, and brings more skin-conductance
+    responses and a higher tonic level. People differ by more than that in each of these,
+    and so do the trials of one person, whatever the label. So a model that has seen a trial
+    recognises its other windows: splitting by window is optimistic, also with
+    ``effect_size=0``, where the labels say nothing about the signals.
+
+    Parameters
+    ----------
+    n_subjects : int, default=12
+        Number of people.
+    n_trials : int, default=6
+        Trials of each person, an even number: half are calm, half aroused, in random order.
+    duration : float, default=60.0
+        Length of a trial in seconds, at least 5.
+    effect_size : float, default=1.0
+        Scales all that arousal does. 0 is no effect: the signals do not depend on the label.
+    modalities : sequence of {"ecg", "eda", "eeg"}, default=("ecg", "eda", "eeg")
+        Which signals to make.
+    sampling_rates : dict of str to float, default=None
+        In hertz, for the modalities that shall not have 128 (ECG), 8 (EDA), 128 (EEG).
+    channels : sequence of str, default=("F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2")
+        EEG channels, of the 20 in ``skemo.datasets.simulated.POSITIONS``.
+    random_state : int, numpy.random.Generator or None, default=None
+        Seed. Each person, and each modality of a person, has an own stream: changing the
+        number of people, the modalities or the effect size leaves the rest as it was.
+
+    Returns
+    -------
+    list of Recording
+        One a trial, by subject (``"00"``, …) and trial (``"0"``, … in order). Float32;
+        ECG in millivolt, EDA in microsiemens, EEG in microvolt. The label, ``"calm"`` or
+        ``"aroused"``, spans the whole trial.
+
+    Notes
+    -----
+    Leaving out single trials is no fair test of chance: the trials that a person has left
+    are mostly of the other label, which gives accuracies below one half at
+    ``effect_size=0``. Leave out people, or as many calm as aroused trials of each.
+
+    Examples
+    --------
+    >>> from skemo.datasets import make_emotion_recordings
+    >>> recordings = make_emotion_recordings(n_subjects=2, random_state=0)
+    >>> recordings[0]
+    <Recording of subject '00', trial '0': 60 s; ecg 1 channel at 128 Hz (mV), \
+eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
+    """
+    rates = SAMPLING_RATES | dict(sampling_rates or {})
+    _check(n_subjects, n_trials, duration, effect_size, modalities, rates, channels)
+    names = {"ecg": ("ECG",), "eda": ("EDA",), "eeg": tuple(channels)}
+    recordings = []
+    for subject, rng in enumerate(np.random.default_rng(random_state).spawn(n_subjects)):
+        streams = dict(zip(("order", *SAMPLING_RATES), rng.spawn(4), strict=True))
+        aroused = streams["order"].permutation(np.arange(n_trials) % 2)
+        effect = effect_size * aroused
+        signals = {}
+        if "ecg" in modalities:
+            signals["ecg"] = _ecg(streams["ecg"], effect, duration, rates["ecg"])
+        if "eda" in modalities:
+            signals["eda"] = _eda(streams["eda"], effect, duration, rates["eda"])
+        if "eeg" in modalities:
+            signals["eeg"] = _eeg(streams["eeg"], effect, duration, rates["eeg"], channels)
+        for trial in range(n_trials):
+            recordings.append(
+                Recording(
+                    signals={m: signals[m][trial].astype(np.float32) for m in modalities},
+                    sampling_rates={m: rates[m] for m in modalities},
+                    channels={m: names[m] for m in modalities},
+                    units={m: UNITS[m] for m in modalities},
+                    subject=f"{subject:02d}",
+                    trial=str(trial),
+                    labels=((0.0, float(duration), LABELS[aroused[trial]]),),
+                )
+            )
+    return recordings
+
+
+def _check(n_subjects, n_trials, duration, effect_size, modalities, rates, channels):
+    if n_subjects < 1:
+        raise ValueError(f"n_subjects must be at least 1, got {n_subjects}.")
+    if n_trials < 2 or n_trials % 2:
+        raise ValueError(
+            f"n_trials must be even, half calm and half aroused, and at least 2, got {n_trials}."
+        )
+    if not 5 <= duration < np.inf:
+        raise ValueError(f"duration must be at least 5 (seconds), got {duration!r}.")
+    if not np.isfinite(effect_size):
+        raise ValueError(f"effect_size must be a finite number, got {effect_size!r}.")
+    for what, given, known in (
+        ("modalities", modalities, SAMPLING_RATES),
+        ("sampling_rates", rates, SAMPLING_RATES),
+        ("channels", channels, POSITIONS),
+    ):
+        unknown = [name for name in given if name not in known]
+        if isinstance(given, str) or unknown or not given:
+            raise ValueError(f"{what} must be among {', '.join(known)}, got {given!r}.")
+    for modality, lowest in {"ecg": 64, "eda": 1, "eeg": 64}.items():
+        if modality in modalities and not lowest <= rates[modality] < np.inf:
+            raise ValueError(
+                f"sampling_rates: {modality!r} needs at least {lowest} Hz, got {rates[modality]!r}."
+            )
+
+
+def _levels(rng, shape, between, within):
+    """A level per trial: the subject's own, and a deviation of each trial's."""
+    n_trials, *rest = shape
+    return rng.normal(0, between, (1, *rest)) + rng.normal(0, within, (n_trials, *rest))
+
+
+def _coloured_noise(rng, n_rows, n_times, rate, amplitude):
+    """Gaussian noise of unit variance whose spectrum has the shape `amplitude(frequencies)`."""
+    n_fft = scipy.fft.next_fast_len(n_times, real=True)
+    frequencies = scipy.fft.rfftfreq(n_fft, 1 / rate)
+    shape = np.zeros_like(frequencies)
+    shape[1:] = amplitude(frequencies[1:])
+    shape /= np.sqrt(2 * np.sum(shape**2)) / n_fft
+    white = rng.standard_normal((n_rows, len(shape), 2)) / np.sqrt(2)
+    spectrum = (white[..., 0] + 1j * white[..., 1]) * shape
+    return scipy.fft.irfft(spectrum, n_fft)[:, :n_times]
+
+
+def _slow(knee):
+    """Shape of noise that is flat below `knee` hertz and falls as 1/f above."""
+    return lambda f: 1 / np.hypot(1, f / knee)
+
+
+def _ecg(rng, effect, duration, rate):
+    """ECG of each trial, (n_trials, 1, n_times), from an RR process."""
+    n_trials = len(effect)
+    heart_rate = 70 + _levels(rng, (n_trials,), 8.0, 3.5) + EFFECT["heart_rate"] * effect
+    variability = _levels(rng, (n_trials,), 0.4, 0.2) + EFFECT["rr_variability"] * effect
+    breathing = 0.25 * np.exp(_levels(rng, (n_trials, 1), 0.12, 0.06))
+
+    # Heart rate from two seconds before to two seconds after the trial: respiratory
+    # arrhythmia, slow waves about 0.1 Hz, and a faster irregularity.
+    n = int((duration + 4) / _ECG_STEP)
+    seconds = np.arange(n) * _ECG_STEP - 2
+    breath_phase = rng.uniform(0, 2 * np.pi, (n_trials, 1))
+    change = 0.045 * np.sin(2 * np.pi * breathing * seconds + breath_phase)
+    change += 0.02 * _coloured_noise(rng, n_trials, n, 1 / _ECG_STEP, _slow(0.1))
+    change += 0.012 * _coloured_noise(rng, n_trials, n, 1 / _ECG_STEP, lambda f: np.exp(-f))
+    change *= np.exp(variability)[:, None]
+    beats = np.cumsum(np.maximum(heart_rate, 30.0)[:, None] / 60 * np.exp(change), axis=1)
+    beats = beats * _ECG_STEP + rng.uniform(0, 1, (n_trials, 1))
+
+    n_times = round(duration * rate)
+    waves = np.exp(_levels(rng, (n_trials, len(_WAVES)), 0.12, 0.04))
+    ecg = np.empty((n_trials, n_times))
+    for trial in range(n_trials):
+        whole = np.arange(np.ceil(beats[trial, 0]), beats[trial, -1])
+        r_peaks = np.interp(whole, beats[trial], seconds)
+        ecg[trial] = _heartbeats(r_peaks, waves[trial], n_times, rate)
+
+    breath = np.sin(2 * np.pi * breathing * np.arange(n_times) / rate + breath_phase)
+    ecg *= np.exp(_levels(rng, (n_trials, 1), 0.3, 0.08)) * (1 + 0.05 * breath)
+    ecg += 0.05 * breath + 0.06 * _coloured_noise(rng, n_trials, n_times, rate, _slow(0.2))
+    ecg += 0.015 * rng.standard_normal(ecg.shape)
+    return ecg[:, None]
+
+
+def _heartbeats(r_peaks, scale, n_times, rate):
+    """Sum of the waves of heartbeats at `r_peaks` seconds; P and T follow the RR interval."""
+    stretch = np.sqrt(np.diff(r_peaks, append=2 * r_peaks[-1] - r_peaks[-2]) / 0.85)[:, None]
+    near = np.arange(-int(0.4 * rate), int(0.7 * rate))
+    samples = np.round(r_peaks * rate).astype(int)[:, None] + near
+    since = samples / rate - r_peaks[:, None]
+    values = np.zeros_like(since)
+    for (time, amplitude, width), factor in zip(_WAVES, scale, strict=True):
+        centre = time * stretch if abs(time) > 0.1 else time
+        values += factor * amplitude * np.exp(-0.5 * ((since - centre) / width) ** 2)
+    inside = (samples >= 0) & (samples < n_times)
+    return np.bincount(samples[inside], values[inside], n_times)
+
+
+def _eda(rng, effect, duration, rate):
+    """EDA of each trial, (n_trials, 1, n_times): tonic level and responses."""
+    n_trials, n_times = len(effect), round(duration * rate)
+    tonic = np.log(4.0) + _levels(rng, (n_trials, 1), 0.5, 0.15)
+    tonic = tonic + EFFECT["tonic"] * effect[:, None]
+    drift = _coloured_noise(rng, n_trials, n_times, rate, lambda f: 1 / (1 + (f / 0.01) ** 2))
+    tonic = tonic + 0.06 * drift
+
+    per_minute = 3.5 * np.exp(_levels(rng, (n_trials, 1), 0.4, 0.3))
+    per_minute = per_minute + EFFECT["scr_rate"] * effect[:, None]
+    lead_in = round(_LEAD_IN * rate)
+    starts = rng.random((n_trials, lead_in + n_times)) < per_minute / 60 / rate
+    size = 0.25 * np.exp(_levels(rng, (n_trials, 1), 0.4, 0.1) + rng.normal(0, 0.4, starts.shape))
+    seconds = np.arange(lead_in) / rate
+    response = np.exp(-seconds / _DECAY) - np.exp(-seconds / _RISE)
+    responses = scipy.signal.fftconvolve(starts * size, response[None] / response.max(), axes=1)
+    eda = np.exp(tonic) + responses[:, lead_in : lead_in + n_times]
+    return (eda + 0.005 * rng.standard_normal(eda.shape))[:, None]
+
+
+def _eeg(rng, effect, duration, rate, channels):
+    """EEG of each trial, (n_trials, n_channels, n_times): 1/f background and rhythms."""
+    n_trials, n_times = len(effect), round(duration * rate)
+    places = np.array([POSITIONS[channel] for channel in channels])
+
+    background = _coloured_noise(rng, n_trials * len(channels), n_times, rate, _background)
+    background = background.reshape(n_trials, len(channels), n_times)
+    mixing = _reach(places, places)
+    eeg = mixing / np.linalg.norm(mixing, axis=1, keepdims=True) @ background
+    eeg *= 6.3 * np.exp(_levels(rng, (n_trials, 1, 1), 0.2, 0.08))
+
+    for name, (centre, width, amplitude, sources) in _RHYTHMS.items():
+        level = _levels(rng, (n_trials, 1, 1), 0.35, 0.18)
+        level = level + EFFECT.get(name, 0.0) * effect[:, None, None]
+        centre = centre * np.exp(rng.normal(0, 0.06))
+
+        def peak(f, centre=centre, width=width):
+            return np.exp(-0.25 * ((f - centre) / width) ** 2)
+
+        rhythm = _coloured_noise(rng, n_trials * len(sources), n_times, rate, peak)
+        rhythm = rhythm.reshape(n_trials, len(sources), n_times)
+        eeg += _reach(places, np.array(sources)) @ (amplitude * np.exp(level) * rhythm)
+
+    muscle = np.exp(_levels(rng, (n_trials, len(channels), 1), 0.4, 0.2))
+    eeg += muscle * rng.standard_normal(eeg.shape)
+    return eeg * np.exp(_levels(rng, (n_trials, len(channels), 1), 0.15, 0.06))
+
+
+def _background(f):
+    """Amplitude of the EEG's background: power falls as 1/f, and slow drift is filtered."""
+    return f**-0.5 / np.hypot(1, 0.5 / f)
+
+
+def _reach(places, sources):
+    """How strongly each source reaches each place, (n_places, n_sources); 1 where it is."""
+    distance = np.linalg.norm(places[:, None] - sources, axis=-1)
+    return np.exp(-0.5 * (distance / 0.5) ** 2)

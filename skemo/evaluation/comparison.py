@@ -1,0 +1,356 @@
+"""What a comparison found: predictions, scores, and what can be said of them."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skemo.evaluation.protocols import PROTOCOLS
+from skemo.evaluation.scores import (
+    METRICS,
+    PROBABILITY,
+    check_metric,
+    format_summary,
+    format_table,
+    score_predictions,
+    summarize,
+)
+from skemo.signals.checks import signal_columns
+
+FIT_KEYS = ["model", "repeat", "fold"]
+
+
+def describe_data(X, y, subjects, attributes):
+    classes, counts = np.unique(y, return_counts=True)
+    signals = signal_columns(X)
+    inputs = [{"name": str(name), "dtype": str(X[name].dtype)} for name in signals]
+    n_others = (X.shape[1] if len(X.shape) > 1 else 1) - len(signals)
+    if n_others:
+        columns = "1 other column" if n_others == 1 else f"{n_others} other columns"
+        inputs.append({"name": columns, "dtype": ""})
+    return {
+        "n_windows": len(y),
+        "n_subjects": len(pd.unique(subjects)),
+        "classes": dict(zip(map(str, classes), counts.tolist(), strict=True)),
+        "inputs": inputs,
+        "segment": attributes.get("segment"),
+    }
+
+
+def assemble_comparison(protocol, runs, y, subjects, records, failures, leakage, details):
+    classes = np.unique(y)
+    parts, fits, caught, chosen = [], [], [], []
+    for (i, fold), record in sorted(records.items(), key=lambda item: item[0]):
+        run = runs[i]
+        train, rows = run.folds[fold]
+        named = {"model": run.model, "repeat": run.repeat, "fold": fold}
+        columns = {**named, "row": rows, "subject": subjects[rows], "y_true": run.y[rows]}
+        part = pd.DataFrame({**columns, "y_pred": classes[record["y_pred"]]})
+        probabilities = record["probabilities"]
+        if probabilities is None:
+            probabilities = np.full((len(rows), len(classes)), np.nan)
+        part[[f"{PROBABILITY}{label}" for label in classes]] = probabilities
+        parts.append(part)
+        times = {name: record[name] for name in ("fit_time", "predict_time")}
+        fits.append({**named, "n_train": len(train), **times})
+        caught += [{**named, "category": c, "message": text} for c, text in record["warnings"]]
+        if record["chosen"] is not None:
+            chosen.append({**named, **record["chosen"]})
+    predictions = pd.concat(parts, ignore_index=True)
+    scores = score_predictions(predictions, [*FIT_KEYS, "subject"])
+    return Comparison(
+        protocol,
+        predictions,
+        scores.merge(pd.DataFrame(fits), on=FIT_KEYS),
+        pd.DataFrame(failures, columns=[*FIT_KEYS, "error", "traceback"]),
+        pd.DataFrame(caught, columns=[*FIT_KEYS, "category", "message"]),
+        leakage,
+        pd.DataFrame(chosen, columns=[*FIT_KEYS, "params", "score"]),
+        details,
+    )
+
+
+def warn_of_comparison(comparison):
+    """Say once for each model what its fits warned of, and how many failed."""
+    n_fits = comparison.n_fits
+    for model, own in comparison.failures.groupby("model", sort=False):
+        warnings.warn(
+            f"{model!r} failed in {len(own)} of {n_fits} fits, first: {own['error'].iloc[0]}",
+            stacklevel=3,
+        )
+    by = ["model", "category", "message"]
+    for (model, category, message), own in comparison.warnings.groupby(by, sort=False):
+        fits = len(own.drop_duplicates(FIT_KEYS))
+        warnings.warn(
+            f"{model!r}, in {fits} of {n_fits} fits: {message} ({category})", stacklevel=3
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` found: every prediction, and the scores that follow from them.
+
+    Parameters
+    ----------
+    protocol : str
+        The protocol's name.
+    predictions : DataFrame
+        A row per model, repetition and tested window: `model`, `repeat`, `fold`, `row` (position
+        in `X`), `subject`, `y_true`, `y_pred`, and ``probability <class>`` for each class, NaN
+        where the model gives no probabilities.
+    scores : DataFrame
+        A row per model, repetition, fold and subject: `model`, `repeat`, `fold`, `subject`, the
+        `METRICS` over the subject's windows in that fold, their number `n_windows`, and of the
+        whole fold `n_train`, the windows trained on, and `fit_time` and `predict_time` in seconds,
+        without what is computed once for all folds.
+    failures : DataFrame
+        A row a fit that failed: `model`, `repeat`, `fold`, `error`, `traceback`.
+    warnings : DataFrame
+        A row a warning: `model`, `repeat`, `fold`, `category`, `message`.
+    leakage : DataFrame
+        What stands on both sides of the folds, as `check_split` returns it.
+    chosen : DataFrame
+        What each search among the models chose: `model`, `repeat`, `fold`, `params`, and `score`,
+        the mean over the inner folds.
+    details : dict
+        What was run: `data`, `protocol`, `description`, `n_splits`, `n_repeats`, `random_state`,
+        `models` (name to text), `versions`, `started`, `code`.
+    """
+
+    protocol: str
+    predictions: pd.DataFrame
+    scores: pd.DataFrame
+    failures: pd.DataFrame
+    warnings: pd.DataFrame
+    leakage: pd.DataFrame
+    chosen: pd.DataFrame
+    details: dict
+
+    def __repr__(self):
+        lines = [f"<Comparison by {self.title}>", self.table("text")]
+        return "\n".join([*lines, *self.notes()])
+
+    @property
+    def models(self):
+        """Names of the models, in the order in which they were given."""
+        return list(self.details["models"])
+
+    @property
+    def optimistic(self):
+        """Whether the models had seen the tested subjects, and neighbours of the windows."""
+        return PROTOCOLS[self.protocol].optimistic
+
+    @property
+    def title(self):
+        """The protocol, and whether it is optimistic."""
+        return f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
+
+    @property
+    def n_fits(self):
+        """How often each model was to be fitted."""
+        return self.details["n_folds"] * self.details["n_repeats"]
+
+    def notes(self):
+        """Return what has to be said beside the table, a line each.
+
+        Returns
+        -------
+        list of str
+            Models that failed, subjects without specificity, and intervals of few subjects.
+        """
+        notes = []
+        for model, own in self.failures.groupby("model", sort=False):
+            error = own["error"].iloc[0].partition("\n")[0]
+            notes.append(f"{model!r} failed in {len(own)} of {self.n_fits} fits: {error}")
+        scores = self.subject_scores()
+        subjects = scores["subject"].nunique()
+        lacking = scores.loc[scores["specificity"].isna(), "subject"].nunique()
+        if lacking:
+            notes.append(
+                f"SEN & SPE is over {subjects - lacking} of {subjects} subjects: the others have "
+                "one class only."
+            )
+        if subjects < 7:
+            notes.append(
+                f"With {subjects} subject{'s' * (subjects > 1)}, an interval is hardly narrower "
+                "than the range of their scores."
+            )
+        return notes
+
+    def subject_scores(self):
+        """Return a row per model and subject, with `METRICS` over all the subject's windows.
+
+        A window counts once, in the fold that tested it, so that the scores of a subject mean
+        the same under every protocol. Over several repetitions it is the mean.
+
+        Returns
+        -------
+        DataFrame
+            `model`, `subject`, `METRICS`, `n_windows`.
+        """
+        scores = score_predictions(self.predictions, ["model", "repeat", "subject"])
+        subjects = scores.groupby(["model", "subject"], sort=False)
+        return subjects[[*METRICS, "n_windows"]].mean().astype({"n_windows": int}).reset_index()
+
+    def fold_scores(self):
+        """Return a row per model, repetition and fold, with `METRICS` over the fold's windows.
+
+        Returns
+        -------
+        DataFrame
+            `model`, `repeat`, `fold`, `METRICS`, `n_windows`, `n_train`.
+        """
+        keys = ["model", "repeat", "fold"]
+        scores = score_predictions(self.predictions, keys)
+        return scores.merge(self.scores[[*keys, "n_train"]].drop_duplicates(keys), on=keys)
+
+    def summary(self):
+        """Return the mean over subjects and its spread, in numbers.
+
+        Returns
+        -------
+        DataFrame
+            As `summarize` returns it.
+        """
+        return summarize(self.subject_scores())
+
+    def table(self, format=None):
+        """Return mean ± standard deviation over subjects, in per cent, ready to print.
+
+        Parameters
+        ----------
+        format : {"text", "markdown", "latex"} or None, default=None
+            None is a DataFrame.
+
+        Returns
+        -------
+        DataFrame of str, or str
+            As `format_summary` returns it, with a row for every model. The columns are named for
+            the protocol, and say whether it is optimistic. Where fits failed, `failed` says how
+            many, and the scores are those of the subjects that were tested.
+        """
+        table = format_summary(self.summary()).reindex(self.models, fill_value="–")
+        if len(self.failures):
+            counts = self.failures["model"].value_counts()
+            table["failed"] = [
+                f"{counts[model]} of {self.n_fits}" if model in counts else "–"
+                for model in self.models
+            ]
+        table = table.rename_axis(index="model", columns=self.title)
+        return table if format is None else format_table(table, format)
+
+    def calibration(self, n_bins=10):
+        """Return how far each model's probabilities can be believed.
+
+        Parameters
+        ----------
+        n_bins : int, default=10
+            Bins of the expected calibration error.
+
+        Returns
+        -------
+        DataFrame
+            A row a model that gives probabilities: `brier`, `log_loss` and `ece`, the expected
+            calibration error, over all tested windows.
+        """
+        from skemo.evaluation.calibration import score_calibration
+
+        return score_calibration(self.predictions, n_bins=n_bins)
+
+    def test(
+        self,
+        metric="balanced_accuracy",
+        *,
+        reference=None,
+        test="auto",
+        correction="holm",
+        confidence=0.95,
+        random_state=0,
+    ):
+        """Test which differences between the models are more than chance.
+
+        Parameters
+        ----------
+        metric : str, default="balanced_accuracy"
+            One of `METRICS`.
+        reference : str or None, default=None
+            The model that the others are held against; None is each against each.
+        test : str, default="auto"
+            As for `skemo.evaluation.statistics.compare_models`.
+        correction : {"holm", "fdr"} or None, default="holm"
+            For the number of comparisons.
+        confidence : float, default=0.95
+            Of the bootstrap interval over subjects.
+        random_state : int, default=0
+            Seed of the bootstrap.
+
+        Returns
+        -------
+        DataFrame
+            A row a pair, as `skemo.evaluation.statistics.compare_models` describes it.
+        """
+        from skemo.evaluation.statistics import compare_models
+
+        return compare_models(
+            self,
+            metric=metric,
+            reference=reference,
+            test=test,
+            correction=correction,
+            confidence=confidence,
+            random_state=random_state,
+        )
+
+    def gap(self, optimistic, metric="balanced_accuracy", *, confidence=0.95, random_state=0):
+        """Return how much better the models look under another protocol.
+
+        Parameters
+        ----------
+        optimistic : Comparison
+            Of the same models on the same windows, by the protocol to hold against this one.
+        metric : str, default="balanced_accuracy"
+            One of `METRICS`.
+        confidence : float, default=0.95
+            Of the bootstrap interval over subjects.
+        random_state : int, default=0
+            Seed of the bootstrap.
+
+        Returns
+        -------
+        DataFrame
+            A row a model, columns named for the protocols, the mean over subjects; `gap`, the
+            mean difference over subjects, and its interval, `low` and `high`. NaN where no
+            subject has the score.
+
+        Raises
+        ------
+        ValueError
+            No such metric, or the two have no models or no subjects in common.
+        """
+        from skemo.evaluation.statistics import bootstrap_interval
+
+        check_metric(metric)
+        ours, theirs = (
+            scores.pivot(index="subject", columns="model", values=metric).reindex(
+                scores["subject"].unique()
+            )
+            for scores in (self.subject_scores(), optimistic.subject_scores())
+        )
+        models = [model for model in self.models if model in ours and model in theirs]
+        subjects = ours.index.intersection(theirs.index)
+        if not models or subjects.empty:
+            raise ValueError("The two comparisons have no models or no subjects in common.")
+        rows = []
+        for model in models:
+            pair = pd.DataFrame({"own": ours[model], "other": theirs[model]}).loc[subjects]
+            own, other = pair.dropna().to_numpy().T
+            if len(own) == 0:  # a model without probabilities has no Brier score
+                rows.append([np.nan] * 5)
+                continue
+            interval = bootstrap_interval(
+                other - own, confidence=confidence, random_state=random_state
+            )
+            rows.append([own.mean(), other.mean(), np.mean(other - own), *interval])
+        names = [self.title, optimistic.title, "gap", "low", "high"]
+        return pd.DataFrame(rows, columns=names, index=pd.Index(models, name="model"))

@@ -1,0 +1,115 @@
+"""Controls of a comparison: the majority class, and labels permuted within subjects."""
+
+import numpy as np
+import pandas as pd
+
+from skemo.signals.groups import trial_codes
+
+# Names of what `compare` adds as controls: a model, and what follows the name of each model.
+MAJORITY = "majority class"
+PERMUTED = ", labels permuted"
+
+
+def labels_vary(groups, y):
+    """Whether any trial has windows of several labels, as far as trials are known."""
+    if "trial" not in groups:
+        return True
+    return bool((pd.Series(y).groupby(trial_codes(groups)).nunique() > 1).any())
+
+
+def permute_labels(y, groups, random_state):
+    """Labels permuted within each subject, by trials where there is enough to exchange."""
+    subjects = groups["subject"].to_numpy()
+    if pd.Series(y).groupby(subjects).nunique().max() < 2:
+        raise ValueError(
+            'controls="permuted" permutes labels within each subject, but here every subject has '
+            "one label: leave it out, or permute whole subjects yourself."
+        )
+    blocks = None
+    if not labels_vary(groups, y):
+        trials = pd.DataFrame({"subject": subjects, "label": y, "trial": trial_codes(groups)})
+        counts = trials.drop_duplicates("trial").groupby(["subject", "label"]).size()
+        # With one trial of a label, an exchange would be all or nothing.
+        if counts.min() > 1:
+            blocks = groups["trial"]
+    random = random_state
+    if not isinstance(random, np.random.RandomState):
+        random = np.random.default_rng(random)
+    permuted = y
+    while (permuted == y).all():  # of few trials, it may come out as it was
+        permuted = permute_within(y, subjects, blocks=blocks, random_state=random)
+    return permuted
+
+
+def permute_within(labels, groups, *, blocks=None, random_state=0):
+    """Permute labels within each subject, for the permutation control.
+
+    Models that are trained and tested on permuted labels must fall to chance; a score above it
+    comes from the evaluation.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_windows,)
+        Labels.
+    groups : array-like of shape (n_windows,) or DataFrame with a column `subject`
+        The subject of each window. How many windows of each label a subject has stays the same.
+    blocks : array-like of shape (n_windows,) or None, default=None
+        The trial of each window, counted anew for each subject: whole trials exchange their
+        labels. How many trials of each label a subject has stays the same. None permutes windows.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the permutation.
+
+    Returns
+    -------
+    ndarray of shape (n_windows,)
+        The permuted labels.
+
+    Raises
+    ------
+    ValueError
+        Lengths differ, or a block has windows of several labels.
+
+    Notes
+    -----
+    Permuted windows stand for "no relation between signal and label at all". Recorded labels
+    come in runs, and signals drift: windows of one trial resemble each other whatever was felt.
+    Their permutation breaks up the runs, so that scores spread less around chance than those of
+    a model that tells trials apart. `blocks` keeps the runs and is the stricter control. It
+    needs several trials a subject to have something to permute: with two, one of each label,
+    it exchanges them in half of the subjects.
+
+    Examples
+    --------
+    >>> from skemo.evaluation.controls import permute_within
+    >>> trials = [1, 1, 2, 2, 1, 1, 2, 2]
+    >>> permute_within(list("aabbaabb"), [1] * 4 + [2] * 4, blocks=trials, random_state=5)
+    array(['b', 'b', 'a', 'a', 'b', 'b', 'a', 'a'], dtype='<U1')
+    """
+    labels = np.asarray(labels)
+    groups = np.asarray(groups["subject"] if isinstance(groups, pd.DataFrame) else groups)
+    keys = [groups] if blocks is None else [groups, np.asarray(blocks)]
+    if any(key.shape != labels.shape for key in keys):
+        shapes = ", ".join(str(key.shape) for key in keys)
+        raise ValueError(f"labels of shape {labels.shape} need one group a window, got {shapes}.")
+    if any(pd.isna(key).any() for key in keys):
+        raise ValueError("groups or blocks are missing (NaN) in some rows: drop these rows.")
+    random = random_state
+    if not isinstance(random, np.random.RandomState):
+        random = np.random.default_rng(random)
+    units = np.arange(len(labels))
+    if blocks is not None:
+        subject, block = (pd.factorize(key)[0] for key in keys)
+        units = pd.factorize(subject * (block.max(initial=0) + 1) + block)[0]
+    _, first = np.unique(units, return_index=True)
+    mixed = labels != labels[first][units]
+    if mixed.any():
+        subject, block = groups[mixed][0], keys[-1][mixed][0]
+        raise ValueError(
+            f"Block {block} of subject {subject} has windows of several labels: give blocks of "
+            "one label each, or blocks=None to permute windows."
+        )
+    of_units, subjects = labels[first], groups[first]
+    for subject in pd.unique(subjects):
+        own = subjects == subject
+        of_units[own] = random.permutation(of_units[own])
+    return of_units[units]

@@ -1,0 +1,339 @@
+"""Find what stands on both sides of a split: people, trials, seconds, rows and statistics."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import check_consistent_length
+
+from skemo.evaluation.protocols import protocol_folds
+from skemo.evaluation.scaling import find_scaling, input_blocks
+from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
+from skemo.signals.groups import is_near, lay_out_trials, trial_codes, window_groups
+
+COLUMNS = ("fold", "kind", "who", "n_train", "n_test", "seconds", "message")
+_TYPES = {"fold": int, "n_train": int, "n_test": int, "seconds": float}
+_BY_FOLD = ("subject", "trial", "overlap", "duplicate")
+
+
+def check_split(X, groups, cv, y=None):
+    """Name what stands on both sides of a split into training and test.
+
+    ============================= =======================================================
+    kind                          what was found
+    ============================= =======================================================
+    ``subject``                   subjects with windows on both sides
+    ``trial``                     trials with windows on both sides
+    ``overlap``                   tested windows that share seconds with training windows
+    ``duplicate``                 tested rows that are in training too, value for value
+    ``normalisation``             columns scaled by statistics of all rows, tested ones
+                                  included
+    ``per-subject normalisation`` columns scaled by each subject's (or each trial's) own
+                                  statistics, tested rows included: transductive,
+                                  legitimate where it is declared
+    ============================= =======================================================
+
+    Which of them are a fault depends on the question: a within-subject protocol has its
+    subjects on both sides (``PROTOCOLS[name].by_design`` of `skemo.evaluation.protocols`).
+
+    Parameters
+    ----------
+    X : DataFrame or array of n_windows rows
+        What the models are given: signal columns, numbers, or an array whose last axis is
+        features or time. Columns subject, trial, start and stop, and those that are not numbers,
+        are passed over.
+    groups : array-like of shape (n_windows,), or DataFrame of n_windows rows
+        Subjects, or a table with trials and times, as `skemo.evaluation.protocols.window_groups`
+        reads it; ``groups=windows`` is the fullest check. Windows of recordings with the same
+        subject and trial count as one recording's, and without trials all those of a subject.
+    cv : str, splitter, int or iterable of (train, test)
+        A protocol's name, with its defaults; or what `cross_validate` takes. An iterator is
+        used up.
+    y : array-like of shape (n_windows,), default=None
+        Labels, where the splitter needs them. With them, the message of ``trial`` says how many
+        of the trials have a single label, which whoever knows the trial then knows.
+
+    Returns
+    -------
+    DataFrame
+        A row a finding, of a fold and kind: `fold`; `kind`; `who`, a few names; `n_train` and
+        `n_test`, the windows concerned on each side; `seconds` of recording on both sides,
+        for ``overlap``, else NaN; `message`. No rows where nothing was found. Scaling concerns
+        all folds and rows: its `fold` is -1. ``attrs["n_folds"]`` is the number of folds.
+
+    Raises
+    ------
+    ValueError
+        Lengths differ, `cv` gives no folds, positions are not those of rows, or the split cannot
+        be made.
+
+    Notes
+    -----
+    Scaling is recognised by its result, exactly, over all rows or in every subject or trial: a
+    mean of 0 and a standard deviation of 1; a minimum of 0 or -1 and a maximum of 1; and, in
+    numbers but not in signals, a mean of 0 (as after a PCA of all rows), or a median of 0 and an
+    interquartile range of 1. Values that were rounded afterwards are not recognised. Left out are
+    columns of whole numbers, signals that are scaled window by window, which lets nothing
+    through, and columns that are at a bound in many rows, as shares may be; a quantity that is
+    bounded by nature and hardly ever at its bounds cannot be told from a scaled one. Rows count as
+    identical only where they hold something: missing and flat windows, and rows with fewer than
+    two fractional numbers, do not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.evaluation.leakage import check_split
+    >>> X, subjects = np.random.default_rng(0).normal(size=(6, 2)), list("aabbcc")
+    >>> check_split(X, subjects, cv=[([0, 1, 2], [3, 4, 5])])[["kind", "who", "n_test"]]
+          kind who  n_test
+    0  subject   b       1
+    """
+    table = window_groups(groups)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    check_consistent_length(X, y, table)
+    folds = _list_folds(X, y, table, cv)
+    rows = _describe_rows(X, y, table)
+    findings = [
+        (fold, *found)
+        for fold, (train, test) in enumerate(folds)
+        for found in _compare_sides(rows, train, test)
+    ]
+    for kind, columns, message in find_scaling(X, table):
+        who = _name_some(columns)
+        findings.append((-1, kind, who, len(table), len(table), np.nan, f"{who}: {message}"))
+    frame = pd.DataFrame(findings, columns=list(COLUMNS)).astype(_TYPES)
+    frame.attrs["n_folds"] = len(folds)
+    return frame
+
+
+def format_findings(findings):
+    """Return what `check_split` found as text, a line a kind.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `check_split` returns it, or some rows of it.
+
+    Returns
+    -------
+    str
+        Empty without findings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.evaluation.leakage import check_split, format_findings
+    >>> X, subjects = np.random.default_rng(0).normal(size=(6, 2)), list("abcabc")
+    >>> print(format_findings(check_split(X, subjects, cv=3)))
+    subject: in 3 of 3 folds (6 tested windows); fold 0: 2 subjects on both sides, a and b.
+    """
+    n_folds = findings.attrs.get("n_folds")
+    lines = []
+    for kind, own in findings.groupby("kind", sort=False):
+        if kind in _BY_FOLD:
+            folds = own["fold"].nunique()
+            times = f"{folds} of {n_folds} folds" if n_folds else f"{folds} fold(s)"
+            total = f"{own['n_test'].sum()} tested windows"
+            if kind == "overlap":
+                total += f", {own['seconds'].sum():g} s"
+            fold, message = own["fold"].iloc[0], own["message"].iloc[0]
+            lines.append(f"{kind}: in {times} ({total}); fold {fold}: {message}")
+        else:
+            lines += [f"{kind}: {message}" for message in own["message"]]
+    return "\n".join(lines)
+
+
+def check_transductive(model, X, random_state=0):
+    """Return the share of rows whose prediction depends on the rows that it is made with.
+
+    The rows are predicted together and again in two halves. A model that looks at one row at
+    a time says the same, and gives 0. One that measures a new person by the rows at hand,
+    as `PerSubject` does, is transductive: it needs a batch of that person's windows, and its
+    scores should say so.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with ``predict_proba`` or ``predict``.
+    X : DataFrame or array of n_windows rows
+        At least 2 rows, best of people whom the model has not seen.
+    random_state : int, RandomState or None, default=0
+        Deals the rows into halves.
+
+    Returns
+    -------
+    float
+        In [0, 1]. A row counts where a probability moves by more than 0.001, or the label
+        changes in a model that gives no probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skemo.evaluation.leakage import check_transductive
+    >>> X, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    >>> check_transductive(LogisticRegression().fit(X, y), X)
+    0.0
+    """
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    if len(X) < 2:
+        raise ValueError(f"Rows are compared with fewer rows: pass at least 2, got {len(X)}.")
+    predict = getattr(model, "predict_proba", None) or model.predict
+    together = np.asarray(predict(X))
+    apart = np.empty_like(together)
+    for rows in np.array_split(check_random_state(random_state).permutation(len(X)), 2):
+        apart[rows] = predict(X.iloc[rows] if hasattr(X, "iloc") else X[rows])
+    if hasattr(model, "predict_proba"):
+        return float((np.abs(together - apart) > 1e-3).any(axis=1).mean())
+    return float((together != apart).mean())
+
+
+def _list_folds(X, y, table, cv):
+    """Positions of the training and the test rows of each fold, whatever `cv` is."""
+    if isinstance(cv, str):
+        if y is None and cv != "leave-one-subject-out":
+            raise ValueError(f"The protocol {cv!r} goes by the labels, too: pass y.")
+        return protocol_folds(cv, np.zeros(len(table)) if y is None else y, table)
+    if isinstance(cv, list | tuple):
+        for fold in cv:
+            if len(fold) != 2 or any(np.ndim(rows) != 1 for rows in fold):
+                raise ValueError(
+                    "cv must be a list of pairs (train, test), each the positions of rows."
+                )
+    cv = check_cv(cv, y, classifier=y is not None)
+    groups = table["subject"].to_numpy()
+    if isinstance(cv, LeaveOneTrialOut | BlockedKFold):
+        groups = table
+    elif hasattr(cv, "get_metadata_routing") and not get_routing_for_object(cv).split.requests:
+        groups = None  # scikit-learn warns where a splitter gets groups that it does not take
+    folds, positions = [], np.arange(len(table))
+    for train, test in cv.split(X, y, groups):
+        try:
+            folds.append((positions[train], positions[test]))
+        except IndexError as error:
+            raise ValueError(
+                f"Fold {len(folds)} of cv holds positions that are not of the {len(table)} rows: "
+                f"{error}."
+            ) from error
+    if not folds:
+        raise ValueError("cv gives no folds: it is empty, or an iterator that was used before.")
+    return folds
+
+
+class _Rows(NamedTuple):
+    """What is known of the rows, once for all folds; None for what is not known."""
+
+    subjects: np.ndarray  # codes
+    trials: np.ndarray | None  # codes
+    contents: np.ndarray  # codes, the same for identical rows
+    times: tuple | None  # start and stop on an axis where trials are apart
+    subject_names: np.ndarray
+    trial_names: np.ndarray | None
+    one_label: np.ndarray | None  # whether each trial has a single label
+
+
+def _describe_rows(X, y, table):
+    subjects, subject_names = pd.factorize(table["subject"])
+    contents = _code_rows(X, len(table))
+    times = lay_out_trials(table) if "start" in table else None
+    if "trial" not in table:
+        return _Rows(subjects, None, contents, times, subject_names, None, None)
+    trials = trial_codes(table)
+    pairs = table[["subject", "trial"]].drop_duplicates().itertuples(index=False)
+    names = np.array([" ".join(map(str, pair)).strip() for pair in pairs], object)
+    one_label = None
+    if y is not None:
+        one_label = pd.Series(np.asarray(y)).groupby(trials).nunique().to_numpy() == 1
+    return _Rows(subjects, trials, contents, times, subject_names, names, one_label)
+
+
+def _compare_sides(rows, train, test):
+    """Yield kind, who, n_train, n_test, seconds and message of what is on both sides."""
+    codes = {"subject": rows.subjects, "trial": rows.trials, "duplicate": rows.contents}
+    for kind in _BY_FOLD:
+        seconds = np.nan
+        if kind == "overlap":
+            if rows.times is None:
+                continue
+            one, other, seconds = _share_seconds(rows, train, test)
+        elif codes[kind] is None:
+            continue
+        else:
+            one, other = _share_codes(codes[kind], train, test)
+        if len(other) == 0:
+            continue
+        by_trial = kind in ("trial", "overlap") and rows.trials is not None
+        names = rows.trial_names if by_trial else rows.subject_names
+        found = names[pd.unique((rows.trials if by_trial else rows.subjects)[other])]
+        who = _name_some(found)
+        message = {
+            "subject": f"{_count(len(found), 'subject')} on both sides, {who}.",
+            "trial": f"{_count(len(found), 'trial')} on both sides, {who}.",
+            "overlap": f"{_count(len(other), 'tested window')} sharing {seconds:g} s with training "
+            f"windows of the same recording, {who}.",
+            "duplicate": f"the same rows in training and test, value for value, "
+            f"{_count(len(other), 'tested row')} of {who}.",
+        }[kind]
+        if kind == "trial" and rows.one_label is not None:
+            n_told = rows.one_label[pd.unique(rows.trials[other])].sum()
+            if n_told:
+                message += f" To know the trial is to know the label in {n_told} of them."
+        yield kind, who, len(one), len(other), seconds, message
+
+
+def _share_codes(codes, train, test):
+    """Rows of each side whose code is on the other side, too."""
+    in_train, in_test = np.zeros((2, codes.max(initial=0) + 1), bool)
+    in_train[codes[train]] = True
+    in_test[codes[test]] = True
+    return train[in_test[codes[train]]], test[in_train[codes[test]]]
+
+
+def _share_seconds(rows, train, test):
+    """Rows of each side that overlap the other side, and the seconds on both sides."""
+    codes = rows.subjects if rows.trials is None else rows.trials
+    train, test = _share_codes(codes, train, test)
+    one, other = (tuple(ends[side] for ends in rows.times) for side in (train, test))
+    train_near, test_near = is_near(*one, *other), is_near(*other, *one)
+    if not test_near.any():
+        return train[:0], test[:0], 0.0
+    one, other = [ends[train_near] for ends in one], [ends[test_near] for ends in other]
+    both = [np.concatenate(ends) for ends in zip(one, other, strict=True)]
+    seconds = _covered(*one) + _covered(*other) - _covered(*both)
+    return train[train_near], test[test_near], round(float(seconds), 6)
+
+
+def _covered(start, stop):
+    """Seconds that intervals cover together."""
+    order = np.argsort(start)
+    start, latest = start[order], np.maximum.accumulate(stop[order])
+    return latest[-1] - start[0] - np.maximum(start[1:] - latest[:-1], 0.0).sum()
+
+
+def _code_rows(X, n_rows):
+    """Number the rows, identical ones alike; a row that holds too little has its own number."""
+    hashes, telling = [], np.zeros(n_rows, bool)
+    for block in input_blocks(X):
+        values = block.values.reshape(n_rows, -1)
+        if values.shape[1] > 1:
+            telling |= np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
+        hashes.append([hash(row.tobytes()) for row in values])
+    codes = np.array([hash(parts) for parts in zip(*hashes, strict=True)] or range(n_rows))
+    codes = pd.factorize(codes)[0]
+    codes[~telling] = len(codes) + np.arange((~telling).sum())
+    return codes
+
+
+def _count(n, what):
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _name_some(names):
+    """A few names as text: all of up to three, else two and how many more."""
+    names = [str(name) for name in names]
+    if len(names) > 3:
+        names = [*names[:2], f"{len(names) - 2} more"]
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

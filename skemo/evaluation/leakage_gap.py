@@ -1,0 +1,106 @@
+"""How much better models look when they are tested on known subjects."""
+
+from numbers import Integral
+
+from sklearn.utils.validation import column_or_1d
+
+from skemo.evaluation.compare import compare
+from skemo.evaluation.protocols import protocol_folds, window_groups
+from skemo.evaluation.scores import check_metric
+
+
+def leakage_gap(
+    models,
+    X,
+    y,
+    groups,
+    protocol="leave-one-subject-out",
+    optimistic="segment-k-fold",
+    *,
+    metric="balanced_accuracy",
+    n_splits=10,
+    n_jobs=None,
+    random_state=0,
+    progress=False,
+    together="auto",
+    n_repeats=1,
+    output=None,
+):
+    """Measure what testing on known subjects adds to the score of each model.
+
+    Parameters
+    ----------
+    models : dict of str to classifier
+        As for `compare`.
+    X : DataFrame or array of n_windows rows
+        Input of every model.
+    y : array-like of shape (n_windows,)
+        Labels.
+    groups : array-like of shape (n_windows,), or DataFrame
+        The subject of each window, or a table as for `compare`.
+    protocol : str, default="leave-one-subject-out"
+        The honest one.
+    optimistic : str, default="segment-k-fold"
+        The one to hold against it.
+    metric : str, default="balanced_accuracy"
+        What is measured, as in `skemo.evaluation.scores.METRICS`.
+    n_splits : int, default=10
+        Number of folds of the k-fold protocols.
+    n_jobs : int or None, default=None
+        Fits at once.
+    random_state : int, RandomState or None, default=0
+        Seed of the folds and of the bootstrap.
+    progress : bool, default=False
+        Draw bars on the standard error stream.
+    together : {"auto", True, False}, default="auto"
+        As for `compare`.
+    n_repeats : int, default=1
+        How often all is done, as for `compare`; a subject's score is the mean.
+    output : str, Path or None, default=None
+        Folder in which every finished fit is kept, as for `compare`.
+
+    Returns
+    -------
+    DataFrame
+        As `Comparison.gap` returns it: a row a model, the mean score over subjects by each
+        protocol, their difference `gap`, and its 95 % interval over subjects, `low` and `high`.
+
+    Raises
+    ------
+    ValueError
+        No such metric, one of the protocols cannot be followed, or as for `compare`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import leakage_gap, make_svm
+    >>> rng = np.random.default_rng(0)
+    >>> subjects = np.repeat(np.arange(8), 10)
+    >>> y = np.where(subjects % 2, "calm", "stress")  # a subject has one label only
+    >>> X = rng.normal(size=(8, 3))[subjects] + 0.1 * rng.normal(size=(80, 3))
+    >>> gap = leakage_gap({"SVM": make_svm("passthrough")}, X, y, subjects)
+    >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # it knows the subjects
+    1.0
+    """
+    check_metric(metric)
+    for name in (protocol, optimistic):  # before hours are spent on the first one
+        protocol_folds(name, column_or_1d(y), window_groups(groups), n_splits, random_state)
+    honest, other = (
+        compare(
+            models,
+            X,
+            y,
+            groups,
+            name,
+            n_splits,
+            n_jobs,
+            random_state,
+            progress,
+            together,
+            n_repeats=n_repeats,
+            output=output,
+        )
+        for name in (protocol, optimistic)
+    )
+    seed = random_state if isinstance(random_state, Integral) else 0
+    return honest.gap(other, metric, random_state=seed)

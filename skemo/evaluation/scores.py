@@ -1,0 +1,236 @@
+"""Scores of predictions, subject by subject, and their mean and spread."""
+
+import numpy as np
+import pandas as pd
+
+PROBABILITY = "probability "  # before a class, the name of a column of predictions
+_OF_CONFUSION = (
+    *("accuracy", "balanced_accuracy", "macro_f1"),
+    *("sensitivity", "specificity", "precision"),
+)
+METRICS = (*_OF_CONFUSION, "brier")
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"},
+    **{"±": r"$\pm$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$"},
+}
+
+# The columns of a table, as papers name them.
+_TITLES = {
+    "ACC": "accuracy",
+    "SEN & SPE": "sen_spe",
+    "PPR": "precision",
+    "balanced accuracy": "balanced_accuracy",
+    "macro F1": "macro_f1",
+}
+
+
+def check_metric(metric):
+    """Raise where `metric` is none of `METRICS`."""
+    if metric not in METRICS:
+        raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, METRICS))}.")
+
+
+def score_predictions(predictions, by):
+    """Score the predictions in each group of rows.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        With `y_true`, `y_pred` and the columns named in `by`; the Brier score needs the columns
+        ``probability <class>`` too.
+    by : list of str
+        Columns that tell the groups apart.
+
+    Returns
+    -------
+    DataFrame
+        A row a group, in order of appearance: the columns `by`, `METRICS` as `compare`
+        defines them, and `n_windows`.
+    """
+    groups = predictions.groupby(by, sort=False)
+    labels = predictions[["y_true", "y_pred"]].to_numpy()
+    codes, classes = pd.factorize(labels.ravel())
+    codes = codes.reshape(-1, 2)
+    confusion = np.zeros((groups.ngroups, len(classes), len(classes)), np.intp)
+    np.add.at(confusion, (groups.ngroup().to_numpy(), codes[:, 0], codes[:, 1]), 1)
+    scores = predictions.drop_duplicates(by)[by].reset_index(drop=True)
+    for metric, values in confusion_scores(confusion).items():
+        scores[metric] = values
+    errors = pd.Series(squared_errors(predictions), predictions.index)
+    scores["brier"] = errors.groupby([predictions[name] for name in by], sort=False).mean().values
+    scores["n_windows"] = confusion.sum(axis=(1, 2))
+    return scores
+
+
+def confusion_scores(confusion):
+    """Return the scores that follow from confusion matrices, as `compare` defines them.
+
+    Parameters
+    ----------
+    confusion : array-like of shape (..., n_classes, n_classes)
+        Counts, true classes in rows and predicted classes in columns.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (...)
+        All of `METRICS` but the Brier score.
+
+    Examples
+    --------
+    >>> from skemo.evaluation.scores import confusion_scores
+    >>> scores = confusion_scores([[8, 2], [1, 4]])
+    >>> scores["accuracy"].item(), scores["balanced_accuracy"].item()
+    (0.8, 0.8)
+    """
+    confusion = np.asarray(confusion, np.float64)
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    total = true.sum(axis=-1, keepdims=True)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    present = true > 0
+
+    def macro(numerator, denominator):
+        """Mean over the classes that are present and for which the ratio is defined."""
+        defined = present & (denominator > 0)
+        ratio = np.divide(numerator, denominator, out=np.zeros_like(hits), where=defined)
+        n_defined = defined.sum(axis=-1)
+        none = np.full(n_defined.shape, np.nan)
+        return np.divide(ratio.sum(axis=-1), n_defined, out=none, where=n_defined > 0)
+
+    sensitivity = macro(hits, true)
+    return {
+        "accuracy": hits.sum(axis=-1) / total[..., 0],
+        "balanced_accuracy": sensitivity,
+        "macro_f1": macro(2 * hits, true + predicted),
+        "sensitivity": sensitivity,
+        "specificity": macro(total - true - predicted + hits, total - true),
+        # A class that is never predicted has no hits: its precision is 0 / 1.
+        "precision": macro(hits, np.maximum(predicted, 1)),
+    }
+
+
+def squared_errors(predictions):
+    """Return each prediction's squared error, whose mean is the Brier score.
+
+    Half the sum over classes of (probability − indicator)²: between 0 and 1, and for two classes
+    the Brier score as it is known, (p − y)².
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        With `y_true` and a column ``probability <class>`` for each class.
+
+    Returns
+    -------
+    ndarray of shape (n_predictions,)
+        NaN where there are no probabilities.
+    """
+    columns = [name for name in predictions if name.startswith(PROBABILITY)]
+    if not columns:
+        return np.full(len(predictions), np.nan)
+    is_class = [PROBABILITY + str(label) for label in predictions["y_true"]]
+    true = np.array(columns) == np.array(is_class)[:, np.newaxis]
+    return ((predictions[columns].to_numpy(np.float64) - true) ** 2).sum(axis=1) / 2
+
+
+def summarize(subject_scores):
+    """Return the mean over subjects and its spread for each model.
+
+    Parameters
+    ----------
+    subject_scores : DataFrame
+        A row per model and subject, as `Comparison.subject_scores` returns it.
+
+    Returns
+    -------
+    DataFrame
+        A row a model, in order of appearance; columns (metric, "mean") and (metric, "std"),
+        fractions of 1. The metrics are `METRICS` and `sen_spe`, the mean of sensitivity and
+        specificity, which for two classes is the balanced accuracy. The standard deviation
+        is that of a sample (n − 1), NaN for a single subject.
+    """
+    scores = subject_scores.copy()
+    scores["sen_spe"] = (scores["sensitivity"] + scores["specificity"]) / 2
+    models = scores.groupby("model", sort=False)
+    return models[[*METRICS, "sen_spe"]].agg(["mean", "std"])
+
+
+def format_summary(summary):
+    """Write a summary in per cent, in the columns that papers use.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From `summarize`.
+
+    Returns
+    -------
+    DataFrame of str
+        A row a model; columns `ACC`, `SEN & SPE` (their mean), `PPR` (precision),
+        `balanced accuracy` and `macro F1`, each "mean ± standard deviation over subjects", and
+        `Brier` where a model gives probabilities.
+    """
+    titles = dict(_TITLES)
+    if summary["brier", "mean"].notna().any():
+        titles["Brier"] = "brier"
+    percent = 100 * summary
+    return pd.DataFrame(
+        {
+            title: [
+                "–" if np.isnan(mean) else f"{mean:.1f} ± {std:.1f}"
+                for mean, std in percent[metric][["mean", "std"]].itertuples(index=False)
+            ]
+            for title, metric in titles.items()
+        },
+        index=summary.index,
+    )
+
+
+def format_table(table, form):
+    """Write a table of text.
+
+    Parameters
+    ----------
+    table : DataFrame of str
+        With models as its index. The name of its columns, else that of its index, stands above
+        the models.
+    form : {"text", "markdown", "latex"}
+        "latex" is for the package booktabs.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skemo.evaluation.scores import format_table
+    >>> table = pd.DataFrame({"ACC": ["90.0 ± 5.0"]}, index=pd.Index(["SVM"], name="model"))
+    >>> print(format_table(table, "markdown"))
+    | model | ACC |
+    | --- | ---: |
+    | SVM | 90.0 ± 5.0 |
+    """
+    if form == "text":
+        return table.to_string()
+    head = [table.columns.name or table.index.name or "", *table.columns]
+    rows = [[str(cell) for cell in row] for row in table.itertuples()]
+    if form == "markdown":
+        rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+        rows = [head, ["---"] + ["---:"] * table.shape[1], *rows]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    if form == "latex":
+        lines = [" & ".join(map(_to_latex, row)) + r" \\" for row in [head, *rows]]
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{l{'r' * table.shape[1]}}}",
+                *(r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"),
+                r"\end{tabular}",
+            ]
+        )
+    raise ValueError(f'The form of a table is "text", "markdown" or "latex", got {form!r}.')
+
+
+def _to_latex(text):
+    return "".join(_LATEX.get(character, character) for character in text)

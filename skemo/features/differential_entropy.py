@@ -1,0 +1,170 @@
+"""Differential entropy of EEG windows, as named features or as a map."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skemo.features.base import wrap_signals
+from skemo.kernels.entropy import BANDS, VARIANCE_FLOOR, differential_entropy
+from skemo.signals.checks import signal_name, validate_signals
+
+# A channel whose entropies are all below this, a hair over the floor, is flat.
+_FLAT = 0.5 * math.log(2 * math.pi * math.e * VARIANCE_FLOOR) + 1e-3
+
+
+class DifferentialEntropyTransformer(TransformerMixin, BaseEstimator):
+    r"""Differential entropy of EEG windows, per frequency band and channel.
+
+    For each window, band and channel it gives :math:`\frac{1}{2} \ln(2 \pi e \sigma^2)`
+    nats, where :math:`\sigma^2` is the band's variance (see
+    :func:`skemo.kernels.entropy.differential_entropy`): as named features for a classical
+    model, or as a map of bands by channels by sub-windows for a network. Nothing is learned
+    from the rows.
+
+    Parameters
+    ----------
+    output : {"features", "map"}, default="features"
+        ``"features"`` gives an array of shape (n_windows, n_features), ``"map"`` a signal
+        column of windows of shape (n_bands, n_channels, n_sub_windows).
+    bands : dict of str to (low, high) or None, default=None
+        Frequency bands in hertz, ``low <= frequency < high``. None is theta 4 to 8, alpha
+        8 to 14, beta 14 to 31 and gamma 31 to 45 Hz.
+    sub_windows : int, default=1
+        Number of equal parts that a window is cut into; samples that do not fill a part
+        are dropped at the end.
+    sampling_rate : float or None, default=None
+        In hertz. A plain array needs it; a signal column carries its own.
+
+    Attributes
+    ----------
+    signal_dtype_ : SignalDtype
+        What a window of the fitted signal is: shape, sampling rate, channel names.
+    n_features_in_ : int
+        Number of columns of a table; channels of an array of three dimensions.
+    feature_names_in_ : ndarray of str
+        Column names, where `X` has them.
+
+    Notes
+    -----
+    A NaN in a channel makes that channel's entropies NaN and no other's. A flat channel, with
+    no variance in any band, has lost its electrode: its entropies are NaN too, where
+    :func:`skemo.kernels.entropy.differential_entropy` gives the floor.
+
+    The map carries the EEG's channel names, and the rate of its sub-windows as sampling
+    rate. A two-dimensional array is one channel, and its map is given flat.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import DifferentialEntropyTransformer, SignalArray, signal_frame
+    >>> noise = np.random.default_rng(0).normal(size=(5, 2, 1280))
+    >>> X = signal_frame(eeg=SignalArray(noise, sampling_rate=128, channels=["F3", "F4"]))
+    >>> entropy = DifferentialEntropyTransformer().set_output(transform="pandas")
+    >>> entropy.fit_transform(X).columns.tolist()[:3]
+    ['theta_F3', 'theta_F4', 'alpha_F3']
+    """
+
+    def __init__(self, output="features", bands=None, sub_windows=1, sampling_rate=None):
+        self.output = output
+        self.bands = bands
+        self.sub_windows = sub_windows
+        self.sampling_rate = sampling_rate
+
+    def fit(self, X, y=None):
+        """Check the parameters against `X`, and note what a window of it is.
+
+        Parameters
+        ----------
+        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        signal = validate_signals(self, X, sampling_rate=self.sampling_rate, reset=True)
+        bands = self._checked_bands()
+        differential_entropy(signal.values[:0], signal.dtype.sampling_rate, bands, self.sub_windows)
+        column = signal_name(X)
+        if self.output == "map" and column is not None:
+            self._feature_names = [column]
+        else:
+            self._feature_names = _feature_names(signal.dtype, bands, self.sub_windows)
+        return self
+
+    def transform(self, X):
+        """Compute the entropies.
+
+        Parameters
+        ----------
+        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+
+        Returns
+        -------
+        array of shape (n_windows, n_features), or DataFrame of one signal column
+            The latter with ``output="map"`` of a signal column. The map of an array of
+            three dimensions is an array of four.
+        """
+        signal = validate_signals(self, X, sampling_rate=self.sampling_rate, reset=False)
+        rate = signal.dtype.sampling_rate
+        entropy = differential_entropy(signal.values, rate, self._checked_bands(), self.sub_windows)
+        flat = (entropy < _FLAT).all(axis=1, keepdims=True)
+        np.copyto(entropy, np.nan, where=flat)
+        if self.output == "features":
+            return entropy.reshape(len(entropy), -1)
+        return wrap_signals(
+            entropy,
+            X,
+            signal_name(X),
+            sampling_rate=rate / (signal.dtype.shape[-1] // self.sub_windows),
+            channels=signal.dtype.channels,
+        )
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the output columns: ``alpha_F3``, or ``alpha_F3_0`` with sub-windows.
+
+        Unnamed channels are numbered. The map of a signal column has that column's name.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored; the names come from the fitted signal.
+
+        Returns
+        -------
+        ndarray of str objects
+        """
+        check_is_fitted(self, "signal_dtype_")
+        return np.asarray(self._feature_names, dtype=object)
+
+    def _checked_bands(self):
+        if self.output not in ("features", "map"):
+            raise ValueError(f"output must be 'features' or 'map', got {self.output!r}.")
+        bands = BANDS if self.bands is None else self.bands
+        if not isinstance(bands, Mapping) or not bands:
+            raise ValueError(
+                f"bands must be a dict of name: (low, high) in hertz, or None, got {bands!r}."
+            )
+        for name, band in bands.items():
+            if np.ndim(band) != 1 or len(band) != 2:
+                raise ValueError(f"The band {name!r} must be (low, high) in hertz, got {band!r}.")
+        return bands
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _feature_names(dtype, bands, sub_windows):
+    channels = range(dtype.shape[-2]) if dtype.channels is None else dtype.channels
+    suffixes = [""] if sub_windows == 1 else [f"_{part}" for part in range(sub_windows)]
+    return [f"{band}_{name}{suffix}" for band in bands for name in channels for suffix in suffixes]

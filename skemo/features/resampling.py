@@ -1,0 +1,208 @@
+"""Windows at another sampling rate, filtered and standardised: raw input for a network."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skemo.features.base import wrap_signals
+from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
+from skemo.kernels.resampling import n_resampled, resample
+from skemo.signals.checks import is_positive, signal_name, validate_signals
+
+_CHUNK = 1 << 17  # samples filtered together: a few megabytes with what is made of them
+
+
+class ResampleTransformer(TransformerMixin, BaseEstimator):
+    """Windows of a signal at another sampling rate, filtered and standardised if asked.
+
+    It prepares raw windows for a convolutional network: an ECG of 700 Hz at 64 Hz, say,
+    from 0.5 Hz on, with mean 0 and standard deviation 1 in each window. Resampling has no
+    aliases and no shift in time (:func:`skemo.kernels.resampling.resample`). Nothing is learned
+    from the rows.
+
+    Parameters
+    ----------
+    rate : float or None, default=None
+        The new sampling rate in hertz, below or above the old. None keeps the old.
+    band : (low, high) or None, default=None
+        Frequencies to keep, in hertz, at most half of either rate. None at an end leaves
+        it open: ``(0.5, None)`` removes the mean and slow drift.
+    standardize : bool, default=False
+        Whether each window and channel is brought to mean 0 and standard deviation 1. A
+        channel that is flat, up to rounding, becomes 0.
+    sampling_rate : float or None, default=None
+        In hertz. A plain array needs it for `rate` and `band`; a signal column carries
+        its own.
+
+    Attributes
+    ----------
+    signal_dtype_ : SignalDtype
+        What a window of the fitted signal is: shape, sampling rate, channel names.
+    n_features_in_ : int
+        Number of columns of a table; channels of an array of three dimensions.
+    feature_names_in_ : ndarray of str
+        Column names, where `X` has them.
+
+    Notes
+    -----
+    NaN: a channel of which up to 5 % are missing in a window has the gaps bridged by
+    straight lines; with more it is NaN throughout in that window. Other channels and windows
+    keep their values.
+
+    Standardising takes away the level, which for skin conductance and temperature says a
+    lot; a `StandardScaler` or a network's own normalisation keeps it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import SignalArray, signal_frame
+    >>> from skemo.features.resampling import ResampleTransformer
+    >>> noise = np.random.default_rng(0).normal(size=(5, 7000))
+    >>> X = signal_frame(ecg=SignalArray(noise, sampling_rate=700))
+    >>> resampled = ResampleTransformer(rate=64, standardize=True).fit_transform(X)
+    >>> resampled["ecg"].dtype.shape, resampled["ecg"].dtype.sampling_rate
+    ((1, 640), 64.0)
+    """
+
+    def __init__(self, rate=None, band=None, standardize=False, sampling_rate=None):
+        self.rate = rate
+        self.band = band
+        self.standardize = standardize
+        self.sampling_rate = sampling_rate
+
+    def fit(self, X, y=None):
+        """Check the parameters against `X`, and note what a window of it is.
+
+        Parameters
+        ----------
+        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        signal = self._validate(X, reset=True)
+        self._check_parameters(signal.dtype)
+        self._column = signal_name(X)
+        return self
+
+    def transform(self, X):
+        """Filter, resample and standardise the windows.
+
+        Parameters
+        ----------
+        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+
+        Returns
+        -------
+        DataFrame of one signal column, or array of shape (n_windows, n_resampled) or \
+                (n_windows, n_channels, n_resampled)
+            Of the kind that `X` is, with the new rate; float32 stays so.
+        """
+        signal = self._validate(X, reset=False)
+        values, dtype = signal.values, signal.dtype
+        self._check_parameters(dtype)
+        shape = (len(values), *dtype.shape[:-1], self._n_out(dtype))
+        result = np.empty(shape, np.result_type(dtype.value_type, np.float32))
+        step = max(1, _CHUNK // max(1, values[0].size))
+        for start in range(0, len(values), step):
+            chunk = values[start : start + step]
+            rows = self._transform_rows(chunk.reshape(-1, dtype.shape[-1]), dtype.sampling_rate)
+            result[start : start + step] = rows.reshape(-1, *shape[1:])
+        rate = dtype.sampling_rate if self.rate is None else self.rate
+        return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the output columns: the name of the signal column.
+
+        Of an array, the samples: ``t0``, ``t1``, with more than one channel ``0_t0``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored; the names come from the fitted signal.
+
+        Returns
+        -------
+        ndarray of str objects
+        """
+        check_is_fitted(self, "signal_dtype_")
+        dtype = self.signal_dtype_
+        names = [f"t{i}" for i in range(self._n_out(dtype))]
+        if self._column is not None:
+            names = [self._column]
+        elif dtype.shape[0] > 1:
+            names = [f"{channel}_{name}" for channel in range(dtype.shape[0]) for name in names]
+        return np.asarray(names, dtype=object)
+
+    def _transform_rows(self, rows, sampling_rate):
+        """Channels of a few windows, each a row."""
+        missing = np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE
+        rows = np.where(missing[:, np.newaxis], 0, fill_gaps(rows))
+        if self.standardize:
+            rows -= rows[:, :1].copy()  # an offset that goes away anyway costs precision
+        if self.rate is None and self.band is None:
+            resampled = rows.astype(np.result_type(rows.dtype, np.float32))
+        else:
+            resampled = resample(rows, sampling_rate, self.rate, self.band)
+        if self.standardize:
+            resampled -= resampled.mean(axis=1, keepdims=True)
+            deviation = resampled.std(axis=1, keepdims=True)
+            # What rounding leaves of a flat channel, or of one with nothing in the band.
+            rounding = 100 * np.finfo(resampled.dtype).eps * np.ptp(rows, axis=1, keepdims=True)
+            flat = deviation <= rounding
+            resampled /= np.where(flat, 1, deviation)
+            resampled[flat[:, 0]] = 0
+        resampled[missing] = np.nan
+        return resampled
+
+    def _n_out(self, dtype):
+        if self.rate is None:
+            return dtype.shape[-1]
+        return n_resampled(dtype.shape[-1], dtype.sampling_rate, self.rate)
+
+    def _validate(self, X, *, reset):
+        needs_rate = self.rate is not None or self.band is not None
+        return validate_signals(
+            self, X, sampling_rate=self.sampling_rate, reset=reset, needs_rate=needs_rate
+        )
+
+    def _check_parameters(self, dtype):
+        n_times, sampling_rate = dtype.shape[-1], dtype.sampling_rate
+        if self.rate is not None and not is_positive(self.rate):
+            raise ValueError(f"rate must be a positive number of hertz, got {self.rate!r}.")
+        if self._n_out(dtype) < 1:
+            raise ValueError(
+                f"rate={self.rate:g} Hz leaves no sample of a window of {n_times} samples at "
+                f"{sampling_rate:g} Hz. Pass a rate of at least {sampling_rate / n_times:g} Hz, or "
+                "cut longer windows."
+            )
+        if self.band is None:
+            return
+        edges = [] if np.ndim(self.band) != 1 else list(self.band)
+        known = [edge for edge in edges if edge is not None]
+        if len(edges) != 2 or not all(is_positive(edge) for edge in known):
+            raise ValueError(
+                "band must be None or (low, high) in hertz, each positive or None, got "
+                f"{self.band!r}."
+            )
+        if len(known) == 2 and known[0] >= known[1]:
+            raise ValueError(f"band={self.band!r} must have its lower edge first.")
+        lowest = sampling_rate if self.rate is None else min(self.rate, sampling_rate)
+        if known and known[-1] > lowest / 2:
+            raise ValueError(
+                f"band={self.band!r} reaches above {lowest / 2:g} Hz, half the lower of the two "
+                f"sampling rates ({sampling_rate:g} Hz, and {self.rate or sampling_rate:g} Hz "
+                "after resampling). Pass a band that ends there, or None for its upper edge."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        return tags

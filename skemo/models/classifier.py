@@ -1,0 +1,522 @@
+"""What the network classifiers share: all but their parameters and their module."""
+
+import copy
+import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+from skorch.callbacks import EarlyStopping
+from skorch.utils import noop
+
+from skemo.kernels.standardize import signal_statistics, standardize_signals
+from skemo.models.saving import from_json, to_json
+from skemo.nn import FusionEnsemble
+from skemo.nn.losses import mean_probabilities
+from skemo.signals.array import SignalArray, SignalDtype
+from skemo.signals.checks import is_number, is_positive, signal_columns, validate_modalities
+from skemo.training.batches import WindowSet, merge_rows
+from skemo.training.devices import block_size, in_smaller_blocks, reproducible, resolve_device
+from skemo.training.early_stopping import hold_back
+from skemo.training.many import Fit, train_or_collect
+from skemo.training.net import FusionNet
+from skemo.training.optimizer import FlatAdamW
+
+_STOPPING = "_early_stopping"
+_LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
+
+
+def check_counts(estimator, *names):
+    """Raise unless these parameters of the estimator are whole numbers from 1."""
+    for name in names:
+        value = getattr(estimator, name)
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+
+
+def check_targets(estimator, X, y, sample_weight):
+    """Return labels and weights of the windows, checked; without weights, ones."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    y = column_or_1d(y, warn=True)
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    if pd.isna(y).any():
+        raise ValueError(f"Input y contains NaN in {pd.isna(y).sum()} rows: drop these windows.")
+    check_classification_targets(y)
+    if sample_weight is None:
+        sample_weight = np.ones(len(y))
+    sample_weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if sample_weight.ndim != 1:
+        raise ValueError("Sample weights must be 1D array or scalar")
+    check_consistent_length(X, y, sample_weight)
+    if (sample_weight < 0).any():
+        raise ValueError("Negative values in sample_weight: weights must be at least 0.")
+    if not sample_weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return y, sample_weight
+
+
+class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+    """A classifier that trains a network on windows of several modalities.
+
+    A subclass stores its parameters in its constructor; checks those of its network in
+    ``_check_parameters()``, and the windows' shapes in ``_check_shapes(shapes)``, a dict by
+    modality; builds the module in ``_make_module(shapes, n_classes)``, from a list; and says in
+    ``_attends()`` whether it has attention.
+    """
+
+    trains_together = True  # fits of it can be trained as one computation
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network from the start.
+
+        Parameters
+        ----------
+        X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+            One signal column a modality. A plain array is one modality.
+        y : array-like of shape (n_windows,)
+            Class labels.
+        sample_weight : array-like of shape (n_windows,), default=None
+            Weight of each window. A weight of 2 is the same as giving the window twice,
+            0 the same as leaving it out.
+        groups : array-like of shape (n_windows,), default=None
+            The subject of each window, which early stopping keeps on one side of its
+            split.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            A parameter, a column or `y` is not as described, a value is infinite, every
+            window is missing, or `y` has a single class.
+        """
+        self._check_parameters()
+        values = self._check_windows(X, reset=True)
+        y, sample_weight = check_targets(self, X, y, sample_weight)
+        self.classes_ = np.unique(y[sample_weight > 0])
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs windows of at least two classes, got one class: "
+                f"{self.classes_.tolist()}."
+            )
+        if groups is not None:
+            groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+            check_consistent_length(y, groups)
+        self._random_state = check_random_state(self.random_state)
+        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        # Rows of two groups are not merged where groups are to be kept apart.
+        by_group = self.early_stopping and groups is not None
+        keys = list(zip(y, groups, strict=True)) if by_group else y
+        rows, weight = merge_rows(values, keys, sample_weight)
+        train = np.ones(len(rows), bool)
+        if self.early_stopping:
+            subjects = None if groups is None else groups[rows]
+            train = ~hold_back(y[rows], subjects, weight, self.validation_fraction, seed)
+        self._learn_inputs(values, y, rows[train], weight[train])
+        windows, validation = (
+            self._training_set(values, y, rows[side], weight[side]) if side.any() else None
+            for side in (train, ~train)
+        )
+        with reproducible(torch.device("cpu"), seed):
+            self.net_ = self._make_net()
+            self._start_at_frequencies(windows)
+            state = torch.get_rng_state()
+        train_or_collect(Fit(self, windows, validation, state))
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train the network for one more epoch, on these windows.
+
+        The first call starts it, standardising by the windows of that call.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`; at least two windows that differ.
+        sample_weight : array-like of shape (n_windows,), default=None
+            Weight of each window's loss.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will be; needed in the first call.
+
+        Returns
+        -------
+        self
+        """
+        first = not hasattr(self, "net_")
+        if classes is not None:
+            classes = np.unique(column_or_1d(classes))
+            if not first and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes.tolist()} differ from {self.classes_.tolist()}, those of "
+                    "the first call to partial_fit or of fit."
+                )
+        if first:
+            self._check_parameters()
+            if classes is None or len(classes) < 2:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit, and be at least two."
+                )
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    'class_weight="balanced" needs all windows at once: give partial_fit the '
+                    "weights as a dict of class to weight."
+                )
+        values = self._check_windows(X, reset=first)
+        y, sample_weight = check_targets(self, X, y, sample_weight)
+        if first:
+            self.classes_ = classes
+            self._random_state = check_random_state(self.random_state)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y has classes {unknown.tolist()} that are not in `classes`.")
+        rows, weight = merge_rows(values, y, sample_weight)
+        if first:
+            self._learn_inputs(values, y, rows, weight)
+        windows = self._training_set(values, y, rows, weight, normalize=False)
+        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        device = resolve_device(self.device)
+
+        def train(_):
+            with reproducible(device, seed):
+                if first:
+                    self.net_ = self._make_net().initialize()
+                self.net_.module_.to(device)
+                self.net_.partial_fit((windows.to(device), None), epochs=1)
+
+        in_smaller_blocks(train, 1, device)
+        return self._check_converged()
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X
+            As in `fit`. A window that lacks a modality is classified by the others.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        _, _, scores = self._evaluate(X)
+        return scores.double().softmax(1).numpy()
+
+    def predict(self, X):
+        """Return the most probable class of each window, an array of shape (n_windows,)."""
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def transform(self, X):
+        """Return the fused representation: what the last layer classifies.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_features)
+            The numbers of each modality follow each other; they are 0 where it is missing.
+        """
+        _, fused, _ = self._evaluate(X)
+        return fused.numpy()
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns of `transform`, as ``ecg0, ecg1, …``."""
+        check_is_fitted(self)
+        sizes = self.net_.module_.vector_sizes
+        return np.array(
+            [
+                f"{name}{i}"
+                for name, size in zip(self.modalities_, sizes, strict=True)
+                for i in range(size)
+            ],
+            object,
+        )
+
+    @available_if(lambda self: self._attends())
+    def attention_weights(self, X):
+        """Return how much of each modality the attention lets through.
+
+        Returns
+        -------
+        DataFrame of n_windows rows
+            A column a modality: the mean of its attention weights, between 0 and 1; 0
+            where the window lacks the modality. The index is that of `X`.
+        """
+        weights, _, _ = self._evaluate(X)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        return pd.DataFrame(weights.numpy(), columns=list(self.modalities_), index=index)
+
+    def save(self, path):
+        """Write the fitted classifier to one safetensors file, without pickle.
+
+        Parameters, classes and shapes are in its header as JSON, the weights and the
+        standardisation in its body. The parameter `callbacks` is not kept, nor are the
+        state of the optimiser and the training history.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        check_is_fitted(self)
+        parameters = self.get_params(deep=False)
+        parameters.pop("callbacks")
+        parameters["device"] = str(parameters["device"])
+        if isinstance(parameters["random_state"], np.random.RandomState):
+            parameters["random_state"] = None
+        header = {
+            "estimator": type(self).__name__,
+            "parameters": {name: to_json(value) for name, value in parameters.items()},
+            "classes": self.classes_.tolist(),
+            "classes_type": self.classes_.dtype.str,
+            "modalities": [(to_json(name), dtype.name) for name, dtype in self.modalities_.items()],
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist(),
+        }
+        tensors = {f"network.{k}": v for k, v in self.net_.module_.state_dict().items()}
+        for i, name in enumerate(self.modalities_):
+            tensors[f"mean.{i}"] = torch.from_numpy(self.mean_[name].copy())
+            tensors[f"scale.{i}"] = torch.from_numpy(self.scale_[name].copy())
+        tensors["class_weight"] = torch.from_numpy(self._class_weight)
+        save_file(tensors, path, {"skemo": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path, *, device="auto"):
+        """Read a classifier that `save` wrote, to predict with it on any device.
+
+        Parameters
+        ----------
+        path : str or path-like
+        device : str, default="auto"
+            Where to run; the device that it was trained on doesn't matter.
+
+        Returns
+        -------
+        fitted classifier
+        """
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("skemo", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if header.get("estimator") != cls.__name__:
+            raise ValueError(
+                f"{str(path)!r} holds {header.get('estimator', 'no skemo classifier')}, "
+                f"not {cls.__name__}."
+            )
+        parameters = {name: from_json(value) for name, value in header["parameters"].items()}
+        self = cls(**{**parameters, "device": device})
+        self.classes_ = np.array(header["classes"], dtype=header["classes_type"])
+        self.modalities_ = {
+            from_json(name): SignalDtype.construct_from_string(dtype)
+            for name, dtype in header["modalities"]
+        }
+        self.n_features_in_ = header["n_features_in"]
+        if header["feature_names_in"]:
+            self.feature_names_in_ = np.array(header["feature_names_in"], object)
+        self.mean_, self.scale_ = (
+            {name: tensors[f"{which}.{i}"].numpy() for i, name in enumerate(self.modalities_)}
+            for which in ("mean", "scale")
+        )
+        self._class_weight = tensors["class_weight"].numpy()
+        self._random_state = check_random_state(self.random_state)
+        with reproducible(resolve_device(device)):
+            self.net_ = self._make_net().initialize()
+        network = {k[8:]: values for k, values in tensors.items() if k.startswith("network.")}
+        self.net_.module_.load_state_dict(network)
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _check_parameters(self):
+        check_counts(self, "batch_size", "max_epochs", "n_members", "patience")
+        if self.batch_size < 2:
+            raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
+        if not is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}."
+            )
+        for name in ("dropout", "modality_dropout"):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise ValueError(
+                f'precision must be "auto", "float32" or "bfloat16", got {self.precision!r}.'
+            )
+        if not is_positive(self.lr):
+            raise ValueError(f"lr must be positive, got {self.lr!r}.")
+        for name in ("weight_decay", "input_noise"):
+            if not is_number(getattr(self, name)) or not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}.")
+
+    def _check_windows(self, X, *, reset):
+        """Return the modalities of X, name to array (n_windows, ..., n_channels, n_times)."""
+        signals = validate_modalities(self, X, reset=reset)
+        if reset:
+            self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
+            self._check_shapes({name: dtype.shape for name, dtype in self.modalities_.items()})
+        return {modality: signal.values for modality, signal in signals.items()}
+
+    def _learn_inputs(self, values, y, rows, weight):
+        """Learn from the training rows what stands before the network."""
+        if len(rows) < 2:
+            raise ValueError("Training needs at least two windows that differ, got 1 sample.")
+        self.mean_, self.scale_ = {}, {}
+        for modality, array in values.items():
+            self.mean_[modality], self.scale_[modality] = signal_statistics(
+                array[rows], weight, by_time=self._by_time, padded=self._is_padded(modality)
+            )
+        self._class_weight = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
+        )
+
+    def _is_padded(self, modality):
+        """Whether zeros at the end of a window are padding: not in what was sampled in time."""
+        return self.modalities_[modality].sampling_rate is None
+
+    def _make_net(self):
+        arguments = [dtype.shape for dtype in self.modalities_.values()], len(self.classes_)
+        networks = [self._make_module(*arguments) for _ in range(self.n_members)]
+        module = networks[0] if self.n_members == 1 else FusionEnsemble(networks)
+        for member in module.members:
+            member.bfloat16 = self.precision == "bfloat16"
+        return FusionNet(
+            module,
+            criterion=torch.nn.CrossEntropyLoss,  # by `window_losses`, each with its weight
+            predict_nonlinearity=mean_probabilities,
+            # Callbacks may freeze parameters, or look for them in the optimiser.
+            optimizer=torch.optim.AdamW if self.callbacks else FlatAdamW,
+            optimizer__weight_decay=self.weight_decay,
+            optimizer__fused=True,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            train_split=None,
+            classes=np.arange(len(self.classes_)),
+            callbacks=copy.deepcopy(list(self.callbacks or [])),
+            device=str(resolve_device(self.device)),
+            verbose=self.verbose,
+        )
+
+    def _fit_net(self, windows, validation):
+        """Train the net by skorch's loop; only here early stopping has windows to look at."""
+        if validation is not None:
+            stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
+            self.net_.callbacks = [*self.net_.callbacks, (_STOPPING, stopping)]
+        self.net_.fit((windows, validation), y=None)
+        if validation is not None:
+            self.net_.callbacks = self.net_.callbacks[:-1]
+            self.net_.callbacks_ = [x for x in self.net_.callbacks_ if x[0] != _STOPPING]
+        self._check_converged()
+
+    def _start_at_frequencies(self, windows):
+        """Let the scores start at the logarithm of the weighted class frequencies."""
+        weights = torch.bincount(windows.y, windows.weight, minlength=len(self.classes_)).double()
+        with torch.no_grad():
+            for member in self.net_.module.members:
+                member.head.bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
+
+    def _window_set(self, values, rows):
+        """Windows as the network takes them, on the CPU."""
+        inputs, present = [], []
+        for modality, array in values.items():
+            array, mean = array[rows], self.mean_[modality]
+            # What training never had has no mean, and is absent.
+            present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
+            array = standardize_signals(
+                array, mean, self.scale_[modality], padded=self._is_padded(modality)
+            )
+            if np.nanmax(np.abs(array), initial=0) > _LARGEST:
+                raise ValueError(
+                    f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
+                    "the training mean: mark artefacts as NaN."
+                )
+            array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
+            inputs.append(torch.from_numpy(array))
+        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
+        return WindowSet(inputs, present)
+
+    def _training_set(self, values, y, rows, weight, *, normalize=True):
+        windows = self._window_set(values, rows)
+        y = np.searchsorted(self.classes_, y[rows])
+        weight = weight * self._class_weight[y]
+        if normalize:
+            weight = weight / weight.mean()
+        weight = torch.from_numpy(weight.astype(np.float32))
+        return WindowSet(windows.inputs, windows.present, torch.from_numpy(y), weight)
+
+    def _evaluate(self, X):
+        """Attention, fused representation and class scores of every window, on the CPU.
+
+        On the CPU windows are evaluated in blocks of one size, the last filled up with windows
+        from the beginning, so that a window's result doesn't depend on how many stand beside
+        it: sums over blocks of unlike sizes are rounded differently.
+        """
+        check_is_fitted(self)
+        values = self._check_windows(X, reset=False)
+        device = resolve_device(self.device)
+        n_block = block_size(sum(array[:1].size for array in values.values()), device)
+        *parts, present = in_smaller_blocks(
+            lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
+        )
+        n_absent = int((present.sum(1) == 0).sum())
+        if n_absent:
+            warnings.warn(
+                f"{n_absent} of {len(present)} windows are missing (NaN) in every modality that "
+                "was trained: their class is a guess by the frequencies in training.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return parts
+
+    def _evaluate_blocks(self, values, n_block, device):
+        """Results for all rows, and which modalities they have; on the CPU several at a time."""
+        n_windows = len(next(iter(values.values())))
+
+        def evaluate(start):
+            torch.set_num_threads(1)  # of this thread
+            rows = np.arange(start, start + n_block)
+            rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
+            windows = self._window_set(values, rows).to(device)
+            with torch.inference_mode():
+                results = module.evaluate(windows.inputs, windows.present)
+            return [result.cpu() for result in (*results, windows.present)]
+
+        n_threads = torch.get_num_threads() if device.type == "cpu" else 1
+        with reproducible(device), ThreadPoolExecutor(n_threads) as threads:
+            module = self.net_.module_.to(device).eval()
+            blocks = list(threads.map(evaluate, range(0, n_windows, n_block)))
+        return [torch.cat(block)[:n_windows] for block in zip(*blocks, strict=True)]
+
+    def _check_converged(self):
+        unusable = np.flatnonzero(~np.isfinite(self.net_.history[:, "train_loss"]))
+        if len(unusable):
+            epoch = unusable[0] + 1
+            raise ValueError(f"The training loss is not finite from epoch {epoch} on: lower lr.")
+        return self

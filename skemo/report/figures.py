@@ -1,0 +1,135 @@
+"""The figures of a report: SVG without outside references, in the colour of the page's text."""
+
+import io
+import re
+import textwrap
+import warnings
+from importlib.util import find_spec
+
+from skemo.evaluation.scores import PROBABILITY
+
+_TEXT = "#010203"  # stands for the page's text colour while a figure is drawn
+_WIDTH = 6.6  # inches
+_COLUMNS = 3
+_MISSING = ".*missing from font"
+_STYLE = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), _TEXT),
+    **dict.fromkeys(("xtick.color", "ytick.color", "lines.color"), _TEXT),
+    "text.parse_math": False,
+    "svg.hashsalt": "skemo",
+}
+
+
+def can_draw():
+    """Whether matplotlib is installed."""
+    return find_spec("matplotlib") is not None
+
+
+def draw_subject_scores(comparison, models, prefix):
+    """Draw each subject's score under each model."""
+    from skemo.displays.subject_scores import SubjectScoresDisplay
+
+    def draw(figure):
+        SubjectScoresDisplay.from_comparison(comparison, models=models, ax=figure.subplots())
+
+    return _draw(draw, (_WIDTH, 1.0 + 0.7 * len(models)), prefix)
+
+
+def draw_confusion(comparison, models, prefix):
+    """Draw confusion matrices side by side."""
+    from skemo.displays.confusion import ConfusionDisplay
+
+    labels = comparison.predictions["y_true"].unique()
+    longest = max(len(str(label)) for label in labels)
+    side = max(2.0, 0.55 * len(labels))
+    beside = 0.6 + (0.07 * longest if len(labels) > 3 else 0)
+    below = 0.6 + (0.05 * longest if 0.075 * longest > side / len(labels) else 0)
+    n_columns = min(_COLUMNS, len(models))
+    n_rows = -(-len(models) // n_columns)
+
+    def draw(figure):
+        ConfusionDisplay.from_comparison(comparison, models=models, ax=figure.subplots())
+
+    return _draw(draw, (beside + side * n_columns, (side + below) * n_rows), prefix)
+
+
+def draw_calibration(comparison, models, prefix, n_bins=10):
+    """Draw how often predictions of a given confidence are right."""
+    from skemo.displays.style import NEUTRAL, color_of
+    from skemo.evaluation.calibration import calibration_bins
+
+    columns = [name for name in comparison.predictions if name.startswith(PROBABILITY)]
+    classes = [name.removeprefix(PROBABILITY) for name in columns]
+    n_columns = min(_COLUMNS, len(models))
+    n_rows = -(-len(models) // n_columns)
+
+    def draw(figure):
+        panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
+        for panel in panels.flat[len(models) :]:
+            panel.set_axis_off()
+        for i, (model, panel) in enumerate(zip(models, panels.flat, strict=False)):
+            own = comparison.predictions
+            own = own[own["model"] == model].dropna(subset=columns)
+            labels = own["y_true"].astype(str)
+            bins = calibration_bins(labels, own[columns].to_numpy(), classes, n_bins)
+            bins = bins[bins["n_windows"] > 0]
+            sizes = 12 + 180 * bins["n_windows"] / bins["n_windows"].sum()
+            panel.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=1, linestyle="--")
+            panel.plot(bins["confidence"], bins["accuracy"], color=color_of(i), linewidth=1)
+            panel.scatter(bins["confidence"], bins["accuracy"], sizes, color_of(i), alpha=0.8)
+            panel.set_title(textwrap.fill(str(model), 24), fontsize="medium")
+            panel.set_xlim(1 / len(classes) - 0.04, 1.04)
+            panel.set_ylim(-0.04, 1.04)
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.tick_params(labelsize="small", labelbottom=i + n_columns >= len(models))
+            if i % n_columns == 0:
+                panel.set_ylabel("Share that is right", fontsize="small")
+            if i + n_columns >= len(models):
+                panel.set_xlabel("Probability given", fontsize="small")
+
+    return _draw(draw, (0.6 + 2.0 * n_columns, 0.5 + 2.0 * n_rows), prefix)
+
+
+def _draw(draw, size, prefix):
+    """Draw a figure in matplotlib's own style, whatever the session's, and return its SVG."""
+    import matplotlib.style
+    from matplotlib.figure import Figure
+
+    with matplotlib.style.context(_STYLE, after_reset=True):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", _MISSING)
+                svg = _save(figure)
+        except UserWarning:
+            # The reader's own fonts have letters that matplotlib's lack.
+            with matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", _MISSING)
+                svg = _save(figure)
+    return _clean(svg, prefix)
+
+
+def _save(figure):
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return file.getvalue()
+
+
+def _clean(svg, prefix):
+    """Make it a part of a page: no prologue, no style for all, ids that only this figure has."""
+    view = re.search(r'<svg [^>]*viewBox="0 0 (\S+) (\S+)"[^>]*>', svg)
+    # In its own size 10 points are 16 pixels; on a narrow page they shrink to 11 at the least.
+    size = f"max-width: {1.6 * float(view[1]):.0f}px; min-width: {1.1 * float(view[1]):.0f}px"
+    svg = f'<svg viewBox="0 0 {view[1]} {view[2]}" style="{size}">{svg[view.end() :]}'
+    for what in (r"<metadata>.*?</metadata>", r"<style.*?</style>", r"<!--.*?-->"):
+        svg = re.sub(what, "", svg, flags=re.DOTALL)
+    svg = svg.replace("xlink:href", "href").replace(_TEXT, "currentColor")
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' * (m[1] in used), svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\1{prefix}-", svg)
+    # A hundredth of a point is fine enough.
+    places = r' (?:d|x|y)="[^"]*"|translate\([^)]*\)'
+    svg = re.sub(places, lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), svg)
+    svg = re.sub(r"base64,[^\"]*", lambda m: re.sub(r"\s", "", m[0]), svg)
+    return re.sub(r"\s+", " ", svg).replace("> <", "><").strip()

@@ -1,0 +1,407 @@
+"""The sections of a report that are about one comparison."""
+
+import numpy as np
+import pandas as pd
+
+from skemo.evaluation.controls import MAJORITY
+from skemo.evaluation.leakage import format_findings
+from skemo.evaluation.protocols import PROTOCOLS
+from skemo.report.figures import can_draw, draw_calibration, draw_confusion, draw_subject_scores
+from skemo.report.html import bullets, code, figure, fold_away, join, table, tag
+from skemo.report.outcome import (
+    ALPHA,
+    METRIC,
+    count,
+    format_p,
+    is_permuted,
+    percent,
+    points,
+    signed,
+)
+from skemo.signals.array import SignalDtype
+
+_MAX_FOLDS = 400  # rows of scores; trials left out one at a time may be thousands
+_LOWER_IS_BETTER = ("Brier",)
+_INTERVAL = "95 % interval"
+_METRICS_OF = {  # the columns of Comparison.table
+    "ACC": "accuracy",
+    "PPR": "precision",
+    "balanced accuracy": "balanced_accuracy",
+    "macro F1": "macro_f1",
+    "Brier": "brier",
+    "SEN & SPE": "sen_spe",
+}
+
+
+def data_facts(outcome):
+    data = outcome.comparison.details["data"]
+    segment = data["segment"] or {}
+    length = f" of {segment['duration']:g} s, one every {segment['step']:g} s," if segment else ""
+    told = [
+        (
+            "Data",
+            f"{data['n_windows']} windows{length} from {count(data['n_subjects'], 'subject')}",
+        ),
+        ("Classes", ", ".join(f"{name} {n}" for name, n in data["classes"].items()) + " windows"),
+        ("Inputs", bullets(map(_describe_input, data["inputs"])) if data["inputs"] else "–"),
+    ]
+    dropped = {
+        "for a label that changes or is missing": segment.get("dropped_label"),
+        "in excluded intervals": segment.get("dropped_excluded"),
+    }
+    dropped = ", ".join(f"{n} {why}" for why, n in dropped.items() if n)
+    if dropped:
+        told.append(("Dropped windows", dropped))
+    if segment.get("short_recordings"):
+        told.append(("Too short", count(segment["short_recordings"], "recording")))
+    return told
+
+
+def _describe_input(one):
+    try:
+        dtype = SignalDtype.construct_from_string(one["dtype"])
+    except TypeError:
+        return " ".join(filter(None, (one["name"], one["dtype"] and f"({one['dtype']})")))
+    name, channels = one["name"], ""
+    if dtype.channels and len(dtype.channels) <= 16:
+        channels = f" ({', '.join(dtype.channels)})"
+    if dtype.sampling_rate and len(dtype.shape) == 2:
+        n = dtype.shape[0]
+        return f"{name}: {count(n, 'channel')} at {dtype.sampling_rate:g} Hz{channels}"
+    return f"{name}: {' × '.join(map(str, dtype.shape))} values{channels}"
+
+
+def run_facts(outcome):
+    comparison, details = outcome.comparison, outcome.comparison.details
+    protocol = PROTOCOLS[comparison.protocol]
+    people = (
+        "known to the model from training: this says nothing about people it has never seen"
+        if protocol.known_subjects
+        else "people whom the model has never seen"
+    )
+    seed, n = details["random_state"], details["n_repeats"]
+    seeds = "seed not fixed" if seed is None else f"seed {seed}"
+    if seed is not None and n > 1:
+        seeds = f"seeds {seed} to {seed + n - 1}"
+    times = "once" if n == 1 else f"{n} times; a subject's score is the mean over repetitions"
+    told = [
+        ("Protocol", f"{comparison.title}: {details['description']}"),
+        ("Tested are", people),
+        ("Folds", f"{details['n_folds']}, {times}; {seeds}"),
+        ("Models", bullets(outcome.models)),
+    ]
+    controls = ["the majority class"] if MAJORITY in outcome.controls else []
+    if len(outcome.controls) > len(controls):
+        controls.append("each model, trained on labels permuted within each subject")
+    return [*told, ("Controls", bullets(controls))] if controls else told
+
+
+def software_facts(outcome):
+    details = outcome.comparison.details
+    day, _, clock = details["started"].partition("T")
+    return [
+        ("Versions", ", ".join(f"{name} {v}" for name, v in details["versions"].items())),
+        ("Started", tag("time", f"{day} {clock[:5]} UTC{clock[8:]}", datetime=details["started"])),
+    ]
+
+
+def sections_of(outcome, prefix):
+    """The sections of one comparison, by heading."""
+    comparison = outcome.comparison
+    sections = {
+        "Scores": _scores(outcome),
+        "Differences and tests": _tests(outcome),
+        "Figures": _figures(outcome, prefix),
+        "Probabilities": _probabilities(outcome, prefix),
+        "What the searches chose": _chosen(comparison.chosen),
+        "Leakage": _leakage(comparison),
+        "Failures and warnings": _troubles(comparison),
+        "Folds and models": _fold_scores(outcome),
+        "Reproduce": _reproduce(comparison),
+    }
+    return {heading: content for heading, content in sections.items() if content}
+
+
+def _scores(outcome):
+    texts, summary = outcome.comparison.table(), outcome.comparison.summary()
+    head = list(texts)
+    texts.insert(head.index("balanced accuracy") + 1, _INTERVAL, "–")
+    for name, (low, high) in outcome.intervals.iterrows():
+        if not np.isnan([low, high]).any():
+            texts.loc[name, _INTERVAL] = f"{percent(low)} to {percent(high)}"
+    cells = texts.astype(object)
+    for column in head:
+        if column in _METRICS_OF:
+            for name in _best_rows(summary, column, outcome.models):
+                cells.loc[name, column] = tag("strong", texts.loc[name, column])
+    rows = {name: [name, *cells.loc[name]] for name in cells.index}
+    groups = [
+        (None, [rows[name] for name in outcome.models]),
+        ("Controls", [rows[name] for name in outcome.controls]),
+    ]
+    caption = (
+        "Per cent, mean ± standard deviation over subjects, each of whom counts the same; the "
+        "interval is that of the mean balanced accuracy, by bootstrap over subjects. SEN & SPE is "
+        "the mean of sensitivity and specificity, PPR the precision. "
+        + ("Of the Brier score, less is better. " if "Brier" in head else "")
+        + ("The best model of each column is bold." if len(outcome.models) > 1 else "")
+    )
+    return join(
+        [table("Scores", caption, ["model", *cells], groups), *map(_note, _doubts(outcome))]
+    )
+
+
+def _best_rows(summary, column, models):
+    """Those models whose mean, as printed, is the best; none where there is one model only."""
+    means = (100 * summary[_METRICS_OF[column], "mean"]).round(1)
+    means = means.reindex(models).dropna()
+    best = means.min() if column in _LOWER_IS_BETTER else means.max()
+    return means.index[means == best] if len(models) > 1 else []
+
+
+def _note(text):
+    return tag("p", text, class_="muted")
+
+
+def _doubts(outcome):
+    """What to keep in mind when reading the table."""
+    if len(outcome.models) > 1:
+        yield (
+            "The best of several models is picked by these very scores, which flatters it "
+            "somewhat; the tests below take it into account."
+        )
+    if outcome.low_majority:
+        yield (
+            f"The majority class reaches {percent(outcome.means[MAJORITY])} %, less than a guess "
+            f"would, {percent(outcome.guess)} %: where windows of a class are left out of "
+            "training, following the class counts is wrong more often than not. Chance lies "
+            "below the guess, and permuted labels show where."
+        )
+
+
+def _tests(outcome):
+    parts = []
+    if len(outcome.between):
+        shown, n_pairs = outcome.shown, outcome.between["p_value"].notna().sum()
+        which = "all" if len(shown) == len(outcome.between) else f"those with {outcome.best}"
+        caption = f"Pairs of models, {which}; corrected for {count(n_pairs, 'pair')}."
+        parts.append(_test_table("Differences between models", caption, shown))
+    if len(outcome.against):
+        n_models = count(outcome.against["model"].nunique(), "model")
+        caption = f"Each model against controls; for each kind corrected for {n_models}."
+        parts.append(_test_table("Differences from controls", caption, outcome.against))
+    if not parts:
+        return _note("There is one model and no control: nothing to hold it against.")
+    parts.append(
+        _note(
+            "Differences of balanced accuracy in points of per cent, mean over subjects with its "
+            "bootstrap interval of 95 %. p is two-sided, corrected after Holm; a difference is "
+            f"called established where that is below {ALPHA}. Not established is not the same "
+            "as not there."
+        )
+    )
+    return join([*parts, *map(_note, outcome.notes)])
+
+
+def _test_table(label, caption, tests):
+    effect = tests["effect"].iloc[0]
+    unit = "subjects" if tests["test"].iloc[0].startswith("Wilcoxon") else "folds"
+    counted = f"{unit} better / worse / same"
+    head = ["model", "against", "points", _INTERVAL, effect, "p", "p corrected", counted]
+    any_left_out = tests["left_out"].any()
+    head += ["left out"] if any_left_out else []
+    rows = []
+    for row in tests.itertuples():
+        interval = "–" if np.isnan(row.low) else f"{points(row.low)} to {points(row.high)}"
+        corrected = format_p(row.p_corrected).removeprefix("= ")
+        counts = f"{row.better} / {row.worse} / {row.same}"
+        rows.append(
+            [
+                *(row.model, "itself, labels permuted" if is_permuted(row) else row.other),
+                *(points(row.mean_difference), interval, signed(row.effect_size, 2)),
+                format_p(row.p_value).removeprefix("= "),
+                tag("strong", corrected) if row.p_corrected < ALPHA else corrected,
+                *((counts, f"{row.left_out}") if any_left_out else (counts,)),
+            ]
+        )
+    caption = f"{caption} Test: {tests['test'].iloc[0]}."
+    return table(label, caption, head, [(None, rows)], texts=("against",))
+
+
+def _figures(outcome, prefix):
+    if not can_draw():
+        return _note(
+            'matplotlib is not installed: no figures. Install it by pip install "skemo[plot]".'
+        )
+    comparison = outcome.comparison
+    models = [name for name in outcome.models if not np.isnan(outcome.means[name])]
+    if not models:
+        return _note("No model has scores to draw.")
+    scores = "; ".join(f"{name} {percent(outcome.means[name])} %" for name in models)
+    return join(
+        [
+            figure(
+                f"Balanced accuracy of each subject by model: means {scores}",
+                "A dot is a subject; below the dots of a model stands their mean with the "
+                "bootstrap interval of 95 %.",
+                draw_subject_scores(comparison, models, f"{prefix}a"),
+            ),
+            figure(
+                f"Confusion matrices: {_say_confusion(comparison, models)}",
+                "Which share of a class's windows was taken for which class, mean over subjects, "
+                "and in small print how many windows.",
+                draw_confusion(comparison, models, f"{prefix}b"),
+            ),
+        ]
+    )
+
+
+def _say_confusion(comparison, models):
+    predictions = comparison.predictions
+    right = predictions.assign(right=predictions["y_true"] == predictions["y_pred"])
+    by = ["model", "subject", "y_true"]
+    shares = right.groupby(by)["right"].mean().groupby(["model", "y_true"]).mean()
+    texts = (
+        f"{name}, right in "
+        + ", ".join(f"{percent(share)} % of {label}" for label, share in shares[name].items())
+        for name in models
+    )
+    return "; ".join(texts)
+
+
+def _probabilities(outcome, prefix):
+    scores = outcome.comparison.calibration()
+    if scores.empty:
+        return _note("No model gives probabilities.")
+    rows = {
+        name: [name, *(f"{value:.3f}" for value in own)]
+        for name, own in zip(scores.index, scores.to_numpy(), strict=True)
+    }
+    groups = [
+        (None, [rows[name] for name in outcome.models if name in rows]),
+        ("Controls", [rows[name] for name in outcome.controls if name in rows]),
+    ]
+    caption = (
+        "Over all tested windows, less is better: the Brier score, the logarithmic loss in nats, "
+        "and the expected calibration error, the mean distance between probability and outcome."
+    )
+    head = ["model", "Brier", "log loss", "calibration error"]
+    parts = [table("Calibration", caption, head, groups)]
+    models = [name for name in outcome.models if name in rows]
+    if can_draw() and models:
+        errors = "; ".join(f"{name} {scores.loc[name, 'ece']:.3f}" for name in models)
+        parts.append(
+            figure(
+                f"Calibration curves: calibration error {errors}",
+                "How often predictions are right, by the probability that the model gives them. "
+                "On the dashed line the probabilities can be taken at their word; below it they "
+                "promise too much. The larger a dot, the more windows.",
+                draw_calibration(outcome.comparison, models, f"{prefix}c"),
+            )
+        )
+    return join(parts)
+
+
+def _chosen(chosen):
+    if chosen.empty:
+        return None
+    rows = []
+    for model, own in chosen.groupby("model", sort=False):
+        for name in dict.fromkeys(key for params in own["params"] for key in params):
+            values = pd.Series([repr(params[name]) for params in own["params"] if name in params])
+            counts = ", ".join(f"{value}: {n}" for value, n in values.value_counts().items())
+            rows.append([model, name, counts])
+    caption = "How many of the folds chose each value, anew in each by its training rows alone."
+    return table(
+        "Chosen hyper-parameters",
+        caption,
+        ["model", "parameter", "value: folds"],
+        [(None, rows)],
+        texts=("parameter", "value: folds"),
+    )
+
+
+def _leakage(comparison):
+    found = comparison.leakage
+    if found.empty:
+        return tag("p", "Nothing was found on both sides of a fold: no subject, trial or second.")
+    declared = found["kind"] == "per-subject normalisation"
+    by_design = found["kind"].isin(PROTOCOLS[comparison.protocol].by_design)
+    said = {
+        "This does not belong there:": found[~declared & ~by_design],
+        "This is what the protocol is about:": found[by_design],
+        "This is legitimate where it is declared, and needs several windows of a new person:": (
+            found[declared]
+        ),
+    }
+    faults = set(found.loc[~declared & ~by_design, "kind"])
+    parts = []
+    for heading, rows in said.items():
+        if len(rows):
+            lines = bullets(format_findings(rows).splitlines())
+            is_fault = rows["kind"].iloc[0] in faults
+            parts.append(tag("div", tag("p", heading), lines, class_="alarm" if is_fault else None))
+    return join(parts)
+
+
+def _troubles(comparison):
+    parts = []
+    for (model, error), own in comparison.failures.groupby(["model", "error"], sort=False):
+        text = f"{model} failed in {len(own)} of {comparison.n_fits} fits: {error}"
+        parts.append(
+            tag(
+                "div",
+                tag("p", text),
+                fold_away("Traceback of the first", code(own["traceback"].iloc[0])),
+                class_="alarm",
+            )
+        )
+    rows = [
+        [message, category, ", ".join(own["model"].unique()), len(own)]
+        for (category, message), own in comparison.warnings.groupby(
+            ["category", "message"], sort=False
+        )
+    ]
+    if rows:
+        head = ["warning", "category", "models", "times"]
+        parts.append(table("Warnings", "", head, [(None, rows)], texts=("category", "models")))
+    return join(parts) if parts else tag("p", "No fit failed, and none warned.")
+
+
+def _fold_scores(outcome):
+    comparison = outcome.comparison
+    names = [*outcome.models, *outcome.controls]
+    scores = comparison.fold_scores()
+    keys = ["repeat", "fold"]
+    sizes = scores.groupby(keys)[["n_train", "n_windows"]].first()
+    tested = comparison.scores.groupby(keys)["subject"].unique().map(_name_some)
+    values = scores.pivot(index=keys, columns="model", values=METRIC).reindex(columns=names)
+    rows = []
+    for (repeat, fold), own in values.head(_MAX_FOLDS).iterrows():
+        number = f"{repeat}.{fold}" if comparison.details["n_repeats"] > 1 else f"{fold}"
+        n_train, n_test = sizes.loc[(repeat, fold)]
+        rows.append(
+            [f"{number}: {tested[repeat, fold]}", f"{n_train}", f"{n_test}", *map(percent, own)]
+        )
+    more = f" The first {_MAX_FOLDS} of {len(values)} are shown." * (len(values) > _MAX_FOLDS)
+    caption = f"Balanced accuracy of each fold in per cent, over all its windows.{more}"
+    head = ["fold: subjects", "training windows", "tested windows", *names]
+    texts = comparison.details["models"]
+    models = [join([tag("p", tag("strong", name)), code(texts[name])]) for name in outcome.models]
+    return join(
+        [
+            fold_away(
+                "Scores of each fold", table("Scores of each fold", caption, head, [(None, rows)])
+            ),
+            fold_away("The models as text", *models),
+        ]
+    )
+
+
+def _name_some(names, n_shown=4):
+    shown = ", ".join(map(str, names[:n_shown]))
+    return f"{shown} and {len(names) - n_shown} more" if len(names) > n_shown else shown
+
+
+def _reproduce(comparison):
+    return join([code(comparison.details["code"], copy=True), _note("A click selects all of it.")])

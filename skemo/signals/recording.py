@@ -1,0 +1,253 @@
+"""Recordings as the loaders return them."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from numbers import Real
+
+import numpy as np
+
+from skemo.signals.checks import is_positive
+
+WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` makes
+_TOLERANCE = 1e-6  # seconds: well above rounding errors
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recording:
+    """The signals of one subject that were recorded together, with what is known of them.
+
+    All signals start at the same moment, second 0; they may have unlike sampling rates
+    and end at unlike times. `dataclasses.replace` makes a changed recording, for instance
+    one with a further signal that was derived from the others.
+
+    Parameters
+    ----------
+    signals : mapping of str to array of shape (n_channels, n_times) or (n_times,)
+        The samples of each modality; one dimension is read as one channel. Not copied.
+    sampling_rates : mapping of str to float
+        Samples a second of each modality, in hertz.
+    channels : mapping of str to sequence of str, default={}
+        Channel names; a modality that is not in it, or is None, has none.
+    units : mapping of str to str, default={}
+        Physical unit of the samples, such as ``"mV"``.
+    subject : str
+        Who was recorded.
+    trial : str, default=""
+        Which of the subject's recordings this is.
+    labels : sequence of (start, stop, label), default=()
+        What went on when, in seconds; intervals do not overlap, and may leave gaps.
+    excluded : sequence of (start, stop), default=()
+        Intervals, in seconds, that no window may touch: artefacts, pauses.
+    targets : mapping of str to float, or to (values, sampling_rate), default={}
+        What a regression would predict: a number for the whole recording, as a rating of
+        the trial, or a series of shape (n_times,) that goes along with the signals, as a
+        joystick's. `segment` gives each window the mean of the finite samples in it.
+    beats : mapping of str to array of shape (n_beats,), default={}
+        Times of heartbeats in seconds, increasing, as `find_beats` adds them. `segment` makes
+        a signal column of them under that name, for ``HRVTransformer(signal="beats")``.
+
+    Attributes
+    ----------
+    duration : float
+        Length in seconds, that of the shortest signal.
+
+    Raises
+    ------
+    ValueError
+        Names the subject and the modality or interval that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import Recording
+    >>> Recording(
+    ...     {"ecg": np.zeros(7000), "eda": np.zeros(40)},
+    ...     {"ecg": 700, "eda": 4},
+    ...     subject="S2",
+    ...     labels=[(0, 6, "rest"), (6, 10, "stress")],
+    ... )
+    <Recording of subject 'S2': 10 s; ecg 1 channel at 700 Hz, eda 1 channel at 4 Hz; \
+labels 'rest', 'stress'>
+    """
+
+    signals: Mapping
+    sampling_rates: Mapping
+    channels: Mapping = field(default_factory=dict)
+    units: Mapping = field(default_factory=dict)
+    subject: str = field(kw_only=True)
+    trial: str = ""
+    labels: tuple = ()
+    excluded: tuple = ()
+    targets: Mapping = field(default_factory=dict)
+    beats: Mapping = field(default_factory=dict)
+
+    def __post_init__(self):
+        where = f"Recording of subject {self.subject!r}"
+        where += f", trial {self.trial!r}" if self.trial else ""
+        for what in ("signals", "sampling_rates", "channels", "units", "targets", "beats"):
+            if not isinstance(getattr(self, what) or {}, Mapping):
+                raise ValueError(
+                    f"{where}: {what} must be a mapping, from names, got "
+                    f"{type(getattr(self, what)).__name__}."
+                )
+        signals = {name: _checked_signal(x, name, where) for name, x in self.signals.items()}
+        if not signals:
+            raise ValueError(f"{where} has no signals.")
+        for what in ("sampling_rates", "channels", "units"):
+            unknown = [name for name in getattr(self, what) or {} if name not in signals]
+            if unknown:
+                raise ValueError(
+                    f"{where}: {what} names {unknown[0]!r}, but the signals are {list(signals)}."
+                )
+        rates = {name: _checked_rate(self.sampling_rates, name, where) for name in signals}
+        channels = {}
+        for name, signal in signals.items():
+            names = (self.channels or {}).get(name)
+            channels[name] = None if names is None else tuple(str(n) for n in names)
+            if names is not None and len(channels[name]) != len(signal):
+                raise ValueError(
+                    f"{where}: {name!r} has {len(signal)} channels, but {len(channels[name])} "
+                    f"channel names {list(channels[name])}."
+                )
+        for what, value in {
+            "signals": signals,
+            "sampling_rates": rates,
+            "channels": channels,
+            "units": {name: (self.units or {}).get(name) for name in signals},
+            "subject": str(self.subject),
+            "trial": str(self.trial),
+            "labels": _checked_labels(self.labels, where),
+            "excluded": tuple(_checked_interval(i, 2, "excluded", where) for i in self.excluded),
+            "targets": {
+                name: _checked_target(target, name, signals, where)
+                for name, target in (self.targets or {}).items()
+            },
+            "beats": {
+                name: _checked_beats(times, name, signals, where)
+                for name, times in (self.beats or {}).items()
+            },
+        }.items():
+            object.__setattr__(self, what, value)
+        ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
+        longest = max(x.shape[1] / rates[name] for name, x in signals.items())
+        if ends and max(ends) > 2 * longest:
+            warnings.warn(
+                f"{where} lasts {longest:g} s, but an interval of its labels or exclusions ends at "
+                f"{max(ends):g} s. Are they in seconds, from the start of the recording?",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def duration(self):
+        return min(x.shape[1] / self.sampling_rates[name] for name, x in self.signals.items())
+
+    def __repr__(self):
+        trial = f", trial {self.trial!r}" if self.trial else ""
+        parts = []
+        for name, signal in self.signals.items():
+            n = len(signal)
+            unit = f" ({self.units[name]})" if self.units[name] else ""
+            plural = "" if n == 1 else "s"
+            parts.append(f"{name} {n} channel{plural} at {self.sampling_rates[name]:g} Hz{unit}")
+        parts += [f"{len(times)} {name}" for name, times in self.beats.items()]
+        text = f"subject {self.subject!r}{trial}: {self.duration:g} s; {', '.join(parts)}"
+        labels = list(dict.fromkeys(repr(label) for *_, label in self.labels))
+        if labels:
+            text += f"; labels {', '.join(labels[:6])}"
+            text += f" and {len(labels) - 6} more" if len(labels) > 6 else ""
+        if self.targets:
+            text += f"; targets {', '.join(map(repr, self.targets))}"
+        if self.excluded:
+            text += f"; {len(self.excluded)} excluded"
+        return f"<Recording of {text}>"
+
+
+def _checked_signal(signal, name, where):
+    if name in WINDOW_COLUMNS:
+        raise ValueError(f"{where}: a modality cannot be called {name!r}, a column of windows is.")
+    signal = np.asarray(signal)
+    if signal.dtype.kind not in "iuf":
+        raise ValueError(f"{where}: {name!r} must hold real numbers, got dtype {signal.dtype}.")
+    if signal.ndim not in (1, 2) or 0 in signal.shape[:-1]:
+        raise ValueError(
+            f"{where}: {name!r} must have shape (n_channels, n_times) or (n_times,), got "
+            f"{signal.shape}."
+        )
+    signal = np.atleast_2d(signal)
+    if len(signal) > max(signal.shape[1], 1):
+        raise ValueError(
+            f"{where}: {name!r} has {len(signal)} channels of {signal.shape[1]} samples. Signals "
+            "are (n_channels, n_times): transpose it (.T)."
+        )
+    return signal
+
+
+def _checked_beats(times, name, signals, where):
+    if name in WINDOW_COLUMNS or name in signals:
+        raise ValueError(f"{where}: beats cannot be called {name!r}, another column is.")
+    times = np.array(times, np.float64)
+    if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise ValueError(
+            f"{where}: the beats {name!r} must be increasing times in seconds, of shape (n_beats,)."
+        )
+    return times
+
+
+def _checked_target(target, name, signals, where):
+    if name in WINDOW_COLUMNS or name in signals:
+        raise ValueError(f"{where}: a target cannot be called {name!r}, another column is.")
+    if isinstance(target, Real):
+        return float(target)
+    try:
+        values, rate = target
+        values = np.array(values, np.float64)
+    except (TypeError, ValueError):
+        values, rate = None, None
+    if values is None or values.ndim != 1 or not is_positive(rate):
+        raise ValueError(
+            f"{where}: the target {name!r} must be a number or (values of shape (n_times,), "
+            f"sampling_rate), got {target!r}."
+        )
+    return values, float(rate)
+
+
+def _checked_rate(rates, name, where):
+    if name not in rates:
+        raise ValueError(f"{where}: {name!r} has no sampling rate; sampling_rates has {[*rates]}.")
+    if not is_positive(rates[name]):
+        raise ValueError(
+            f"{where}: the sampling rate of {name!r} must be a positive number (hertz), got "
+            f"{rates[name]!r}."
+        )
+    return float(rates[name])
+
+
+def _checked_interval(interval, size, what, where):
+    form = "(start, stop)" if size == 2 else "(start, stop, label)"
+    interval = tuple(interval)
+    seconds = interval[:2]
+    if len(interval) != size or not all(isinstance(s, Real) and np.isfinite(s) for s in seconds):
+        raise ValueError(f"{where}: {what} are {form} in seconds, got {interval}.")
+    start, stop = (float(s) for s in seconds)
+    if stop <= start:
+        raise ValueError(f"{where}: {what} interval {interval} stops before it starts.")
+    return (start, stop, *interval[2:])
+
+
+def _checked_labels(labels, where):
+    intervals = [_checked_interval(i, 3, "labels", where) for i in labels]
+    for interval in intervals:
+        label = interval[2]
+        if not isinstance(label, str | Real | np.bool_) or label != label:
+            raise ValueError(
+                f"{where}: a label is a string or a number, got {label!r} in {interval}. Leave "
+                "unlabelled time out."
+            )
+    intervals.sort(key=lambda interval: interval[0])
+    for one, other in pairwise(intervals):
+        if other[0] < one[1] - _TOLERANCE:
+            raise ValueError(f"{where}: the label intervals {one} and {other} overlap.")
+    return tuple(intervals)

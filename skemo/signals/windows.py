@@ -1,0 +1,288 @@
+"""Cutting recordings into windows: a table with one row a window."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+
+from skemo.signals.array import SignalArray, float_type
+from skemo.signals.checks import is_positive
+from skemo.signals.recording import Recording
+
+_SHORTEST_RR = 0.3  # seconds, the least that is taken for the time between two heartbeats
+_TOLERANCE = 1e-6  # seconds or samples: well above rounding errors, well below one sample
+
+
+def segment(recordings, duration, step=None, *, purity=1.0):
+    """Cut recordings into windows: a table with one row a window.
+
+    Windows start every `step` seconds from the start of a recording, and are cut from
+    every modality at the same seconds. In samples, a window of a modality with sampling
+    rate ``f`` has ``round(duration * f)`` samples and begins at sample
+    ``round(start * f)``, halves rounded up. Where these are not whole numbers, the window
+    is off by up to half a sample, and neighbouring windows may share or leave out one.
+
+    Dropped are windows that do not lie wholly inside every signal that their recording
+    has (the rest at its end, or the whole of a short recording), windows that touch an
+    excluded interval, and windows whose label is not pure. How many is told by
+    ``frame.attrs["segment"]``: its ``windows``, ``dropped_excluded``, ``dropped_label`` and
+    ``short_recordings`` are counts, beside ``duration`` and ``step`` in seconds.
+
+    Parameters
+    ----------
+    recordings : Recording or iterable of Recording
+        What to cut. A generator is read one recording at a time. All recordings that have
+        a modality must agree on its sampling rate, channels and unit; value types
+        are joined to the widest.
+    duration : float
+        Length of a window in seconds.
+    step : float, default=None
+        Seconds from the start of one window to the next; `duration` if None, so that
+        windows do not overlap. Windows that do overlap belong into the same part of a
+        split into training and test.
+    purity : float, default=1.0
+        Share of a window's seconds, in (0, 1], that must carry the window's label, which
+        is the one with the most seconds. At 1, a window that straddles a change of label
+        or reaches unlabelled time is dropped. A recording without any label intervals
+        keeps its windows, with the label None.
+
+    Returns
+    -------
+    DataFrame of n_windows rows
+        A signal column a modality, in the order of first appearance, then ``subject``,
+        ``trial``, ``start`` (seconds) and ``label``, then a column of numbers a target. A
+        modality or target that a recording lacks is missing (NaN) in its windows. Beats are
+        a signal column of shape (1, most beats that a window can hold): seconds from the
+        window's start, NaN after the last.
+
+    Raises
+    ------
+    ValueError
+        Recordings that do not agree, or no window at all, with the reason.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import Recording, segment
+    >>> recording = Recording(
+    ...     {"ecg": np.zeros(7000)}, {"ecg": 700}, subject="S2", labels=[(0, 6, "rest")]
+    ... )
+    >>> segment(recording, duration=2.0)[["subject", "start", "label"]]
+      subject  start label
+    0      S2    0.0  rest
+    1      S2    2.0  rest
+    2      S2    4.0  rest
+    """
+    step = duration if step is None else step
+    for name, value in {"duration": duration, "step": step}.items():
+        if not is_positive(value):
+            raise ValueError(f"{name} must be a positive number of seconds, got {value!r}.")
+    if not (is_positive(purity) and purity <= 1):
+        raise ValueError(f"purity must be in (0, 1], got {purity!r}.")
+
+    first = {}  # modality or beats -> the first recording that has it
+    cuts = []  # for each recording: modality -> array (n_windows, n_channels, n_times)
+    subjects, trials, starts, labels, targets, everyone = [], [], [], [], [], []
+    counts = {"windows": 0, "dropped_label": 0, "dropped_excluded": 0, "short_recordings": 0}
+    longest = 0.0
+    for recording in [recordings] if isinstance(recordings, Recording) else recordings:
+        if not isinstance(recording, Recording):
+            raise TypeError(f"segment expects recordings, got {type(recording).__name__}.")
+        for name in recording.signals:
+            _check_agreement(name, first.setdefault(name, recording), recording)
+        for name in recording.beats:
+            _check_beats(name, first.setdefault(name, recording))
+        longest = max(longest, recording.duration)
+        everyone.append(recording.subject)
+        found = _starts(recording, duration, step)
+        clean = ~_touches(found, duration, recording.excluded)
+        # Times that come from counting samples are off by up to half of one.
+        slack = _TOLERANCE + 0.5 / max(recording.sampling_rates.values(), default=np.inf)
+        window_labels, pure = _window_labels(found, duration, recording.labels, purity, slack)
+        kept = np.flatnonzero(clean & pure)
+        counts["windows"] += len(kept)
+        counts["dropped_label"] += int((clean & ~pure).sum())
+        counts["dropped_excluded"] += int((~clean).sum())
+        counts["short_recordings"] += len(found) == 0
+        if len(kept):
+            cuts.append(_cut(recording, found[kept], duration))
+            subjects += [recording.subject] * len(kept)
+            trials += [recording.trial] * len(kept)
+            starts.append(found[kept])
+            labels.append(window_labels[kept])
+            targets.append(_window_targets(recording, found[kept], duration))
+    if not first:
+        raise ValueError("segment got no recordings.")
+    if not cuts:
+        raise ValueError(
+            f"No window came out: the longest recording has {longest:g} s, and a window "
+            f"{duration:g} s. Dropped were {counts['short_recordings']} recordings as too short, "
+            f"{counts['dropped_excluded']} windows for touching an excluded interval and "
+            f"{counts['dropped_label']} for their label (purity={purity:g})."
+        )
+    columns = {}
+    sizes = [len(found) for found in starts]
+    for name, recording in first.items():
+        values = _join([cut.pop(name, None) for cut in cuts], sizes)
+        if values is None:  # the recordings that have it gave no window
+            values = np.full((sum(sizes), *_window_shape(recording, name, duration)), np.nan, "f4")
+        columns[name] = SignalArray(
+            values,
+            sampling_rate=recording.sampling_rates.get(name),
+            channels=recording.channels.get(name),
+        )
+    columns |= {"subject": subjects, "trial": trials, "start": np.concatenate(starts)}
+    label = pd.Series(np.concatenate(labels))
+    columns["label"] = label if label.hasnans else label.infer_objects()
+    targets = pd.concat(targets, ignore_index=True)
+    clashes = [name for name in targets if name in columns]
+    if clashes:
+        raise ValueError(f"{clashes[0]!r} is a modality of one recording and a target of another.")
+    columns |= dict(targets.items())
+    lost = list(dict.fromkeys(name for name in everyone if name not in set(subjects)))
+    if lost:
+        warnings.warn(
+            f"No window is left of subject(s) {', '.join(map(str, lost))}: their recordings are "
+            "too short, excluded, or their labels change within each window.",
+            stacklevel=2,
+        )
+    frame = pd.DataFrame(columns, copy=False)
+    frame.attrs["segment"] = {"duration": float(duration), "step": float(step), **counts}
+    return frame
+
+
+def _to_samples(seconds, rate):
+    """Seconds as a whole number of samples, halves up."""
+    return np.floor(np.asarray(seconds) * rate + 0.5 + _TOLERANCE).astype(np.intp)
+
+
+def _window_shape(recording, name, duration):
+    if name in recording.beats:
+        return 1, int(duration / _SHORTEST_RR + _TOLERANCE) + 1
+    rate = recording.sampling_rates[name]
+    n_times = int(_to_samples(duration, rate))
+    if n_times == 0:
+        raise ValueError(f"A window of {duration:g} s holds no sample of {name!r} at {rate:g} Hz.")
+    return len(recording.signals[name]), n_times
+
+
+def _starts(recording, duration, step):
+    """Start seconds of the windows that lie wholly inside every signal."""
+    starts = np.round(step * np.arange(int(recording.duration / step) + 2), 9)
+    inside = np.ones(len(starts), bool)
+    for name, signal in recording.signals.items():
+        _, n_times = _window_shape(recording, name, duration)
+        begins = _to_samples(starts, recording.sampling_rates[name])
+        inside &= begins + n_times <= signal.shape[1]
+    return starts[inside]
+
+
+def _cut(recording, starts, duration):
+    """Windows of each modality, (n_windows, n_channels, n_times)."""
+    windows = {}
+    for name, signal in recording.signals.items():
+        _, n_times = _window_shape(recording, name, duration)
+        begins = _to_samples(starts, recording.sampling_rates[name])
+        windows[name] = sliding_window_view(signal, n_times, axis=1).swapaxes(0, 1)[begins]
+    for name in recording.beats:
+        windows[name] = _cut_beats(recording, name, starts, duration)
+    return windows
+
+
+def _cut_beats(recording, name, starts, duration):
+    """Beats of each window in seconds from its start, (n_windows, 1, most)."""
+    times = recording.beats[name]
+    first, end = (np.searchsorted(times, seconds) for seconds in (starts, starts + duration))
+    _, most = _window_shape(recording, name, duration)
+    n_beats = end - first
+    if n_beats.max() > most:
+        raise ValueError(
+            f"{name!r} of subject {recording.subject!r} has {n_beats.max()} beats in the "
+            f"window from {starts[n_beats.argmax()]:g} s, and {duration:g} s hold {most} at the "
+            "most. Are they in seconds, and each beat there once?"
+        )
+    order = np.arange(most)
+    padded = np.append(times, np.nan)[np.minimum(first[:, np.newaxis] + order, len(times))]
+    windows = np.where(order < n_beats[:, np.newaxis], padded - starts[:, np.newaxis], np.nan)
+    return windows[:, np.newaxis]
+
+
+def _join(blocks, sizes):
+    """One array of the windows of all recordings, NaN where a block is None."""
+    found = [block for block in blocks if block is not None]
+    if not found:
+        return None
+    value_type = np.result_type(*(float_type(block.dtype) for block in found))
+    values = np.empty((sum(sizes), *found[0].shape[1:]), value_type)
+    stop = 0
+    for block, size in zip(blocks, sizes, strict=True):
+        start, stop = stop, stop + size
+        values[start:stop] = np.nan if block is None else block
+    return values
+
+
+def _overlap(starts, duration, intervals):
+    """Seconds that each window shares with each interval, (n_windows, n_intervals)."""
+    begin, stop = np.array(intervals, float).reshape(-1, 2).T
+    end = np.minimum((starts + duration)[:, np.newaxis], stop)
+    return np.maximum(end - np.maximum(starts[:, np.newaxis], begin), 0.0)
+
+
+def _touches(starts, duration, intervals):
+    return (_overlap(starts, duration, intervals) > _TOLERANCE).any(axis=1)
+
+
+def _window_labels(starts, duration, labels, purity, slack):
+    """Label with the most seconds in each window, and whether it has enough of them, or lacks
+    no more than `slack` seconds."""
+    if not labels:
+        return np.full(len(starts), None), np.ones(len(starts), bool)
+    cells = np.empty(len(labels), object)
+    cells[:] = [label for *_, label in labels]
+    codes, names = pd.factorize(cells)
+    overlap = _overlap(starts, duration, [interval for *interval, _ in labels])
+    seconds = overlap @ np.eye(len(names))[codes]
+    pure = seconds.max(axis=1, initial=0.0) >= purity * duration - slack
+    return names[seconds.argmax(axis=1)], pure
+
+
+def _window_targets(recording, starts, duration):
+    """A table of the mean of each target in each window; NaN where nothing of it is there."""
+    columns = {}
+    for name, target in recording.targets.items():
+        if not isinstance(target, tuple):
+            columns[name] = np.full(len(starts), target)
+            continue
+        series, rate = target
+        begin, end = (_to_samples(seconds, rate) for seconds in (starts, starts + duration))
+        # Where samples are rarer than windows, the one that still holds.
+        begin = np.where(begin == end, np.floor(starts * rate + _TOLERANCE).astype(int), begin)
+        parts = (series[i : max(i + 1, j)] for i, j in zip(begin, end, strict=True))
+        known = (part[np.isfinite(part)] for part in parts)
+        columns[name] = [part.mean() if len(part) else np.nan for part in known]
+    return pd.DataFrame(columns, index=range(len(starts)))
+
+
+def _check_beats(name, first):
+    if name not in first.beats:
+        raise ValueError(f"{name!r} is a signal of one recording and beats of another.")
+
+
+def _check_agreement(name, one, other):
+    """Raise unless two recordings have the same rate, channels and unit of a modality."""
+    if name in one.beats:
+        raise ValueError(f"{name!r} is beats of one recording and a signal of another.")
+    n_one, n_other = len(one.signals[name]), len(other.signals[name])
+    for what, a, b in (
+        ("sampling rates (hertz)", one.sampling_rates[name], other.sampling_rates[name]),
+        ("numbers of channels", n_one, n_other),
+        ("channels", one.channels[name], other.channels[name]),
+        ("units", one.units[name], other.units[name]),
+    ):
+        if a != b:
+            raise ValueError(
+                f"{name!r} has unlike {what}: {a} in the recording of subject {one.subject!r}, "
+                f"{b} in that of subject {other.subject!r}. Make them alike before cutting, or "
+                "cut them apart."
+            )

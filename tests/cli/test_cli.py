@@ -1,0 +1,352 @@
+"""The command line, from recordings to the table."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+
+from skemo import (
+    CrossModalAttentionClassifier,
+    ModalityAwareAttentionClassifier,
+    PerSubject,
+    compare,
+    make_modality_transformer,
+    make_svm,
+    segment,
+)
+from skemo.cli.experiments import (
+    DATASETS,
+    MODELS,
+    DataSet,
+    compute_inputs,
+    decompose_conductance,
+    make_models,
+    modality_inputs,
+)
+from skemo.cli.main import main
+from skemo.datasets import make_emotion_recordings
+from skemo.evaluation.protocols import PROTOCOLS
+from skemo.evaluation.scores import METRICS
+
+QUICK = ["--models", "svm,dummy", "--n-jobs", "1"]
+
+
+def load_few(data_home, target=None, on_error="raise"):
+    return make_emotion_recordings(n_subjects=4, n_trials=2, random_state=0)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """A small data set of the command line."""
+    monkeypatch.setitem(DATASETS, "few", DataSet("four people", load_few))
+    return ["compare", "--dataset", "few"]
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return segment(decompose_conductance(load_few(None)), duration=10.0)
+
+
+def test_all_models_are_compared_and_written(few, tmp_path, capsys):
+    folder = tmp_path / "new" / "folder"
+    arguments = ["--models", ",".join(MODELS), "--max-epochs", "1", "--n-jobs", "1"]
+    assert main([*few, *arguments, "--output", str(folder)]) == 0
+    out = capsys.readouterr().out
+    for model in MODELS.values():
+        for modality in ("ecg", "eda", "eeg") if model.each_modality else ("",):
+            assert f"| {model.title}{modality and ', '}{modality} |" in out
+    assert "- windows: 48 of 10 s, from 4 subjects" in out
+    assert "- classes: aroused 24, calm 24" in out
+    assert "Optimistic" not in out
+    table, folds = out.split("Balanced accuracy of each fold")
+    assert (folder / "table.md").read_text(encoding="utf-8").strip() == table.strip()
+    assert [line.split("|")[1].strip() for line in folds.splitlines() if ": 0" in line] == [
+        "0: 00",
+        "1: 01",
+        "2: 02",
+        "3: 03",
+    ]
+    scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str})
+    assert scores.columns.tolist() == [
+        *("dataset", "protocol", "normalization", "model", "repeat", "fold", "subject"),
+        *METRICS,
+        *("n_windows", "n_train", "fit_time", "predict_time"),
+    ]
+    predictions = pd.read_csv(folder / "predictions.csv")
+    assert len(predictions) == 48 * (len(MODELS) + 2)
+    assert {"y_true", "y_pred", "probability calm"} <= set(predictions)
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+    assert not scores.duplicated(["model", "fold", "subject"]).any()
+    assert len(scores) == (len(MODELS) + 2) * 4
+    assert sorted(scores["subject"].unique()) == ["00", "01", "02", "03"]
+
+
+def test_the_gap_is_printed_where_known_subjects_were_tested(few, capsys):
+    protocols = ["--protocol", "segment-k-fold", "--protocol", "leave-one-subject-out"]
+    assert main([*few, *QUICK, *protocols, "--normalization", "both"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("**Optimistic.**") == 2
+    assert "## The gap, raw" in out
+    assert "## The gap, per-subject" in out
+    section = out.split("## The gap, raw")[1]
+    row = next(line for line in section.splitlines() if line.startswith("| SVM"))
+    segments, subjects, gap = (float(cell.split()[0]) for cell in row.split("|")[2:5])
+    assert gap == pytest.approx(segments - subjects, abs=0.11)
+    assert "[" in row
+
+
+def test_one_protocol_alone_has_no_gap(few, capsys):
+    assert main([*few, *QUICK, "--protocol", "segment-k-fold"]) == 0
+    assert "The gap" not in capsys.readouterr().out
+
+
+def test_seeds_are_repetitions_of_the_same_table(few, tmp_path, capsys):
+    chosen = [item for name in PROTOCOLS if "trial" not in name for item in ("--protocol", name)]
+    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
+        main([*few, *QUICK, "--seeds", "2", *chosen, "--output", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert "the mean of 2 seeds" in out
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert scores.groupby("protocol")["repeat"].nunique().tolist() == [2] * 4
+    own = scores[(scores["protocol"] == "leave-one-subject-out") & (scores["model"] == "SVM")]
+    mean = 100 * own.groupby("subject")["accuracy"].mean().mean()
+    section = out.split("## leave-one-subject-out, raw")[1]
+    assert f"| SVM | {mean:.1f} ±" in section
+
+
+def test_a_protocol_that_cannot_be_followed_is_explained_among_others(few, capsys):
+    # Each of the four people has one trial of each label.
+    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
+        assert main([*few, *QUICK, "--protocol", "all"]) == 0
+    section = capsys.readouterr().out.split("## leave-one-trial-out, raw")[1]
+    assert section.startswith("\n\nNot possible: ")
+    assert "## blocked-k-fold, raw" in section
+
+
+def test_differences_to_the_best_model_are_tested(few, capsys):
+    main([*few, "--models", "lda,dummy", "--n-jobs", "1", "--controls", "permuted"])
+    out = capsys.readouterr().out
+    assert "| LDA, labels permuted |" in out
+    assert "p (Holm)" in out
+    assert "95 % bootstrap intervals" in out
+
+
+def test_the_same_command_goes_on_where_it_ended(few, tmp_path, capsys, monkeypatch):
+    command = [*few, "--models", "lda,dummy", "--n-jobs", "1", "--output", str(tmp_path)]
+    main(command)
+    first = (tmp_path / "predictions.csv").read_bytes()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "fits").iterdir()}
+    next(iter(kept)).unlink()
+    main(command)
+    assert (tmp_path / "predictions.csv").read_bytes() == first
+    again = {path: path.stat().st_mtime_ns for path in (tmp_path / "fits").iterdir()}
+    assert sum(again[path] != time for path, time in kept.items()) == 1
+
+
+def test_overlapping_windows_are_kept_apart_by_the_gap(few, capsys):
+    blocks = ["--protocol", "blocked-k-fold", "--n-splits", "3", "--step", "5"]
+    with pytest.warns(UserWarning, match="To know the trial is to know the label"):
+        main([*few, *QUICK, *blocks, "--gap", "5"])
+    assert "88 of 10 s, one every 5 s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("normalization", ["raw", "per-subject"])
+@pytest.mark.parametrize("protocol", ["leave-one-subject-out", "segment-k-fold"])
+def test_computing_the_inputs_once_gives_what_the_pipelines_give(windows, normalization, protocol):
+    y, subjects = windows["label"], windows["subject"]
+    transformers = modality_inputs()
+    inputs, columns = compute_inputs(windows, transformers)
+    names = ("attention", "cross-modal", "svm")
+    once = make_models(names, columns, normalization, max_epochs=1)
+
+    def inside(kind):
+        kinds = {name: getattr(transformers[name], kind) for name in columns["raw"]}
+        transformer = make_modality_transformer(**kinds)
+        return PerSubject(transformer) if normalization == "per-subject" else transformer
+
+    if normalization == "raw":
+        windows = windows.drop(columns="subject")
+    training = {"class_weight": "balanced", "max_epochs": 1, "random_state": 0}
+    pipelines = {
+        MODELS["attention"].title: make_pipeline(
+            inside("series"), ModalityAwareAttentionClassifier(**training)
+        ),
+        MODELS["cross-modal"].title: make_pipeline(
+            inside("raw"), CrossModalAttentionClassifier(**training)
+        ),
+        MODELS["svm"].title: make_svm(inside("features")),
+    }
+    one = compare(once, inputs, y, subjects, protocol=protocol, n_splits=3).predictions
+    other = compare(pipelines, windows, y, subjects, protocol=protocol, n_splits=3).predictions
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_single_stream_is_made_for_each_modality(windows):
+    _, columns = compute_inputs(windows, modality_inputs())
+    models = make_models(["single", "late-fusion"], columns, "raw")
+    assert list(models) == [
+        *(f"single stream, {modality}" for modality in ("ecg", "eda", "eeg")),
+        MODELS["late-fusion"].title,
+    ]
+    one = {kind: {"ecg": names["ecg"]} for kind, names in columns.items()}
+    assert list(make_models(["single"], one, "raw")) == ["single stream, ecg"]
+
+
+def test_the_ablations_are_what_their_titles_say(windows):
+    _, columns = compute_inputs(windows, modality_inputs())
+    models = make_models(["attention", "basic", "cross-modal", "late-fusion"], columns, "raw")
+    networks = {title: model[-1].get_params() for title, model in models.items()}
+    assert networks[MODELS["attention"].title]["attention"] is True
+    assert networks[MODELS["basic"].title]["attention"] is False
+    assert networks[MODELS["cross-modal"].title]["direction"] == "both"
+    assert networks[MODELS["late-fusion"].title]["direction"] is None
+
+
+def test_modalities_that_are_not_there_are_left_out(windows):
+    _, columns = compute_inputs(windows.drop(columns=["ecg", "eda"]), modality_inputs())
+    assert columns["series"] == {"eeg": ["series eeg"]}
+    assert list(columns["features"]) == ["eeg"]
+    with pytest.raises(ValueError, match="none of the modalities"):
+        compute_inputs(windows[["subject", "label"]], modality_inputs())
+
+
+def test_conductance_is_decomposed_before_it_is_cut(windows):
+    assert windows["eda"].dtype.channels == ("tonic", "phasic")
+    assert windows["ecg"].dtype.channels == ("ECG",)
+
+
+def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
+    asked = []
+
+    def load(data_home, target, on_error):
+        asked.append((data_home, target, on_error))
+        return load_few(data_home)
+
+    dataset = DataSet("few", load, targets=("arousal", "valence"), duration=20.0)
+    monkeypatch.setitem(DATASETS, "few", dataset)
+    few = ["compare", "--dataset", "few", *QUICK]
+    main(few)
+    main([*few, "--target", "valence", "--data-home", "here", "--duration", "10"])
+    main([*few, "--on-error", "skip"])
+    assert asked == [
+        (None, "arousal", "raise"),
+        ("here", "valence", "raise"),
+        (None, "arousal", "skip"),
+    ]
+    out = capsys.readouterr().out
+    assert "# skemo compare: few, arousal\n" in out
+    assert "24 of 20 s" in out
+    assert "48 of 10 s" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: command"),
+        (["compare", "--dataset", "deap"], "invalid choice: 'deap'"),
+        (
+            ["compare", "--models", "svm,knn"],
+            "unknown 'knn'; there are attention, basic, cross-modal",
+        ),
+        (["compare", "--duration", "-1"], "-1 is not a positive number"),
+        (["compare", "--duration", "nan"], "nan is not a positive number"),
+        (["compare", "--seeds", "0"], "0 is not a positive number"),
+        (["compare", "--gap", "-1"], "-1 is not zero or a positive number"),
+        (["compare", "--n-jobs", "0"], "0 is no number of processes"),
+        (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
+        (["compare", "--dataset", "few", "--duration", "0.1"], "few: rate=1 Hz leaves no sample"),
+        (["compare", "--data-home", "somewhere"], "simulated: .*leave --data-home out"),
+        (["compare", "--dataset", "wesad"], "wesad: .*name its folder with --data-home"),
+        (["compare", "--target", "joy"], "--target: 'joy', but simulated has none to choose"),
+        (
+            ["compare", "--dataset", "dreamer", "--target", "joy"],
+            "--target: 'joy', but dreamer has arousal, valence, dominance",
+        ),
+        (["compare", "--gap", "5"], "--gap: only blocked-k-fold keeps a gap"),
+        (["compare", "--dataset", "few", "--output", __file__], "few: .*File exists"),
+        (
+            [
+                "compare",
+                "--dataset",
+                "few",
+                *QUICK,
+                "--protocol",
+                "group-k-fold",
+                "--n-splits",
+                "9",
+            ],
+            "'group-k-fold' with n_splits=9 needs as many subjects, got 4",
+        ),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_explained(few, arguments, message, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_folder_without_recordings_is_explained(tmp_path, capsys, monkeypatch):
+    def load_local(data_home, target, on_error):
+        from skemo.datasets import fetch_eegmat
+
+        return fetch_eegmat(data_home, download=False)
+
+    monkeypatch.setitem(DATASETS, "local", DataSet("eegmat without download", load_local))
+    with pytest.raises(SystemExit):
+        main(["compare", "--dataset", "local", "--data-home", str(tmp_path)])
+    assert "has no files Subject00_1.edf" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_cleanly(few, monkeypatch, capsys):
+    def interrupt(data_home, target, on_error):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(DATASETS, "few", DataSet("interrupted", interrupt))
+    assert main(few) == 130
+    assert capsys.readouterr().err.startswith("Interrupted")
+
+
+def test_recorded_data_are_compared(data_home, tmp_path, capsys):
+    for subject in ("00", "01", "02", "04"):
+        for suffix in "12":
+            name = f"Subject{subject}_{suffix}.edf"
+            (tmp_path / name).symlink_to(data_home / "eegmat" / name)
+    arguments = ["--dataset", "eegmat", "--data-home", str(tmp_path), "--models", "lda,dummy"]
+    assert main(["compare", *arguments, "--normalization", "per-subject", "--n-jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "from 4 subjects" in out
+    scores = {
+        line.split("|")[1].strip(): float(line.split("|")[5].split("±")[0])
+        for line in out.splitlines()
+        if line.startswith(("| LDA", "| majority"))
+    }
+    assert scores["majority class"] == 50
+    assert scores["LDA"] > 65
+
+
+def test_a_wristband_is_compared(data_home, capsys):
+    folder = str(data_home / "stress_predict")
+    arguments = ["--dataset", "stress_predict", "--data-home", folder, "--models", "lda,dummy"]
+    assert main(["compare", *arguments, "--protocol", "group-k-fold", "--n-splits", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "from 23 subjects" in out
+    assert "eda at 4 Hz" in out
+    assert "ppg at 64 Hz" in out
+
+
+def test_the_module_explains_itself_without_loading_torch():
+    code = (
+        "import contextlib, runpy, sys\n"
+        "sys.argv = ['skemo', 'compare', '--help']\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    runpy.run_module('skemo', run_name='__main__')\n"
+        "assert not {'torch', 'skorch', 'matplotlib', 'neurokit2'} & set(sys.modules)\n"
+    )
+    env = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run([sys.executable, "-c", code], check=True, env=env, capture_output=True)
+    assert b"segment-k-fold" in done.stdout

@@ -1,0 +1,393 @@
+"""A comparison that was interrupted goes on, and another one takes nothing from it."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
+
+from skemo import ModalityAwareAttentionClassifier, compare, make_lda, make_random_forest, make_svm
+from skemo.datasets import make_emotion_recordings
+from skemo.evaluation import compare as evaluation
+from skemo.evaluation.store import FitStore, _source, digest
+from skemo.signals.windows import segment
+
+MODELS = {
+    "SVM": make_svm("passthrough"),
+    "forest": make_random_forest("passthrough", n_estimators=5, random_state=0),
+}
+
+
+def make_features(n_subjects=4, random_state=0):
+    rng = np.random.default_rng(random_state)
+    y = np.tile(["calm", "stress"], n_subjects * 6)
+    subjects = np.repeat([f"s{i}" for i in range(n_subjects)], 12)
+    return rng.normal(size=(len(y), 3)) + (y == "stress")[:, None], y, subjects
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in (folder / "fits").iterdir()}
+
+
+def assert_equal(one, other):
+    pd.testing.assert_frame_equal(one.predictions, other.predictions, check_exact=True)
+    times = ["fit_time", "predict_time"]
+    ours, theirs = (each.scores.drop(columns=times) for each in (one, other))
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+    for name in ("failures", "warnings", "leakage", "chosen"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name))
+
+
+def test_what_is_kept_is_what_a_run_without_it_gives(tmp_path):
+    data = make_features()
+    plain = compare(MODELS, *data)
+    first = compare(MODELS, *data, output=tmp_path)
+    kept = contents(tmp_path)
+    second = compare(MODELS, *data, output=tmp_path)
+    assert_equal(plain, first)
+    assert_equal(plain, second)
+    assert len(kept) == 8
+    assert contents(tmp_path) == kept  # with its times: nothing was fitted again
+    pd.testing.assert_frame_equal(first.scores, second.scores)
+
+
+def test_only_what_is_missing_is_fitted(tmp_path):
+    data = make_features()
+    first = compare(MODELS, *data, output=tmp_path, n_repeats=2, controls=["permuted"])
+    kept = contents(tmp_path)
+    lost = sorted(kept)[::3]
+    for name in lost[1:]:
+        (tmp_path / "fits" / name).unlink()
+    (tmp_path / "fits" / lost[0]).write_text('{"y_pred": [0, 1')  # a disk that was full
+    (tmp_path / "fits" / ".abc.part").write_text("{")  # a run that was killed while it wrote
+    second = compare(MODELS, *data, output=tmp_path, n_repeats=2, controls=["permuted"])
+    assert_equal(first, second)
+    again = contents(tmp_path)
+    assert {name for name in kept if again[name] != kept[name]} <= set(lost)
+
+
+SCRIPT = """
+import sys, time
+import numpy as np
+import sklearn
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.svm import SVC
+from skemo import compare
+
+class Slow(SVC):
+    def fit(self, X, y):
+        time.sleep(0.1)
+        return super().fit(X, y)
+
+if __name__ == "__main__":
+    rng = np.random.default_rng(0)
+    y = np.tile(["calm", "stress"], 120)
+    X, subjects = rng.normal(size=(240, 3)) + 0.5 * (y == "stress")[:, None], np.arange(240) // 8
+    result = compare({"slow": Slow(probability=False)}, X, y, subjects, output=sys.argv[1])
+    result.predictions.to_csv(sys.argv[2])
+"""
+
+
+def test_after_a_kill_the_same_command_goes_on(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    results = [tmp_path / "killed.csv", tmp_path / "whole.csv"]
+    folders = [tmp_path / "killed", tmp_path / "whole"]
+    commands = [
+        [sys.executable, str(script), str(folder), str(result)]
+        for folder, result in zip(folders, results, strict=True)
+    ]
+    process = subprocess.Popen(commands[0])
+    while process.poll() is None and len(list(folders[0].glob("fits/*.json"))) < 4:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    kept = contents(folders[0])
+    assert 4 <= len([name for name in kept if name.endswith(".json")]) < 30
+    for command in commands:
+        subprocess.run(command, check=True)
+    assert results[0].read_bytes() == results[1].read_bytes()
+    again = contents(folders[0])
+    assert all(again[name] == text for name, text in kept.items() if name.endswith(".json"))
+
+
+def change_data(X, y, subjects, models, options):
+    X[3, 1] += 1e-9
+
+
+def change_labels(X, y, subjects, models, options):
+    y[[0, 1]] = y[[1, 0]]
+
+
+def change_subjects(X, y, subjects, models, options):
+    subjects[0] = "s1"
+
+
+def change_model(X, y, subjects, models, options):
+    models["SVM"] = make_svm("passthrough", C=1.0001)
+
+
+def change_seed(X, y, subjects, models, options):
+    options["random_state"] = 1
+
+
+def change_folds(X, y, subjects, models, options):
+    options["n_splits"] = 4
+
+
+def change_together(X, y, subjects, models, options):
+    options["together"] = False
+
+
+def change_dtype(X, y, subjects, models, options):
+    models["SVM"] = make_svm("passthrough", C=np.float64(1.0))
+
+
+def change_protocol(X, y, subjects, models, options):
+    options["protocol"] = "segment-k-fold"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(change_data, change_labels, change_subjects, change_model),
+        *(change_seed, change_folds, change_protocol, change_together, change_dtype),
+    ],
+)
+def test_another_configuration_takes_nothing(change, tmp_path):
+    X, y, subjects = make_features()
+    models, options = {"SVM": MODELS["SVM"]}, {"protocol": "group-k-fold", "n_splits": 3}
+    compare(models, X, y, subjects, output=tmp_path, **options)
+    for path in (tmp_path / "fits").iterdir():
+        record = path.read_text().replace('"y_pred": [0', '"y_pred": [1')
+        path.write_text(record)  # would show if it were used
+    poisoned = contents(tmp_path)
+    change(X, y, subjects, models, options)
+    kept = compare(models, X, y, subjects, output=tmp_path, **options)
+    assert_equal(kept, compare(models, X, y, subjects, **options))
+    assert poisoned.items() <= contents(tmp_path).items()
+
+
+def test_other_versions_options_and_code_take_nothing(tmp_path, monkeypatch):
+    data = make_features()
+    models = {"SVM": MODELS["SVM"]}
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 4
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 4
+    with config_context(transform_output="pandas"):
+        compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 8
+    monkeypatch.setattr(sklearn, "__version__", "0.0")
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 12
+    monkeypatch.setattr(evaluation, "settings", lambda: "another state of this package")
+    compare(models, *data, output=tmp_path)
+    assert len(contents(tmp_path)) == 16
+
+
+OWN = """
+import numpy as np
+from functools import partial
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
+__version__ = "1.0"
+class Base(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+    def predict(self, X):
+        return np.full(len(X), self.classes_[POSITION])
+class Own(Base):
+    pass
+def turn(X, factor):
+    return X * (factor - 2 * POSITION)
+def judge(y, predicted):
+    return (1 - 2 * POSITION) * np.mean(y == predicted)
+def shift(X, by=None):
+    return by(X, 1.0)
+MODELS = {
+    "inherited": Own(),
+    "partial": make_pipeline(FunctionTransformer(partial(turn, factor=1.0)), Own()),
+    "argument": make_pipeline(FunctionTransformer(shift, kw_args={"by": turn}), Own()),
+    "scorer": GridSearchCV(SVC(), {"C": [1e-9, 1.0]}, scoring=make_scorer(judge), cv=2),
+    "candidate": GridSearchCV(make_pipeline(SVC()), {"svc": [Own()]}, cv=2),
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["inherited", "partial", "argument", "scorer", "candidate"])
+def test_what_is_ones_own_in_a_model_counts_by_its_source(name, tmp_path):
+    data, n_kept = make_features(), []
+    for position in ("0", "1", "1"):
+        path = tmp_path / f"own_{len(n_kept)}.py"
+        path.write_text(OWN.replace("POSITION", position))
+        spec = importlib.util.spec_from_file_location("own_models", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["own_models"] = module
+        spec.loader.exec_module(module)
+        compare({"own": module.MODELS[name]}, *data, output=tmp_path / "kept")
+        n_kept.append(len(contents(tmp_path / "kept")))
+    del sys.modules["own_models"]
+    assert n_kept == [4, 8, 8]
+
+
+def test_a_class_typed_at_a_prompt_counts_by_its_code_defaults_and_constants():
+    def texts(constant, default, returned=1):
+        code = f"class Typed:\n size = {constant}\n def fit(self, X=({default},)): return 1\n"
+        code += f" @property\n def one(self): return {returned}\n"
+        code += f" @staticmethod\n def other(): return lambda: {returned}"
+        space = {"__name__": "__main__"}
+        exec(code, space)
+        return _source(space["Typed"])
+
+    assert texts(1, 2) == texts(1, 2)
+    assert len({texts(1, 2), texts(3, 2), texts(1, 3), texts(1, 2, 3)}) == 4
+
+
+def test_models_without_a_seed_are_kept_apart(tmp_path):
+    data = make_features()
+    forest = make_random_forest("passthrough", n_estimators=3)
+    models = {"one": forest, "other": forest}
+    first, again = (compare(models, *data, n_repeats=2, output=tmp_path) for _ in range(2))
+    assert len(contents(tmp_path)) == 16
+    assert_equal(first, again)
+
+
+def test_a_file_that_is_no_record_is_fitted_anew(tmp_path):
+    data = make_features()
+    whole = compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path)
+    for text, path in zip(("{}", "[1]", "3", "null"), (tmp_path / "fits").iterdir(), strict=True):
+        path.write_text(text)
+    assert_equal(compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path), whole)
+
+
+def test_categories_and_names_of_columns_count():
+    values = pd.DataFrame({"a": pd.Categorical(["x", "y"])})
+    other = pd.DataFrame({"a": pd.Categorical(["x", "y"], categories=["y", "x"])})
+    ordered = pd.DataFrame({"a": pd.Categorical(["x", "y"], ordered=True)})
+    assert len({digest(values), digest(other), digest(ordered)}) == 3
+    assert digest(pd.DataFrame({1: [0.5]})) != digest(pd.DataFrame({"1": [0.5]}))
+
+
+def test_models_of_other_names_share_what_is_equal(tmp_path):
+    data = make_features()
+    one = compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path)
+    kept = contents(tmp_path)
+    other = compare({"machine": MODELS["SVM"]}, *data, output=tmp_path)
+    assert contents(tmp_path) == kept
+    assert other.predictions["y_pred"].tolist() == one.predictions["y_pred"].tolist()
+    assert set(other.predictions["model"]) == {"machine"}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_networks_end_as_they_would_have(together, tmp_path):
+    windows = segment(make_emotion_recordings(4, 2, random_state=0), duration=20.0)
+    X = windows[["ecg", "eeg"]]
+    network = ModalityAwareAttentionClassifier(max_epochs=2, random_state=0)
+    models = {"network": make_pipeline(FunctionTransformer(), network)}
+    arguments = models, X, windows["label"], windows
+    whole = compare(*arguments, together=together, output=tmp_path)
+    kept = contents(tmp_path)
+    for name in sorted(kept)[::2]:
+        (tmp_path / "fits" / name).unlink()
+    assert_equal(whole, compare(*arguments, together=together, output=tmp_path))
+    assert contents(tmp_path).keys() == kept.keys()
+
+
+class Moody(ClassifierMixin, BaseEstimator):
+    """Fails while a file is there."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def fit(self, X, y):
+        if self.path.exists():
+            raise OSError("not today")
+        self.svc_ = SVC().fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.svc_.predict(X)
+
+
+def test_a_fit_that_failed_is_tried_again(tmp_path):
+    data, path = make_features(), tmp_path / "mood"
+    models = {"moody": Moody(path), "LDA": make_lda("passthrough")}
+    path.touch()
+    with pytest.warns(UserWarning, match="'moody' failed in 4 of 4 fits"):
+        compare(models, *data, output=tmp_path)
+    path.unlink()
+    result = compare(models, *data, output=tmp_path)
+    assert result.failures.empty
+    assert_equal(result, compare(models, *data))
+
+
+def test_a_function_without_a_name_cannot_be_kept(tmp_path):
+    model = make_svm(FunctionTransformer(lambda X: X))
+    with pytest.raises(ValueError, match=r"Pipeline cannot be pickled .* not lambda"):
+        compare({"SVM": model}, *make_features(), output=tmp_path)
+
+
+def test_folds_that_cannot_be_found_again_are_refused(tmp_path):
+    for seed in (None, np.random.RandomState(0)):
+        with pytest.raises(ValueError, match="random_state is a whole number, got"):
+            compare(MODELS, *make_features(), output=tmp_path, random_state=seed)
+
+
+def test_signals_count_by_all_that_they_are():
+    windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=20.0)[["ecg", "eeg"]]
+    same = windows.copy(deep=True)
+    assert digest(same) == digest(windows)
+    assert digest(windows.iloc[::2].copy()) == digest(windows.iloc[::2])
+    assert digest(windows[["eeg", "ecg"]]) != digest(windows)
+    assert digest(windows.rename(columns={"ecg": "ppg"})) != digest(windows)
+    same["ecg"].array.values[-1, 0, -1] += 1
+    assert digest(same) != digest(windows)
+
+
+def test_a_text_is_the_same_in_another_process():
+    code = (
+        "import numpy as np, pandas as pd; from skemo import make_svm, make_dummy;"
+        "from skemo.evaluation.store import digest;"
+        "from sklearn.model_selection import GridSearchCV;"
+        "model = GridSearchCV(make_svm('passthrough'), {'classifier__C': [1, 2]});"
+        "frame = pd.DataFrame({'a': ['x', 'y'], 'b': [1.0, 2.0]});"
+        "print(digest(model), digest(frame), digest(np.array(['q', 'r'], object)))"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+
+
+def test_a_record_is_there_whole_or_not_at_all(tmp_path):
+    store = FitStore(tmp_path)
+    store.write(["a", "b"], {"y_pred": [1, 2]})
+    with pytest.raises(TypeError):
+        store.write(["a", "c"], {"y_pred": {1, 2}})
+    assert store.read(["a", "b"]) == {"y_pred": [1, 2]}
+    assert store.read(["a", "c"]) is None
+    assert len(list((tmp_path / "fits").iterdir())) == 1

@@ -1,0 +1,411 @@
+"""Modalities side by side, statistics of signals, and standardisation by subject."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skemo import (
+    DifferentialEntropyTransformer,
+    HRVTransformer,
+    PerSubject,
+    SignalArray,
+    make_lda,
+    make_modality_transformer,
+    segment,
+    signal_frame,
+)
+from skemo.datasets import make_emotion_recordings
+from skemo.kernels.standardize import signal_lengths, signal_statistics, standardize_signals
+
+
+class ChannelMean(TransformerMixin, BaseEstimator):
+    """Mean over time of each channel: the simplest transformer of a signal column."""
+
+    def __init__(self, power=1):
+        self.power = power
+
+    def fit(self, X, y=None):
+        self.name_ = X.columns[0]
+        self.n_channels_ = X.iloc[:, 0].array.values.shape[1]
+        return self
+
+    def transform(self, X):
+        return (X.iloc[:, 0].array.values ** self.power).mean(axis=-1)
+
+    def get_feature_names_out(self, input_features=None):
+        return np.array([f"{self.name_}_{i}" for i in range(self.n_channels_)], object)
+
+
+def make_windows(n_subjects=4, n_rows=6, offset=10.0, random_state=0):
+    """Noise in two modalities, with a level of its own for each subject."""
+    rng = np.random.default_rng(random_state)
+    n = n_subjects * n_rows
+    subject = np.repeat([f"s{i}" for i in range(n_subjects)], n_rows)
+    level = np.repeat(offset * rng.normal(size=n_subjects), n_rows)[:, None, None]
+    label = np.tile([0, 1], n // 2)
+    ecg = rng.normal(size=(n, 1, 40)) + level + label[:, None, None]
+    eeg = rng.normal(size=(n, 3, 128)).astype("float32") + level.astype("float32")
+    index = [f"w{i}" for i in range(n)]
+    return signal_frame(
+        index=index,
+        ecg=SignalArray(ecg, sampling_rate=4, channels=["II"]),
+        eeg=SignalArray(eeg, sampling_rate=128),
+        subject=subject,
+        label=label,
+    )
+
+
+# Statistics of signals
+
+
+def test_statistics_pool_windows_and_time_for_each_channel():
+    values = np.random.default_rng(0).normal(3, 2, size=(30, 4, 3, 25))
+    mean, scale = signal_statistics(values)
+    np.testing.assert_allclose(mean, values.mean(axis=(0, -1), keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(scale, values.std(axis=(0, -1), keepdims=True), rtol=1e-12)
+
+
+def test_padding_is_the_run_of_zeros_at_the_end_of_all_channels_at_once():
+    values = np.ones((4, 2, 5))
+    values[0, :, 3:] = 0
+    values[1, 0, 3:] = 0  # one channel only: zeros that were measured
+    values[2, :, :3] = 0  # zeros that are followed by samples
+    values[3] = 0
+    assert signal_lengths(values).tolist() == [3, 5, 5, 0]
+
+
+def test_statistics_ignore_padding_and_nan():
+    rng = np.random.default_rng(1)
+    values = rng.normal(5, 2, size=(20, 2, 30))
+    expected = [values[:, c, :20][:, rng.permutation(20)].ravel() for c in range(2)]
+    values[:, :, 20:] = 0
+    mean, scale = signal_statistics(values)
+    np.testing.assert_allclose(mean.ravel(), [e.mean() for e in expected])
+    np.testing.assert_allclose(scale.ravel(), [e.std() for e in expected])
+    values[3] = np.nan
+    values[5, 1, 4] = np.nan
+    mean, scale = signal_statistics(values)
+    samples = np.where(values == 0, np.nan, values)
+    np.testing.assert_allclose(mean, np.nanmean(samples, axis=(0, 2), keepdims=True))
+    np.testing.assert_allclose(scale, np.nanstd(samples, axis=(0, 2), keepdims=True))
+
+
+def test_weighing_a_window_twice_is_giving_it_twice():
+    rng = np.random.default_rng(2)
+    values, weight = rng.normal(size=(15, 2, 8)), rng.integers(0, 3, 15)
+    for got, expected in zip(
+        signal_statistics(values, weight),
+        signal_statistics(np.repeat(values, weight, axis=0)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_a_constant_channel_has_scale_one_and_an_absent_one_no_statistics():
+    values = np.full((7, 2, 9), 0.1)
+    values[:, 1] = np.nan
+    mean, scale = signal_statistics(values)
+    np.testing.assert_allclose(mean.ravel(), [0.1, np.nan], rtol=1e-12)
+    np.testing.assert_array_equal(scale.ravel(), [1, np.nan])
+
+
+def test_statistics_do_not_depend_on_the_memory_layout():
+    values = np.random.default_rng(3).normal(size=(50, 3, 40)).astype("float32")
+    other = np.asfortranarray(values)
+    for a, b in zip(signal_statistics(values), signal_statistics(other), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_standardised_signals_keep_type_padding_and_nan():
+    values = np.random.default_rng(4).normal(3, 2, size=(10, 2, 12)).astype("float32")
+    values[0, :, 7:] = 0
+    values[1] = np.nan
+    before = values.copy()
+    standardized = standardize_signals(values, *signal_statistics(values))
+    assert standardized.dtype == np.float32
+    assert (standardized[0, :, 7:] == 0).all()
+    assert (standardized[0, :, :7] != 0).all()
+    assert np.isnan(standardized[1]).all()
+    assert not np.isnan(standardized[2:]).any()
+    np.testing.assert_array_equal(values, before)
+    mean, scale = signal_statistics(standardized)
+    np.testing.assert_allclose(mean, 0, atol=1e-6)
+    np.testing.assert_allclose(scale, 1, rtol=1e-6)
+
+
+# make_modality_transformer
+
+
+def test_features_of_modalities_are_named_columns():
+    windows = make_windows()
+    frame = make_modality_transformer(ecg=ChannelMean(), eeg=ChannelMean()).fit_transform(windows)
+    assert frame.columns.tolist() == ["ecg_0", "eeg_0", "eeg_1", "eeg_2"]
+    assert frame.index.equals(windows.index)
+    np.testing.assert_allclose(frame["ecg_0"], windows["ecg"].array.values.mean(axis=(1, 2)))
+
+
+def test_signal_columns_pass_through_whole():
+    windows = make_windows()
+    both = make_modality_transformer(ecg="passthrough", eeg=DifferentialEntropyTransformer("map"))
+    frame = both.fit_transform(windows[["subject", "eeg", "ecg"]].iloc[::2].assign(extra=1))
+    assert frame["ecg"].dtype == windows["ecg"].dtype
+    assert frame.columns.tolist() == ["ecg", "eeg"]
+
+
+def test_parameters_of_a_modality_are_reached_by_its_name():
+    pipeline = make_pipeline(make_modality_transformer(ecg=ChannelMean()), SVC())
+    clone(pipeline).set_params(columntransformer__ecg__power=2)
+    assert pipeline.get_params()["columntransformer__ecg__power"] == 1
+
+
+def test_no_modality_is_an_error():
+    with pytest.raises(ValueError, match="at least one modality"):
+        make_modality_transformer()
+
+
+# PerSubject
+
+
+@pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    [
+        PerSubject(StandardScaler(), by=0),
+        PerSubject("passthrough", by=0),
+        PerSubject(PCA(1), by=-1),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_features_equal_a_z_score_by_hand():
+    windows = make_windows()
+    features = make_modality_transformer(ecg=ChannelMean(), eeg=ChannelMean())
+    plain = features.fit_transform(windows)
+    expected = plain.groupby(windows["subject"]).transform(lambda x: (x - x.mean()) / x.std(ddof=0))
+    got = PerSubject(features).fit_transform(windows.drop(columns="label"))
+    assert got.columns.tolist() == plain.columns.tolist()
+    np.testing.assert_allclose(got, expected, atol=1e-4)  # float32 channels
+    np.testing.assert_allclose(got["ecg_0"], expected["ecg_0"], rtol=1e-9)
+
+
+def test_rows_of_a_subject_need_not_be_neighbours():
+    windows = make_windows()
+    order = np.random.default_rng(0).permutation(len(windows))
+    step = PerSubject(make_modality_transformer(ecg=ChannelMean()))
+    straight = step.fit_transform(windows)
+    mixed = step.fit_transform(windows.iloc[order])
+    np.testing.assert_allclose(mixed.loc[straight.index], straight, rtol=1e-9)
+
+
+def test_signals_equal_a_z_score_by_hand():
+    windows = make_windows()
+    step = PerSubject("passthrough").fit(windows[["ecg", "eeg", "subject"]])
+    got = step.transform(windows[["ecg", "eeg", "subject"]])
+    assert got.dtypes.tolist() == windows.dtypes[["ecg", "eeg"]].tolist()
+    assert got.index.equals(windows.index)
+    for name in ("ecg", "eeg"):
+        for subject in windows["subject"].unique():
+            rows = (windows["subject"] == subject).to_numpy()
+            values = windows[name].array.values[rows].astype(float)
+            mean = values.mean(axis=(0, 2), keepdims=True)
+            expected = (values - mean) / values.std(axis=(0, 2), keepdims=True)
+            np.testing.assert_allclose(got[name].array.values[rows], expected, atol=2e-5)
+
+
+def test_padding_stays_zero_and_missing_windows_stay_missing():
+    values = np.random.default_rng(0).normal(0.8, 0.05, size=(6, 1, 10))
+    values[:, :, 7:] = 0
+    values[2] = np.nan
+    X = signal_frame(ecg=SignalArray(values), subject=list("aaabbb"))
+    got = PerSubject("passthrough").fit_transform(X)["ecg"]
+    assert (got.array.values[[0, 1, 3, 4, 5], :, 7:] == 0).all()
+    assert got.isna().tolist() == [False, False, True, False, False, False]
+    beats = got.array.values[3:, :, :7]
+    assert abs(beats.mean()) < 1e-12
+    assert beats.std() == pytest.approx(1)
+
+
+def test_offsets_of_subjects_are_removed():
+    windows = make_windows(n_subjects=8, n_rows=30, offset=20.0)
+    y, subjects = windows.pop("label"), windows["subject"]
+    features = make_modality_transformer(ecg=ChannelMean())
+    splits = GroupKFold(4)
+    raw = make_pipeline(features, StandardScaler(), SVC())
+    own = make_pipeline(PerSubject(features), SVC())
+    assert cross_val_score(raw, windows, y, groups=subjects, cv=splits).mean() < 0.75
+    assert cross_val_score(own, windows, y, groups=subjects, cv=splits).mean() > 0.95
+
+
+@pytest.mark.parametrize("transformer", [ChannelMean(), "passthrough"])
+def test_a_new_subject_is_measured_by_the_rows_handed_over(transformer):
+    windows = make_windows()
+    first = windows["subject"] == windows["subject"].iloc[0]
+    seen, new = windows[first], windows[~first]
+    step = PerSubject(make_modality_transformer(ecg=transformer))
+    pd.testing.assert_frame_equal(step.fit(seen).transform(new), step.fit_transform(new))
+
+
+@pytest.mark.parametrize("transformer", [ChannelMean(), "passthrough"])
+def test_a_known_subject_is_measured_by_the_rows_of_the_fit(transformer):
+    windows = make_windows()
+    step = PerSubject(make_modality_transformer(ecg=transformer)).fit(windows)
+    together = step.transform(windows)
+    alone = pd.concat([step.transform(windows.iloc[[row]]) for row in range(len(windows))])
+    pd.testing.assert_frame_equal(alone, together)
+
+
+def test_what_a_known_subject_lacked_at_fit_is_measured_by_the_rows_handed_over():
+    nothing = pd.DataFrame({"x": [np.nan] * 3, "z": [1.0, 2.0, 3.0], "subject": "a"})
+    later = pd.DataFrame({"x": [10.0, 20.0, 30.0], "z": [2.0, 3.0, 4.0], "subject": "a"})
+    got = PerSubject("passthrough").fit(nothing).transform(later)
+    np.testing.assert_allclose(got["x"], np.array([-1, 0, 1]) * np.sqrt(1.5))
+    np.testing.assert_allclose(got["z"], np.array([0, 1, 2]) * np.sqrt(1.5))
+
+
+def test_a_subject_of_one_row_at_fit_is_new_at_prediction():
+    X = pd.DataFrame({"x": [1.0, 2.0, 5.0], "subject": ["a", "a", "lonely"]})
+    with pytest.warns(UserWarning, match="single row"):
+        step = PerSubject("passthrough").fit(X)
+    later = pd.DataFrame({"x": [10.0, 30.0], "subject": "lonely"})
+    assert step.transform(later)["x"].tolist() == [-1, 1]
+
+
+def test_infinity_is_named():
+    X = pd.DataFrame({"x": [1.0, np.inf], "subject": "a"})
+    with pytest.raises(ValueError, match="'X' contains infinity"):
+        PerSubject("passthrough").fit(X)
+
+
+def test_statistics_by_time_are_those_of_each_column():
+    values = np.array([[[1.0, 5.0, 0.0]], [[3.0, 9.0, 2.0]], [[5.0, 0.0, 0.0]]])
+    mean, scale = signal_statistics(values, by_time=True)
+    np.testing.assert_allclose(mean, [[[3, 7, 2]]])
+    np.testing.assert_allclose(scale, [[[np.sqrt(8 / 3), 2, 1]]])
+
+
+def test_nan_is_ignored_and_constants_become_zero():
+    X = pd.DataFrame(
+        {
+            "x": [1.0, np.nan, 3.0, 7.0, 9.0, 8.0],
+            "constant": 0.1,
+            "absent": np.nan,
+            "subject": list("aaabbb"),
+        }
+    )
+    got = PerSubject("passthrough").fit_transform(X)
+    third = np.sqrt(3 / 2)
+    np.testing.assert_allclose(got["x"], [-1, np.nan, 1, -third, third, 0], atol=1e-12)
+    assert (got["constant"] == 0).all()
+    assert got["absent"].isna().all()
+
+
+def test_a_single_row_gives_zeros_and_names_the_subject():
+    X = pd.DataFrame({"x": [1.0, 2.0, 5.0], "subject": ["a", "a", "lonely"]})
+    with pytest.warns(UserWarning, match=r"1 subject\(s\) have a single row.*become 0: lonely\."):
+        got = PerSubject("passthrough").fit_transform(X)
+    assert got["x"].tolist() == [-1, 1, 0]
+
+
+def test_an_array_takes_the_position_of_the_subject():
+    X = np.array([[1.0, 7.0], [3.0, 7.0], [10.0, 8.0], [30.0, 8.0]])
+    step = PerSubject("passthrough", by=1)
+    assert step.fit_transform(X).tolist() == [[-1], [1], [-1], [1]]
+    assert step.get_feature_names_out().tolist() == ["x0"]
+    assert PerSubject("passthrough", by=-1).fit_transform(X).shape == (4, 1)
+
+
+def test_an_output_of_three_dimensions_is_a_signal():
+    X = np.arange(12.0).reshape(4, 3) ** 2
+    X[:, 0] = [5, 5, 6, 6]
+    step = PerSubject(FunctionTransformer(lambda values: values[:, np.newaxis]), by=0)
+    got = step.fit_transform(X)
+    assert got.shape == (4, 1, 2)
+    np.testing.assert_allclose(got[:2].mean(), 0, atol=1e-12)
+
+
+def test_output_can_be_set_to_pandas():
+    windows = make_windows()[["ecg", "subject"]]
+    arrays = make_column_transformer((ChannelMean(), ["ecg"]))
+    step = PerSubject(arrays)
+    assert isinstance(step.fit_transform(windows), np.ndarray)
+    frame = step.set_output(transform="pandas").fit_transform(windows)
+    assert frame.columns.tolist() == ["channelmean__ecg_0"]
+    assert frame.index.equals(windows.index)
+    assert step.get_feature_names_out().tolist() == frame.columns.tolist()
+
+
+def test_it_is_searched_cloned_and_pickled():
+    windows = make_windows(n_subjects=6, n_rows=12)
+    y, subjects = windows.pop("label"), windows["subject"]
+    pipeline = make_pipeline(PerSubject(make_modality_transformer(ecg=ChannelMean())), SVC())
+    grid = {"persubject__transformer__ecg__power": [1, 2]}
+    search = GridSearchCV(pipeline, grid, cv=GroupKFold(3), n_jobs=2)
+    search.fit(windows, y, groups=subjects)
+    assert set(search.best_params_) == set(grid)
+    again = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(again.predict(windows), search.predict(windows))
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are():
+    windows = make_windows()[["ecg", "eeg"]]
+    with pytest.raises(ValueError, match=r"by='subject' is not a column.*\['ecg', 'eeg'\].*Select"):
+        PerSubject("passthrough").fit(windows)
+    with pytest.raises(ValueError, match="X is an array: pass a DataFrame"):
+        PerSubject("passthrough").fit(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="by=2 is not a column of X, which has 2"):
+        PerSubject("passthrough", by=2).fit(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="by must be a column's name or position, got None"):
+        PerSubject("passthrough", by=None).fit(np.ones((3, 2)))
+
+
+def test_a_row_without_subject_is_an_error():
+    windows = make_windows()[["ecg", "subject"]]
+    windows.iloc[3:5, 1] = None
+    with pytest.raises(ValueError, match=r"by='subject' is NaN in 2 row\(s\)"):
+        PerSubject("passthrough").fit(windows)
+
+
+def test_other_unusable_input_is_named():
+    with pytest.raises(ValueError, match=r"1 feature\(s\)"):
+        PerSubject("passthrough").fit(pd.DataFrame({"subject": ["a", "a"]}))
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        PerSubject("passthrough").fit(make_windows().iloc[:0])
+    text = pd.DataFrame({"trial": ["x", "y"], "rate": [1.0, 2.0], "subject": ["a", "a"]})
+    with pytest.raises(ValueError, match=r"numeric and signal columns, but got \['trial'\]"):
+        PerSubject("passthrough").fit(text)
+    with pytest.raises(ValueError, match="sparse"):
+        PerSubject(OneHotEncoder()).fit(text)
+
+
+def test_simulated_people_are_recognised_better_by_their_own_measure():
+    windows = segment(make_emotion_recordings(8, 4, random_state=0), duration=20.0)
+    y, subjects = windows["label"], windows["subject"]
+    features = make_modality_transformer(
+        ecg=HRVTransformer(output="features"), eeg=DifferentialEntropyTransformer()
+    )
+    raw, own = (
+        cross_val_score(make_lda(step), windows, y, groups=subjects, cv=LeaveOneGroupOut()).mean()
+        for step in (features, PerSubject(features))
+    )
+    assert own > max(0.85, raw + 0.05)
+
+
+def test_the_series_of_intervals_keeps_its_padding():
+    windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=10.0)
+    step = make_modality_transformer(ecg=HRVTransformer())
+    plain = step.fit_transform(windows)["ecg"].array.values
+    own = PerSubject(step).fit_transform(windows)["ecg"].array.values
+    assert (plain[:, :, -5:] == 0).all()
+    np.testing.assert_array_equal(own == 0, plain == 0)

@@ -1,0 +1,56 @@
+"""Filters in blocks, and curves from means of blocks."""
+
+import numpy as np
+import pytest
+import scipy.signal
+
+from skemo.kernels.filters import spread_blocks, zero_phase
+
+LOW, HIGH, NOISE = (2, 0.05, "lowpass"), (2, 0.05, "highpass"), (4, 3.0, "lowpass")
+
+
+def walks(n_signals, n_times):
+    return np.random.default_rng(0).normal(size=(n_signals, n_times)).cumsum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("n_times", "n_padded", "sampling_rate", "filters"),
+    [
+        (1, 0, 4, [LOW, HIGH]),
+        (2, 1, 4, [LOW]),
+        (40, 9, 4, [LOW, HIGH]),
+        (257, 9, 4, [LOW, HIGH]),
+        (1920, 3, 32, [NOISE]),
+        (1999, 15, 33.3, [LOW, NOISE, HIGH]),
+        (3000, 9, 40, [HIGH]),
+    ],
+)
+def test_filtering_in_blocks_gives_what_scipy_gives(n_times, n_padded, sampling_rate, filters):
+    signals = walks(20, n_times)
+    filtered = zero_phase(signals, filters, sampling_rate, n_padded)
+    for design, found in zip(filters, filtered, strict=True):
+        sections = scipy.signal.butter(*design, fs=sampling_rate, output="sos")
+        expected = scipy.signal.sosfiltfilt(sections, signals, padlen=n_padded)
+        np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(signals).max())
+
+
+@pytest.mark.parametrize("n_times", [30, 240, 1921])
+def test_filtering_in_blocks_does_not_depend_on_the_batch_by_a_bit(n_times):
+    signals = walks(70, n_times)
+    together = zero_phase(signals, [NOISE, HIGH], 32, 9)
+    for rows in (slice(0, 1), slice(3, 5), slice(30, 70)):
+        few = zero_phase(signals[rows], [NOISE, HIGH], 32, 9)
+        for whole, part in zip(together, few, strict=True):
+            np.testing.assert_array_equal(part, whole[rows])
+
+
+@pytest.mark.parametrize("n_times", [1, 64, 100, 109])
+@pytest.mark.parametrize("n_block", [4, 5])
+def test_a_parabola_is_spread_exactly_from_means_of_its_blocks(n_block, n_times):
+    times = np.arange(n_block * 30)
+    parabola = (0.01 * times**2 - times)[np.newaxis]
+    n_blocks = max(3, n_times // n_block)
+    means = parabola.reshape(1, -1, n_block).mean(axis=2)[:, :n_blocks]
+    lift = 0.01 * (n_block**2 - 1) / 12  # of a block's mean above its middle
+    curve = spread_blocks(means - lift, n_block, n_times)
+    np.testing.assert_allclose(curve, parabola[:, :n_times], atol=1e-10)

@@ -1,0 +1,490 @@
+"""Fits that are trained together, against the same fits one after another."""
+
+import pickle
+import warnings
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from sklearn import model_selection
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback, Freezer
+
+from skemo import (
+    CrossModalAttentionClassifier,
+    ModalityAwareAttentionClassifier,
+    ResampleTransformer,
+    SignalArray,
+    compare,
+    make_modality_transformer,
+    signal_frame,
+)
+from skemo.evaluation.search import GridSearchCV, RandomizedSearchCV, cross_validate
+from skemo.nn import BatchNorm, ModalityAwareAttentionNetwork, counted_rows
+from skemo.nn.attention import _to_length
+from skemo.training.many import collected_fits, train_together
+from skemo.training.optimizer import FlatAdamW
+
+SUBJECTS = np.repeat(np.arange(5), [8, 10, 12, 15, 45])  # of unlike numbers of batches
+LABELS = np.array(["calm", "stress"])[np.arange(90) % 2]
+SERIES = {"ecg": (1, 20), "eda": (2, 11)}
+MAPS = {"ecg": (1, 20), "eeg": (2, 5, 3)}
+NETWORKS = {
+    "modality-aware": (ModalityAwareAttentionClassifier, {"n_filters": 3, "depth": 1}, MAPS),
+    "cross-modal": (CrossModalAttentionClassifier, {"n_filters": 2, "pool_size": 2}, SERIES),
+}
+
+
+def make_windows(shapes=MAPS, effect=1.0):
+    rng = np.random.default_rng(0)
+    columns = {}
+    for name, shape in shapes.items():
+        values = rng.normal(size=(90, *shape)).astype(np.float32)
+        values[LABELS == "stress"] += effect
+        columns[name] = SignalArray(values, sampling_rate=4 if name == "eda" else None)
+    return signal_frame(**columns)
+
+
+def make_network(**settings):
+    defaults = {"n_filters": 3, "depth": 1, "max_epochs": 3, "batch_size": 16, "device": "cpu"}
+    return ModalityAwareAttentionClassifier(**{"random_state": 0, **defaults, **settings})
+
+
+def collect(name, X, early_stopping):
+    """Fits of unlike rows and settings, in double precision, in which rounding does not show."""
+    make, sizes, _ = NETWORKS[name]
+    with collected_fits() as fits:
+        for k in range(5):
+            train = np.flatnonzero(~np.isin(SUBJECTS, k))
+            settings = {"lr": 0.001 * (k + 1), "weight_decay": 0.1 * k, "dropout": 0.15 * k}
+            settings |= {"max_epochs": 3 + k % 2, "early_stopping": early_stopping, "patience": 1}
+            settings |= {"modality_dropout": 0.3, "batch_size": 16, "random_state": k}
+            model = make(device="cpu", **sizes, **settings)
+            model.fit(X.iloc[train], LABELS[train], groups=SUBJECTS[train])
+    for fit in fits:
+        fit.network.double()
+        for windows in (fit.windows, fit.validation):
+            if windows is not None:
+                windows.inputs = [values.double() for values in windows.inputs]
+                windows.present, windows.weight = windows.present.double(), windows.weight.double()
+    return fits
+
+
+# As one after another
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fits_trained_together_end_as_each_by_itself(name, early_stopping):
+    X = make_windows(NETWORKS[name][2], effect=0.2)
+    together, alone = (collect(name, X, early_stopping) for _ in range(2))
+    train_together(together)
+    for fit, reference in zip(together, alone, strict=True):
+        reference.train_alone()
+        assert fit.error is None
+        ours, theirs = (x.classifier.net_ for x in (fit, reference))
+        columns = ["train_loss", "train_loss_best"]
+        if early_stopping:
+            columns += ["valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best"]
+        for column in ["epoch", *columns]:
+            assert ours.history[:, column] == pytest.approx(theirs.history[:, column], abs=1e-9)
+        state = theirs.module_.state_dict()
+        for key, values in ours.module_.state_dict().items():
+            if "num_batches" not in key:
+                torch.testing.assert_close(values, state[key], rtol=1e-9, atol=1e-9)
+        mine, other = (net.optimizer_.state[net.optimizer_.flat] for net in (ours, theirs))
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            torch.testing.assert_close(mine[key], other[key], check_dtype=False)
+
+
+def test_early_stopping_stops_each_fit_by_itself():
+    fits = collect("modality-aware", make_windows(effect=0.2), True)
+    for fit in fits:
+        fit.classifier.set_params(max_epochs=30)
+    train_together(fits)
+    lengths = [len(fit.classifier.net_.history) for fit in fits]
+    assert len(set(lengths)) > 1
+    assert max(lengths) < 30
+
+
+def test_rows_that_do_not_count_change_no_statistics():
+    torch.manual_seed(0)
+    x, counted = torch.randn(6, 3, 5), torch.tensor([1.0, 1, 1, 1, 0, 0])
+    some, filled = BatchNorm(3), BatchNorm(3)
+    expected = some(x[:4])
+    with counted_rows(filled, counted):
+        result = filled(x)[:4]
+    torch.testing.assert_close(result, expected)
+    torch.testing.assert_close(filled.running_mean, some.running_mean)
+    torch.testing.assert_close(filled.running_var, some.running_var)
+    torch.testing.assert_close(filled(x), some(x))
+
+
+def test_noise_that_is_given_is_the_noise_that_is_drawn():
+    network = ModalityAwareAttentionNetwork([(1, 9), (2, 9)], 2, dropout=0.5, modality_dropout=0.5)
+    inputs, present = [torch.randn(8, 1, 9), torch.randn(8, 2, 9)], torch.ones(8, 2)
+    torch.manual_seed(0)
+    drawn = network(inputs, present)
+    noise = network.draw_noise(8, torch.Generator().manual_seed(0))
+    assert torch.equal(network(inputs, present, noise), drawn)
+
+
+def test_adamw_over_one_tensor_is_torchs():
+    nets = [torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2)) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    settings = {"lr": 0.1, "weight_decay": 0.1}
+    flat = FlatAdamW([{"params": list(nets[0].parameters())}], **settings)
+    plain = torch.optim.AdamW(nets[1].parameters(), **settings)
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    for step in range(6):
+        flat.bind()
+        for net, optimizer in zip(nets, (flat, plain), strict=True):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+            optimizer.step()
+        if step % 2:
+            flat.release()
+    for mine, other in zip(*(net.parameters() for net in nets), strict=True):
+        torch.testing.assert_close(mine, other)
+        assert mine.untyped_storage().nbytes() == mine.nbytes
+
+
+# In cross-validation and searches
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_cross_validation_scores_as_one_after_another(early_stopping):
+    X, options = make_windows(), {"cv": LeaveOneGroupOut(), "return_estimator": True}
+    model = make_network(early_stopping=early_stopping, max_epochs=2)
+    params = {"groups": SUBJECTS} if early_stopping else None
+    options |= {"groups": SUBJECTS, "params": params, "return_indices": True}
+    ours, theirs = (
+        cross_validate(model, X, LABELS, together=together, **options) for together in (True, False)
+    )
+    assert ours.keys() == theirs.keys()
+    np.testing.assert_allclose(ours["test_score"], theirs["test_score"], atol=0.05)
+    assert (ours["fit_time"] > 0).all()
+    for mine, other in zip(ours["estimator"], theirs["estimator"], strict=True):
+        assert isinstance(mine, ModalityAwareAttentionClassifier)
+        np.testing.assert_allclose(mine.predict_proba(X), other.predict_proba(X), atol=1e-3)
+
+
+def test_a_search_finds_what_scikit_learn_finds():
+    X, grid = make_windows(), {"network__lr": [1e-6, 0.01], "network__weight_decay": [0.0, 0.1]}
+    inputs = make_modality_transformer(ecg="passthrough", eeg="passthrough")
+    model = make_pipeline(inputs, make_network())
+    model.steps[-1] = "network", model.steps[-1][1]
+    options = {"cv": LeaveOneGroupOut(), "return_train_score": True}
+    ours = GridSearchCV(model, grid, together=True, **options).fit(X, LABELS, groups=SUBJECTS)
+    theirs = model_selection.GridSearchCV(model, grid, **options)
+    theirs.fit(X, LABELS, groups=SUBJECTS)
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.cv_results_.keys() == theirs.cv_results_.keys()
+    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+    for key in ("mean_test_score", "mean_train_score"):
+        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], atol=0.02)
+    assert (ours.cv_results_["mean_fit_time"] > 0).all()
+    expected = theirs.best_estimator_.predict_proba(X)
+    np.testing.assert_array_equal(ours.best_estimator_.predict_proba(X), expected)
+
+
+def test_a_randomised_search_draws_the_same_candidates():
+    X, settings = make_windows(), {"n_iter": 2, "random_state": 3, "cv": LeaveOneGroupOut()}
+    space = {"lr": [0.001, 0.002, 0.01], "n_filters": [2, 3]}
+    model = make_network(max_epochs=1)
+    ours = RandomizedSearchCV(model, space, together=True, **settings)
+    theirs = model_selection.RandomizedSearchCV(model, space, **settings)
+    for search in (ours, theirs):
+        search.fit(X, LABELS, groups=SUBJECTS)
+    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+
+
+def test_a_comparison_scores_as_one_after_another():
+    X, models = make_windows(), {"network": make_network(max_epochs=2)}
+    ours, theirs = (
+        compare(models, X, LABELS, SUBJECTS, together=together) for together in (True, False)
+    )
+    agree = ours.predictions["y_pred"] == theirs.predictions["y_pred"]
+    assert agree.mean() > 0.97
+    assert (ours.scores["fit_time"] > 0).all()
+
+
+@pytest.mark.parametrize("together", ["auto", True])
+def test_any_number_of_processes_gives_the_same_bits(together):
+    X = make_windows()
+    one, two = (
+        cross_validate(
+            make_network(max_epochs=2),
+            *(X, LABELS),
+            cv=14,
+            n_jobs=n_jobs,
+            together=together,
+            return_estimator=True,
+        )["estimator"]
+        for n_jobs in (None, 2)
+    )
+    assert len(one) == 14  # more than are trained together
+    for mine, other in zip(one, two, strict=True):
+        np.testing.assert_array_equal(mine.predict_proba(X), other.predict_proba(X))
+
+
+def test_training_goes_on_from_where_it_ended():
+    X, models = make_windows(), []
+    for together in (True, False):
+        options = {"groups": SUBJECTS, "cv": LeaveOneGroupOut(), "return_estimator": True}
+        found = cross_validate(make_network(max_epochs=1), X, LABELS, together=together, **options)
+        models.append(found["estimator"][0].partial_fit(X, LABELS))
+    mine, other = (model.predict_proba(X) for model in models)
+    np.testing.assert_allclose(mine, other, atol=1e-3)
+
+
+def test_training_goes_on_in_a_copy():
+    X = make_windows()
+    model = make_network(max_epochs=1).fit(X, LABELS)
+    copy = pickle.loads(pickle.dumps(model))
+    expected = model.partial_fit(X, LABELS).predict_proba(X)
+    np.testing.assert_array_equal(copy.partial_fit(X, LABELS).predict_proba(X), expected)
+
+
+def count_fits(cv, calls):
+    """Cross-validate, and count the fits of the network by scikit-learn's hands."""
+    X = make_windows({"ecg": (1, 20)})
+    model = make_pipeline(
+        make_modality_transformer(ecg="passthrough"), Counted(n_filters=2, depth=1)
+    )
+    calls.clear()
+    cross_validate(model, X, LABELS, cv=cv, together=True)
+    return len(calls)
+
+
+class Counted(ModalityAwareAttentionClassifier):
+    calls: ClassVar = []
+
+    def __init__(self, *, n_filters=2, depth=1, max_epochs=1, device="cpu", random_state=0):
+        super().__init__(
+            n_filters=n_filters,
+            depth=depth,
+            max_epochs=max_epochs,
+            device=device,
+            random_state=random_state,
+        )
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        self.calls.append(len(X))
+        return super().fit(X, y, sample_weight, groups)
+
+
+@pytest.mark.parametrize("form", ["positions", "int32", "masks", "from the end"])
+def test_splits_of_any_form_are_trained_once(form):
+    splits = [(np.flatnonzero(k != SUBJECTS), np.flatnonzero(k == SUBJECTS)) for k in (0, 1, 2)]
+    change = {
+        "positions": lambda rows: rows,
+        "int32": lambda rows: rows.astype("int32"),
+        "masks": lambda rows: np.isin(np.arange(90), rows),
+        "from the end": lambda rows: rows - 90,
+    }[form]
+    n_fits = count_fits([(change(train), change(test)) for train, test in splits], Counted.calls)
+    assert n_fits == 4  # the first is tried out beforehand
+
+
+# Failures, and what is left alone
+
+
+def test_a_fit_that_diverges_fails_alone():
+    X, grid = make_windows(), {"lr": [1e30, 0.01]}
+    search = GridSearchCV(make_network(max_epochs=2), grid, cv=LeaveOneGroupOut(), together=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, LABELS, groups=SUBJECTS)
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isnan(scores[0])
+    assert scores[1] > 0.5
+
+
+def test_a_fold_that_cannot_be_fitted_is_reported_as_by_scikit_learn():
+    X, y = make_windows(), np.where(SUBJECTS == 1, "stress", "calm")
+    options = {"cv": LeaveOneGroupOut(), "groups": SUBJECTS, "scoring": "accuracy"}
+    with pytest.warns(FitFailedWarning, match="at least two classes"):
+        scores = cross_validate(make_network(max_epochs=1), X, y, together=True, **options)
+    assert np.isnan(scores["test_score"]).tolist() == [False, True, False, False, False]
+    assert len(set(scores["fit_time"][[0, 2, 3, 4]])) > 1
+
+
+class Remember(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("seen", True)
+
+
+@pytest.mark.parametrize("together", ["auto", True])
+def test_a_network_with_callbacks_is_trained_by_itself(together):
+    model = make_network(callbacks=[Remember()], max_epochs=1)
+    options = {"groups": SUBJECTS, "cv": LeaveOneGroupOut(), "return_estimator": True}
+    fitted = cross_validate(model, make_windows(), LABELS, together=together, **options)
+    assert all(x.net_.history[:, "seen"] == [True] for x in fitted["estimator"])
+
+
+def test_large_feature_maps_are_left_alone_on_a_cpu():
+    X = make_windows({"ecg": (1, 3000)})
+    with collected_fits() as fits:
+        make_network(batch_size=64, n_filters=8).fit(X, LABELS)
+        make_network(batch_size=16, n_filters=2).fit(X, LABELS)
+    assert [fit.gains for fit in fits] == [False, True]
+
+
+def test_a_network_that_transforms_for_another_is_trained_by_itself():
+    X = make_windows({"ecg": (1, 20)})
+    inner = make_network(max_epochs=1)
+    model = make_pipeline(inner, make_network(max_epochs=1))
+    scores = cross_validate(model, X, LABELS, cv=2, together=True, error_score="raise")
+    assert np.isfinite(scores["test_score"]).all()
+
+
+def test_parameters_may_be_frozen():
+    X = make_windows()
+    frozen = make_network(callbacks=[Freezer("head.*")], max_epochs=2).fit(X, LABELS)
+    free = make_network(max_epochs=2).fit(X, LABELS)
+    start = collected_start(X)
+    assert torch.equal(frozen.net_.module_.head.weight, start)
+    assert not torch.equal(free.net_.module_.head.weight, start)
+
+
+def collected_start(X):
+    """Initial weights of the last layer."""
+    with collected_fits() as fits:
+        make_network(max_epochs=2).fit(X, LABELS)
+    return fits[0].network.head.weight.detach().clone()
+
+
+def test_wrong_scores_are_refused_before_anything_is_trained():
+    Counted.calls.clear()
+    model = Counted()
+    with pytest.raises(ValueError, match="'scoring' parameter"):
+        cross_validate(model, make_windows(), LABELS, scoring="acuracy", together=True)
+    search = GridSearchCV(model, {"n_filters": [2]}, scoring=["accuracy", "f1_macro"])
+    with pytest.raises(ValueError, match="refit"):
+        search.fit(make_windows(), LABELS)
+    assert not Counted.calls
+
+
+def test_candidates_may_replace_the_network():
+    grid = {"logisticregression": [LogisticRegression(), LogisticRegression(C=0.1)]}
+    X = np.random.default_rng(0).normal(size=(90, 4))
+    model = make_pipeline(ResampleTransformer(rate=1, sampling_rate=1), LogisticRegression())
+    search = GridSearchCV(model, grid, together=True, cv=3).fit(X, LABELS)
+    assert len(search.cv_results_["params"]) == 2
+
+
+def run_search(model, X, y, **options):
+    return GridSearchCV(model, {"lr": [0.1]}, **options).fit(X, y)
+
+
+def run_comparison(model, X, y, **options):
+    return compare({"network": model}, X, y, SUBJECTS, **options)
+
+
+@pytest.mark.parametrize("run", [cross_validate, run_search, run_comparison])
+def test_together_is_checked(run):
+    with pytest.raises(ValueError, match=r'together must be "auto", True or False, got .yes.'):
+        run(make_network(), make_windows(), LABELS, together="yes")
+
+
+# Prediction
+
+
+def test_predictions_do_not_depend_on_the_number_of_threads_by_a_bit():
+    X = make_windows()
+    model = make_network(max_epochs=1).fit(X, LABELS)
+    many = X.iloc[np.tile(np.arange(90), 5)]
+    n_before, predicted = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            predicted.append(model.predict_proba(many))
+            assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(n_before)
+    np.testing.assert_array_equal(*predicted)
+    np.testing.assert_array_equal(predicted[0][:90], model.predict_proba(X))
+
+
+# Precision
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_half_precision_agrees_with_single(name):
+    make, sizes, shapes = NETWORKS[name]
+    X = make_windows(shapes)
+    model = make(max_epochs=3, device="cpu", random_state=0, **sizes)
+    single = model.fit(X, LABELS).predict_proba(X)
+    half = clone(model).set_params(precision="bfloat16").fit(X, LABELS)
+    assert half.net_.module_.bfloat16
+    assert half.predict_proba(X).dtype == single.dtype
+    np.testing.assert_allclose(half.predict_proba(X), single, atol=0.1)
+    assert not np.array_equal(half.predict_proba(X), single)
+
+
+def test_half_precision_places_long_series_as_single_does():
+    series = torch.eye(480).unsqueeze(0)
+    expected = _to_length(series, 36)
+    torch.testing.assert_close(_to_length(series.bfloat16(), 36), expected.bfloat16())
+
+
+def test_precision_is_checked():
+    with pytest.raises(ValueError, match=r'precision must be "auto", "float32" or "bfloat16"'):
+        make_network(precision="float16").fit(make_windows(), LABELS)
+
+
+# On a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fits_on_a_gpu_end_as_on_a_cpu_and_leave_it_empty(name, early_stopping):
+    X = make_windows(NETWORKS[name][2], effect=0.2)
+    on_cpu, on_gpu = (collect(name, X, early_stopping) for _ in range(2))
+    for fit in on_gpu:
+        fit.classifier.net_.device = "cuda"
+    before = torch.cuda.memory_allocated()
+    train_together(on_cpu)
+    train_together(on_gpu)
+    for fit, reference in zip(on_gpu, on_cpu, strict=True):
+        assert fit.error is None
+        losses = [x.classifier.net_.history[:, "train_loss"] for x in (fit, reference)]
+        assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+        fit.classifier.net_.module_.cpu()
+        fit.classifier.net_.optimizer_.state.clear()
+    assert torch.cuda.memory_allocated() <= before + 2**20
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_seed_gives_the_same_bits_on_a_gpu(name):
+    make, sizes, shapes = NETWORKS[name]
+    X = make_windows(shapes)
+    model = make(max_epochs=6, batch_size=16, device="cuda", random_state=0, **sizes)
+    one, two = (clone(model).fit(X, LABELS).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_fits_that_a_gpu_does_not_hold_at_once_are_halved():
+    X = make_windows({"ecg": (1, 20_000)})
+    with collected_fits() as fits:
+        for seed in range(8):
+            make_network(device="cuda", max_epochs=1, random_state=seed).fit(X, LABELS)
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(5e8 / total)
+    try:
+        train_together(fits)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert all(fit.error is None for fit in fits)
