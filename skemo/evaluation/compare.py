@@ -16,13 +16,12 @@ from skemo.evaluation.controls import MAJORITY, PERMUTED, labels_vary, permute_l
 from skemo.evaluation.fits import Run, run_fits
 from skemo.evaluation.leakage import check_split, format_findings
 from skemo.evaluation.nested import fit_parameters, split_by_subject
-from skemo.evaluation.precompute import Tables
+from skemo.evaluation.precompute import Precomputed
 from skemo.evaluation.progress import progress_bar
 from skemo.evaluation.protocols import PROTOCOLS, protocol_folds, window_groups
 from skemo.evaluation.store import FitStore, digest, origins, package_versions, settings
 from skemo.models.baselines import make_dummy
 from skemo.signals.groups import trial_codes
-from skemo.training.jobs import check_together
 
 _CONTROLS = ("majority", "permuted")
 
@@ -84,8 +83,8 @@ def compare(
     progress : bool, default=False
         Draw a bar with the remaining time on the standard error stream.
     together : {"auto", True, False}, default="auto"
-        Train the networks of several folds as one computation; "auto" does it where that is
-        sooner done. See the Notes of `cross_validate`.
+        Train the networks of several folds as one computation, as `fit_many` does; "auto" does
+        it where that is faster, as far as it has been measured: small windows, on a CPU.
     gap : float, default=0.0
         Seconds between training and test windows of one trial, for "blocked-k-fold" alone.
     n_repeats : int, default=1
@@ -154,8 +153,7 @@ def compare(
     ['100.0 ± 0.0', '50.0 ± 0.0']
     """
     models = _check_models(models, controls)
-    check_together(together)
-    _check_options(n_repeats, on_error, output, random_state)
+    _check_options(n_repeats, on_error, output, random_state, together)
     check_consistent_length(X, y, groups)
     X = X if hasattr(X, "shape") else np.asarray(X)
     attributes = getattr(X, "attrs", {}) or getattr(groups, "attrs", {})
@@ -200,6 +198,7 @@ def compare(
     units = trial_codes(groups) if protocol == "leave-one-trial-out" else subjects
     codes = pd.factorize(units)[0]
     common = [digest(X), digest(y), digest(units), str(together), settings()] if store else []
+    precomputed = Precomputed(X)
     runs, same = [], {}
     for repeat, own_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
@@ -219,9 +218,10 @@ def compare(
                 same[of_model] = same.get(of_model, -1) + 1
                 which = str(same[of_model])
                 keys = [(*of_model, which, str(fold)) for fold in range(len(own_folds))]
-            runs.append(Run(name, repeat, model, labels, own_folds, params, keys))
+            table, rest = _compute_leading_steps(precomputed, model)
+            runs.append(Run(name, repeat, rest, table, labels, own_folds, params, keys))
     bar = functools.partial(progress_bar, protocol, drawn=progress)
-    arguments = Tables(X, y), np.unique(y), store, n_jobs, together, on_error, bar
+    arguments = np.unique(y), store, n_jobs, together, on_error, bar
     records, failures = run_fits(runs, *arguments)
     if not records:
         first = failures[0]
@@ -276,7 +276,9 @@ def _count_units(units, y):
     return n_units, min(len(np.unique(units[y == label])) for label in classes)
 
 
-def _check_options(n_repeats, on_error, output, random_state):
+def _check_options(n_repeats, on_error, output, random_state, together):
+    if not (isinstance(together, bool) or together == "auto"):
+        raise ValueError(f'together must be "auto", True or False, got {together!r}.')
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a positive whole number, got {n_repeats!r}.")
     if on_error not in ("record", "raise"):
@@ -286,6 +288,14 @@ def _check_options(n_repeats, on_error, output, random_state):
             f"output= goes on with the same folds only if random_state is a whole number, got "
             f"{random_state!r}."
         )
+
+
+def _compute_leading_steps(precomputed, model):
+    """The table for a model and the rest of it; where the steps fail, so do the folds."""
+    try:
+        return precomputed.split(model)
+    except (TypeError, ValueError):  # of skemo's own transformers
+        return precomputed.X, model
 
 
 def _shift(random_state, repeat):

@@ -1,55 +1,57 @@
 """The fits of a comparison: trained together or one by one, kept as they are finished."""
 
+import contextlib
+import itertools
+import math
+import sys
+import threading
 import time
 import traceback
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.parallel import delayed
+from sklearn.utils.parallel import Parallel, delayed
 
 from skemo.evaluation.nested import chosen_parameters
-from skemo.evaluation.precompute import OnRows, fit_key
-from skemo.training.jobs import (
-    distinct,
-    in_parallel,
-    may_train_together,
-    recorded_warnings,
-    trained_chunks,
-)
 
 _FIELDS = {"y_pred", "probabilities", "fit_time", "predict_time", "chosen", "warnings"}
+_TOGETHER = 12  # fits on a CPU: more gain little, and leave less for other processes
 
 
 class Run(NamedTuple):
     """A model in one repetition: what it is fitted to, fold by fold.
 
-    `y` are its labels, which a control permutes; `params` is for ``fit``, of all rows;
-    `keys` are those of each fold's record in a store, empty without one.
+    `X` is the table that the model takes, whose leading steps may be computed already; `y` are
+    its labels, which a control permutes; `params` is for ``fit``, of all rows; `keys` are those
+    of each fold's record in a store, empty without one.
     """
 
     model: str
     repeat: int
     estimator: BaseEstimator
+    X: object
     y: np.ndarray
     folds: list
     params: dict
     keys: list
 
 
-def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
+def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
     """Fit and test all runs in all folds, but for what the store has.
 
     Parameters
     ----------
     runs : list of Run
-    tables : Tables
     classes : ndarray of shape (n_classes,)
     store : FitStore or None
         What keeps every finished fit.
     n_jobs : int or None
     together : {"auto", True, False}
+        Whether the networks of several folds are trained as one computation.
     on_error : {"record", "raise"}
     bar : callable
         Given the numbers of all fits and of those that the store has, a context that gives the
@@ -67,59 +69,33 @@ def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
     records = {(i, fold): store.read(runs[i].keys[fold]) for i, fold in tasks if store}
     records = {task: record for task, record in records.items() if _is_whole(record)}
     failures = {}
+    # What is trained together is so again if one of it is missing, so that all end as they would
+    # have without an interruption; and it takes longest, so that it comes first.
+    stacked, single = [], []
+    for i, run in enumerate(runs):
+        missing = [fold for fold in range(len(run.folds)) if (i, fold) not in records]
+        if missing and _trains_together(run, together):
+            chunks = _in_chunks(range(len(run.folds)))
+            stacked += [(i, chunk) for chunk in chunks if not set(chunk).isdisjoint(missing)]
+        else:
+            single += [(i, [fold]) for fold in missing]
+    calls = [
+        delayed(_fit_and_predict)(i, runs[i]._replace(keys=[]), folds, classes, on_error)
+        for i, folds in stacked + single
+    ]
     with bar(len(tasks), len(records)) as advance:
-
-        def keep(task, record, failure):
-            if task in records or task in failures:  # trained again, beside one that was missing
-                return
-            i, fold = task
-            if record is None:
-                named = {"model": runs[i].model, "repeat": runs[i].repeat, "fold": fold}
-                failures[task] = {**named, **failure}
-            else:
-                records[task] = record
-                if store:
-                    store.write(runs[i].keys[fold], record)
-            advance()
-
-        def prepare(i, fold):
-            run, (train, test) = runs[i], runs[i].folds[fold]
-            params = {name: values[train] for name, values in run.params.items()}
-            name = f"The model {run.model!r} failed in fold {fold}" if on_error == "raise" else None
-            return (i, fold), on_rows[i], train, run.y[train], test, params, classes, name
-
-        missing = sorted({i for i, _ in tasks if (i, _) not in records})
-        on_rows = {i: OnRows(runs[i].estimator, [tables.find(runs[i].estimator)]) for i in missing}
-        for i in missing:
-            run = runs[i]
-            if not may_train_together(run.estimator, set(), together):
-                continue
-            folds = {}  # several may be trained on the same rows
-            for fold, (train, _) in enumerate(run.folds):
-                folds.setdefault(fit_key(0, train), []).append(fold)
-
-            # The defaults bind these folds: what is trained together is so again if one is missing.
-            def is_done(keys, i=i, folds=folds):
-                return all((i, fold) in records for key in keys for fold in folds[key])
-
-            arguments = on_rows[i], [{}], run.folds, run.y, run.params, together, n_jobs
-            for share, keys, caught in trained_chunks(*arguments, is_done=is_done):
-                for key, own in dict(zip(keys, caught, strict=True)).items():
-                    # Networks that are trained already predict here, on the device where they are.
-                    results = [_fit_and_predict(*prepare(i, fold)) for fold in folds[key]]
-                    del on_rows[i].trained[key]
-                    for task, record, failure in results:
-                        if record is not None:
-                            record["fit_time"] += share
-                            record["warnings"] += [[c.__name__, text] for c, text in own]
-                        keep(task, record, failure)
-        calls = [
-            delayed(_fit_and_predict)(*prepare(*task))
-            for task in tasks
-            if task not in records and task not in failures
-        ]
-        for result in in_parallel(calls, n_jobs, "generator_unordered"):
-            keep(*result)
+        for i, results in _in_parallel(calls, n_jobs):
+            for fold, record, failure in results:
+                if (i, fold) in records:
+                    continue
+                if record is None:
+                    named = {"model": runs[i].model, "repeat": runs[i].repeat, "fold": fold}
+                    failures[i, fold] = {**named, **failure}
+                else:
+                    records[i, fold] = record
+                    if store:
+                        store.write(runs[i].keys[fold], record)
+                advance()
     return records, [failures[task] for task in sorted(failures)]
 
 
@@ -127,41 +103,132 @@ def _is_whole(record):
     return isinstance(record, dict) and record.keys() >= _FIELDS
 
 
-def _fit_and_predict(task, model, train, y, test, params, classes, name):
-    """Fit a model to some rows and predict others: its record, or how it failed.
+def take_rows(X, rows):
+    """Return a copy of some rows of a table or array, by position."""
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
-    With a `name`, a failure is raised, by that name. `task` says whose the result is.
+
+def _trains_together(run, together):
+    if not together or "torch" not in sys.modules:  # without torch, no model is a network
+        return False
+    from skemo.training.many import ends_in_network, gains_together
+
+    if not ends_in_network(run.estimator):
+        return False
+    return together is True or gains_together(run.estimator, *_training_data(run, 0))
+
+
+def _training_data(run, fold):
+    train, _ = run.folds[fold]
+    params = {name: values[train] for name, values in run.params.items()}
+    return take_rows(run.X, train), run.y[train], params
+
+
+def _in_chunks(folds):
+    """Folds that are trained together: parts of one size, an even number of them if several."""
+    n_chunks = math.ceil(len(folds) / _TOGETHER)
+    n_chunks += n_chunks % 2 if n_chunks > 1 else 0  # for two processes, or four
+    bounds = [len(folds) * i // n_chunks for i in range(n_chunks + 1)]
+    return [folds[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+
+def _in_parallel(calls, n_jobs):
+    """Results as they come, or all at the end where joblib's backend can't do otherwise."""
+    streams = get_active_backend()[0].supports_return_generator
+    return Parallel(n_jobs=n_jobs, return_as="generator_unordered" if streams else "list")(calls)
+
+
+def _recorded_warnings():
+    """Record warnings, but not in a thread beside others, where they would be mixed up."""
+    if threading.current_thread() is threading.main_thread():
+        return warnings.catch_warnings(record=True)
+    return contextlib.nullcontext([])
+
+
+def _fit_and_predict(i, run, folds, classes, on_error):
+    """Fit a model in some folds and predict the tested rows.
+
+    Returns `i`, which says whose the results are, and of each fold its number, its record and
+    how it failed, one of which is None.
     """
-    with recorded_warnings() as caught:
+    fitted = _fit_together(run, folds) if len(folds) > 1 else [_fit(run, folds[0])]
+    results = []
+    for fold, (model, seconds, caught) in zip(folds, fitted, strict=True):
+        _, test = run.folds[fold]
+        with _recorded_warnings() as later:
+            try:
+                if isinstance(model, Exception):
+                    raise model
+                record = _test(model, run.X, test, classes)
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}"
+                if on_error == "raise":
+                    name = f"The model {run.model!r} failed in fold {fold}"
+                    raise RuntimeError(f"{name}: {text}") from error
+                failure = {"error": text, "traceback": traceback.format_exc()}
+                results.append((fold, None, failure))
+                continue
+        messages = [(warning.category.__name__, str(warning.message)) for warning in later]
+        record |= {
+            "fit_time": seconds,
+            "warnings": [list(pair) for pair in dict.fromkeys([*caught, *messages])],
+        }
+        results.append((fold, record, None))
+    return i, results
+
+
+def _fit(run, fold):
+    """Fit in one fold; return the model or its exception, the seconds, and the warnings."""
+    X, y, params = _training_data(run, fold)
+    with _recorded_warnings() as caught:
+        started = time.perf_counter()
         try:
-            model = clone(model)
-            started = time.perf_counter()
-            model.fit(train, y, **params)
-            fitted = time.perf_counter()
-            y_pred, probabilities = _predict(model, test, classes)
-            predicted = time.perf_counter()
-            if y_pred.shape != test.shape:
-                raise ValueError(
-                    f"It predicted an array of shape {y_pred.shape} for {len(test)} rows."
-                )
-            codes = pd.Index(classes).get_indexer(y_pred)
-            if (codes < 0).any():
-                raise ValueError(f"It predicted {y_pred[codes < 0][0]!r}, which is not in y.")
-            chosen = chosen_parameters(model)
+            model = clone(run.estimator)
+            model.fit(X, y, **params)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            if name is not None:
-                raise RuntimeError(f"{name}: {text}") from error
-            return task, None, {"error": text, "traceback": traceback.format_exc()}
-    record = {
+            model = error
+        seconds = time.perf_counter() - started
+    return model, seconds, [(warning.category.__name__, str(warning.message)) for warning in caught]
+
+
+def _fit_together(run, folds):
+    """Fit in several folds as `_fit` does, each with its share of the seconds."""
+    from skemo.training.many import collected_fits, train_together
+
+    started = time.perf_counter()
+    with collected_fits() as fits:
+        fitted = [_fit(run, fold) for fold in folds]
+    with _recorded_warnings() as common:
+        train_together(fits)
+    share = (time.perf_counter() - started) / len(folds)
+    common = [(warning.category.__name__, str(warning.message)) for warning in common]
+    errors = {id(fit.classifier): fit.error for fit in fits if fit.error is not None}
+    return [
+        (errors.get(id(_last_step(model)), model), share, [*caught, *common])
+        for model, _, caught in fitted
+    ]
+
+
+def _last_step(model):
+    return model.steps[-1][1] if isinstance(getattr(model, "steps", None), list) else model
+
+
+def _test(model, X, test, classes):
+    """Predict the tested rows: a record without the fit's time and warnings."""
+    started = time.perf_counter()
+    y_pred, probabilities = _predict(model, take_rows(X, test), classes)
+    seconds = time.perf_counter() - started
+    if y_pred.shape != test.shape:
+        raise ValueError(f"It predicted an array of shape {y_pred.shape} for {len(test)} rows.")
+    codes = pd.Index(classes).get_indexer(y_pred)
+    if (codes < 0).any():
+        raise ValueError(f"It predicted {y_pred[codes < 0][0]!r}, which is not in y.")
+    return {
         "y_pred": codes.tolist(),
         "probabilities": probabilities,
-        "fit_time": fitted - started,
-        "predict_time": predicted - fitted,
-        "chosen": chosen,
-        "warnings": [[category.__name__, text] for category, text in distinct(caught)],
+        "predict_time": seconds,
+        "chosen": chosen_parameters(model),
     }
-    return task, record, None
 
 
 def _predict(model, rows, classes):
@@ -181,9 +248,10 @@ def _predict(model, rows, classes):
             f"Its classes_ are {np.asarray(model.classes_).tolist()}, and the labels "
             f"{np.asarray(classes).tolist()}: its probabilities cannot be told apart."
         )
-    probabilities = np.zeros((len(rows), len(classes)))
+    probabilities = np.zeros((len(own), len(classes)))
     probabilities[:, places] = own
-    network = model.steps[-1][1] if isinstance(getattr(model, "steps", None), list) else model
-    if getattr(network, "trains_together", False):  # whose classes are the most probable ones
+    if getattr(
+        _last_step(model), "trains_together", False
+    ):  # whose classes are the most probable ones
         return np.asarray(model.classes_)[own.argmax(axis=1)], probabilities.tolist()
     return np.asarray(model.predict(rows)), probabilities.tolist()

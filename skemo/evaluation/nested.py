@@ -37,7 +37,7 @@ def split_by_subject(model, random_state, n_subjects, n_of_class):
         search has inner folds that cannot be made of training rows and their subjects.
     """
     prefix, search = _last_step(model)
-    if not _is_search(search):
+    if not is_search(search):
         return model
     if isinstance(search.cv, LeaveOneTrialOut | BlockedKFold):
         raise ValueError(
@@ -89,8 +89,8 @@ def fit_parameters(model, subjects):
     routing = get_config()["enable_metadata_routing"]
     prefix, final = _last_step(model)
     names, is_bare, candidates = set(), False, []
-    if _is_search(final):
-        candidates = _searched(final)
+    if is_search(final):
+        candidates = searched_parameters(final)
         if hasattr(final.cv, "split") and _takes_groups(final.cv):
             names.add(f"{prefix}groups")
         inner, final = _last_step(final.estimator)
@@ -135,13 +135,13 @@ def _last_step(model):
     return "", model
 
 
-def _is_search(model):
+def is_search(model):
     if isinstance(model, TunedThresholdClassifierCV):  # whose fit takes no groups
         return False
     return all(hasattr(model, name) for name in ("estimator", "cv", "refit"))
 
 
-def _searched(search):
+def searched_parameters(search):
     """Names and values of the parameters that a search sets."""
     space = getattr(search, "param_grid", None) or getattr(search, "param_distributions", None)
     spaces = [space] if isinstance(space, dict) else space or []

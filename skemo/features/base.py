@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import signal_columns
@@ -41,3 +42,7 @@ def wrap_signals(values, X, name, *, sampling_rate=None, channels=None):
         array = SignalArray(values, sampling_rate=sampling_rate, channels=channels)
         return pd.DataFrame({name: array}, index=X.index, copy=False)
     return values.reshape(len(values), -1) if np.asarray(X).ndim == 2 else values
+
+
+class WindowTransformer(TransformerMixin, BaseEstimator):
+    """What it returns for a row depends on that row alone."""

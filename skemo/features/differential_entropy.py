@@ -4,10 +4,9 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skemo.features.base import wrap_signals
+from skemo.features.base import WindowTransformer, wrap_signals
 from skemo.kernels.entropy import BANDS, VARIANCE_FLOOR, differential_entropy
 from skemo.signals.checks import signal_name, validate_signals
 
@@ -15,7 +14,7 @@ from skemo.signals.checks import signal_name, validate_signals
 _FLAT = 0.5 * math.log(2 * math.pi * math.e * VARIANCE_FLOOR) + 1e-3
 
 
-class DifferentialEntropyTransformer(TransformerMixin, BaseEstimator):
+class DifferentialEntropyTransformer(WindowTransformer):
     r"""Differential entropy of EEG windows, per frequency band and channel.
 
     For each window, band and channel it gives :math:`\frac{1}{2} \ln(2 \pi e \sigma^2)`

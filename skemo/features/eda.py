@@ -4,10 +4,9 @@ from numbers import Real
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skemo.features.base import choose_features, wrap_signals
+from skemo.features.base import WindowTransformer, choose_features, wrap_signals
 from skemo.kernels.cvxeda import optimised_together
 from skemo.kernels.filters import block_means
 from skemo.kernels.skin_conductance import (
@@ -25,7 +24,7 @@ from skemo.signals.checks import signal_name, validate_signals
 _CHUNK = 1 << 18  # samples handed to a process at once
 
 
-class EDATransformer(TransformerMixin, BaseEstimator):
+class EDATransformer(WindowTransformer):
     """Skin conductance as tonic and phasic series, or as named features.
 
     Each window is parted into a slow level (tonic) and quick changes (phasic) by

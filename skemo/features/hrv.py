@@ -5,10 +5,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skemo.features.base import choose_features, wrap_signals
+from skemo.features.base import WindowTransformer, choose_features, wrap_signals
 from skemo.kernels.heartbeats import channel_beats, check_detector, max_beats
 from skemo.kernels.hrv import (
     HRV_FREQUENCY,
@@ -31,7 +30,7 @@ _USABLE = 0.2  # of a window of the pulse that its intervals must cover
 _CHUNK = 1 << 20  # samples handed to a process at once
 
 
-class HRVTransformer(TransformerMixin, BaseEstimator):
+class HRVTransformer(WindowTransformer):
     """Heart-rate variability of ECG or pulse windows, as RR series or as named features.
 
     For each window the heartbeats are found (:func:`skemo.kernels.heartbeats.r_peaks`), and given

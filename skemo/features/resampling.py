@@ -1,10 +1,9 @@
 """Windows at another sampling rate, filtered and standardised: raw input for a network."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skemo.features.base import wrap_signals
+from skemo.features.base import WindowTransformer, wrap_signals
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
 from skemo.kernels.resampling import n_resampled, resample
 from skemo.signals.checks import is_positive, signal_name, validate_signals
@@ -12,7 +11,7 @@ from skemo.signals.checks import is_positive, signal_name, validate_signals
 _CHUNK = 1 << 17  # samples filtered together: a few megabytes with what is made of them
 
 
-class ResampleTransformer(TransformerMixin, BaseEstimator):
+class ResampleTransformer(WindowTransformer):
     """Windows of a signal at another sampling rate, filtered and standardised if asked.
 
     It prepares raw windows for a convolutional network: an ECG of 700 Hz at 64 Hz, say,

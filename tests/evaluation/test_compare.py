@@ -9,13 +9,8 @@ from comparing import MODELS, Wary, lay_out, make_features
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import (
-    accuracy_score,
-)
-from sklearn.model_selection import (
-    LeaveOneGroupOut,
-    cross_validate,
-)
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 

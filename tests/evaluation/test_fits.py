@@ -6,18 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
 
 from skemo import (
     ModalityAwareAttentionClassifier,
     SignalArray,
     compare,
-    cross_validate,
     signal_frame,
 )
-from skemo.evaluation import compare as evaluation
-from skemo.training import jobs as _trained_ahead
+from skemo.evaluation import compare as compare_module
 
 SUBJECTS = np.repeat(list("abcd"), 8)
 LABELS = np.tile(["rest", "task"], 16)
@@ -38,7 +35,7 @@ def make_network():
 def test_folds_that_train_on_the_same_rows_are_both_tested(together, monkeypatch):
     train, rest = np.arange(16), np.arange(16, 32)
     folds = [(train, rest[:8]), (train, rest[8:])]
-    monkeypatch.setattr(evaluation, "protocol_folds", lambda *_: folds)
+    monkeypatch.setattr(compare_module, "protocol_folds", lambda *_: folds)
     result = compare({"net": make_network()}, make_windows(), LABELS, SUBJECTS, together=together)
     assert result.predictions["row"].tolist() == rest.tolist()
     expected = make_network().fit(make_windows().iloc[train], LABELS[train])
@@ -79,17 +76,3 @@ def test_wide_windows_are_classified_alike_alone_and_among_others(shape):
     among = classifier.predict_proba(X)
     for row in (0, 70, 149):
         np.testing.assert_array_equal(classifier.predict_proba(X[row : row + 1]), among[[row]])
-
-
-def test_what_is_trained_is_not_sent_along_with_what_is_to_be_trained(monkeypatch):
-    n_sent, train = [], _trained_ahead._train
-
-    def watch(on_rows, *arguments):
-        n_sent.append(len(on_rows.trained))
-        return train(on_rows, *arguments)
-
-    monkeypatch.setattr(_trained_ahead, "_train", watch)
-    monkeypatch.setattr(_trained_ahead, "_FITS", 1)
-    options = {"cv": LeaveOneGroupOut(), "groups": SUBJECTS, "together": True}
-    cross_validate(make_network(), make_windows(), LABELS, **options)
-    assert n_sent == [0, 0, 0, 0]

@@ -10,10 +10,9 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
-from skemo import cross_validate, segment
+from skemo import segment
 from skemo.datasets import fetch_eegmat, fetch_stress_predict, make_emotion_recordings
 from skemo.evaluation.protocols import PROTOCOLS, protocol_folds, protocol_splitter, window_groups
-from skemo.evaluation.search import GridSearchCV
 from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
 from skemo.signals.groups import is_near, lay_out_trials, trial_codes
 
@@ -292,14 +291,13 @@ def test_splitters_are_cloned_and_shown_as_scikit_learns(splitter):
 
 @pytest.mark.parametrize("routing", [True, False])
 @pytest.mark.parametrize("splitter", [LeaveOneTrialOut(), BlockedKFold(3, gap=10.0)])
-@pytest.mark.parametrize("run", [cross_validate, model_selection.cross_validate])
-def test_they_work_in_cross_validation(run, splitter, routing):
+def test_they_work_in_cross_validation(splitter, routing):
     windows = make_windows(seed=6)
     X = np.random.default_rng(0).normal(size=(len(windows), 2))
     expected = list(splitter.split(X, windows["label"], windows))
     given = {"params": {"groups": windows}} if routing else {"groups": windows}
     with config_context(enable_metadata_routing=routing):
-        found = run(
+        found = model_selection.cross_validate(
             LogisticRegression(), X, windows["label"], cv=splitter, return_indices=True, **given
         )["indices"]
     for train, test, (one, other) in zip(found["train"], found["test"], expected, strict=True):
@@ -308,11 +306,11 @@ def test_they_work_in_cross_validation(run, splitter, routing):
 
 
 @pytest.mark.parametrize("routing", [True, False])
-@pytest.mark.parametrize("search", [GridSearchCV, model_selection.GridSearchCV])
-def test_they_work_in_a_search(search, routing):
+def test_they_work_in_a_search(routing):
     windows = make_windows(seed=6)
     X = np.random.default_rng(0).normal(size=(len(windows), 2))
-    found = search(LogisticRegression(), {"C": [0.1, 1.0]}, cv=BlockedKFold(3, gap=5.0))
+    model, grid = LogisticRegression(), {"C": [0.1, 1.0]}
+    found = model_selection.GridSearchCV(model, grid, cv=BlockedKFold(3, gap=5.0))
     with config_context(enable_metadata_routing=routing):
         found.fit(X, windows["label"], groups=windows)
     assert found.n_splits_ == 3
@@ -321,7 +319,9 @@ def test_they_work_in_a_search(search, routing):
 def test_a_nested_search_keeps_the_duration_of_the_windows():
     windows = make_windows(seed=6)
     X = np.random.default_rng(0).normal(size=(len(windows), 2))
-    inner = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=BlockedKFold(2))
+    inner = model_selection.GridSearchCV(
+        LogisticRegression(), {"C": [0.1, 1.0]}, cv=BlockedKFold(2)
+    )
     with config_context(enable_metadata_routing=True):
         scores = model_selection.cross_validate(
             inner, X, windows["label"], cv=LeaveOneTrialOut(), params={"groups": windows}

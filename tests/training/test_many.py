@@ -1,15 +1,12 @@
 """Fits that are trained together, against the same fits one after another."""
 
 import pickle
-import warnings
-from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from sklearn import model_selection
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
@@ -18,13 +15,12 @@ from skorch.callbacks import Callback, Freezer
 from skemo import (
     CrossModalAttentionClassifier,
     ModalityAwareAttentionClassifier,
-    ResampleTransformer,
     SignalArray,
     compare,
+    fit_many,
     make_modality_transformer,
     signal_frame,
 )
-from skemo.evaluation.search import GridSearchCV, RandomizedSearchCV, cross_validate
 from skemo.nn import BatchNorm, ModalityAwareAttentionNetwork, counted_rows
 from skemo.nn.attention import _to_length
 from skemo.training.many import collected_fits, train_together
@@ -154,54 +150,54 @@ def test_adamw_over_one_tensor_is_torchs():
         assert mine.untyped_storage().nbytes() == mine.nbytes
 
 
-# In cross-validation and searches
+# As many estimators
+
+
+def folds():
+    splits = LeaveOneGroupOut().split(SUBJECTS, groups=SUBJECTS)
+    return [train for train, _ in splits]
+
+
+def fit_folds(model, X, y=LABELS, **options):
+    """Fit a model to the training rows of each fold, together."""
+    trains = folds()
+    Xs, ys = [X.iloc[train] for train in trains], [y[train] for train in trains]
+    if getattr(model, "early_stopping", False):
+        options["fit_params"] = [{"groups": SUBJECTS[train]} for train in trains]
+    return fit_many([model] * len(trains), Xs, ys, **options)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_cross_validation_scores_as_one_after_another(early_stopping):
-    X, options = make_windows(), {"cv": LeaveOneGroupOut(), "return_estimator": True}
-    model = make_network(early_stopping=early_stopping, max_epochs=2)
-    params = {"groups": SUBJECTS} if early_stopping else None
-    options |= {"groups": SUBJECTS, "params": params, "return_indices": True}
-    ours, theirs = (
-        cross_validate(model, X, LABELS, together=together, **options) for together in (True, False)
-    )
-    assert ours.keys() == theirs.keys()
-    np.testing.assert_allclose(ours["test_score"], theirs["test_score"], atol=0.05)
-    assert (ours["fit_time"] > 0).all()
-    for mine, other in zip(ours["estimator"], theirs["estimator"], strict=True):
-        assert isinstance(mine, ModalityAwareAttentionClassifier)
-        np.testing.assert_allclose(mine.predict_proba(X), other.predict_proba(X), atol=1e-3)
+def test_fit_many_gives_what_fits_alone_give_but_for_rounding(early_stopping):
+    X, model = make_windows(), make_network(early_stopping=early_stopping, max_epochs=2)
+    for fitted, train in zip(fit_folds(model, X), folds(), strict=True):
+        params = {"groups": SUBJECTS[train]} if early_stopping else {}
+        alone = clone(model).fit(X.iloc[train], LABELS[train], **params)
+        assert fitted.classes_.tolist() == alone.classes_.tolist()
+        np.testing.assert_allclose(fitted.predict_proba(X), alone.predict_proba(X), atol=1e-3)
 
 
-def test_a_search_finds_what_scikit_learn_finds():
-    X, grid = make_windows(), {"network__lr": [1e-6, 0.01], "network__weight_decay": [0.0, 0.1]}
-    inputs = make_modality_transformer(ecg="passthrough", eeg="passthrough")
-    model = make_pipeline(inputs, make_network())
-    model.steps[-1] = "network", model.steps[-1][1]
-    options = {"cv": LeaveOneGroupOut(), "return_train_score": True}
-    ours = GridSearchCV(model, grid, together=True, **options).fit(X, LABELS, groups=SUBJECTS)
-    theirs = model_selection.GridSearchCV(model, grid, **options)
-    theirs.fit(X, LABELS, groups=SUBJECTS)
-    assert ours.best_params_ == theirs.best_params_
-    assert ours.cv_results_.keys() == theirs.cv_results_.keys()
-    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
-    for key in ("mean_test_score", "mean_train_score"):
-        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], atol=0.02)
-    assert (ours.cv_results_["mean_fit_time"] > 0).all()
-    expected = theirs.best_estimator_.predict_proba(X)
-    np.testing.assert_array_equal(ours.best_estimator_.predict_proba(X), expected)
+def test_fit_many_fits_pipelines_and_other_estimators_too():
+    X, y = make_windows({"ecg": (1, 20)}), LABELS
+    network = make_pipeline(make_modality_transformer(ecg="passthrough"), make_network())
+    flat = X["ecg"].array.values[:, 0]
+    fitted = fit_many([network, LogisticRegression()], [X, flat], [y, y])
+    alone = clone(network).fit(X, y)
+    np.testing.assert_allclose(fitted[0].predict_proba(X), alone.predict_proba(X), atol=1e-3)
+    expected = LogisticRegression().fit(flat, y).predict_proba(flat)
+    np.testing.assert_array_equal(fitted[1].predict_proba(flat), expected)
 
 
-def test_a_randomised_search_draws_the_same_candidates():
-    X, settings = make_windows(), {"n_iter": 2, "random_state": 3, "cv": LeaveOneGroupOut()}
-    space = {"lr": [0.001, 0.002, 0.01], "n_filters": [2, 3]}
+def test_fit_many_leaves_the_estimators_that_it_is_given_unfitted():
     model = make_network(max_epochs=1)
-    ours = RandomizedSearchCV(model, space, together=True, **settings)
-    theirs = model_selection.RandomizedSearchCV(model, space, **settings)
-    for search in (ours, theirs):
-        search.fit(X, LABELS, groups=SUBJECTS)
-    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+    fit_folds(model, make_windows())
+    assert not hasattr(model, "net_")
+
+
+def test_fit_many_refuses_sequences_of_different_lengths():
+    X = make_windows()
+    with pytest.raises(ValueError, match="one entry a fit, got 2, 1, 2, 2 entries"):
+        fit_many([make_network()] * 2, [X], [LABELS] * 2)
 
 
 def test_a_comparison_scores_as_one_after_another():
@@ -214,33 +210,22 @@ def test_a_comparison_scores_as_one_after_another():
     assert (ours.scores["fit_time"] > 0).all()
 
 
-@pytest.mark.parametrize("together", ["auto", True])
+@pytest.mark.parametrize("together", ["auto", True, False])
 def test_any_number_of_processes_gives_the_same_bits(together):
-    X = make_windows()
+    X, models = make_windows(), {"network": make_network(max_epochs=2)}
+    subjects = np.arange(90) // 6  # more than are trained together
     one, two = (
-        cross_validate(
-            make_network(max_epochs=2),
-            *(X, LABELS),
-            cv=14,
-            n_jobs=n_jobs,
-            together=together,
-            return_estimator=True,
-        )["estimator"]
+        compare(models, X, LABELS, subjects, together=together, n_jobs=n_jobs).predictions
         for n_jobs in (None, 2)
     )
-    assert len(one) == 14  # more than are trained together
-    for mine, other in zip(one, two, strict=True):
-        np.testing.assert_array_equal(mine.predict_proba(X), other.predict_proba(X))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
 def test_training_goes_on_from_where_it_ended():
-    X, models = make_windows(), []
-    for together in (True, False):
-        options = {"groups": SUBJECTS, "cv": LeaveOneGroupOut(), "return_estimator": True}
-        found = cross_validate(make_network(max_epochs=1), X, LABELS, together=together, **options)
-        models.append(found["estimator"][0].partial_fit(X, LABELS))
-    mine, other = (model.predict_proba(X) for model in models)
-    np.testing.assert_allclose(mine, other, atol=1e-3)
+    X, model = make_windows(), make_network(max_epochs=1)
+    (together,) = fit_many([model], [X], [LABELS])
+    mine, other = (x.partial_fit(X, LABELS) for x in (together, clone(model).fit(X, LABELS)))
+    np.testing.assert_allclose(mine.predict_proba(X), other.predict_proba(X), atol=1e-3)
 
 
 def test_training_goes_on_in_a_copy():
@@ -251,68 +236,23 @@ def test_training_goes_on_in_a_copy():
     np.testing.assert_array_equal(copy.partial_fit(X, LABELS).predict_proba(X), expected)
 
 
-def count_fits(cv, calls):
-    """Cross-validate, and count the fits of the network by scikit-learn's hands."""
-    X = make_windows({"ecg": (1, 20)})
-    model = make_pipeline(
-        make_modality_transformer(ecg="passthrough"), Counted(n_filters=2, depth=1)
-    )
-    calls.clear()
-    cross_validate(model, X, LABELS, cv=cv, together=True)
-    return len(calls)
-
-
-class Counted(ModalityAwareAttentionClassifier):
-    calls: ClassVar = []
-
-    def __init__(self, *, n_filters=2, depth=1, max_epochs=1, device="cpu", random_state=0):
-        super().__init__(
-            n_filters=n_filters,
-            depth=depth,
-            max_epochs=max_epochs,
-            device=device,
-            random_state=random_state,
-        )
-
-    def fit(self, X, y, sample_weight=None, groups=None):
-        self.calls.append(len(X))
-        return super().fit(X, y, sample_weight, groups)
-
-
-@pytest.mark.parametrize("form", ["positions", "int32", "masks", "from the end"])
-def test_splits_of_any_form_are_trained_once(form):
-    splits = [(np.flatnonzero(k != SUBJECTS), np.flatnonzero(k == SUBJECTS)) for k in (0, 1, 2)]
-    change = {
-        "positions": lambda rows: rows,
-        "int32": lambda rows: rows.astype("int32"),
-        "masks": lambda rows: np.isin(np.arange(90), rows),
-        "from the end": lambda rows: rows - 90,
-    }[form]
-    n_fits = count_fits([(change(train), change(test)) for train, test in splits], Counted.calls)
-    assert n_fits == 4  # the first is tried out beforehand
-
-
 # Failures, and what is left alone
 
 
 def test_a_fit_that_diverges_fails_alone():
-    X, grid = make_windows(), {"lr": [1e30, 0.01]}
-    search = GridSearchCV(make_network(max_epochs=2), grid, cv=LeaveOneGroupOut(), together=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        search.fit(X, LABELS, groups=SUBJECTS)
-    scores = search.cv_results_["mean_test_score"]
-    assert np.isnan(scores[0])
-    assert scores[1] > 0.5
+    X, models = make_windows(), [make_network(max_epochs=2, lr=lr) for lr in (1e30, 0.01)]
+    diverged, other = fit_many(models, [X] * 2, [LABELS] * 2, on_error="return")
+    assert "loss is not finite" in str(diverged)
+    assert other.score(X, LABELS) > 0.5
+    with pytest.raises(ValueError, match="loss is not finite"):
+        fit_many(models, [X] * 2, [LABELS] * 2)
 
 
-def test_a_fold_that_cannot_be_fitted_is_reported_as_by_scikit_learn():
-    X, y = make_windows(), np.where(SUBJECTS == 1, "stress", "calm")
-    options = {"cv": LeaveOneGroupOut(), "groups": SUBJECTS, "scoring": "accuracy"}
-    with pytest.warns(FitFailedWarning, match="at least two classes"):
-        scores = cross_validate(make_network(max_epochs=1), X, y, together=True, **options)
-    assert np.isnan(scores["test_score"]).tolist() == [False, True, False, False, False]
-    assert len(set(scores["fit_time"][[0, 2, 3, 4]])) > 1
+def test_a_fit_that_cannot_begin_is_returned_as_its_error():
+    y = np.where(SUBJECTS == 1, "stress", "calm")
+    fitted = fit_folds(make_network(max_epochs=1), make_windows(), y, on_error="return")
+    assert [isinstance(x, ValueError) for x in fitted] == [False, True, False, False, False]
+    assert "at least two classes" in str(fitted[1])
 
 
 class Remember(Callback):
@@ -320,12 +260,9 @@ class Remember(Callback):
         net.history.record("seen", True)
 
 
-@pytest.mark.parametrize("together", ["auto", True])
-def test_a_network_with_callbacks_is_trained_by_itself(together):
-    model = make_network(callbacks=[Remember()], max_epochs=1)
-    options = {"groups": SUBJECTS, "cv": LeaveOneGroupOut(), "return_estimator": True}
-    fitted = cross_validate(model, make_windows(), LABELS, together=together, **options)
-    assert all(x.net_.history[:, "seen"] == [True] for x in fitted["estimator"])
+def test_a_network_with_callbacks_is_trained_by_itself():
+    fitted = fit_folds(make_network(callbacks=[Remember()], max_epochs=1), make_windows())
+    assert all(x.net_.history[:, "seen"] == [True] for x in fitted)
 
 
 def test_large_feature_maps_are_left_alone_on_a_cpu():
@@ -338,10 +275,10 @@ def test_large_feature_maps_are_left_alone_on_a_cpu():
 
 def test_a_network_that_transforms_for_another_is_trained_by_itself():
     X = make_windows({"ecg": (1, 20)})
-    inner = make_network(max_epochs=1)
-    model = make_pipeline(inner, make_network(max_epochs=1))
-    scores = cross_validate(model, X, LABELS, cv=2, together=True, error_score="raise")
-    assert np.isfinite(scores["test_score"]).all()
+    model = make_pipeline(make_network(max_epochs=1), make_network(max_epochs=1))
+    (fitted,) = fit_many([model], [X], [LABELS])
+    expected = clone(model).fit(X, LABELS).predict_proba(X)
+    np.testing.assert_array_equal(fitted.predict_proba(X), expected)
 
 
 def test_parameters_may_be_frozen():
@@ -360,37 +297,9 @@ def collected_start(X):
     return fits[0].network.head.weight.detach().clone()
 
 
-def test_wrong_scores_are_refused_before_anything_is_trained():
-    Counted.calls.clear()
-    model = Counted()
-    with pytest.raises(ValueError, match="'scoring' parameter"):
-        cross_validate(model, make_windows(), LABELS, scoring="acuracy", together=True)
-    search = GridSearchCV(model, {"n_filters": [2]}, scoring=["accuracy", "f1_macro"])
-    with pytest.raises(ValueError, match="refit"):
-        search.fit(make_windows(), LABELS)
-    assert not Counted.calls
-
-
-def test_candidates_may_replace_the_network():
-    grid = {"logisticregression": [LogisticRegression(), LogisticRegression(C=0.1)]}
-    X = np.random.default_rng(0).normal(size=(90, 4))
-    model = make_pipeline(ResampleTransformer(rate=1, sampling_rate=1), LogisticRegression())
-    search = GridSearchCV(model, grid, together=True, cv=3).fit(X, LABELS)
-    assert len(search.cv_results_["params"]) == 2
-
-
-def run_search(model, X, y, **options):
-    return GridSearchCV(model, {"lr": [0.1]}, **options).fit(X, y)
-
-
-def run_comparison(model, X, y, **options):
-    return compare({"network": model}, X, y, SUBJECTS, **options)
-
-
-@pytest.mark.parametrize("run", [cross_validate, run_search, run_comparison])
-def test_together_is_checked(run):
+def test_together_is_checked():
     with pytest.raises(ValueError, match=r'together must be "auto", True or False, got .yes.'):
-        run(make_network(), make_windows(), LABELS, together="yes")
+        compare({"net": make_network()}, make_windows(), LABELS, SUBJECTS, together="yes")
 
 
 # Prediction
