@@ -29,9 +29,9 @@ def check_split(X, groups, cv, y=None):
     ``trial``                     trials with windows on both sides
     ``overlap``                   tested windows that share seconds with training windows
     ``duplicate``                 tested rows that are in training too, value for value
-    ``normalisation``             columns scaled by statistics of all rows, tested ones
-                                  included
-    ``per-subject normalisation`` columns scaled by each subject's (or each trial's) own
+    ``normalisation``             columns standardised by statistics of all rows, tested
+                                  ones included
+    ``per-subject normalisation`` columns standardised by each subject's (or trial's) own
                                   statistics, tested rows included: transductive,
                                   legitimate where it is declared
     ============================= =======================================================
@@ -72,15 +72,12 @@ def check_split(X, groups, cv, y=None):
 
     Notes
     -----
-    Scaling is recognised by its result, exactly, over all rows or in every subject or trial: a
-    mean of 0 and a standard deviation of 1; a minimum of 0 or -1 and a maximum of 1; and, in
-    numbers but not in signals, a mean of 0 (as after a PCA of all rows), or a median of 0 and an
-    interquartile range of 1. Values that were rounded afterwards are not recognised. Left out are
-    columns of whole numbers, signals that are scaled window by window, which lets nothing
-    through, and columns that are at a bound in many rows, as shares may be; a quantity that is
-    bounded by nature and hardly ever at its bounds cannot be told from a scaled one. Rows count as
-    identical only where they hold something: missing and flat windows, and rows with fewer than
-    two fractional numbers, do not.
+    Standardisation is recognised by its result, a mean of 0 and a standard deviation of 1, exactly,
+    over all rows or in every subject or trial. Other scalings and values that were rounded
+    afterwards are not recognised. Left out are columns of whole numbers and signals that are
+    standardised window by window, which lets nothing through. Rows count as identical only where
+    they hold something: missing and flat windows, and rows with fewer than two fractional numbers,
+    do not.
 
     Examples
     --------
