@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_amigos
-import test_wesad
+from datasets import test_amigos, test_wesad
 
 from skemo.cli.main import main
 from skemo.datasets import make_emotion_recordings

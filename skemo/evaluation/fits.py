@@ -235,7 +235,12 @@ def _predict(model, rows, classes):
     """Predicted labels, and a list of probabilities a row in the order of `classes`, or None."""
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
         return np.asarray(model.predict(rows)), None
-    own = np.asarray(model.predict_proba(rows), np.float64)
+    try:
+        own = np.asarray(model.predict_proba(rows), np.float64)
+    except AttributeError as error:  # a search may have the method whatever it searches
+        if "predict_proba" not in str(error):
+            raise
+        return np.asarray(model.predict(rows)), None
     sums = own.sum(axis=1)
     if not np.allclose(sums, 1.0, atol=1e-3) or own.min() < 0:
         raise ValueError(

@@ -26,15 +26,17 @@ def resolve_device(device):
 def reproducible(device, seed=None):
     """Run torch so that the result depends on `seed` and on nothing outside.
 
-    The state of torch's random generators is put back afterwards. On the CPU one thread
-    is used: the sums of several are rounded differently, and how many there are depends
-    on ``n_jobs``. On a GPU `device` becomes the current one, and convolutions are those that
-    give the same bits each time. All this is global to the process, so threads wait for each
-    other.
+    The state of torch's random generators is put back afterwards, and so are the settings that
+    a script may have changed: the default type is float32 here, the default device the CPU, and
+    gradients are recorded. On the CPU one thread is used: the sums of several are rounded
+    differently, and how many there are depends on ``n_jobs``. On a GPU `device` becomes the
+    current one, and convolutions are those that give the same bits each time. All this is global
+    to the process, so threads wait for each other.
     """
     is_cuda, cudnn = device.type == "cuda", torch.backends.cudnn
     current = torch.cuda.device(device) if is_cuda else nullcontext()
-    with _ONE_AT_A_TIME, current, torch.random.fork_rng([device] if is_cuda else []):
+    random = torch.random.fork_rng([device] if is_cuda else [])
+    with _ONE_AT_A_TIME, current, random, torch.enable_grad(), _default_types():
         if seed is not None:
             torch.manual_seed(seed)
         before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark
@@ -45,6 +47,21 @@ def reproducible(device, seed=None):
         finally:
             torch.set_num_threads(before[0])
             cudnn.deterministic, cudnn.benchmark = before[1:]
+
+
+@contextmanager
+def _default_types():
+    """New tensors are float32 and on the CPU, unless they say otherwise."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    if device.type != "cpu":
+        torch.set_default_device(None)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if device.type != "cpu":
+            torch.set_default_device(device)
 
 
 def is_out_of_memory(error):

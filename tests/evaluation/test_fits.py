@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skemo import (
     ModalityAwareAttentionClassifier,
     SignalArray,
     compare,
+    make_svm,
     signal_frame,
 )
 from skemo.evaluation import compare as compare_module
@@ -76,3 +78,18 @@ def test_wide_windows_are_classified_alike_alone_and_among_others(shape):
     among = classifier.predict_proba(X)
     for row in (0, 70, 149):
         np.testing.assert_array_equal(classifier.predict_proba(X[row : row + 1]), among[[row]])
+
+
+class Search(GridSearchCV):
+    """A search that has the method always, as some packages' searches do."""
+
+    def predict_proba(self, X):
+        return self.best_estimator_.predict_proba(X)
+
+
+def test_a_search_over_a_model_without_probabilities_is_compared_by_its_classes():
+    X = np.random.default_rng(0).normal(size=(32, 2)) + (LABELS == "task")[:, None]
+    search = Search(make_svm("passthrough"), {"classifier__C": [1.0]}, cv=2)
+    result = compare({"search": search}, X, LABELS, SUBJECTS)
+    assert result.failures.empty
+    assert result.predictions.filter(like="probability").isna().all(axis=None)

@@ -11,7 +11,9 @@ from sklearn.compose import make_column_transformer
 from sklearn.utils.estimator_checks import check_estimator
 
 from skemo import HRVTransformer, SignalArray, SignalDtype, signal_frame
-from skemo.features.hrv import FEATURES, r_peaks, rr_intervals
+from skemo.features.hrv import FEATURES
+from skemo.kernels.heartbeats import r_peaks
+from skemo.kernels.hrv import rr_intervals
 
 
 def make_windows(n_windows=6, sampling_rate=128, duration=10):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from features.test_eda import EVERY, make_eda, make_frame
 from sklearn.utils.estimator_checks import check_estimator
-from test_eda import EVERY, make_eda, make_frame
 
 from skemo import Recording, segment
 from skemo.features.eda import EDATransformer

@@ -445,3 +445,33 @@ def test_a_diverging_loss_is_an_error(network):
     X, y, _ = windows()
     with pytest.raises(ValueError, match="not finite from epoch"):
         network(lr=1e30).fit(X, y)
+
+
+def change_dtype():
+    torch.set_default_dtype(torch.float64)
+
+
+def change_gradients():
+    torch.set_grad_enabled(False)
+
+
+def change_device():
+    torch.set_default_device("meta")
+
+
+@pytest.mark.parametrize("change", [change_dtype, change_gradients, change_device])
+def test_what_a_script_has_set_in_torch_changes_no_bit_and_is_left_as_it_was(change):
+    X = np.random.default_rng(0).normal(size=(40, 1, 32))
+    y = np.tile([0, 1], 20)
+    network = ModalityAwareAttentionClassifier(max_epochs=1, device="cpu", random_state=0)
+    expected = clone(network).fit(X, y).predict_proba(X)
+    try:
+        change()
+        np.testing.assert_array_equal(clone(network).fit(X, y).predict_proba(X), expected)
+        settings = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_default_device()
+        defaults = torch.float32, True, torch.device("cpu")
+        assert sum(a != b for a, b in zip(settings, defaults, strict=True)) == 1
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+        torch.set_default_device(None)
