@@ -35,7 +35,8 @@ def resolve_device(device):
 def reproducible(device, seed=None):
     """Run torch so that the result depends on `seed` and on nothing outside.
 
-    The state of torch's random generators is put back afterwards. On the CPU one thread
+    The state of torch's random generators and its default type, here float32, are put back
+    afterwards. On the CPU one thread
     is used: the sums of several are rounded differently, and how many there are depends
     on ``n_jobs``. On a GPU `device` becomes the current one, and convolutions are those that
     give the same bits each time. All this is global to the process, so threads wait for each
@@ -47,12 +48,15 @@ def reproducible(device, seed=None):
         if seed is not None:
             torch.manual_seed(seed)
         before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark
+        default_dtype = torch.get_default_dtype()
         torch.set_num_threads(1)
+        torch.set_default_dtype(torch.float32)
         cudnn.deterministic, cudnn.benchmark = True, False
         try:
             yield
         finally:
             torch.set_num_threads(before[0])
+            torch.set_default_dtype(default_dtype)
             cudnn.deterministic, cudnn.benchmark = before[1:]
 
 
