@@ -36,9 +36,8 @@ def reproducible(device, seed=None):
     """Run torch so that the result depends on `seed` and on nothing outside.
 
     The state of torch's random generators and its default type, here float32, are put back
-    afterwards. On the CPU one thread
-    is used: the sums of several are rounded differently, and how many there are depends
-    on ``n_jobs``. On a GPU `device` becomes the current one, and convolutions are those that
+    afterwards. On the CPU one thread is used: the sums of several are rounded differently,
+    and how many there are depends on ``n_jobs``. On a GPU `device` becomes the current one, and convolutions are those that
     give the same bits each time. All this is global to the process, so threads wait for each
     other.
     """
