@@ -1,5 +1,6 @@
 """What a comparison found: predictions, scores, and what can be said of them."""
 
+import html
 import warnings
 from dataclasses import dataclass
 
@@ -130,6 +131,11 @@ class Comparison:
     def __repr__(self):
         lines = [f"<Comparison by {self.title}>", self.table("text")]
         return "\n".join([*lines, *self.notes()])
+
+    def _repr_html_(self):
+        """Return title, table and notes, as notebooks show them."""
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes())
+        return f"<p>Comparison by {html.escape(self.title)}</p>{self.table().to_html()}{notes}"
 
     @property
     def models(self):

@@ -1,5 +1,7 @@
 """Signal columns: a pandas extension array that keeps windows of a signal in one block."""
 
+import contextlib
+import html
 import json
 import re
 from numbers import Real
@@ -79,6 +81,12 @@ class SignalDtype(ExtensionDtype):
         size = "x".join(str(n) for n in self.shape)
         return f"signal[{self.value_type}, {size}, {rate}, {channels}]"
 
+    def __ne__(self, other):
+        # pandas 2 lets a function return a window for a group, as in
+        # `groupby(...).agg(lambda column: np.asarray(column).mean(axis=0))`, only where
+        # `dtype != object` is False. Its object arrays have dtypes of NumPy, not this class.
+        return other is not object and super().__ne__(other)
+
     @classmethod
     def construct_from_string(cls, string):
         if not isinstance(string, str):
@@ -103,12 +111,8 @@ class SignalDtype(ExtensionDtype):
 
     def __from_arrow__(self, array):
         chunks = array.chunks if hasattr(array, "chunks") else [array]
-        parts = [
-            chunk.to_numpy_ndarray().astype(self.value_type, copy=False)
-            for chunk in chunks
-            if len(chunk)
-        ]
-        values = np.concatenate(parts) if parts else np.empty((0, *self.shape), self.value_type)
+        parts = [_read_arrow(chunk, self) for chunk in chunks]
+        values = np.concatenate([np.empty((0, *self.shape), self.value_type), *parts])
         return SignalArray(values, sampling_rate=self.sampling_rate, channels=self.channels)
 
 
@@ -134,14 +138,75 @@ class _UnlikeSignals(ExtensionDtype):
         return np.asarray(scalars, object)
 
 
+class _Window(np.ndarray):
+    """One window: an array that can be hashed, as pandas does with what it groups and sorts.
+
+    What is computed from a window, or cut out of it, is a plain array.
+    """
+
+    def __hash__(self):
+        return hash((np.asarray(self, float) + 0.0).tobytes())  # + 0.0: no -0.0
+
+    def __eq__(self, other):
+        equal = np.asarray(self) == np.asarray(other)
+        return _with_truth(equal, np.all(equal))
+
+    def __ne__(self, other):
+        unequal = np.asarray(self) != np.asarray(other)
+        return _with_truth(unequal, np.any(unequal))
+
+    def __lt__(self, other):
+        one, other = np.asarray(self), np.asarray(other)
+        if one.shape != other.shape:
+            return one < other
+        unlike = np.argmax(one != other)  # the first sample that differs, which decides
+        return _with_truth(one < other, one.flat[unlike] < other.flat[unlike])
+
+    def __getitem__(self, item):
+        return np.asarray(self)[item]
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return np.asarray(array)[()] if return_scalar else np.asarray(array)
+
+    def __repr__(self):
+        return repr(np.asarray(self))
+
+    def __str__(self):
+        # CSV writers ask for this text, and NumPy's leaves out most of a long window.
+        return (
+            f"<window {_describe_window(self)}: to_parquet writes signal columns, and "
+            "np.asarray(window) gives its numbers>"
+        )
+
+
+class _Comparison(np.ndarray):
+    """Samples of two windows compared one by one, and in `truth` the windows as a whole."""
+
+    truth = None  # of what is cut out or computed: as for any array
+
+    def __bool__(self):
+        return super().__bool__() if self.truth is None else self.truth
+
+
+def _with_truth(compared, truth):
+    compared = np.asarray(compared).view(_Comparison)
+    compared.truth = bool(truth)
+    return compared
+
+
 class SignalArray(ExtensionArray):
     """Windows of one signal, one window an element, in one contiguous NumPy array.
 
     A window may have any rank of at least two. A window that is NaN throughout is
     missing; ``None``, ``NaN`` and ``pandas.NA`` become such a window. There is no
     arithmetic on signal columns: compute on `values`. Columns of unlike type are not
-    concatenated. Identical windows are found (``duplicated``, ``unique``, ``groupby``),
-    and windows are ordered by their first unlike sample.
+    concatenated. Identical windows are found (``isin``, ``duplicated``, ``unique``,
+    ``groupby``), and windows are ordered by their first unlike sample.
+
+    ``np.asarray(frame["ecg"])`` is the block of numbers. ``frame.to_numpy()``, and with it
+    ``frame["ecg"].to_numpy()``, has one cell a window; with a dtype, as in
+    ``frame["ecg"].to_numpy("float32")``, it is the block. Parquet keeps signal columns with
+    their type (``frame.to_parquet``); a CSV file cannot hold them.
 
     pandas takes an array for a sequence of values, so ``frame.loc[row, "ecg"] = window``
     fails; ``frame["ecg"].array[i] = window`` and ``frame.loc[rows, "ecg"] = np.nan`` work.
@@ -251,7 +316,16 @@ class SignalArray(ExtensionArray):
         if isinstance(dtype, _UnlikeSignals):
             raise _unlike(dtype.one, dtype.other)
         if not isinstance(dtype, SignalDtype):
-            return super().astype(dtype, copy)
+            if getattr(dtype, "kind", "O") not in "OUST":
+                raise TypeError(
+                    f"A signal column cannot become a column of {dtype}: each row has "
+                    f"{self.dtype.shape} numbers. np.asarray(column, dtype) is the block of them."
+                )
+            windows = self.to_numpy()
+            if dtype.kind == "O" and not isinstance(dtype, ExtensionDtype):
+                return windows
+            texts = np.array([str(window) for window in windows], object)
+            return pd.array(texts, dtype=dtype) if isinstance(dtype, ExtensionDtype) else texts
         if dtype == self.dtype:
             return self.copy() if copy else self
         values = self._samples.astype(dtype.value_type)
@@ -267,7 +341,7 @@ class SignalArray(ExtensionArray):
 
     def __getitem__(self, item):
         values = self._samples[self._indexer(item)]
-        return self._like(values) if values.ndim == self._samples.ndim else values
+        return self._like(values) if values.ndim == self._samples.ndim else values.view(_Window)
 
     def __setitem__(self, key, value):
         self._samples[self._indexer(key)] = self._to_samples(value)
@@ -305,6 +379,11 @@ class SignalArray(ExtensionArray):
             values[indices == -1] = self._to_samples(fill_value)
         return self._like(values)
 
+    def shift(self, periods=1, fill_value=None):
+        rows = np.arange(len(self)) - periods
+        rows[(rows < 0) | (rows >= len(self))] = -1
+        return self.take(rows, allow_fill=True, fill_value=fill_value)
+
     def isna(self):
         first_samples = self._samples[(slice(None), *[0] * len(self.dtype.shape))]
         missing = np.isnan(first_samples)
@@ -341,7 +420,9 @@ class SignalArray(ExtensionArray):
     def _values_for_argsort(self):
         """Byte strings that compare as the samples do, the first sample first."""
         size = self.dtype.value_type.itemsize
-        bits = (np.ascontiguousarray(self._samples) + 0.0).view(f"i{size}")  # + 0.0: no -0.0
+        samples = np.ascontiguousarray(self._samples) + 0.0  # a copy, and no -0.0
+        samples[np.isnan(samples)] = np.nan  # one NaN: there are many, with unlike bytes
+        bits = samples.view(f"i{size}")
         bits ^= (bits >> (8 * size - 1)) & np.iinfo(bits.dtype).max  # larger for larger floats
         bits ^= np.iinfo(bits.dtype).min  # the same order read as unsigned
         keys = bits.astype(f">i{size}").reshape(len(self), int(np.prod(self.dtype.shape)))
@@ -363,6 +444,20 @@ class SignalArray(ExtensionArray):
     def duplicated(self, keep="first"):
         return pd.Series(self.factorize()[0]).duplicated(keep).to_numpy()
 
+    def isin(self, values):
+        """Return whether each window is one of `values`, a missing one where one is missing."""
+        if not isinstance(values, SignalArray):
+            shape = self.dtype.shape
+            fitting = [w for w in values if _is_missing(w) or np.shape(w) == shape]
+            values = self._from_sequence(fitting, dtype=self.dtype)
+        if values.dtype != self.dtype:
+            return np.zeros(len(self), bool)
+        missing = values.isna()
+        wanted = set(values[~missing]._values_for_argsort())
+        found = np.array([key in wanted for key in self._values_for_argsort()], bool)
+        found[self.isna()] = missing.any()
+        return found
+
     def value_counts(self, dropna=True):
         codes, uniques = self.factorize(use_na_sentinel=dropna)
         counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
@@ -375,27 +470,60 @@ class SignalArray(ExtensionArray):
         found = self._values_for_argsort().searchsorted(keys, side=side, sorter=sorter)
         return found[0] if one else found
 
+    def _groupby_op(self, *, how, has_dropped_na, min_count, ngroups, ids, **kwargs):
+        """Return the first or last window of each group: the hook of pandas' ``groupby``."""
+        if how not in ("first", "last"):
+            raise TypeError(
+                f"A signal column does not support {how} operations by group. Select other "
+                "columns, or compute on the block of each group, as "
+                "groupby(...)[column].agg(lambda c: np.asarray(c).mean(axis=0))."
+            )
+        counted = ids >= 0
+        if kwargs.get("skipna", True):
+            counted &= ~self.isna()
+        rows = np.flatnonzero(counted)
+        if how == "first":
+            rows = rows[::-1]
+        chosen = np.full(ngroups, -1)
+        chosen[ids[rows]] = rows  # of several rows of one group, the last in this order stays
+        chosen[np.bincount(ids[rows], minlength=ngroups) < min_count] = -1
+        return self.take(chosen, allow_fill=True)
+
     def __array__(self, dtype=None, copy=None):
-        # pandas asks for one dimension: an object array whose elements are the windows.
+        if dtype is None or np.dtype(dtype) != object:
+            return np.array(self._samples, dtype, copy=copy)
         if copy is False:
-            raise ValueError("The windows are in one block: use .values to get it uncopied.")
+            raise ValueError("Object cells are a copy: without a dtype the block is not copied.")
         windows = np.empty(len(self), object)
-        for i, window in enumerate(self._samples):
-            windows[i] = window
-        return windows if dtype is None else windows.astype(dtype, copy=False)
+        windows[:] = list(self)
+        return windows
+
+    def to_numpy(self, dtype=None, copy=False, na_value=pd.api.extensions.no_default):
+        """Return one cell a window, as frames need it; with a dtype, the block of numbers."""
+        return super().to_numpy(object if dtype is None else dtype, copy=copy, na_value=na_value)
+
+    def _values_for_json(self):
+        cells = np.empty(len(self), object)
+        cells[:] = [window.tolist() for window in self]
+        return cells
 
     def __arrow_array__(self, type=None):
         import pyarrow
 
-        values = np.ascontiguousarray(self._samples)
-        if len(values):
-            return pyarrow.FixedShapeTensorArray.from_numpy_ndarray(values)
-        element = pyarrow.from_numpy_dtype(values.dtype)
+        # In the order of memory, without a permutation, which other readers fail on.
+        element = pyarrow.from_numpy_dtype(self.dtype.value_type)
         tensor = pyarrow.fixed_shape_tensor(element, self.dtype.shape)
-        return pyarrow.ExtensionArray.from_storage(tensor, pyarrow.array([], tensor.storage_type))
+        samples = pyarrow.array(np.ascontiguousarray(self._samples).ravel())
+        storage = pyarrow.FixedSizeListArray.from_arrays(samples, type=tensor.storage_type)
+        return pyarrow.ExtensionArray.from_storage(tensor, storage)
 
     def _formatter(self, boxed=False):
-        return _describe_window
+        rate = self.dtype.sampling_rate
+        return lambda window: _describe_window(window, rate)
+
+    def _repr_html_(self):
+        title = html.escape(f"{len(self)} windows, {self.dtype}")
+        return f"<p>{title}</p>" + pd.Series(self, name="window").to_frame().to_html(max_rows=6)
 
 
 def float_type(dtype):
@@ -411,12 +539,32 @@ def _is_missing(window):
 
 def _checked(window, shape):
     window = np.asarray(window)
+    if window.dtype == object and window.shape == shape:  # a row of windows, as pandas stacks it
+        with contextlib.suppress(TypeError, ValueError):  # what is no number is refused below
+            window = window.astype(float)
     if window.dtype.kind not in "iuf" or window.shape != shape:
         raise ValueError(
             f"Expected a window of real numbers of shape {shape}, got {window.dtype} of shape "
             f"{window.shape}."
         )
     return window
+
+
+def _read_arrow(chunk, dtype):
+    """Samples of an Arrow array; a null is a missing window."""
+    import pyarrow
+
+    values = np.full((len(chunk), *dtype.shape), np.nan, dtype.value_type)
+    present = chunk.is_valid().to_numpy(zero_copy_only=False)
+    if not present.any():
+        return values
+    if isinstance(chunk, pyarrow.ExtensionArray):
+        storage = chunk.storage.drop_null()
+        windows = pyarrow.ExtensionArray.from_storage(chunk.type, storage).to_numpy_ndarray()
+    else:  # the tensor's storage: what wrote or read it does not know tensors
+        windows = chunk.drop_null().flatten().to_numpy(zero_copy_only=False)
+    values[present] = windows.reshape(-1, *dtype.shape)
+    return values
 
 
 def _unlike(one, other):
@@ -426,9 +574,11 @@ def _unlike(one, other):
     )
 
 
-def _describe_window(window):
+def _describe_window(window, sampling_rate=None):
     window = np.asarray(window)
     size = "x".join(str(n) for n in window.shape)
+    if sampling_rate is not None:
+        size += f", {sampling_rate:g} Hz,"
     if np.isnan(window).all():
         return f"{size} missing"
     return f"{size} in [{np.nanmin(window):.3g}, {np.nanmax(window):.3g}]"

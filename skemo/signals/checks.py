@@ -15,9 +15,23 @@ _CHUNK = 1 << 22  # samples looked at together: a temporary of a few megabytes
 
 
 def signal_columns(X):
-    """Names of the signal columns of `X`; none where `X` is not a DataFrame."""
+    """Names of the signal columns of `X`; none where `X` is not a DataFrame.
+
+    Raises
+    ------
+    ValueError
+        A column is an array of several dimensions. pandas lets ``df["clean"] = array`` pass,
+        and the column then has another number of rows than the table.
+    """
     if not isinstance(X, pd.DataFrame):
         return []
+    for name, column in X.items():
+        if len(column.shape) > 1:
+            raise ValueError(
+                f"Column {name!r} is an array of more than one dimension, and no signal column: "
+                f"pandas takes it apart in a wrong way, into {column.shape}. Assign "
+                f"df[{name!r}] = SignalArray(values, sampling_rate=...)."
+            )
     return [name for name, dtype in X.dtypes.items() if isinstance(dtype, SignalDtype)]
 
 
@@ -217,6 +231,6 @@ def refuse_objects(name, X):
         if dtype.kind not in "fiub":
             raise ValueError(
                 f"{name} expects a signal column, got {column!r} of dtype {dtype}. Make signal "
-                "columns with skemo.segment or SignalArray(values, sampling_rate=...), and pass "
-                "only those."
+                "columns with skemo.segment or SignalArray(values, sampling_rate=...), as in "
+                f"df[{column!r}] = SignalArray(...), and pass only those."
             )

@@ -1,5 +1,6 @@
 """Recordings as the loaders return them."""
 
+import html
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,10 +8,12 @@ from itertools import pairwise
 from numbers import Real
 
 import numpy as np
+import pandas as pd
 
 from skemo.signals.checks import is_positive
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` makes
+_SHOWN = 5  # labels in a notebook
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
 
 
@@ -163,6 +166,25 @@ labels 'rest', 'stress'>
         if self.excluded:
             text += f"; {len(self.excluded)} excluded"
         return f"<Recording of {text}>"
+
+    def _repr_html_(self):
+        """Return tables of the signals and of the first labels, as notebooks show them."""
+        signals = pd.DataFrame(
+            [
+                ["x".join(map(str, x.shape)), self.sampling_rates[name], self.units[name] or ""]
+                for name, x in self.signals.items()
+            ],
+            columns=["shape", "rate (Hz)", "unit"],
+            index=pd.Index(self.signals, name="signal"),
+        )
+        signals["channels"] = [", ".join(self.channels[name] or ()) for name in self.signals]
+        parts = [f"<p>{html.escape(repr(self))}</p>", signals.to_html()]
+        if self.labels:
+            labels = pd.DataFrame(self.labels[:_SHOWN], columns=["start (s)", "stop (s)", "label"])
+            parts.append(labels.to_html(index=False))
+        if len(self.labels) > _SHOWN:
+            parts.append(f"<p>… {len(self.labels)} labels</p>")
+        return "".join(parts)
 
 
 def _checked_signal(signal, name, where):

@@ -133,6 +133,7 @@ def test_the_table_has_the_papers_columns_in_per_cent():
     assert result.table("text") in repr(result)
     assert result.table("markdown").startswith("| leave-one-subject-out | ACC |")
     assert "by leave-one-subject-out" in repr(result)
+    assert result.table().to_html() in result._repr_html_()
 
 
 def test_two_processes_give_the_same_as_one():

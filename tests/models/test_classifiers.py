@@ -48,6 +48,18 @@ def test_the_planted_class_is_found_in_new_windows(fitted):
     assert fitted.score(X, y) > 0.9
 
 
+def test_default_type_of_torch_changes_nothing(network):
+    X, y, _ = windows()
+    expected = network(max_epochs=1).fit(X, y).predict_proba(X)
+    torch.set_default_dtype(torch.float64)
+    try:
+        probabilities = network(max_epochs=1).fit(X, y).predict_proba(X)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(probabilities, expected)
+
+
 def test_shuffled_labels_are_not_found(network):
     X, y, subjects = windows(n_windows=120)
     y = np.random.default_rng(0).permutation(y)

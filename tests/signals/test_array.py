@@ -311,7 +311,102 @@ def test_there_is_no_arithmetic_on_windows():
             compute()
 
 
+# As any column: blocks, membership, groups, order
+
+
+def test_asarray_is_the_block_of_numbers():
+    frame = make_frame()
+    values = frame["eeg"].array.values
+    assert np.shares_memory(np.asarray(frame["eeg"]), values)
+    assert np.asarray(frame["eeg"], "float64").dtype == "float64"
+    np.testing.assert_array_equal(frame["eeg"].to_numpy("float32"), values)
+
+
+def test_frame_has_a_cell_for_each_window():
+    frame = make_frame()
+    assert np.asarray(frame).shape == (6, 2)
+    assert np.asarray(frame[["eeg"]]).shape == (6, 1)
+    assert frame["eeg"].to_numpy()[2].shape == (2, 5)
+
+
+def test_isin_finds_windows():
+    frame = make_frame()
+    frame.loc[5, "eeg"] = np.nan
+    windows = frame["eeg"]
+    assert windows.isin(windows[1:3]).tolist() == [False, True, True, False, False, False]
+    assert windows.isin(list(windows[:1])).tolist() == [True] + 5 * [False]
+    assert windows.isin([None, "a", 3]).tolist() == 5 * [False] + [True]
+    assert not windows.isin(make_array(rate=8.0)).any()
+
+
+def test_groups_have_first_and_last_windows():
+    frame = make_frame()
+    frame.loc[0, "eeg"] = np.nan
+    values = frame["eeg"].array.values
+    groups = frame.groupby("subject")
+    np.testing.assert_array_equal(groups.first()["eeg"].array.values, values[[3, 1, 2]])
+    np.testing.assert_array_equal(groups["eeg"].last().array.values, values[3:])
+    assert groups.first(min_count=2)["eeg"].isna().tolist() == [True, False, False]
+    table = frame.pivot_table(columns="subject", values="eeg", aggfunc="first")
+    np.testing.assert_array_equal(table["s1"].array.values, values[[1]])
+
+
+def test_mean_window_of_each_group_is_a_signal_column():
+    frame = make_frame()
+    means = frame.groupby("subject")["eeg"].agg(lambda column: np.asarray(column).mean(axis=0))
+    values = frame["eeg"].array.values
+    assert means.dtype == frame["eeg"].dtype
+    np.testing.assert_array_equal(means.array.values, (values[:3] + values[3:]) / 2)
+
+
+def test_mean_of_groups_says_how():
+    with pytest.raises(TypeError, match="does not support mean operations by group"):
+        make_frame().groupby("subject").mean()
+
+
+def test_rows_are_sorted_by_several_columns():
+    frame = make_frame().iloc[::-1]
+    assert frame.sort_values(["subject", "eeg"]).index.tolist() == [0, 3, 1, 4, 2, 5]
+    descending = frame.sort_values(["subject", "eeg"], ascending=[True, False])
+    assert descending.index.tolist() == [3, 0, 4, 1, 5, 2]
+
+
+def test_identical_windows_are_groups():
+    frame = make_frame(3)
+    twice = pd.concat([frame, frame])
+    assert len(twice.groupby("eeg")) == 3
+    assert twice.groupby("eeg").size().tolist() == [2, 2, 2]
+    assert twice.merge(frame, on="eeg", how="left", indicator=True)["_merge"].eq("both").all()
+
+
+def test_one_window_computes_as_an_array():
+    window = make_array()[1]
+    assert type(window[0]) is np.ndarray
+    assert type(window * 2) is np.ndarray
+    assert isinstance(window.mean(), float | np.floating)
+    assert type(np.stack([window, window])) is np.ndarray
+    assert (window == window.copy()).all()
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(window > 3)
+
+
+def test_column_does_not_become_numbers():
+    with pytest.raises(TypeError, match="cannot become a column of float64"):
+        make_frame()["eeg"].astype(float)
+
+
 # Text
+
+
+def test_csv_says_where_windows_can_be_written():
+    text = make_frame(1).to_csv()
+    assert "<window 2x5 in [0, 9]: to_parquet writes signal columns" in text
+
+
+def test_notebook_shows_shape_and_rate():
+    frame = make_frame()
+    assert "2x5, 4 Hz, in [0, 9]" in frame._repr_html_()
+    assert "6 windows, signal[float32, 2x5, 4.0 Hz" in frame["eeg"].array._repr_html_()
 
 
 def test_repr_of_long_windows_is_short():
@@ -320,9 +415,9 @@ def test_repr_of_long_windows_is_short():
     frame = signal_frame(eeg=SignalArray(values, sampling_rate=500), subject="s1")
     for shown in (frame, frame["eeg"], frame["eeg"].array):
         assert len(repr(shown)) < 6000
-        assert "19x5000 in [-" in repr(shown)
-        assert "19x5000 missing" in repr(shown)
-    assert len(frame.to_html()) < 20000
+        assert "19x5000, 500 Hz, in [-" in repr(shown)
+        assert "19x5000, 500 Hz, missing" in repr(shown)
+    assert len(frame.to_html()) < 25000
 
 
 # Elsewhere: pickle, joblib, Parquet, scikit-learn
@@ -387,6 +482,29 @@ def test_parquet_keeps_windows_of_any_rank_over_several_row_groups(tmp_path):
     frame.to_parquet(tmp_path / "maps.parquet", row_group_size=3)
     back = pd.read_parquet(tmp_path / "maps.parquet")
     np.testing.assert_array_equal(back["map"].array.values, values)
+
+
+def test_parquet_is_read_in_part(tmp_path):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    frame = make_frame()
+    frame.to_parquet(tmp_path / "windows.parquet")
+    expected = frame[frame["subject"] == "s1"].reset_index(drop=True)
+    back = pd.read_parquet(
+        tmp_path / "windows.parquet", columns=["eeg"], filters=[("subject", "==", "s1")]
+    )
+    pd.testing.assert_frame_equal(back.reset_index(drop=True), expected[["eeg"]])
+    rows = dataset.field("subject") == "s1"
+    back = dataset.dataset(tmp_path / "windows.parquet").to_table(filter=rows).to_pandas()
+    pd.testing.assert_frame_equal(back.reset_index(drop=True), expected)
+
+
+def test_tensors_have_no_permutation_and_nulls_are_missing():
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.Table.from_pandas(make_frame())
+    assert table.schema.field("eeg").type.permutation is None
+    lacking = pyarrow.Table.from_pandas(make_frame()[["subject"]])
+    both = pyarrow.concat_tables([table, lacking], promote_options="default").to_pandas()
+    assert both["eeg"].isna().tolist() == [False] * 6 + [True] * 6
 
 
 def test_splits_keep_the_type():

@@ -189,6 +189,15 @@ def test_signal_columns_are_told_from_others():
     assert signal_columns(np.ones((3, 5))) == []
 
 
+def test_column_of_three_dimensions_is_refused_with_the_remedy():
+    frame = make_frame()
+    frame["clean"] = frame["eeg"].array.values * 2.0
+    remedy = r"Column 'clean' is an array .* df\['clean'\] = SignalArray\(values, sampling_rate"
+    for X in (frame, frame[["clean"]]):
+        with pytest.raises(ValueError, match=remedy):
+            signal_columns(X)
+
+
 @pytest.mark.parametrize("place", [(0, 0, 0), (999, 0, 8191), (640, 0, 4000)])
 def test_infinity_is_found_anywhere(place):
     values = np.zeros((1000, 1, 8192), "float32")

@@ -99,7 +99,6 @@ SEQUENCE = (
     "pandas takes one window for a sequence of values here; SignalArray([...]) or "
     "`frame[column].array[i] = window` does it"
 )
-GROUP_NAME = "pandas needs a hashable group name, and an array is not hashable"
 NOT_APPLICABLE = {
     "test_setitem_scalar": SEQUENCE,
     "test_setitem_loc_scalar_mixed": SEQUENCE,
@@ -119,15 +118,10 @@ NOT_APPLICABLE = {
     "test_fillna_frame": SEQUENCE,
     "test_fillna_copy_frame": SEQUENCE,
     "test_fillna_copy_series": SEQUENCE,
-    "test_groupby_agg_extension": SEQUENCE + "; groupby(...).nth(0) and .head(1) give the first",
-    "test_groupby_extension_transform": GROUP_NAME,
-    "test_groupby_extension_apply": GROUP_NAME,
-    "test_sort_values_frame": "pandas hashes the elements of a second sort key",
     "test_combine_le": "`<=` of two windows is an array, not a truth value",
     "test_contains": "a missing window is an array of NaN, which is not equal to itself",
     "test_unstack": "the test wants plain NaN, not a window of NaN, in an object cell",
-    "test_astype_str": "NumPy makes no text of an array within a cell",
-    "test_array_interface_copy": "pandas 2 wants a warning where NumPy's rule is a ValueError",
+    "test_to_numpy": "np.asarray gives the block, and to_numpy the cells that a frame needs",
     "test_no_values_attribute": "`.values` is the documented access to the block",
 }
 # The same, where the window goes through a Series and not into the array.
@@ -139,28 +133,7 @@ NOT_IN_SERIES = {
     "test_setitem_slice": SEQUENCE,
 }
 # These pass with windows of one sample.
-TRUTH = "the test takes the truth of `window == window`, which is an array"
 NOT_WITH_MANY_SAMPLES = {
-    "test_is_immutable": TRUTH,
-    "test_setitem_scalar_series": TRUTH,
-    "test_setitem_sequence": TRUTH,
-    "test_setitem_sequence_broadcasts": TRUTH,
-    "test_setitem_mask_aligned": TRUTH,
-    "test_setitem_preserves_views": TRUTH,
-    "test_ravel": TRUTH,
-    "test_transpose": TRUTH,
-    "test_unique": TRUTH,
-    "test_shift_0_periods": TRUTH,
-    "test_shift_fill_value": TRUTH,
-    "test_where_series": TRUTH,
-    "test_array_interface": TRUTH,
-    "test_copy": TRUTH,
-    "test_view": TRUTH,
-    "test_get": TRUTH,
-    "test_take_sequence": TRUTH,
-    "test_take": TRUTH,
-    "test_item": TRUTH,
-    "test_tolist": TRUTH,
     "test_arith_frame_with_scalar": "pandas takes the window for a table of the frame's shape",
 }
 READ_ONLY = "pandas marks the arrays of an Index read-only; a signal column is none"
@@ -173,14 +146,11 @@ if PANDAS_3:
         "test_where_series_listlike_other": SEQUENCE,
         "test_where_series_listlike_other_wrong_length": SEQUENCE,
         "test_mask_listlike_other_inplace": SEQUENCE,
+        "test_loc_setitem_with_expansion_preserves_ea_index_dtype": SEQUENCE,
         "test_readonly_property": READ_ONLY,
+        "test_readonly_propagates_to_numpy_array": READ_ONLY,
         "test_readonly_propagates_to_numpy_array_method": READ_ONLY,
         "test_getitem_propagates_readonly_property": READ_ONLY,
-    }
-    NOT_WITH_MANY_SAMPLES |= {
-        "test_array_item": TRUTH,
-        "test_array_item_with_index": TRUTH,
-        "test_merge_on_extension_array": "pandas 3 hashes the elements of a merge key",
     }
 
 

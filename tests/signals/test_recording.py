@@ -124,3 +124,16 @@ def test_a_target_that_cannot_be_is_named(targets, message):
 def test_beats_that_cannot_be_are_named(beats, message):
     with pytest.raises(ValueError, match=message):
         Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", beats=beats)
+
+
+def test_notebook_shows_signals_and_labels():
+    recording = Recording(
+        {"ecg": np.zeros(7000), "eda": np.zeros(40)},
+        {"ecg": 700, "eda": 4},
+        subject="<S2>",
+        labels=[(0, 6, "rest"), (6, 10, "stress")],
+    )
+    shown = recording._repr_html_()
+    for text in ("&lt;S2&gt;", "1x7000", "700", "stress"):
+        assert text in shown
+    assert "<S2>" not in shown
