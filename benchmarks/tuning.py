@@ -201,7 +201,7 @@ TUNED = {
     "attention": Tuned("modality-aware attention", make_modality_aware, network_candidates, SEEDS),
     "basic": Tuned(
         "without attention (basic)",
-        lambda: make_modality_aware(attention=False),
+        lambda: make_modality_aware(attention=None),
         network_candidates,
         SEEDS,
     ),

@@ -30,7 +30,7 @@ inputs = skemo.make_modality_transformer(
 )
 
 networks = {}
-for name, attention in {"basic": False, "modality-aware attention": True}.items():
+for name, attention in {"basic": None, "modality-aware attention": "mask"}.items():
     networks[name] = make_pipeline(
         skemo.PerSubject(inputs),
         skemo.ModalityAwareAttentionClassifier(attention=attention, max_epochs=15, random_state=0),

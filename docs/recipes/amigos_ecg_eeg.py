@@ -37,7 +37,7 @@ features = skemo.make_modality_transformer(
 )
 models = {
     "modality-aware attention": network(),
-    "basic model": network(attention=False),
+    "basic model": network(attention=None),
     "SVM": skemo.make_svm(features),
 }
 for protocol in ("segment-k-fold", "leave-one-subject-out"):

@@ -160,7 +160,7 @@ def _make_network(network, inputs, seed, max_epochs):
 
 MODELS = {
     "attention": Model("modality-aware attention", _modality_aware()),
-    "basic": Model("without attention (basic)", _modality_aware(attention=False)),
+    "basic": Model("without attention (basic)", _modality_aware(attention=None)),
     "cross-modal": Model("cross-modal attention", _cross_modal()),
     "late-fusion": Model("without connections (late fusion)", _cross_modal(direction=None)),
     "single": Model("single stream", _cross_modal(), each_modality=True),

@@ -1,7 +1,6 @@
 """What the network classifiers share: all but their parameters and their module."""
 
 import copy
-import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
@@ -9,8 +8,6 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
@@ -25,10 +22,10 @@ from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
 from skemo.kernels.standardize import signal_statistics, standardize_signals
-from skemo.models.saving import from_json, to_json
+from skemo.models.saving import read_classifier, write_classifier
 from skemo.nn import FusionEnsemble
 from skemo.nn.losses import mean_probabilities
-from skemo.signals.array import SignalArray, SignalDtype
+from skemo.signals.array import SignalArray
 from skemo.signals.checks import is_number, is_positive, signal_columns, validate_modalities
 from skemo.training.batches import WindowSet, merge_rows
 from skemo.training.devices import block_size, in_smaller_blocks, reproducible, resolve_device
@@ -280,27 +277,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         ----------
         path : str or path-like
         """
-        check_is_fitted(self)
-        parameters = self.get_params(deep=False)
-        parameters.pop("callbacks")
-        parameters["device"] = str(parameters["device"])
-        if isinstance(parameters["random_state"], np.random.RandomState):
-            parameters["random_state"] = None
-        header = {
-            "estimator": type(self).__name__,
-            "parameters": {name: to_json(value) for name, value in parameters.items()},
-            "classes": self.classes_.tolist(),
-            "classes_type": self.classes_.dtype.str,
-            "modalities": [(to_json(name), dtype.name) for name, dtype in self.modalities_.items()],
-            "n_features_in": self.n_features_in_,
-            "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist(),
-        }
-        tensors = {f"network.{k}": v for k, v in self.net_.module_.state_dict().items()}
-        for i, name in enumerate(self.modalities_):
-            tensors[f"mean.{i}"] = torch.from_numpy(self.mean_[name].copy())
-            tensors[f"scale.{i}"] = torch.from_numpy(self.scale_[name].copy())
-        tensors["class_weight"] = torch.from_numpy(self._class_weight)
-        save_file(tensors, path, {"skemo": json.dumps(header)})
+        write_classifier(self, path)
 
     @classmethod
     def load(cls, path, *, device="auto"):
@@ -316,35 +293,7 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         -------
         fitted classifier
         """
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("skemo", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if header.get("estimator") != cls.__name__:
-            raise ValueError(
-                f"{str(path)!r} holds {header.get('estimator', 'no skemo classifier')}, "
-                f"not {cls.__name__}."
-            )
-        parameters = {name: from_json(value) for name, value in header["parameters"].items()}
-        self = cls(**{**parameters, "device": device})
-        self.classes_ = np.array(header["classes"], dtype=header["classes_type"])
-        self.modalities_ = {
-            from_json(name): SignalDtype.construct_from_string(dtype)
-            for name, dtype in header["modalities"]
-        }
-        self.n_features_in_ = header["n_features_in"]
-        if header["feature_names_in"]:
-            self.feature_names_in_ = np.array(header["feature_names_in"], object)
-        self.mean_, self.scale_ = (
-            {name: tensors[f"{which}.{i}"].numpy() for i, name in enumerate(self.modalities_)}
-            for which in ("mean", "scale")
-        )
-        self._class_weight = tensors["class_weight"].numpy()
-        self._random_state = check_random_state(self.random_state)
-        with reproducible(resolve_device(device)):
-            self.net_ = self._make_net().initialize()
-        network = {k[8:]: values for k, values in tensors.items() if k.startswith("network.")}
-        self.net_.module_.load_state_dict(network)
-        return self
+        return read_classifier(cls, path, device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -365,10 +314,8 @@ class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise ValueError(
-                f'precision must be "auto", "float32" or "bfloat16", got {self.precision!r}.'
-            )
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f'precision must be "float32" or "bfloat16", got {self.precision!r}.')
         if not is_positive(self.lr):
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
         for name in ("weight_decay", "input_noise"):

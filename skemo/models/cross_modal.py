@@ -48,7 +48,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
     merge : {"sum", "concat"}, default="sum"
         How what is shared joins a stream's own representation.
     reduction : int, default=2
-        The attention of channels goes through that many times fewer units.
+        Factor by which channels are squeezed before they are weighted.
     n_filters : int, default=8
         Channels of each stream's first block; each further block has twice as many.
     n_blocks : int, default=3
@@ -90,9 +90,9 @@ class CrossModalAttentionClassifier(FusionClassifier):
         Added to the net's own.
     device : str, default="auto"
         "auto" is CUDA if there is a device, else the CPU; or any torch device.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of convolutions and products. "auto" is float32, which was the faster one on a CPU
-        without matrix units for bfloat16.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of convolutions and products. On a CPU without matrix units for bfloat16, float32 is
+        the faster one.
     random_state : int, RandomState instance or None, default=None
         Fixes initial weights, order and dropout: the same number gives the same network,
         bit by bit on a CPU.
@@ -161,7 +161,7 @@ class CrossModalAttentionClassifier(FusionClassifier):
         patience=10,
         callbacks=None,
         device="auto",
-        precision="auto",
+        precision="float32",
         random_state=None,
         verbose=0,
     ):

@@ -24,8 +24,9 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
 
     Parameters
     ----------
-    attention : bool, default=True
-        False is the paper's "basic model": the same network without the masks.
+    attention : {"mask"} or None, default="mask"
+        "mask" is the paper's modality-aware attention; None is its "basic model", the same
+        network without the masks.
     n_filters : int, default=8
         Channels of the first level of each U-Net, and of the representation of each
         modality. Each deeper level has twice as many.
@@ -34,9 +35,9 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     kernel_size : int, default=3
         Odd width of the convolutions.
     reduction : int, default=2
-        Channels are squeezed by this factor [2]_.
-    merge : {"max", "sum"}, default="max"
-        How channel and spatial excitation are joined.
+        Factor by which channels are squeezed before they are weighted.
+    excitation : {"max", "sum"}, default="max"
+        How channel and spatial excitation [2]_ are joined.
     dropout : float, default=0.5
         Share of the fused representation dropped in training.
     modality_dropout : float, default=0.0
@@ -70,9 +71,9 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         Added to the net's own.
     device : str, default="auto"
         "auto" is CUDA if there is a device, else the CPU; or any torch device.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of convolutions and products. "auto" is float32, which was the faster one on a CPU
-        without matrix units for bfloat16.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of convolutions and products. On a CPU without matrix units for bfloat16, float32 is
+        the faster one.
     random_state : int, RandomState instance or None, default=None
         Fixes initial weights, order and dropout: the same number gives the same network,
         bit by bit on a CPU.
@@ -115,12 +116,12 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     def __init__(
         self,
         *,
-        attention=True,
+        attention="mask",
         n_filters=8,
         depth=2,
         kernel_size=3,
         reduction=2,
-        merge="max",
+        excitation="max",
         dropout=0.5,
         modality_dropout=0.0,
         input_noise=0.0,
@@ -135,7 +136,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         patience=10,
         callbacks=None,
         device="auto",
-        precision="auto",
+        precision="float32",
         random_state=None,
         verbose=0,
     ):
@@ -144,7 +145,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         self.depth = depth
         self.kernel_size = kernel_size
         self.reduction = reduction
-        self.merge = merge
+        self.excitation = excitation
         self.dropout = dropout
         self.modality_dropout = modality_dropout
         self.input_noise = input_noise
@@ -164,14 +165,16 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         self.verbose = verbose
 
     def _attends(self):
-        return self.attention
+        return self.attention is not None
 
     def _check_parameters(self):
         super()._check_parameters()
         check_counts(self, "n_filters", "depth", "kernel_size", "reduction")
         check_odd(self.kernel_size)
-        if self.merge not in ("max", "sum"):
-            raise ValueError(f'merge must be "max" or "sum", got {self.merge!r}.')
+        if self.attention not in ("mask", None):
+            raise ValueError(f'attention must be "mask" or None, got {self.attention!r}.')
+        if self.excitation not in ("max", "sum"):
+            raise ValueError(f'excitation must be "max" or "sum", got {self.excitation!r}.')
 
     def _check_shapes(self, shapes):
         for modality, shape in shapes.items():
@@ -190,7 +193,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
             depth=self.depth,
             kernel_size=self.kernel_size,
             reduction=self.reduction,
-            merge=self.merge,
+            excitation=self.excitation,
             dropout=self.dropout,
             modality_dropout=self.modality_dropout,
             input_noise=self.input_noise,

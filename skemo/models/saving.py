@@ -1,8 +1,17 @@
-"""Parameters of estimators as JSON, in which keys may be numbers and tuples stay tuples."""
+"""Fitted classifiers in a safetensors file: JSON in the header, numbers in the body."""
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skemo.signals.array import SignalDtype
+from skemo.training.devices import reproducible, resolve_device
 
 
 def to_json(parameter):
@@ -25,3 +34,63 @@ def from_json(parameter):
     if kind == "mapping":
         return {from_json(key): from_json(x) for key, x in values}
     return {"tuple": tuple, "list": list}[kind](from_json(x) for x in values)
+
+
+def write_classifier(classifier, path):
+    """Write a fitted classifier; see `FusionClassifier.save`."""
+    check_is_fitted(classifier)
+    parameters = classifier.get_params(deep=False)
+    parameters.pop("callbacks")
+    parameters["device"] = str(parameters["device"])
+    if isinstance(parameters["random_state"], np.random.RandomState):
+        parameters["random_state"] = None
+    header = {
+        "estimator": type(classifier).__name__,
+        "parameters": {name: to_json(value) for name, value in parameters.items()},
+        "classes": classifier.classes_.tolist(),
+        "classes_type": classifier.classes_.dtype.str,
+        "modalities": [
+            (to_json(name), dtype.name) for name, dtype in classifier.modalities_.items()
+        ],
+        "n_features_in": classifier.n_features_in_,
+        "feature_names_in": getattr(classifier, "feature_names_in_", np.array([])).tolist(),
+    }
+    tensors = {f"network.{k}": v for k, v in classifier.net_.module_.state_dict().items()}
+    for i, name in enumerate(classifier.modalities_):
+        tensors[f"mean.{i}"] = torch.from_numpy(classifier.mean_[name].copy())
+        tensors[f"scale.{i}"] = torch.from_numpy(classifier.scale_[name].copy())
+    tensors["class_weight"] = torch.from_numpy(classifier._class_weight)
+    save_file(tensors, path, {"skemo": json.dumps(header)})
+
+
+def read_classifier(cls, path, device):
+    """Read a classifier of class `cls`; see `FusionClassifier.load`."""
+    with safe_open(path, framework="pt") as file:
+        header = json.loads((file.metadata() or {}).get("skemo", "{}"))
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    if header.get("estimator") != cls.__name__:
+        raise ValueError(
+            f"{str(path)!r} holds {header.get('estimator', 'no skemo classifier')}, "
+            f"not {cls.__name__}."
+        )
+    parameters = {name: from_json(value) for name, value in header["parameters"].items()}
+    classifier = cls(**{**parameters, "device": device})
+    classifier.classes_ = np.array(header["classes"], dtype=header["classes_type"])
+    classifier.modalities_ = {
+        from_json(name): SignalDtype.construct_from_string(dtype)
+        for name, dtype in header["modalities"]
+    }
+    classifier.n_features_in_ = header["n_features_in"]
+    if header["feature_names_in"]:
+        classifier.feature_names_in_ = np.array(header["feature_names_in"], object)
+    classifier.mean_, classifier.scale_ = (
+        {name: tensors[f"{which}.{i}"].numpy() for i, name in enumerate(classifier.modalities_)}
+        for which in ("mean", "scale")
+    )
+    classifier._class_weight = tensors["class_weight"].numpy()
+    classifier._random_state = check_random_state(classifier.random_state)
+    with reproducible(resolve_device(device)):
+        classifier.net_ = classifier._make_net().initialize()
+    network = {k[8:]: values for k, values in tensors.items() if k.startswith("network.")}
+    classifier.net_.module_.load_state_dict(network)
+    return classifier

@@ -74,7 +74,8 @@ class CrossModalConnection(nn.Module):
     merge : {"sum", "concat"}, default="sum"
         How what was taken over joins what is there.
     reduction : int, default=2
-        The gate of channels goes through ``n_channels // reduction`` units, at least one.
+        Factor by which channels are squeezed before they are weighted:
+        ``n_channels // reduction`` units, at least one.
 
     Attributes
     ----------

@@ -20,8 +20,9 @@ class SqueezeExcitation(nn.Module):
     n_channels : int
         Channels of the feature map.
     reduction : int, default=2
-        ``W₁`` maps the channels to ``n_channels // reduction`` of them, at least one.
-    merge : {"max", "sum"}, default="max"
+        Factor by which channels are squeezed before they are weighted:
+        ``W₁`` maps them to ``n_channels // reduction``, at least one.
+    excitation : {"max", "sum"}, default="max"
         The element-wise maximum, as in the authors' code, or the sum.
 
     References
@@ -37,7 +38,7 @@ class SqueezeExcitation(nn.Module):
     torch.Size([2, 8, 30])
     """
 
-    def __init__(self, n_channels, *, reduction=2, merge="max"):
+    def __init__(self, n_channels, *, reduction=2, excitation="max"):
         super().__init__()
         n_squeezed = max(n_channels // reduction, 1)
         self.channel_gate = nn.Sequential(
@@ -48,7 +49,7 @@ class SqueezeExcitation(nn.Module):
         )
         # A convolution of width one onto one channel is a weighted sum of the channels.
         self.spatial_gate = nn.Sequential(nn.Linear(n_channels, 1), nn.Sigmoid())
-        self.merge = merge
+        self.excitation = excitation
 
     def forward(self, x):
         space = x.shape[2:]
@@ -56,7 +57,7 @@ class SqueezeExcitation(nn.Module):
         weight, bias = self.spatial_gate[0].weight, self.spatial_gate[0].bias
         by_channel = self.channel_gate(x.mean(2)).unsqueeze(2)
         by_place = self.spatial_gate[1](torch.matmul(weight, x) + bias)
-        if self.merge == "max":
+        if self.excitation == "max":
             x = _Largest.apply(x, by_channel, by_place)[0]
         else:
             x = x * (by_channel + by_place)
@@ -170,7 +171,7 @@ class ConvBlock(nn.Sequential):
         One dimension for series, two for maps.
     kernel_size : int, default=3
         Odd width of the convolution along every axis.
-    reduction, merge
+    reduction, excitation
         See :class:`SqueezeExcitation`.
 
     Examples
@@ -182,7 +183,7 @@ class ConvBlock(nn.Sequential):
     """
 
     def __init__(
-        self, in_channels, out_channels, *, n_dims, kernel_size=3, reduction=2, merge="max"
+        self, in_channels, out_channels, *, n_dims, kernel_size=3, reduction=2, excitation="max"
     ):
         super().__init__(
             _CONVOLUTIONS[n_dims](
@@ -190,7 +191,7 @@ class ConvBlock(nn.Sequential):
             ),
             BatchNorm(out_channels),
             nn.ReLU(),
-            SqueezeExcitation(out_channels, reduction=reduction, merge=merge),
+            SqueezeExcitation(out_channels, reduction=reduction, excitation=excitation),
         )
 
 

@@ -23,9 +23,9 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         time, (n_maps, height, width) one over a plane.
     n_classes : int
         Number of scores.
-    attention : bool, default=True
-        False is the paper's basic model: the same network, every mask one.
-    n_filters, depth, kernel_size, reduction, merge
+    attention : {"mask"} or None, default="mask"
+        None is the paper's basic model: the same network, every mask one.
+    n_filters, depth, kernel_size, reduction, excitation
         See :class:`UNet`.
     dropout : float, default=0.0
         Share of the fused representation that is dropped before it is classified, in
@@ -59,17 +59,19 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         shapes,
         n_classes,
         *,
-        attention=True,
+        attention="mask",
         n_filters=16,
         depth=2,
         kernel_size=3,
         reduction=2,
-        merge="max",
+        excitation="max",
         dropout=0.0,
         modality_dropout=0.0,
         input_noise=0.0,
     ):
         super().__init__(shapes, input_noise)
+        if attention not in ("mask", None):
+            raise ValueError(f'attention must be "mask" or None, got {attention!r}.')
         self.branches = nn.ModuleList(
             UNet(
                 shape[0],
@@ -78,11 +80,13 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
                 depth=depth,
                 kernel_size=kernel_size,
                 reduction=reduction,
-                merge=merge,
+                excitation=excitation,
             )
             for shape in shapes
         )
-        self.attention = ModalityAwareAttention(len(shapes), n_filters) if attention else None
+        self.attention = None
+        if attention == "mask":
+            self.attention = ModalityAwareAttention(len(shapes), n_filters)
         self._finish([n_filters] * len(shapes), n_classes, dropout, modality_dropout)
 
     def _evaluate(self, inputs, present, luck, kept):

@@ -29,7 +29,7 @@ class UNet(nn.Module):
         Channels of the first level and of the output.
     depth : int, default=2
         Number of times the size is halved.
-    kernel_size, reduction, merge
+    kernel_size, reduction, excitation
         See :class:`ConvBlock`.
 
     References
@@ -54,14 +54,14 @@ class UNet(nn.Module):
         depth=2,
         kernel_size=3,
         reduction=2,
-        merge="max",
+        excitation="max",
     ):
         super().__init__()
         settings = {
             "n_dims": n_dims,
             "kernel_size": kernel_size,
             "reduction": reduction,
-            "merge": merge,
+            "excitation": excitation,
         }
         widths = [n_filters * 2**level for level in range(depth + 1)]
         self.encoder = nn.ModuleList(

@@ -121,7 +121,7 @@ def test_weights_of_a_network_are_shown_and_a_lost_modality_is_absent(network):
 
 
 def test_an_estimator_without_attention_is_refused():
-    for model in (SVC(), ModalityAwareAttentionClassifier(attention=False)):
+    for model in (SVC(), ModalityAwareAttentionClassifier(attention=None)):
         with pytest.raises(ValueError, match=r"has no attention weights: AttentionDisplay takes"):
             AttentionDisplay.from_estimator(model, WEIGHTS)
 

@@ -111,7 +111,9 @@ def test_scores_equal_cross_validate():
 def test_a_subject_counts_once_whatever_the_number_of_windows():
     X, y, subjects = make_features(effect=0.5, n_subjects=5)
     subjects[:10] = "s1"  # 10, 30, 20, 20 and 20 windows
-    result = compare({"LDA": make_lda("passthrough")}, X, y, subjects, "segment-k-fold", n_splits=4)
+    result = compare(
+        {"LDA": make_lda("passthrough")}, X, y, subjects, protocol="segment-k-fold", n_splits=4
+    )
     own = result.predictions
     per_subject = [accuracy_score(o["y_true"], o["y_pred"]) for _, o in own.groupby("subject")]
     summary = result.summary().loc["LDA", "accuracy"]

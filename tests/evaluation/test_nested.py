@@ -107,9 +107,9 @@ def test_a_network_in_a_routed_search_needs_no_request_of_its_own(replaced):
     network = CrossModalAttentionClassifier(max_epochs=1, n_filters=2, random_state=0)
     grid = {"network": [clone(network)]} if replaced else {"network__lr": [0.01]}
     search = GridSearchCV(Pipeline([("same", "passthrough"), ("network", network)]), grid, cv=2)
-    plain = compare({"tuned": search}, X, y, subjects, "group-k-fold", n_splits=2)
+    plain = compare({"tuned": search}, X, y, subjects, protocol="group-k-fold", n_splits=2)
     with config_context(enable_metadata_routing=True):
-        routed = compare({"tuned": search}, X, y, subjects, "group-k-fold", n_splits=2)
+        routed = compare({"tuned": search}, X, y, subjects, protocol="group-k-fold", n_splits=2)
     assert routed.failures.empty
     pd.testing.assert_frame_equal(routed.predictions, plain.predictions)
 

@@ -28,7 +28,7 @@ def fitted(network):
     [
         ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
         ModalityAwareAttentionClassifier(
-            n_filters=8, max_epochs=20, attention=False, n_members=2, input_noise=0.1
+            n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1
         ),
         CrossModalAttentionClassifier(n_filters=8, lr=0.01),
         CrossModalAttentionClassifier(

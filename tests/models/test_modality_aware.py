@@ -38,7 +38,7 @@ def test_windows_of_four_dimensions_are_named():
 
 def test_the_basic_model_has_no_attention_weights():
     assert hasattr(network(), "attention_weights")
-    assert not hasattr(network(attention=False), "attention_weights")
+    assert not hasattr(network(attention=None), "attention_weights")
 
 
 @pytest.fixture(scope="module")

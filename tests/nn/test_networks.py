@@ -43,10 +43,10 @@ def test_a_unet_halves_each_level_and_joins_each_skip():
     assert sizes == [(1, 4, 16), (4, 8, 8), (8, 16, 4), (24, 8, 8), (12, 4, 16)]
 
 
-@pytest.mark.parametrize(("merge", "join"), [("max", torch.maximum), ("sum", torch.add)])
-def test_squeeze_excitation_is_the_published_formula(merge, join):
+@pytest.mark.parametrize(("excitation", "join"), [("max", torch.maximum), ("sum", torch.add)])
+def test_squeeze_excitation_is_the_published_formula(excitation, join):
     x = torch.randn(3, 6, 5, 4)
-    block = SqueezeExcitation(6, reduction=3, merge=merge)
+    block = SqueezeExcitation(6, reduction=3, excitation=excitation)
     first, _, second, _ = block.channel_gate
     hidden = torch.relu(x.mean((2, 3)) @ first.weight.T + first.bias)
     assert hidden.shape == (3, 2)
@@ -88,7 +88,7 @@ def test_scaling_the_map_and_then_pooling_equals_the_network():
     torch.testing.assert_close(network.head(fused), scores)
 
 
-@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("attention", ["mask", None])
 def test_an_absent_modality_does_not_reach_the_scores(attention):
     network = ModalityAwareAttentionNetwork([(1, 20), (4, 6, 3)], 2, attention=attention).eval()
     present = torch.tensor([[1.0, 0.0]] * 5)
@@ -98,7 +98,7 @@ def test_an_absent_modality_does_not_reach_the_scores(attention):
 
 
 def test_without_attention_the_vectors_pass_as_they_are():
-    basic = ModalityAwareAttentionNetwork([(1, 20)], 2, attention=False).eval()
+    basic = ModalityAwareAttentionNetwork([(1, 20)], 2, attention=None).eval()
     x = torch.randn(5, 1, 20)
     weights, fused, _ = basic.evaluate([x], torch.ones(5, 1))
     assert (weights == 1).all()
@@ -107,7 +107,7 @@ def test_without_attention_the_vectors_pass_as_they_are():
 
 def test_the_basic_model_differs_by_the_attention_alone():
     shapes = [(1, 20), (4, 6, 3)]
-    basic = ModalityAwareAttentionNetwork(shapes, 2, attention=False).state_dict()
+    basic = ModalityAwareAttentionNetwork(shapes, 2, attention=None).state_dict()
     whole = ModalityAwareAttentionNetwork(shapes, 2).state_dict()
     assert {key for key in whole if not key.startswith("attention.")} == set(basic)
 

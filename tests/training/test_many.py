@@ -344,7 +344,7 @@ def test_half_precision_places_long_series_as_single_does():
 
 
 def test_precision_is_checked():
-    with pytest.raises(ValueError, match=r'precision must be "auto", "float32" or "bfloat16"'):
+    with pytest.raises(ValueError, match=r'precision must be "float32" or "bfloat16"'):
         make_network(precision="float16").fit(make_windows(), LABELS)
 
 
