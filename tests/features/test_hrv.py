@@ -310,7 +310,7 @@ def test_it_works_unfitted_cloned_and_pickled():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"output": "map"}, "output must be 'series' or 'features', got 'map'"),
+        ({"output": "map"}, "output must be 'features' or 'series', got 'map'"),
         ({"signal": "eda"}, r"signal must be one of \['ecg', 'ppg'"),
         ({"method": "best"}, "method='best' is no detector for signal='ecg'. Choose one of skemo"),
         ({"signal": "ppg", "method": "neurokit"}, "for signal='ppg'. Choose one of skemo, elgendi"),
