@@ -261,7 +261,7 @@ def peaks(quick):
         _floor("its own filters", lambda: chunked(own_filters, n_chunk), ecg, target=3),
         _floor("one zero-phase filter", lambda: chunked(one_filter, 16), ecg),
         _floor("reading once", lambda: read_once, ecg),
-        own_transformer(skemo.HRVTransformer(), "ecg", ecg, ECG_RATE),
+        own_transformer(skemo.HRVTransformer(output="series"), "ecg", ecg, ECG_RATE),
     ]
     ours = Contender("skemo", lambda windows: r_peaks(windows, ECG_RATE), ecg)
     return Work("R peaks, 10 s at 256 Hz", ours, others)
@@ -334,7 +334,7 @@ def hrv(quick):
 
     n = 4 if quick else 12
     everything, partly = (lambda: neurokit_hrv(True)), (lambda: neurokit_hrv(False))
-    transformer = skemo.HRVTransformer(output="features", signal="beats", features="all")
+    transformer = skemo.HRVTransformer(signal="beats", features="all")
     others = [
         Contender("NeuroKit2", everything, samples[:n], hrv_agrees, target=300),
         Contender("NeuroKit2, of nonlinear only SampEn", partly, samples[:n], hrv_agrees),

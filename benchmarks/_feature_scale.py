@@ -29,7 +29,7 @@ CASES = {
         skemo.DifferentialEntropyTransformer, 128, 14, 1280, DIMENSIONS
     ),
     "HRVTransformer, all features": Case(
-        lambda: skemo.HRVTransformer(output="features", features="all"),
+        lambda: skemo.HRVTransformer(features="all"),
         *(256, 1, 2560, ("windows", "samples")),
     ),
     "EDATransformer, 4 Hz": Case(skemo.EDATransformer, 4, 1, 240, ("windows", "samples")),

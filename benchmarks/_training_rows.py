@@ -280,7 +280,7 @@ def compare_on_eegmat(setting, data_home):
     """Rows of `compare_scores` for the modality-aware network as it is, on all 24 people."""
     windows = skemo.segment(fetch_eegmat(data_home, progress=False), duration=10.0)
     inputs = skemo.make_modality_transformer(
-        ecg=skemo.HRVTransformer(),
+        ecg=skemo.HRVTransformer(output="series"),
         eeg=skemo.DifferentialEntropyTransformer(output="map", sub_windows=5),
     )
     X = pd.concat([inputs.fit_transform(windows), windows["subject"]], axis=1)

@@ -20,8 +20,8 @@ recordings = make_emotion_recordings(n_subjects=8, modalities=("ecg",), random_s
 recordings = [skemo.find_beats(recording) for recording in recordings]
 windows = skemo.segment(recordings, duration=30.0)
 
-series = skemo.HRVTransformer(signal="beats").fit_transform(windows[["beats"]])
-hrv = skemo.HRVTransformer(output="features", signal="beats").set_output(transform="pandas")
+series = skemo.HRVTransformer(output="series", signal="beats").fit_transform(windows[["beats"]])
+hrv = skemo.HRVTransformer(signal="beats").set_output(transform="pandas")
 features = hrv.fit_transform(windows[["beats"]])
 
 # %%

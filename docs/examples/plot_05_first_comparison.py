@@ -25,11 +25,11 @@ recordings = make_emotion_recordings(
 windows = skemo.segment(recordings, duration=20.0)
 
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(output="features"),
+    ecg=skemo.HRVTransformer(),
     eeg=skemo.DifferentialEntropyTransformer(),
 )
 inputs = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(),
+    ecg=skemo.HRVTransformer(output="series"),
     eeg=skemo.DifferentialEntropyTransformer(output="map"),
 )
 models = {

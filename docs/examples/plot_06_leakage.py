@@ -21,7 +21,7 @@ from skemo.datasets import make_emotion_recordings
 recordings = make_emotion_recordings(n_subjects=10, effect_size=0, random_state=0)
 windows = skemo.segment(map(skemo.decompose_eda, recordings), duration=10.0)
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(output="features"),
+    ecg=skemo.HRVTransformer(),
     eda=skemo.EDATransformer(signal="components"),
     eeg=skemo.DifferentialEntropyTransformer(),
 )

@@ -28,7 +28,8 @@ tested = windows["subject"].isin(windows["subject"].unique()[-3:])
 
 X = windows[["ecg", "eeg", "subject"]]
 inputs = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(), eeg=skemo.DifferentialEntropyTransformer(output="map")
+    ecg=skemo.HRVTransformer(output="series"),
+    eeg=skemo.DifferentialEntropyTransformer(output="map"),
 )
 
 scores = {}

@@ -23,7 +23,7 @@ recordings = make_emotion_recordings(
 )
 windows = skemo.segment(map(skemo.decompose_eda, recordings), duration=20.0)
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(output="features"), eda=skemo.EDATransformer(signal="components")
+    ecg=skemo.HRVTransformer(), eda=skemo.EDATransformer(signal="components")
 )
 svm = skemo.make_svm(skemo.PerSubject(features))
 search = skemo.GridSearchCV(

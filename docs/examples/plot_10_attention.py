@@ -28,7 +28,8 @@ tested = windows["subject"].isin(windows["subject"].unique()[-4:])
 
 X = windows[["ecg", "eeg", "subject"]]
 inputs = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(), eeg=skemo.DifferentialEntropyTransformer(output="map")
+    ecg=skemo.HRVTransformer(output="series"),
+    eeg=skemo.DifferentialEntropyTransformer(output="map"),
 )
 network = make_pipeline(
     skemo.PerSubject(inputs),

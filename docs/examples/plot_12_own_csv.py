@@ -62,7 +62,7 @@ def read(path):
 
 windows = skemo.segment(map(read, sorted(Path(folder).glob("*.csv"))), duration=30.0)
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(output="features"), eda=skemo.EDATransformer(signal="components")
+    ecg=skemo.HRVTransformer(), eda=skemo.EDATransformer(signal="components")
 )
 own = skemo.PerSubject(features)
 models = {"SVM": skemo.make_svm(own), "LDA": skemo.make_lda(own)}

@@ -23,7 +23,7 @@ X, y, subjects = windows[["ecg", "eeg"]], windows["label"], windows["subject"]
 
 def network(**parameters):
     inputs = skemo.make_modality_transformer(
-        ecg=skemo.HRVTransformer(),
+        ecg=skemo.HRVTransformer(output="series"),
         eeg=skemo.DifferentialEntropyTransformer(output="map", sub_windows=5),
     )
     classifier = skemo.ModalityAwareAttentionClassifier(
@@ -33,7 +33,7 @@ def network(**parameters):
 
 
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(output="features"), eeg=skemo.DifferentialEntropyTransformer()
+    ecg=skemo.HRVTransformer(), eeg=skemo.DifferentialEntropyTransformer()
 )
 models = {
     "modality-aware attention": network(),

@@ -31,7 +31,7 @@ def streams(**parameters):
 
 
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(output="features"),
+    ecg=skemo.HRVTransformer(),
     eda=skemo.EDATransformer(signal="components"),
 )
 models = {

@@ -202,14 +202,14 @@ def modality_inputs():
 
     return {
         "ecg": Inputs(
-            HRVTransformer(),
+            HRVTransformer(output="series"),
             ResampleTransformer(rate=64, band=(0.5, None), standardize=True),
-            HRVTransformer(output="features"),
+            HRVTransformer(),
         ),
         "ppg": Inputs(
-            HRVTransformer(signal="ppg"),
+            HRVTransformer(output="series", signal="ppg"),
             ResampleTransformer(rate=32, band=(0.5, None), standardize=True),
-            HRVTransformer(output="features", signal="ppg"),
+            HRVTransformer(signal="ppg"),
         ),
         "eda": Inputs(
             ResampleTransformer(rate=1),  # what is faster costs time and says little

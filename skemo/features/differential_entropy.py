@@ -4,11 +4,10 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skemo.features.base import WindowTransformer, wrap_signals
 from skemo.kernels.entropy import BANDS, VARIANCE_FLOOR, differential_entropy
-from skemo.signals.checks import signal_name, validate_signals
+from skemo.signals.checks import signal_name
 
 # A channel whose entropies are all below this, a hair over the floor, is flat.
 _FLAT = 0.5 * math.log(2 * math.pi * math.e * VARIANCE_FLOOR) + 1e-3
@@ -26,8 +25,10 @@ class DifferentialEntropyTransformer(WindowTransformer):
     Parameters
     ----------
     output : {"features", "map"}, default="features"
-        ``"features"`` gives an array of shape (n_windows, n_features), ``"map"`` a signal
-        column of windows of shape (n_bands, n_channels, n_sub_windows).
+        ``"features"`` gives an array of shape (n_windows, n_features), with the names
+        ``alpha_F3``, or ``alpha_F3_0`` with sub-windows; unnamed channels are numbered.
+        ``"map"`` gives a signal column of windows of shape (n_bands, n_channels,
+        n_sub_windows).
     bands : dict of str to (low, high) or None, default=None
         Frequency bands in hertz, ``low <= frequency < high``. None is theta 4 to 8, alpha
         8 to 14, beta 14 to 31 and gamma 31 to 45 Hz.
@@ -66,35 +67,11 @@ class DifferentialEntropyTransformer(WindowTransformer):
     ['theta_F3', 'theta_F4', 'alpha_F3']
     """
 
-    def __init__(self, output="features", bands=None, sub_windows=1, sampling_rate=None):
+    def __init__(self, output="features", *, bands=None, sub_windows=1, sampling_rate=None):
         self.output = output
         self.bands = bands
         self.sub_windows = sub_windows
         self.sampling_rate = sampling_rate
-
-    def fit(self, X, y=None):
-        """Check the parameters against `X`, and note what a window of it is.
-
-        Parameters
-        ----------
-        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
-                (n_windows, n_channels, n_times)
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        signal = validate_signals(self, X, sampling_rate=self.sampling_rate, reset=True)
-        bands = self._checked_bands()
-        differential_entropy(signal.values[:0], signal.dtype.sampling_rate, bands, self.sub_windows)
-        column = signal_name(X)
-        if self.output == "map" and column is not None:
-            self._feature_names = [column]
-        else:
-            self._feature_names = _feature_names(signal.dtype, bands, self.sub_windows)
-        return self
 
     def transform(self, X):
         """Compute the entropies.
@@ -110,9 +87,10 @@ class DifferentialEntropyTransformer(WindowTransformer):
             The latter with ``output="map"`` of a signal column. The map of an array of
             three dimensions is an array of four.
         """
-        signal = validate_signals(self, X, sampling_rate=self.sampling_rate, reset=False)
+        signal = self._validate(X, reset=False)
         rate = signal.dtype.sampling_rate
-        entropy = differential_entropy(signal.values, rate, self._checked_bands(), self.sub_windows)
+        bands = BANDS if self.bands is None else self.bands
+        entropy = differential_entropy(signal.values, rate, bands, self.sub_windows)
         flat = (entropy < _FLAT).all(axis=1, keepdims=True)
         np.copyto(entropy, np.nan, where=flat)
         if self.output == "features":
@@ -125,24 +103,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
             channels=signal.dtype.channels,
         )
 
-    def get_feature_names_out(self, input_features=None):
-        """Names of the output columns: ``alpha_F3``, or ``alpha_F3_0`` with sub-windows.
-
-        Unnamed channels are numbered. The map of a signal column has that column's name.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored; the names come from the fitted signal.
-
-        Returns
-        -------
-        ndarray of str objects
-        """
-        check_is_fitted(self, "signal_dtype_")
-        return np.asarray(self._feature_names, dtype=object)
-
-    def _checked_bands(self):
+    def _check_parameters(self, dtype):
         if self.output not in ("features", "map"):
             raise ValueError(f"output must be 'features' or 'map', got {self.output!r}.")
         bands = BANDS if self.bands is None else self.bands
@@ -153,17 +114,11 @@ class DifferentialEntropyTransformer(WindowTransformer):
         for name, band in bands.items():
             if np.ndim(band) != 1 or len(band) != 2:
                 raise ValueError(f"The band {name!r} must be (low, high) in hertz, got {band!r}.")
-        return bands
+        no_windows = np.empty((0, *dtype.shape), dtype.value_type)
+        differential_entropy(no_windows, dtype.sampling_rate, bands, self.sub_windows)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        return tags
-
-
-def _feature_names(dtype, bands, sub_windows):
-    channels = range(dtype.shape[-2]) if dtype.channels is None else dtype.channels
-    suffixes = [""] if sub_windows == 1 else [f"_{part}" for part in range(sub_windows)]
-    return [f"{band}_{name}{suffix}" for band in bands for name in channels for suffix in suffixes]
+    def _names_of_numbers(self, dtype):
+        bands = BANDS if self.bands is None else self.bands
+        channels = range(dtype.shape[-2]) if dtype.channels is None else dtype.channels
+        parts = [f"_{part}" for part in range(self.sub_windows)] if self.sub_windows > 1 else [""]
+        return [f"{band}_{name}{part}" for band in bands for name in channels for part in parts]

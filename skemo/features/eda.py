@@ -1,12 +1,16 @@
 """Skin conductance of windows as tonic and phasic series, or as named features."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
 
-from skemo.features.base import WindowTransformer, choose_features, wrap_signals
+from skemo.features.base import (
+    WindowTransformer,
+    choose_features,
+    compute_in_chunks,
+    wrap_signals,
+)
 from skemo.kernels.cvxeda import optimised_together
 from skemo.kernels.filters import block_means
 from skemo.kernels.skin_conductance import (
@@ -19,7 +23,7 @@ from skemo.kernels.skin_conductance import (
     tonic_phasic,
     working_parts,
 )
-from skemo.signals.checks import signal_name, validate_signals
+from skemo.signals.checks import signal_name
 
 _CHUNK = 1 << 18  # samples handed to a process at once
 
@@ -129,6 +133,7 @@ class EDATransformer(WindowTransformer):
     def __init__(
         self,
         output="features",
+        *,
         signal="eda",
         method="highpass",
         features="all",
@@ -145,24 +150,6 @@ class EDATransformer(WindowTransformer):
         self.min_relative = min_relative
         self.sampling_rate = sampling_rate
         self.n_jobs = n_jobs
-
-    def fit(self, X, y=None):
-        """Check the parameters against `X`, and note what a window of it is.
-
-        Parameters
-        ----------
-        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
-                (n_windows, n_channels, n_times)
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        self._validate(X, reset=True)
-        self._column = signal_name(X)
-        return self
 
     def transform(self, X):
         """Part the windows, and compute the features.
@@ -181,41 +168,14 @@ class EDATransformer(WindowTransformer):
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
-        step = max(1, _CHUNK // max(1, values[0].size))
+        step = _CHUNK // max(1, values[0].size)
         if self.signal == "eda" and self.method == "cvxeda":
             step = optimised_together(values.shape[2], rate)
         compute = self._window_features if self.output == "features" else self._window_series
-        parts = Parallel(n_jobs=self.n_jobs)(
-            delayed(compute)(values[start : start + step], rate)
-            for start in range(0, len(values), step)
-        )
-        result = np.concatenate(parts)
+        result = compute_in_chunks(partial(compute, sampling_rate=rate), values, step, self.n_jobs)
         if self.output == "features":
             return result
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=PARTS)
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the output columns: ``SCR_Peaks_N``, or the name of the signal column.
-
-        The series of an array has the names ``tonic0``, ``tonic1``, and so on.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored; the names come from the fitted signal.
-
-        Returns
-        -------
-        ndarray of str objects
-        """
-        check_is_fitted(self, "signal_dtype_")
-        if self.output == "features":
-            names = choose_features(self.features, FEATURES)
-        elif self._column is not None:
-            names = [self._column]
-        else:
-            names = [f"{part}{i}" for part in PARTS for i in range(self.signal_dtype_.shape[-1])]
-        return np.asarray(names, dtype=object)
 
     def _window_features(self, values, sampling_rate):
         windows, usable = bridge_gaps(values)
@@ -244,22 +204,7 @@ class EDATransformer(WindowTransformer):
         series[usable] = windows
         return series
 
-    def _validate(self, X, *, reset):
-        self._check_parameters()
-        signal = validate_signals(self, X, sampling_rate=self.sampling_rate, reset=reset)
-        dtype = signal.dtype
-        n_channels = 1 if self.signal == "eda" else 2
-        named = dtype.channels or PARTS
-        if dtype.shape[:-1] != (n_channels,) or (n_channels == 2 and named != PARTS):
-            wanted = "one channel" if n_channels == 1 else "the channels 'tonic' and 'phasic'"
-            raise ValueError(
-                f"EDATransformer(signal={self.signal!r}) takes windows of {wanted}, got the shape "
-                f"{dtype.shape} with the channels {dtype.channels}. Raw skin conductance is "
-                "signal='eda'; what skemo.decompose_eda gives is signal='components'."
-            )
-        return signal
-
-    def _check_parameters(self):
+    def _check_parameters(self, dtype):
         if self.output not in ("features", "series"):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal not in ("eda", "components"):
@@ -271,10 +216,17 @@ class EDATransformer(WindowTransformer):
             if not isinstance(least, Real) or isinstance(least, bool) or not 0 <= least <= most:
                 limit = "of at least 0" if most == np.inf else "from 0 to 1"
                 raise ValueError(f"{name} must be a number {limit}, got {least!r}.")
+        n_channels = 1 if self.signal == "eda" else 2
+        named = dtype.channels or PARTS
+        if dtype.shape[:-1] != (n_channels,) or (n_channels == 2 and named != PARTS):
+            wanted = "one channel" if n_channels == 1 else "the channels 'tonic' and 'phasic'"
+            raise ValueError(
+                f"EDATransformer(signal={self.signal!r}) takes windows of {wanted}, got the shape "
+                f"{dtype.shape} with the channels {dtype.channels}. Raw skin conductance is "
+                "signal='eda'; what skemo.decompose_eda gives is signal='components'."
+            )
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        return tags
+    def _names_of_numbers(self, dtype):
+        if self.output == "features":
+            return choose_features(self.features, FEATURES)
+        return [f"{part}{i}" for part in PARTS for i in range(dtype.shape[-1])]

@@ -1,13 +1,17 @@
-"""Heart-rate variability of ECG and pulse windows, as RR series or as named features."""
+"""Heart-rate variability of ECG and pulse windows, as named features or as RR series."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
 
-from skemo.features.base import WindowTransformer, choose_features, wrap_signals
+from skemo.features.base import (
+    WindowTransformer,
+    choose_features,
+    compute_in_chunks,
+    wrap_signals,
+)
 from skemo.kernels.heartbeats import channel_beats, check_detector, max_beats
 from skemo.kernels.hrv import (
     HRV_FREQUENCY,
@@ -21,7 +25,7 @@ from skemo.kernels.hrv import (
     regular_intervals,
     rr_intervals,
 )
-from skemo.signals.checks import signal_name, validate_signals
+from skemo.signals.checks import signal_name
 
 FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLINEAR}
 _KERNELS = {"time": hrv_time, "frequency": hrv_frequency, "nonlinear": hrv_nonlinear}
@@ -31,18 +35,17 @@ _CHUNK = 1 << 20  # samples handed to a process at once
 
 
 class HRVTransformer(WindowTransformer):
-    """Heart-rate variability of ECG or pulse windows, as RR series or as named features.
+    """Heart-rate variability of ECG or pulse windows, as named features or as RR series.
 
     For each window the heartbeats are found (:func:`skemo.kernels.heartbeats.r_peaks`), and given
-    either as the series of the intervals between them, which a network takes, or as features
-    under NeuroKit2's names (:mod:`skemo.kernels.hrv`). Nothing is learned from the rows.
+    either as features under NeuroKit2's names (:mod:`skemo.kernels.hrv`), or as the series of the
+    intervals between them, which a network takes. Nothing is learned from the rows.
 
     Parameters
     ----------
-    output : {"series", "features"}, default="series"
-        ``"series"`` gives a signal column of RR intervals in milliseconds, of shape
-        (1, n_beats), zero after the last; ``"features"`` an array of shape
-        (n_windows, n_features).
+    output : {"features", "series"}, default="features"
+        ``"features"`` gives an array of shape (n_windows, n_features), ``"series"`` a signal
+        column of RR intervals in milliseconds, of shape (1, n_beats), zero after the last.
     signal : {"ecg", "ppg", "beats"}, default="ecg"
         What the windows hold: an ECG, a pulse wave (PPG, BVP), or beat times in seconds,
         NaN after the last, which need no sampling rate (:func:`skemo.find_beats`).
@@ -108,14 +111,15 @@ class HRVTransformer(WindowTransformer):
     >>> phase = np.arange(2560) / 256 % 0.8 - 0.4
     >>> ecg = np.tile(np.exp(-((phase / 0.01) ** 2)), (3, 1))
     >>> X = signal_frame(ecg=SignalArray(ecg, sampling_rate=256))
-    >>> hrv = HRVTransformer(output="features", features=["HRV_MeanNN"])
+    >>> hrv = HRVTransformer(features=["HRV_MeanNN"])
     >>> hrv.fit_transform(X).round(1).tolist()
     [[800.0], [800.0], [800.0]]
     """
 
     def __init__(
         self,
-        output="series",
+        output="features",
+        *,
         signal="ecg",
         method="skemo",
         features="time",
@@ -135,25 +139,6 @@ class HRVTransformer(WindowTransformer):
         self.max_deviation = max_deviation
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None):
-        """Check the parameters against `X`, and note what a window of it is.
-
-        Parameters
-        ----------
-        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
-                (n_windows, n_channels, n_times)
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        self._validate(X, reset=True)
-        self._check_parameters()
-        self._column = signal_name(X)
-        return self
-
     def transform(self, X):
         """Find the heartbeats, and compute the series or the features.
 
@@ -170,80 +155,63 @@ class HRVTransformer(WindowTransformer):
             (n_windows, n_beats).
         """
         signal = self._validate(X, reset=False)
-        self._check_parameters()
         values, dtype = signal.values, signal.dtype
-        step = max(1, _CHUNK // max(1, values[0].size))
-        parts = Parallel(n_jobs=self.n_jobs)(
-            delayed(self._transform_windows)(values[start : start + step], dtype)
-            for start in range(0, len(values), step)
-        )
-        result = np.concatenate([part for part, _ in parts])
+        compute = self._window_features if self.output == "features" else self._window_series
+        compute = partial(compute, dtype=dtype)
+        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
         if self.output == "features":
             return result
-        n_cut = sum(n for _, n in parts)
-        if n_cut:
+        series, too_long = result[:, :-1], result[:, -1] > 0
+        if too_long.any():
             warnings.warn(
-                f"{n_cut} of {len(values)} windows have more than n_beats={self.n_beats} RR "
-                "intervals, and their last ones were cut off. Leave n_beats=None to keep all.",
+                f"{np.count_nonzero(too_long)} of {len(values)} windows have more than "
+                f"n_beats={self.n_beats} RR intervals, and their last ones were cut off. Leave "
+                "n_beats=None to keep all.",
                 stacklevel=2,
             )
-        return wrap_signals(result[:, np.newaxis], X, signal_name(X), channels=["rr"])
+        return wrap_signals(series[:, np.newaxis], X, signal_name(X), channels=["rr"])
 
-    def get_feature_names_out(self, input_features=None):
-        """Names of the output columns: ``HRV_RMSSD``, or the name of the signal column.
+    def _window_features(self, values, dtype):
+        beats, rr, missing = self._find_intervals(values, dtype)
+        rr[missing] = np.nan
+        names = choose_features(self.features, FEATURES)
+        columns = {}
+        for group, compute in _KERNELS.items():
+            if not set(names).isdisjoint(FEATURES[group]):
+                bridged = group == "frequency" and self._largest_deviation() is not None
+                columns |= compute(bridge_rr_gaps(rr, beats) if bridged else rr)
+        return np.stack([columns[name] for name in names], axis=1)
 
-        The series of an array has the names ``rr0``, ``rr1``.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored; the names come from the fitted signal.
-
-        Returns
-        -------
-        ndarray of str objects
-        """
-        check_is_fitted(self, "signal_dtype_")
-        if self.output == "features":
-            names = choose_features(self.features, FEATURES)
-        elif self._column is not None:
-            names = [self._column]
-        else:
-            names = [f"rr{i}" for i in range(self._series_length(self.signal_dtype_))]
-        return np.asarray(names, dtype=object)
-
-    def _transform_windows(self, values, dtype):
-        """Series or features of a few windows; and how many series are too long."""
-        beats = self._beats(values, dtype.sampling_rate)
-        rr = rr_intervals(beats)
-        max_deviation = self.max_deviation
-        if max_deviation == "auto":
-            max_deviation = _PULSE_DEVIATION if self.signal == "ppg" else None
-        if max_deviation is not None:
-            rr = regular_intervals(rr, max_deviation)
-        n_intervals = np.isfinite(rr).sum(axis=1)
-        missing = n_intervals < self.min_beats - 1
-        if self.signal == "ppg":
-            duration = values.shape[-1] / dtype.sampling_rate
-            missing |= np.nansum(rr, axis=1) / 1000 < _USABLE * duration
-        if self.output == "features":
-            rr[missing] = np.nan
-            names = choose_features(self.features, FEATURES)
-            columns = {}
-            for group, compute in _KERNELS.items():
-                if not set(names).isdisjoint(FEATURES[group]):
-                    bridged = group == "frequency" and max_deviation is not None
-                    columns |= compute(bridge_rr_gaps(rr, beats) if bridged else rr)
-            return np.stack([columns[name] for name in names], axis=1), 0
-        length = self._series_length(dtype)
+    def _window_series(self, values, dtype):
+        """Series, one longer than asked for: a window with more intervals shows there."""
+        _, rr, missing = self._find_intervals(values, dtype)
         kept = np.isfinite(rr)
         rows, _ = np.nonzero(kept)
-        order = count_up(n_intervals)
+        order = count_up(kept.sum(axis=1))
+        length = self._series_length(dtype) + 1
         series = np.zeros((len(rr), length), np.result_type(dtype.value_type, np.float32))
         fits = order < length
         series[rows[fits], order[fits]] = rr[kept][fits]
         series[missing] = np.nan
-        return series, np.count_nonzero(n_intervals > length)
+        return series
+
+    def _find_intervals(self, values, dtype):
+        """Beat times and RR intervals of a few windows, and which of these are missing."""
+        beats = self._beats(values, dtype.sampling_rate)
+        rr = rr_intervals(beats)
+        max_deviation = self._largest_deviation()
+        if max_deviation is not None:
+            rr = regular_intervals(rr, max_deviation)
+        missing = np.isfinite(rr).sum(axis=1) < self.min_beats - 1
+        if self.signal == "ppg":
+            duration = values.shape[-1] / dtype.sampling_rate
+            missing |= np.nansum(rr, axis=1) / 1000 < _USABLE * duration
+        return beats, rr, missing
+
+    def _largest_deviation(self):
+        if self.max_deviation == "auto":
+            return _PULSE_DEVIATION if self.signal == "ppg" else None
+        return self.max_deviation
 
     def _beats(self, values, sampling_rate):
         """Beat times of each window, from the first channel that shows any."""
@@ -258,15 +226,13 @@ class HRVTransformer(WindowTransformer):
         n_beats = n_times if self.signal == "beats" else max_beats(n_times, dtype.sampling_rate)
         return max(1, n_beats - 1)
 
-    def _validate(self, X, *, reset):
-        needs_rate = self.signal != "beats"  # beat times are seconds already
-        return validate_signals(
-            self, X, sampling_rate=self.sampling_rate, reset=reset, needs_rate=needs_rate
-        )
+    @property
+    def _needs_rate(self):
+        return self.signal != "beats"  # beat times are seconds already
 
-    def _check_parameters(self):
-        if self.output not in ("series", "features"):
-            raise ValueError(f"output must be 'series' or 'features', got {self.output!r}.")
+    def _check_parameters(self, dtype):
+        if self.output not in ("features", "series"):
+            raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal != "beats":
             check_detector(self.method, self.signal)
         choose_features(self.features, FEATURES)
@@ -280,12 +246,10 @@ class HRVTransformer(WindowTransformer):
                 f"{self.max_deviation!r}."
             )
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        return tags
+    def _names_of_numbers(self, dtype):
+        if self.output == "features":
+            return choose_features(self.features, FEATURES)
+        return [f"rr{i}" for i in range(self._series_length(dtype))]
 
 
 def _is_count(value, least):

@@ -7,7 +7,7 @@ def make_modality_transformer(**modalities):
     """Give each modality its transformer, and put what they return side by side.
 
     The modality's name is the name of its signal column in `X`. Other columns of `X` are
-    left out. With transformers that return signals, as ``HRVTransformer()`` and
+    left out. With transformers that return signals, as ``HRVTransformer(output="series")`` and
     ``DifferentialEntropyTransformer(output="map")``, the result is the input of a network:
     a frame of signal columns. With transformers that return features it is a frame of named
     features, for any classifier of scikit-learn.

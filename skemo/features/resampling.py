@@ -1,12 +1,13 @@
 """Windows at another sampling rate, filtered and standardised: raw input for a network."""
 
-import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from functools import partial
 
-from skemo.features.base import WindowTransformer, wrap_signals
+import numpy as np
+
+from skemo.features.base import WindowTransformer, compute_in_chunks, wrap_signals
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
 from skemo.kernels.resampling import n_resampled, resample
-from skemo.signals.checks import is_positive, signal_name, validate_signals
+from skemo.signals.checks import is_positive, signal_name
 
 _CHUNK = 1 << 17  # samples filtered together: a few megabytes with what is made of them
 
@@ -63,30 +64,11 @@ class ResampleTransformer(WindowTransformer):
     ((1, 640), 64.0)
     """
 
-    def __init__(self, rate=None, band=None, standardize=False, sampling_rate=None):
+    def __init__(self, rate=None, *, band=None, standardize=False, sampling_rate=None):
         self.rate = rate
         self.band = band
         self.standardize = standardize
         self.sampling_rate = sampling_rate
-
-    def fit(self, X, y=None):
-        """Check the parameters against `X`, and note what a window of it is.
-
-        Parameters
-        ----------
-        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
-                (n_windows, n_channels, n_times)
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        signal = self._validate(X, reset=True)
-        self._check_parameters(signal.dtype)
-        self._column = signal_name(X)
-        return self
 
     def transform(self, X):
         """Filter, resample and standardise the windows.
@@ -104,42 +86,13 @@ class ResampleTransformer(WindowTransformer):
         """
         signal = self._validate(X, reset=False)
         values, dtype = signal.values, signal.dtype
-        self._check_parameters(dtype)
-        shape = (len(values), *dtype.shape[:-1], self._n_out(dtype))
-        result = np.empty(shape, np.result_type(dtype.value_type, np.float32))
-        step = max(1, _CHUNK // max(1, values[0].size))
-        for start in range(0, len(values), step):
-            chunk = values[start : start + step]
-            rows = self._transform_rows(chunk.reshape(-1, dtype.shape[-1]), dtype.sampling_rate)
-            result[start : start + step] = rows.reshape(-1, *shape[1:])
+        compute = partial(self._transform_windows, sampling_rate=dtype.sampling_rate)
+        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size))
         rate = dtype.sampling_rate if self.rate is None else self.rate
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)
 
-    def get_feature_names_out(self, input_features=None):
-        """Names of the output columns: the name of the signal column.
-
-        Of an array, the samples: ``t0``, ``t1``, with more than one channel ``0_t0``.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored; the names come from the fitted signal.
-
-        Returns
-        -------
-        ndarray of str objects
-        """
-        check_is_fitted(self, "signal_dtype_")
-        dtype = self.signal_dtype_
-        names = [f"t{i}" for i in range(self._n_out(dtype))]
-        if self._column is not None:
-            names = [self._column]
-        elif dtype.shape[0] > 1:
-            names = [f"{channel}_{name}" for channel in range(dtype.shape[0]) for name in names]
-        return np.asarray(names, dtype=object)
-
-    def _transform_rows(self, rows, sampling_rate):
-        """Channels of a few windows, each a row."""
+    def _transform_windows(self, values, sampling_rate):
+        rows = values.reshape(-1, values.shape[-1])  # each a channel of a window
         missing = np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE
         rows = np.where(missing[:, np.newaxis], 0, fill_gaps(rows))
         if self.standardize:
@@ -157,18 +110,16 @@ class ResampleTransformer(WindowTransformer):
             resampled /= np.where(flat, 1, deviation)
             resampled[flat[:, 0]] = 0
         resampled[missing] = np.nan
-        return resampled
+        return resampled.reshape(*values.shape[:-1], -1)
 
     def _n_out(self, dtype):
         if self.rate is None:
             return dtype.shape[-1]
         return n_resampled(dtype.shape[-1], dtype.sampling_rate, self.rate)
 
-    def _validate(self, X, *, reset):
-        needs_rate = self.rate is not None or self.band is not None
-        return validate_signals(
-            self, X, sampling_rate=self.sampling_rate, reset=reset, needs_rate=needs_rate
-        )
+    @property
+    def _needs_rate(self):
+        return self.rate is not None or self.band is not None
 
     def _check_parameters(self, dtype):
         n_times, sampling_rate = dtype.shape[-1], dtype.sampling_rate
@@ -199,9 +150,8 @@ class ResampleTransformer(WindowTransformer):
                 "after resampling). Pass a band that ends there, or None for its upper edge."
             )
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        return tags
+    def _names_of_numbers(self, dtype):
+        names = [f"t{i}" for i in range(self._n_out(dtype))]
+        if dtype.shape[0] == 1:
+            return names
+        return [f"{channel}_{name}" for channel in range(dtype.shape[0]) for name in names]

@@ -8,6 +8,36 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from skemo.signals.checks import refuse_signals
+
+
+class FeatureImputer(SimpleImputer):
+    """`sklearn.impute.SimpleImputer` that says what to do where it is given signal columns.
+
+    Its parameters and attributes are those of `SimpleImputer`.
+    """
+
+    def fit(self, X, y=None):
+        """Learn the values that replace missing features.
+
+        Parameters
+        ----------
+        X : array or DataFrame of shape (n_windows, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Where `X` has signal columns: names them, and the parameter to change.
+        """
+        refuse_signals("A model over features", X)
+        return super().fit(X, y)
+
 
 def make_svm(features, *, C=1.0, kernel="rbf", gamma="scale", class_weight="balanced"):
     """Make a support vector machine over `features`.
@@ -160,7 +190,7 @@ def make_dummy(features, *, strategy="most_frequent", random_state=None):
 def _make_pipeline(features, classifier, scale=True):
     # A feature that no training window has, as LF power in 10 s, is kept as a constant: the
     # number of columns does not depend on the fold.
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    imputer = FeatureImputer(strategy="median", keep_empty_features=True)
     steps = [("features", features), ("imputer", imputer)]
     if scale:
         steps.append(("scaler", StandardScaler()))

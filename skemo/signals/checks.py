@@ -1,5 +1,6 @@
 """What every estimator does with its input: find the signal, check it, give the same kind back."""
 
+import re
 from numbers import Real
 
 import numpy as np
@@ -12,6 +13,10 @@ from sklearn.utils.validation import (
 from skemo.signals.array import SignalArray, SignalDtype
 
 _CHUNK = 1 << 22  # samples looked at together: a temporary of a few megabytes
+_SIGNALS_WANTED = (
+    "Of a transformer that gives features, say output='series' (HRVTransformer, EDATransformer) or "
+    "output='map' (DifferentialEntropyTransformer)."
+)
 
 
 def signal_columns(X):
@@ -93,7 +98,8 @@ def validate_modalities(estimator, X, *, reset):
         ``feature_names_in_`` on `reset`; otherwise `X` is held against them.
     X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
             (n_windows, n_channels, n_times)
-        A plain array is one modality, called ``"signal"``.
+        A plain array is one modality, called ``"signal"``; and so is a table of numbers
+        whose columns are numbered samples, as ``t0``, ``t1``.
     reset : bool
         True in ``fit``.
 
@@ -107,13 +113,16 @@ def validate_modalities(estimator, X, *, reset):
         others = [column for column in X.columns if column not in columns]
         if others:
             raise ValueError(
-                f"{name} takes signal columns only, got {others} beside {columns}. Select "
-                f"the modalities, as X[{columns}]."
+                f"{name} takes signal columns only, got {_shortened(others)} beside "
+                f"{_shortened(columns)}. {_SIGNALS_WANTED} Leave other columns out, as "
+                f"X[{columns}], or make a number such as an age a signal of one number: "
+                "SignalArray(age.to_numpy(float)[:, None, None], sampling_rate=1)."
             )
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         signals = {column: X[column].array for column in columns}
     else:
         refuse_objects(name, X)
+        _refuse_features(name, X)
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
         X = validate_data(estimator, X, reset=reset, **settings)
@@ -213,6 +222,37 @@ def is_number(value):
 def is_positive(value):
     """Whether `value` is a finite number above 0."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < np.inf
+
+
+def _refuse_features(name, X):
+    """Raise if the columns of a DataFrame are named features, and not samples of one channel."""
+    if not isinstance(X, pd.DataFrame):
+        return
+    if len({re.sub(r"\d", "", str(column)) for column in X.columns}) > 1:
+        raise ValueError(
+            f"{name} takes signal columns, got a table of features: {_shortened(list(X.columns))}. "
+            f"{_SIGNALS_WANTED} The samples of one channel are passed as an array, or in columns "
+            "that differ in their number only, as t0, t1."
+        )
+
+
+def refuse_signals(name, X):
+    """Raise if a DataFrame has signal columns where features are wanted."""
+    columns = signal_columns(X)
+    if columns:
+        others = [column for column in X.columns if column not in columns]
+        beside = f" beside {_shortened(others)}" if others else ""
+        raise ValueError(
+            f"{name} takes numbers, got the signal columns {_shortened(columns)}{beside}. Say "
+            "output='features' in the transformer that gives them, or give the signals a "
+            "transformer, as make_modality_transformer(ecg=HRVTransformer())."
+        )
+
+
+def _shortened(columns):
+    """List of names, only the first of many."""
+    shown = ", ".join(repr(column) for column in columns[:5])
+    return f"[{shown}, …]" if len(columns) > 5 else f"[{shown}]"
 
 
 def refuse_objects(name, X):

@@ -296,7 +296,7 @@ def test_signals_scaled_by_all_windows_are_found_by_channel_and_as_a_whole(simul
 
 
 def test_padded_series_scaled_by_subject_are_found(simulated):
-    X = HRVTransformer().fit_transform(simulated[["ecg"]])
+    X = HRVTransformer(output="series").fit_transform(simulated[["ecg"]])
     X["subject"] = simulated["subject"].to_numpy()
     assert len(check_split(X, simulated, SUBJECT_WISE)) == 0
     findings = check_split(
@@ -374,8 +374,8 @@ def test_features_of_recordings_are_clean_and_their_overlap_is_found(data_home):
     recordings = fetch_eegmat(data_home / "eegmat", subjects=subjects)
     windows = segment(recordings, 10.0, step=5.0)
     for X in (
-        HRVTransformer(output="features").fit_transform(windows[["ecg"]]),
         HRVTransformer().fit_transform(windows[["ecg"]]),
+        HRVTransformer(output="series").fit_transform(windows[["ecg"]]),
         DifferentialEntropyTransformer().fit_transform(windows[["eeg"]]),
         DifferentialEntropyTransformer(output="map").fit_transform(windows[["eeg"]]),
         windows[["ecg"]],

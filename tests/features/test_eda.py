@@ -427,7 +427,7 @@ def test_the_pulse_follows_the_heart_rate_that_the_wristband_shows(data_home, su
     ends, intervals = np.genfromtxt(folder / "IBI.csv", delimiter=",", skip_header=1).T
     minutes = min(int(len(pulse) / rate), len(shown)) // 60
     pulse = np.reshape(pulse[: int(minutes * 60 * rate)], (minutes, -1))
-    hrv = HRVTransformer("features", "ppg", features=["HRV_MedianNN"], sampling_rate=rate)
+    hrv = HRVTransformer(signal="ppg", features=["HRV_MedianNN"], sampling_rate=rate)
     found = 60_000 / hrv.fit_transform(pulse)[:, 0]
     expected = np.reshape(shown[: minutes * 60], (minutes, 60)).mean(axis=1)
     # Minutes of which the wristband trusted half of the beats.

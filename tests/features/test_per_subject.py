@@ -392,9 +392,7 @@ def test_other_unusable_input_is_named():
 def test_simulated_people_are_recognised_better_by_their_own_measure():
     windows = segment(make_emotion_recordings(8, 4, random_state=0), duration=20.0)
     y, subjects = windows["label"], windows["subject"]
-    features = make_modality_transformer(
-        ecg=HRVTransformer(output="features"), eeg=DifferentialEntropyTransformer()
-    )
+    features = make_modality_transformer(ecg=HRVTransformer(), eeg=DifferentialEntropyTransformer())
     raw, own = (
         cross_val_score(make_lda(step), windows, y, groups=subjects, cv=LeaveOneGroupOut()).mean()
         for step in (features, PerSubject(features))
@@ -404,7 +402,7 @@ def test_simulated_people_are_recognised_better_by_their_own_measure():
 
 def test_the_series_of_intervals_keeps_its_padding():
     windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=10.0)
-    step = make_modality_transformer(ecg=HRVTransformer())
+    step = make_modality_transformer(ecg=HRVTransformer(output="series"))
     plain = step.fit_transform(windows)["ecg"].array.values
     own = PerSubject(step).fit_transform(windows)["ecg"].array.values
     assert (plain[:, :, -5:] == 0).all()

@@ -357,7 +357,7 @@ def test_it_prepares_a_modality_beside_others():
         eda=SignalArray(rng.normal(size=(6, 40)), sampling_rate=4),
     )
     transformer = make_modality_transformer(
-        ecg=HRVTransformer(), eda=ResampleTransformer(rate=8, standardize=True)
+        ecg=HRVTransformer(output="series"), eda=ResampleTransformer(rate=8, standardize=True)
     )
     result = transformer.fit_transform(X)
     assert result["eda"].dtype == SignalDtype("float64", (1, 80), 8)

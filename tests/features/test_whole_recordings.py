@@ -43,7 +43,7 @@ def test_components_are_nearer_to_the_whole_recording_than_parts_of_windows():
     _, whole = tonic_phasic(recording.signals["eda"], 4)
     before = segment(map(decompose_eda, [recording]), 60)
     after = segment([recording], 60)
-    series = EDATransformer("series", "components").fit_transform(before[["eda"]])
+    series = EDATransformer("series", signal="components").fit_transform(before[["eda"]])
     np.testing.assert_array_equal(series["eda"].array.values[:, 1].ravel(), whole[0])
     parted = EDATransformer("series").fit_transform(after[["eda"]])["eda"].array.values[:, 1]
     assert np.abs(parted.ravel() - whole[0]).max() > 0.1

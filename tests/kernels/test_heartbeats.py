@@ -203,8 +203,7 @@ def test_beats_of_a_recording_go_along_and_none_is_lost(mitdb):
     inside = times[times < len(windows) * 10]
     np.testing.assert_allclose(cut[~np.isnan(cut)], inside)
     mean_nn, directly = (
-        HRVTransformer(output="features", signal=signal, features=["HRV_MeanNN"])
-        for signal in ("beats", "ecg")
+        HRVTransformer(signal=signal, features=["HRV_MeanNN"]) for signal in ("beats", "ecg")
     )
     difference = mean_nn.fit_transform(windows[["beats"]]) - directly.fit_transform(
         windows[["ecg"]]

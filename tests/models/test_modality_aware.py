@@ -52,7 +52,7 @@ def emotion():
 def pipeline():
     return make_pipeline(
         make_modality_transformer(
-            ecg=HRVTransformer(), eeg=DifferentialEntropyTransformer(output="map")
+            ecg=HRVTransformer(output="series"), eeg=DifferentialEntropyTransformer(output="map")
         ),
         network(max_epochs=8),
     )
