@@ -294,7 +294,7 @@ def compare_on_eegmat(setting, data_home):
             )
             if setting.quick:
                 network.set_params(max_epochs=setting.n_epochs)
-            model = make_pipeline(skemo.PerSubject(chosen), network)
+            model = make_pipeline(chosen, skemo.PerSubject(), network)
             options = {"together": together, "n_jobs": setting.n_jobs}
             found = skemo.compare({"network": model}, X, y, subjects, **options)
             return found.subject_scores()["balanced_accuracy"]

@@ -26,13 +26,16 @@ tested = windows["subject"].isin(windows["subject"].unique()[-3:])
 
 X = windows[["ecg", "eeg", "subject"]]
 inputs = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(), eeg=skemo.DifferentialEntropyTransformer(output="map")
+    ecg=skemo.HRVTransformer(),
+    eeg=skemo.DifferentialEntropyTransformer(output="map"),
+    subject="passthrough",
 )
 
 networks = {}
 for name, attention in {"basic": False, "modality-aware attention": True}.items():
     networks[name] = make_pipeline(
-        skemo.PerSubject(inputs),
+        inputs,
+        skemo.PerSubject(),
         skemo.ModalityAwareAttentionClassifier(attention=attention, max_epochs=15, random_state=0),
     ).fit(X[~tested], windows["label"][~tested])
 

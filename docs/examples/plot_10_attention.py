@@ -28,10 +28,13 @@ tested = windows["subject"].isin(windows["subject"].unique()[-4:])
 
 X = windows[["ecg", "eeg", "subject"]]
 inputs = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(), eeg=skemo.DifferentialEntropyTransformer(output="map")
+    ecg=skemo.HRVTransformer(),
+    eeg=skemo.DifferentialEntropyTransformer(output="map"),
+    subject="passthrough",
 )
 network = make_pipeline(
-    skemo.PerSubject(inputs),
+    inputs,
+    skemo.PerSubject(),
     skemo.ModalityAwareAttentionClassifier(max_epochs=20, random_state=0),
 ).fit(X[~tested], windows["label"][~tested])
 
