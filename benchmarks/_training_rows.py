@@ -285,7 +285,9 @@ def compare_on_eegmat(setting, data_home):
     )
     X = pd.concat([inputs.fit_transform(windows), windows["subject"]], axis=1)
     y, subjects = windows["label"], windows["subject"]
-    chosen = skemo.make_modality_transformer(ecg="passthrough", eeg="passthrough")
+    chosen = skemo.make_modality_transformer(
+        ecg="passthrough", eeg="passthrough", subject="passthrough"
+    )
 
     def own(together):
         def score(seed):
