@@ -285,7 +285,9 @@ def compare_on_eegmat(setting, data_home):
     )
     X = pd.concat([inputs.fit_transform(windows), windows["subject"]], axis=1)
     y, subjects = windows["label"], windows["subject"]
-    chosen = skemo.make_modality_transformer(ecg="passthrough", eeg="passthrough")
+    chosen = skemo.make_modality_transformer(
+        ecg="passthrough", eeg="passthrough", subject="passthrough"
+    )
 
     def own(together):
         def score(seed):
@@ -294,7 +296,7 @@ def compare_on_eegmat(setting, data_home):
             )
             if setting.quick:
                 network.set_params(max_epochs=setting.n_epochs)
-            model = make_pipeline(skemo.PerSubject(chosen), network)
+            model = make_pipeline(chosen, skemo.PerSubject(), network)
             options = {"together": together, "n_jobs": setting.n_jobs}
             found = skemo.compare({"network": model}, X, y, subjects, **options)
             return found.subject_scores()["balanced_accuracy"]

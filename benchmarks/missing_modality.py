@@ -45,14 +45,14 @@ def main(data_home):
 
 def try_one(inputs, y, columns, tested, modalities, dropout):
     """Train on the other subjects; test with all that was trained, and without each of it."""
-    chosen = [columns[modality] for modality in modalities]
+    chosen = [*(columns[modality] for modality in modalities), "subject"]
     select = ColumnTransformer(
         [("columns", "passthrough", chosen)], verbose_feature_names_out=False
     ).set_output(transform="pandas")
     network = CrossModalAttentionClassifier(
         modality_dropout=dropout, class_weight="balanced", random_state=0
     )
-    model = make_pipeline(PerSubject(select), network).fit(inputs[~tested], y[~tested])
+    model = make_pipeline(select, PerSubject(), network).fit(inputs[~tested], y[~tested])
     rows = []
     for lacking in (None, *(modalities if len(modalities) > 1 else ())):
         windows = inputs[tested].copy()

@@ -76,7 +76,7 @@ def compute(windows, duration):
     kind = "pulse-vectors" if "ppg" in windows else "vectors"
     chosen = [f"{kind} {name}" for name in present]
     return {
-        "series and maps": skemo.PerSubject("passthrough").fit_transform(table),
+        "series and maps": skemo.PerSubject().fit_transform(table),
         "features": vectors[chosen].rename(columns=lambda name: name.removeprefix(f"{kind} ")),
     }
 

@@ -100,7 +100,7 @@ def compute_forms(windows, duration):
 
 def _standardize(table, subject):
     table = table.reset_index(drop=True).assign(subject=subject)
-    return skemo.PerSubject("passthrough").fit_transform(table).clip(-LARGEST, LARGEST)
+    return skemo.PerSubject().fit_transform(table).clip(-LARGEST, LARGEST)
 
 
 def _both(prefix, name, table, duration):

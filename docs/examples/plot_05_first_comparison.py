@@ -27,18 +27,21 @@ windows = skemo.segment(recordings, duration=20.0)
 features = skemo.make_modality_transformer(
     ecg=skemo.HRVTransformer(),
     eeg=skemo.DifferentialEntropyTransformer(),
+    subject="passthrough",
 )
 inputs = skemo.make_modality_transformer(
     ecg=skemo.HRVTransformer(output="series"),
     eeg=skemo.DifferentialEntropyTransformer(output="map"),
+    subject="passthrough",
 )
 models = {
     "modality-aware": make_pipeline(
-        skemo.PerSubject(inputs),
+        inputs,
+        skemo.PerSubject(),
         skemo.ModalityAwareAttentionClassifier(max_epochs=8, random_state=0),
     ),
-    "SVM": skemo.make_svm(skemo.PerSubject(features)),
-    "LDA": skemo.make_lda(skemo.PerSubject(features)),
+    "SVM": skemo.make_svm(make_pipeline(features, skemo.PerSubject())),
+    "LDA": skemo.make_lda(make_pipeline(features, skemo.PerSubject())),
 }
 X = windows[["ecg", "eeg", "subject"]]
 comparison = skemo.compare(models, X, windows["label"], groups=windows, controls=("majority",))

@@ -30,12 +30,14 @@ X = windows[["ecg", "eeg", "subject"]]
 inputs = skemo.make_modality_transformer(
     ecg=skemo.HRVTransformer(output="series"),
     eeg=skemo.DifferentialEntropyTransformer(output="map"),
+    subject="passthrough",
 )
 
 scores = {}
 for dropout in (0.0, 0.3):
     network = make_pipeline(
-        skemo.PerSubject(inputs),
+        inputs,
+        skemo.PerSubject(),
         skemo.ModalityAwareAttentionClassifier(
             max_epochs=15, modality_dropout=dropout, random_state=0
         ),

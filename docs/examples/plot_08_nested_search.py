@@ -14,6 +14,7 @@ to fold, the data do not decide it.
 """
 
 import matplotlib.pyplot as plt
+from sklearn.pipeline import make_pipeline
 
 import skemo
 from skemo.datasets import make_emotion_recordings
@@ -23,9 +24,11 @@ recordings = make_emotion_recordings(
 )
 windows = skemo.segment(map(skemo.decompose_eda, recordings), duration=20.0)
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(), eda=skemo.EDATransformer(signal="components")
+    ecg=skemo.HRVTransformer(),
+    eda=skemo.EDATransformer(signal="components"),
+    subject="passthrough",
 )
-svm = skemo.make_svm(skemo.PerSubject(features))
+svm = skemo.make_svm(make_pipeline(features, skemo.PerSubject()))
 search = skemo.GridSearchCV(
     svm,
     {"classifier__C": [0.01, 0.1, 1, 10, 100], "classifier__gamma": ["scale", 0.01]},

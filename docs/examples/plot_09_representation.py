@@ -28,12 +28,14 @@ X = windows[["ecg", "eeg", "subject"]]
 inputs = skemo.make_modality_transformer(
     ecg=skemo.HRVTransformer(output="series"),
     eeg=skemo.DifferentialEntropyTransformer(output="map"),
+    subject="passthrough",
 )
 
 networks = {}
 for name, attention in {"basic": None, "modality-aware attention": "mask"}.items():
     networks[name] = make_pipeline(
-        skemo.PerSubject(inputs),
+        inputs,
+        skemo.PerSubject(),
         skemo.ModalityAwareAttentionClassifier(attention=attention, max_epochs=15, random_state=0),
     ).fit(X[~tested], windows["label"][~tested])
 

@@ -30,9 +30,11 @@ X = windows[["ecg", "eeg", "subject"]]
 inputs = skemo.make_modality_transformer(
     ecg=skemo.HRVTransformer(output="series"),
     eeg=skemo.DifferentialEntropyTransformer(output="map"),
+    subject="passthrough",
 )
 network = make_pipeline(
-    skemo.PerSubject(inputs),
+    inputs,
+    skemo.PerSubject(),
     skemo.ModalityAwareAttentionClassifier(max_epochs=20, random_state=0),
 ).fit(X[~tested], windows["label"][~tested])
 

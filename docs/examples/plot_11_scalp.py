@@ -13,6 +13,7 @@ nothing.
 """
 
 import matplotlib.pyplot as plt
+from sklearn.pipeline import make_pipeline
 
 import skemo
 from skemo.datasets import make_emotion_recordings
@@ -30,9 +31,10 @@ X, y = windows[["eeg", "subject"]], windows["label"]
 tested = windows["subject"].isin(windows["subject"].unique()[-3:])
 
 entropy = skemo.make_modality_transformer(
-    eeg=skemo.DifferentialEntropyTransformer(bands={"alpha": (8, 14), "beta": (14, 31)})
+    eeg=skemo.DifferentialEntropyTransformer(bands={"alpha": (8, 14), "beta": (14, 31)}),
+    subject="passthrough",
 )
-model = skemo.make_lda(skemo.PerSubject(entropy)).fit(X[~tested], y[~tested])
+model = skemo.make_lda(make_pipeline(entropy, skemo.PerSubject())).fit(X[~tested], y[~tested])
 print(f"right in {model.score(X[tested], y[tested]):.0%} of the windows of new people")
 
 # %%

@@ -43,6 +43,7 @@ for i in range(0, len(simulated), 4):
 from pathlib import Path
 
 import pandas as pd
+from sklearn.pipeline import make_pipeline
 
 import skemo
 
@@ -62,9 +63,11 @@ def read(path):
 
 windows = skemo.segment(map(read, sorted(Path(folder).glob("*.csv"))), duration=30.0)
 features = skemo.make_modality_transformer(
-    ecg=skemo.HRVTransformer(), eda=skemo.EDATransformer(signal="components")
+    ecg=skemo.HRVTransformer(),
+    eda=skemo.EDATransformer(signal="components"),
+    subject="passthrough",
 )
-own = skemo.PerSubject(features)
+own = make_pipeline(features, skemo.PerSubject())
 models = {"SVM": skemo.make_svm(own), "LDA": skemo.make_lda(own)}
 X, y = windows[["ecg", "eda", "subject"]], windows["label"]
 comparison = skemo.compare(models, X, y, groups=windows, controls=["majority"])

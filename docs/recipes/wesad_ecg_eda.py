@@ -23,21 +23,23 @@ def streams(**parameters):
     signals = skemo.make_modality_transformer(
         ecg=skemo.ResampleTransformer(rate=64, band=(0.5, None), standardize=True),
         eda=skemo.ResampleTransformer(rate=4),
+        subject="passthrough",
     )
     network = skemo.CrossModalAttentionClassifier(
         class_weight="balanced", random_state=0, **parameters
     )
-    return make_pipeline(skemo.PerSubject(signals), network)
+    return make_pipeline(signals, skemo.PerSubject(), network)
 
 
 features = skemo.make_modality_transformer(
     ecg=skemo.HRVTransformer(),
     eda=skemo.EDATransformer(signal="components"),
+    subject="passthrough",
 )
 models = {
     "cross-modal attention": streams(),
     "late fusion": streams(direction=None),
-    "SVM": skemo.make_svm(skemo.PerSubject(features)),
+    "SVM": skemo.make_svm(make_pipeline(features, skemo.PerSubject())),
 }
 for protocol in ("segment-k-fold", "leave-one-subject-out"):
     result = skemo.compare(models, X, y, subjects, protocol=protocol, progress=True)

@@ -285,10 +285,13 @@ def make_models(names, columns, normalization, *, seed=0, max_epochs=None):
     def selector(wanted):
         def select(kind):
             names = [name for modality in wanted for name in columns[kind][modality]]
+            own = normalization == "per-subject"
+            if own:
+                names.append("subject")
             chosen = ColumnTransformer(
                 [("columns", "passthrough", names)], verbose_feature_names_out=False
             ).set_output(transform="pandas")
-            return PerSubject(chosen) if normalization == "per-subject" else chosen
+            return make_pipeline(chosen, PerSubject()) if own else chosen
 
         return select
 

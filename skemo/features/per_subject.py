@@ -4,10 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import get_tags
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemo.kernels.standardize import mean_and_scale, signal_statistics, standardize_signals
@@ -16,7 +13,7 @@ from skemo.signals.checks import check_finite, signal_columns
 
 
 class PerSubject(TransformerMixin, BaseEstimator):
-    """Transform the windows, then standardise each subject by that subject's own rows.
+    """Standardise each subject by that subject's own rows.
 
     People differ more from each other than one person's states do, so a model that has to
     work on somebody new gains much from features that are measured against that person's
@@ -32,18 +29,19 @@ class PerSubject(TransformerMixin, BaseEstimator):
     with each result that it was used. The values in the column `by` must tell all people
     apart: the same name in two data sets is the same person here.
 
+    It follows the features in a pipeline. What comes before it carries the column `by` through,
+    as ``make_modality_transformer(ecg=HRVTransformer(), subject="passthrough")`` does, and
+    `PerSubject` leaves it out of what it returns. All other columns are standardised: a step
+    that needs the columns ``trial`` or ``start`` comes before `PerSubject` and drops them.
+
     Parameters
     ----------
-    transformer : transformer, or "passthrough"
-        Transforms the other columns of `X` first.
     by : str or int, default="subject"
         The column of `X` that says whose row it is: the name of a DataFrame's column, or
         a position.
 
     Attributes
     ----------
-    transformer_ : transformer
-        The fitted clone of `transformer`.
     statistics_ : dict of subject to list of (mean, scale)
         Of each subject with more than one row at fit: for each signal column, then for the
         numeric columns. NaN where the subject had nothing to measure.
@@ -63,23 +61,22 @@ class PerSubject(TransformerMixin, BaseEstimator):
     >>> import pandas as pd
     >>> from skemo import PerSubject
     >>> X = pd.DataFrame({"rate": [60.0, 62.0, 90.0, 92.0], "subject": ["a", "a", "b", "b"]})
-    >>> PerSubject("passthrough").fit_transform(X)["rate"].tolist()
+    >>> PerSubject().fit_transform(X)["rate"].tolist()
     [-1.0, 1.0, -1.0, 1.0]
     """
 
-    def __init__(self, transformer, by="subject"):
-        self.transformer = transformer
+    def __init__(self, by="subject"):
         self.by = by
 
     def fit(self, X, y=None):
-        """Fit the transformer on the columns beside `by`.
+        """Measure each subject.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_windows, n_columns)
             Windows or features, and the column `by`.
         y : array-like of shape (n_windows,), default=None
-            Passed to the transformer.
+            Ignored.
 
         Returns
         -------
@@ -89,30 +86,25 @@ class PerSubject(TransformerMixin, BaseEstimator):
         return self
 
     def fit_transform(self, X, y=None):
-        """Fit the transformer, and standardise its output by subject.
+        """Measure each subject, and standardise their rows.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_windows, n_columns)
             Windows or features, and the column `by`.
         y : array-like of shape (n_windows,), default=None
-            Passed to the transformer.
+            Ignored.
 
         Returns
         -------
         DataFrame or ndarray of n_windows rows
         """
         subjects, X = self._take_subjects(X, reset=True)
-        if isinstance(self.transformer, str) and self.transformer == "passthrough":
-            self.transformer_ = FunctionTransformer(feature_names_out="one-to-one")
-        else:
-            self.transformer_ = clone(self.transformer)
-        X = self.transformer_.fit_transform(X, y)
         X, self.statistics_ = _standardize_by_subject(X, subjects, {})
         return X
 
     def transform(self, X):
-        """Transform the windows, and standardise them by subject.
+        """Standardise each subject, without the column `by`.
 
         Parameters
         ----------
@@ -122,15 +114,15 @@ class PerSubject(TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame or ndarray of n_windows rows
-            A DataFrame where the transformer returns one.
+            A DataFrame with the index of `X` if `X` is one.
         """
         check_is_fitted(self)
         subjects, X = self._take_subjects(X, reset=False)
-        X, _ = _standardize_by_subject(self.transformer_.transform(X), subjects, self.statistics_)
+        X, _ = _standardize_by_subject(X, subjects, self.statistics_)
         return X
 
     def get_feature_names_out(self, input_features=None):
-        """Return the names of the transformer's output columns.
+        """Return the names of the columns beside `by`.
 
         Parameters
         ----------
@@ -152,7 +144,7 @@ class PerSubject(TransformerMixin, BaseEstimator):
                 f"({self.n_features_in_}), got {len(names)}."
             )
         by = list(names).index(self.by) if isinstance(self.by, str) else self.by
-        return self.transformer_.get_feature_names_out(np.delete(np.asarray(names, object), by))
+        return np.delete(np.asarray(names, object), by)
 
     def _take_subjects(self, X, *, reset):
         """Check `X`, and return whose the rows are and the columns beside that."""
@@ -166,7 +158,7 @@ class PerSubject(TransformerMixin, BaseEstimator):
         if X.shape[1] < 2:
             raise ValueError(
                 f"X has 1 feature(s), and that is the column by={self.by!r}: PerSubject needs "
-                "the columns to transform beside it."
+                "the columns to standardise beside it."
             )
         if isinstance(X, pd.DataFrame):
             subjects, X = X.iloc[:, position], X.drop(columns=X.columns[position])
@@ -188,8 +180,9 @@ class PerSubject(TransformerMixin, BaseEstimator):
                 )
             if list(X.columns).count(self.by) != 1:
                 raise ValueError(
-                    f"by={self.by!r} is not a column of X, which has {list(X.columns)}. Select it "
-                    f"with the signals, as X[['ecg', {self.by!r}]], or set by=<its name>."
+                    f"by={self.by!r} is not a column of X, which has {list(X.columns)}. Carry it "
+                    f"through, as make_modality_transformer(..., {self.by}='passthrough') does, or "
+                    "set by=<its name>."
                 )
             return X.columns.get_loc(self.by)
         if not isinstance(self.by, int | np.integer) or isinstance(self.by, bool):
@@ -201,10 +194,7 @@ class PerSubject(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         # allow_nan stays False: the column `by` may not be NaN, whatever the others may be.
-        if hasattr(self.transformer, "__sklearn_tags__"):
-            inner = get_tags(self.transformer)
-            tags.target_tags.required = inner.target_tags.required
-            tags.transformer_tags.preserves_dtype = inner.transformer_tags.preserves_dtype
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
@@ -243,11 +233,6 @@ def _fill(known, own):
 def _split_blocks(X):
     """Arrays that `X` is made of, signals and one of all numbers; whether each may have zero
     padding; and how to join them again."""
-    if issparse(X):
-        raise ValueError(
-            "PerSubject cannot centre a sparse matrix: let its transformer return a dense one, "
-            "as with sparse_output=False."
-        )
     if not isinstance(X, pd.DataFrame):
         return [_as_floats(np.asarray(X), "X")], [False], lambda blocks: blocks[0]
     signals = signal_columns(X)
@@ -255,8 +240,8 @@ def _split_blocks(X):
     unusable = [name for name in numeric if not pd.api.types.is_numeric_dtype(X[name])]
     if unusable:
         raise ValueError(
-            f"PerSubject standardises numeric and signal columns, but got {unusable}. Give a "
-            "transformer that encodes or drops them."
+            f"PerSubject standardises numeric and signal columns, but got {unusable}. Encode "
+            "or drop them in the step before."
         )
     numbers = _as_floats(X[numeric].to_numpy(na_value=np.nan), "X")
 

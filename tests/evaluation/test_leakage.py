@@ -278,7 +278,7 @@ def test_what_per_subject_returns_is_recognised_also_with_a_flat_subject():
     X = pd.DataFrame(make_features(windows), columns=["a", "b", "c"])
     X["subject"] = windows["subject"].to_numpy()
     X.loc[X["subject"] == "s2", "a"] = 4.5
-    scaled = PerSubject("passthrough", by="subject").set_output(transform="pandas").fit_transform(X)
+    scaled = PerSubject().set_output(transform="pandas").fit_transform(X)
     findings = check_split(scaled, windows, SUBJECT_WISE)
     assert findings["who"].tolist() == ["a, b and c"]
     assert kinds(findings) == ["per-subject normalisation"]
@@ -300,7 +300,7 @@ def test_padded_series_scaled_by_subject_are_found(simulated):
     X["subject"] = simulated["subject"].to_numpy()
     assert len(check_split(X, simulated, SUBJECT_WISE)) == 0
     findings = check_split(
-        PerSubject("passthrough", by="subject").fit_transform(X), simulated, SUBJECT_WISE
+        PerSubject().fit_transform(X), simulated, SUBJECT_WISE
     )
     assert kinds(findings) == ["per-subject normalisation"]
 
@@ -429,7 +429,7 @@ def test_a_model_that_measures_a_person_by_the_rows_at_hand_is_transductive():
     seen = X["subject"] != "s0"
     y = windows["label"].to_numpy()
     X["a"] += 3 * (y == "b")
-    model = make_pipeline(PerSubject("passthrough", by="subject"), LogisticRegression())
+    model = make_pipeline(PerSubject(), LogisticRegression())
     model.fit(X[seen], y[seen])
     assert check_transductive(model, X[~seen]) > 0.5
     assert check_transductive(model, X[seen]) == 0.0
