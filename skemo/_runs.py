@@ -19,14 +19,12 @@ from skemo._trained_ahead import (
     trained_chunks,
 )
 
-_FIELDS = {"y_pred", "probabilities", "fit_time", "predict_time", "chosen", "warnings"}
-
 
 class Run(NamedTuple):
     """A model in one repetition: what it is fitted to, fold by fold.
 
     `y` are its labels, which a control permutes; `params` is for ``fit``, of all rows;
-    `keys` are those of each fold's record in a store, empty without one.
+    `keys` are those of each fold's record in a store, None of one that cannot be kept.
     """
 
     model: str
@@ -64,8 +62,11 @@ def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
         `model`, `repeat`, `fold`, `error`, `traceback`.
     """
     tasks = [(i, fold) for i, run in enumerate(runs) for fold in range(len(run.folds))]
-    records = {(i, fold): store.read(runs[i].keys[fold]) for i, fold in tasks if store}
-    records = {task: record for task, record in records.items() if _is_whole(record)}
+    kept = {}
+    for i, fold in tasks if store else ():
+        _, test = runs[i].folds[fold]
+        kept[i, fold] = store.read(runs[i].keys[fold], len(test), len(classes))
+    records = {task: record for task, record in kept.items() if record is not None}
     failures = {}
     with bar(len(tasks), len(records)) as advance:
 
@@ -121,10 +122,6 @@ def run_fits(runs, tables, classes, store, n_jobs, together, on_error, bar):
         for result in in_parallel(calls, n_jobs, "generator_unordered"):
             keep(*result)
     return records, [failures[task] for task in sorted(failures)]
-
-
-def _is_whole(record):
-    return isinstance(record, dict) and record.keys() >= _FIELDS
 
 
 def _fit_and_predict(task, model, train, y, test, params, classes, name):
