@@ -19,7 +19,7 @@ from skemo.evaluation.nested import fit_parameters, split_by_subject
 from skemo.evaluation.precompute import Precomputed
 from skemo.evaluation.progress import progress_bar
 from skemo.evaluation.protocols import PROTOCOLS, protocol_folds, window_groups
-from skemo.evaluation.store import FitStore, digest, origins, package_versions, settings
+from skemo.evaluation.store import FitStore, digest, package_versions, settings
 from skemo.models.baselines import make_dummy
 from skemo.signals.groups import trial_codes
 
@@ -133,9 +133,15 @@ def compare(
     a single class is not defined: NaN, which `summarize` leaves out. Macro sensitivity is the
     balanced accuracy. The Brier score is half the mean over windows of Σ (p − indicator)².
 
-    To `output`, classes (with their bases) and functions of yours that are part of a model count
-    by their own source; what these call in turn counts by its name alone: take another folder
-    when you have changed that. Under joblib's threading backend warnings are not recorded.
+    Results kept in `output` are taken again only while everything that they depend on is the same:
+    the data with their index, the folds, the model, scikit-learn's configuration, the versions of
+    the packages and, for networks, the device. Classes and functions that are yours, in a
+    notebook, a script or a module, count by what they are when `compare` is called, with all that
+    they refer to; an edit of a helper or of a constant is noticed. What they read while they run
+    (files, modules that they import by a computed name) is not. A model that cannot be told apart
+    from another, because it has an open connection for instance, is computed each time, with a
+    warning. So is a fit whose file was damaged or changed. Under joblib's threading backend
+    warnings are not recorded.
 
     A model that splits its training rows by itself, such as ``StackingClassifier`` or
     ``LogisticRegressionCV``, gets no subjects: its inner folds mix them. That does not touch
@@ -197,29 +203,40 @@ def compare(
     # Where training has one subject, inner folds and validation splits are of trials.
     units = trial_codes(groups) if protocol == "leave-one-trial-out" else subjects
     codes = pd.factorize(units)[0]
-    common = [digest(X), digest(y), digest(units), str(together), settings()] if store else []
     precomputed = Precomputed(X)
+    refused = {}  # what has no digest, and why
+    data = (X, y, units, together, settings())
+    common = _digest_or_none(data, "the data", refused) if store else None
     runs, same = [], {}
     for repeat, own_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
         counts = [_count_units(codes[train], y[train]) for train, _ in own_folds]
         most, least = np.min(counts, axis=0)
         # Networks that train together depend on which folds there are.
-        of_folds = [*common, digest(own_folds)] if store else []
+        of_folds = digest(own_folds) if store else None
         permuted = permute_labels(y, groups, seed) if "permuted" in controls else None
         for name, (model, is_permuted) in models.items():
             model = _reseed(split_by_subject(model, seed, most, least), repeat)
             params = fit_parameters(model, units)
             labels = permuted if is_permuted else y
-            keys = []
+            keys = [None] * len(own_folds)
             if store:
-                of_model = (*of_folds, digest(model), origins(model), digest(labels))
+                of_model = _digest_or_none(model, f"the model {name!r}", refused)
+                of_fits = (common, of_folds, of_model, digest(labels))
                 # Models without a seed give another result each time, so that they do not share.
-                same[of_model] = same.get(of_model, -1) + 1
-                which = str(same[of_model])
-                keys = [(*of_model, which, str(fold)) for fold in range(len(own_folds))]
+                same[of_fits] = same.get(of_fits, -1) + 1
+                if None not in of_fits:
+                    which = str(same[of_fits])
+                    keys = [(*of_fits, which, str(fold)) for fold in range(len(own_folds))]
             table, rest = _compute_leading_steps(precomputed, model)
             runs.append(Run(name, repeat, rest, table, labels, own_folds, params, keys))
+    if refused:
+        reasons = "; ".join(f"{what} ({why})" for what, why in refused.items())
+        warnings.warn(
+            "output= keeps no results of what cannot be compared with a later call's, so that they "
+            f"are computed each time: {reasons}.",
+            stacklevel=2,
+        )
     bar = functools.partial(progress_bar, protocol, drawn=progress)
     arguments = np.unique(y), store, n_jobs, together, on_error, bar
     records, failures = run_fits(runs, *arguments)
@@ -296,6 +313,15 @@ def _compute_leading_steps(precomputed, model):
         return precomputed.split(model)
     except (TypeError, ValueError):  # of skemo's own transformers
         return precomputed.X, model
+
+
+def _digest_or_none(value, what, refused):
+    """The digest of a value; None if it has none, and `refused` then gets the reason."""
+    try:
+        return digest(value)
+    except TypeError as error:
+        refused.setdefault(what, error)
+        return None
 
 
 def _shift(random_state, repeat):

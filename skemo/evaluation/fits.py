@@ -18,7 +18,6 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skemo.evaluation.nested import chosen_parameters
 
-_FIELDS = {"y_pred", "probabilities", "fit_time", "predict_time", "chosen", "warnings"}
 _TOGETHER = 12  # fits on a CPU: more gain little, and leave less for other processes
 
 
@@ -27,7 +26,7 @@ class Run(NamedTuple):
 
     `X` is the table that the model takes, whose leading steps may be computed already; `y` are
     its labels, which a control permutes; `params` is for ``fit``, of all rows; `keys` are those
-    of each fold's record in a store, empty without one.
+    of each fold's record in a store, None of one that cannot be kept.
     """
 
     model: str
@@ -66,8 +65,11 @@ def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
         `model`, `repeat`, `fold`, `error`, `traceback`.
     """
     tasks = [(i, fold) for i, run in enumerate(runs) for fold in range(len(run.folds))]
-    records = {(i, fold): store.read(runs[i].keys[fold]) for i, fold in tasks if store}
-    records = {task: record for task, record in records.items() if _is_whole(record)}
+    kept = {}
+    for i, fold in tasks if store else ():
+        _, test = runs[i].folds[fold]
+        kept[i, fold] = store.read(runs[i].keys[fold], len(test), len(classes))
+    records = {task: record for task, record in kept.items() if record is not None}
     failures = {}
     # What is trained together is so again if one of it is missing, so that all end as they would
     # have without an interruption; and it takes longest, so that it comes first.
@@ -97,10 +99,6 @@ def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
                         store.write(runs[i].keys[fold], record)
                 advance()
     return records, [failures[task] for task in sorted(failures)]
-
-
-def _is_whole(record):
-    return isinstance(record, dict) and record.keys() >= _FIELDS
 
 
 def take_rows(X, rows):

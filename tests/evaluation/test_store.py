@@ -1,27 +1,40 @@
 """A comparison that was interrupted goes on, and another one takes nothing from it."""
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
+from scipy.stats import loguniform, randint
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
-from skemo import ModalityAwareAttentionClassifier, compare, make_lda, make_random_forest, make_svm
-from skemo.datasets import make_emotion_recordings
+from skemo import (
+    ModalityAwareAttentionClassifier,
+    compare,
+    make_lda,
+    make_random_forest,
+    make_svm,
+)
 from skemo.evaluation import compare as evaluation
-from skemo.evaluation.store import FitStore, _source, digest
+from skemo.evaluation import store as _store
 from skemo.signals.windows import segment
+from skemo.evaluation.store import FitStore, digest
+from skemo.datasets import make_emotion_recordings
 
 MODELS = {
     "SVM": make_svm("passthrough"),
@@ -71,7 +84,8 @@ def test_only_what_is_missing_is_fitted(tmp_path):
         (tmp_path / "fits" / name).unlink()
     (tmp_path / "fits" / lost[0]).write_text('{"y_pred": [0, 1')  # a disk that was full
     (tmp_path / "fits" / ".abc.part").write_text("{")  # a run that was killed while it wrote
-    second = compare(MODELS, *data, output=tmp_path, n_repeats=2, controls=["permuted"])
+    with pytest.warns(UserWarning, match=f"{lost[0]} is damaged or was changed"):
+        second = compare(MODELS, *data, output=tmp_path, n_repeats=2, controls=["permuted"])
     assert_equal(first, second)
     again = contents(tmp_path)
     assert {name for name in kept if again[name] != kept[name]} <= set(lost)
@@ -172,7 +186,7 @@ def test_another_configuration_takes_nothing(change, tmp_path):
     compare(models, X, y, subjects, output=tmp_path, **options)
     for path in (tmp_path / "fits").iterdir():
         record = path.read_text().replace('"y_pred": [0', '"y_pred": [1')
-        path.write_text(record)  # would show if it were used
+        path.write_text(with_checksum(path, json.loads(record)))  # would show if it were used
     poisoned = contents(tmp_path)
     change(X, y, subjects, models, options)
     kept = compare(models, X, y, subjects, output=tmp_path, **options)
@@ -193,72 +207,157 @@ def test_other_versions_options_and_code_take_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sklearn, "__version__", "0.0")
     compare(models, *data, output=tmp_path)
     assert len(contents(tmp_path)) == 12
-    monkeypatch.setattr(evaluation, "settings", lambda: "another state of this package")
+    monkeypatch.setattr(_store, "RESULTS_VERSION", 0)
     compare(models, *data, output=tmp_path)
     assert len(contents(tmp_path)) == 16
 
 
 OWN = """
+import abc, enum
 import numpy as np
-from functools import partial
-from sklearn.base import BaseEstimator, ClassifierMixin
+import own_helpers
+from functools import cached_property, lru_cache, partial, wraps
+from own_helpers import turn
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
-__version__ = "1.0"
-class Base(ClassifierMixin, BaseEstimator):
-    def fit(self, X, y):
-        self.classes_ = np.unique(y)
+CONSTANT = {"a": [EDIT]}
+def scaled(function):
+    @wraps(function)
+    def inner(*args):
+        return EDIT * function(*args)
+    return inner
+class Base(TransformerMixin, BaseEstimator):
+    size = EDIT
+    def fit(self, X, y=None):
         return self
-    def predict(self, X):
-        return np.full(len(X), self.classes_[POSITION])
-class Own(Base):
+    def transform(self, X):
+        return X
+class Inherited(Base):
     pass
-def turn(X, factor):
-    return X * (factor - 2 * POSITION)
+class Decorated(Base):
+    @scaled
+    def transform(self, X):
+        return X
+class OfConstant(Base):
+    def transform(self, X):
+        return X * CONSTANT["a"][0]
+class OfClass(Base):
+    def transform(self, X):
+        class Inner:
+            factor = CONSTANT["a"][0]
+        return X * Inner.factor
+class OfProperty(Base):
+    @property
+    def factor(self):
+        return EDIT
+class OfCachedProperty(Base):
+    @cached_property
+    def factor(self):
+        return EDIT
+class OfStatic(Base):
+    @staticmethod
+    def factor():
+        return EDIT
+class OfClassMethod(Base):
+    @classmethod
+    def factor(cls):
+        return EDIT
+class OfHelper(Base):
+    def transform(self, X):
+        return own_helpers.turn(X)
+class OfImport(Base):
+    def transform(self, X):
+        from own_helpers import turn as other
+        return other(X)
+class Recursive(Base):
+    def transform(self, X, n=2):
+        return X if n == 0 else Recursive.transform(self, X, n - 1) * EDIT
+class Callable:
+    def __call__(self, X):
+        return X * EDIT
+class Colour(enum.Enum):
+    RED = EDIT
+def closure(factor):
+    return lambda X: X * factor
+def default(X, factor=EDIT):
+    return X * factor
+@lru_cache
+def cached(X):
+    return EDIT
 def judge(y, predicted):
-    return (1 - 2 * POSITION) * np.mean(y == predicted)
-def shift(X, by=None):
-    return by(X, 1.0)
+    return EDIT * np.mean(y == predicted)
+of_function = FunctionTransformer
 MODELS = {
-    "inherited": Own(),
-    "partial": make_pipeline(FunctionTransformer(partial(turn, factor=1.0)), Own()),
-    "argument": make_pipeline(FunctionTransformer(shift, kw_args={"by": turn}), Own()),
-    "scorer": GridSearchCV(SVC(), {"C": [1e-9, 1.0]}, scoring=make_scorer(judge), cv=2),
-    "candidate": GridSearchCV(make_pipeline(SVC()), {"svc": [Own()]}, cv=2),
+    "inherited": Inherited(),
+    "decorated": Decorated(),
+    "constant": OfConstant(),
+    "constant in the body of a class": OfClass(),
+    "property": OfProperty(),
+    "cached property": OfCachedProperty(),
+    "static method": OfStatic(),
+    "class method": OfClassMethod(),
+    "helper's helper": OfHelper(),
+    "helper by name": of_function(turn),
+    "import in a method": OfImport(),
+    "recursion": Recursive(),
+    "instance": of_function(Callable()),
+    "bound method": of_function(Callable().__call__),
+    "enumeration": of_function(default, kw_args={"factor": Colour.RED}),
+    "closure": of_function(closure(EDIT)),
+    "default": of_function(default),
+    "partial": of_function(partial(closure, factor=EDIT)),
+    "partial of one's own": of_function(partial(default)),
+    "cached": of_function(cached),
+    "vectorized": of_function(np.vectorize(lambda x: EDIT)),
+    "class": of_function(default, kw_args={"factor": Base}),
+    "scorer": GridSearchCV(SVC(), {"C": [1.0]}, scoring=make_scorer(judge), cv=2),
+    "candidate": GridSearchCV(make_pipeline(SVC()), {"svc": [Decorated()]}, cv=2),
 }
 """
+HELPERS = "from own_constants import factor\ndef turn(X):\n    return factor() * X\n"
+CONSTANTS = "FACTOR = EDIT\ndef factor():\n    return FACTOR\n"
 
 
-@pytest.mark.parametrize("name", ["inherited", "partial", "argument", "scorer", "candidate"])
-def test_what_is_ones_own_in_a_model_counts_by_its_source(name, tmp_path):
-    data, n_kept = make_features(), []
-    for position in ("0", "1", "1"):
-        path = tmp_path / f"own_{len(n_kept)}.py"
-        path.write_text(OWN.replace("POSITION", position))
-        spec = importlib.util.spec_from_file_location("own_models", path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["own_models"] = module
-        spec.loader.exec_module(module)
-        compare({"own": module.MODELS[name]}, *data, output=tmp_path / "kept")
-        n_kept.append(len(contents(tmp_path / "kept")))
-    del sys.modules["own_models"]
-    assert n_kept == [4, 8, 8]
+def own_models(folder, edit, before=""):
+    """The models of a module of one's own, which is loaded from a file with its helpers."""
+    texts = {"own_constants": CONSTANTS, "own_helpers": HELPERS, "own_models": OWN}
+    for name, text in texts.items():
+        path = folder / f"{name}_{edit}_{len(before)}.py"
+        path.write_text(before + text.replace("EDIT", edit))
+        spec = importlib.util.spec_from_file_location(name, path)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    try:
+        return {name: digest(model) for name, model in sys.modules[name].MODELS.items()}
+    finally:
+        for name in texts:
+            del sys.modules[name]
 
 
-def test_a_class_typed_at_a_prompt_counts_by_its_code_defaults_and_constants():
-    def texts(constant, default, returned=1):
-        code = f"class Typed:\n size = {constant}\n def fit(self, X=({default},)): return 1\n"
-        code += f" @property\n def one(self): return {returned}\n"
-        code += f" @staticmethod\n def other(): return lambda: {returned}"
-        space = {"__name__": "__main__"}
+def test_an_edit_of_what_is_ones_own_counts_wherever_it_is(tmp_path):
+    before, after = own_models(tmp_path, "1"), own_models(tmp_path, "2")
+    assert [name for name in before if before[name] == after[name]] == []
+
+
+def test_what_is_ones_own_is_the_same_when_it_is_loaded_again_or_moves_in_its_file(tmp_path):
+    first = own_models(tmp_path, "1")
+    assert own_models(tmp_path, "1") == first
+    assert own_models(tmp_path, "1", before="# a comment\n") == first
+
+
+def test_a_class_typed_at_a_prompt_counts_by_what_it_is():
+    def text(edit):
+        code = f"class Typed:\n size = {edit}\n def fit(self, X): return HELPER(X)\n"
+        space = {"__name__": "__main__", "HELPER": lambda X: X}
         exec(code, space)
-        return _source(space["Typed"])
+        return digest(space["Typed"]())
 
-    assert texts(1, 2) == texts(1, 2)
-    assert len({texts(1, 2), texts(3, 2), texts(1, 3), texts(1, 2, 3)}) == 4
+    assert text(1) == text(1)
+    assert text(1) != text(2)
 
 
 def test_models_without_a_seed_are_kept_apart(tmp_path):
@@ -270,12 +369,44 @@ def test_models_without_a_seed_are_kept_apart(tmp_path):
     assert_equal(first, again)
 
 
-def test_a_file_that_is_no_record_is_fitted_anew(tmp_path):
+def with_checksum(path, record):
+    """The text of a record that was changed together with its checksum."""
+    record = {name: value for name, value in record.items() if name != "checksum"}
+    return json.dumps({**record, "checksum": _store._checksum(path, record)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"y_pred": [9] * 12}, {"y_pred": [-1] * 12}, {"y_pred": [0]}, {"y_pred": [0.0] * 12}),
+        *({"probabilities": [[2, 3]] * 12}, {"probabilities": [[1.0]] * 12}, {"y_pred": None}),
+        *({"probabilities": [[float("nan")] * 2] * 12}, {"warnings": None}, {"warnings": [["a"]]}),
+        *({"fit_time": float("nan")}, {"predict_time": "1"}, {"chosen": []}, {"chosen": {}}),
+        *("{}", "[1]", "3", "null", "", "[" * 100_000, "\x00"),
+    ],
+)
+def test_a_record_that_was_damaged_is_computed_again(change, tmp_path):
+    models, data = {"forest": MODELS["forest"]}, make_features()
+    whole = compare(models, *data, output=tmp_path)
+    path = min((tmp_path / "fits").iterdir())
+    kept = json.loads(path.read_text())
+    texts = [change]
+    if isinstance(change, dict):
+        texts = [json.dumps({**kept, **change}), with_checksum(path, {**kept, **change})]
+    for text in texts:
+        path.write_text(text)
+        with pytest.warns(UserWarning, match=f"{path.name} is damaged") as caught:
+            assert_equal(compare(models, *data, output=tmp_path), whole)
+        assert len(caught) == 1
+
+
+def test_a_record_is_not_taken_for_another_fit(tmp_path):
     data = make_features()
     whole = compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path)
-    for text, path in zip(("{}", "[1]", "3", "null"), (tmp_path / "fits").iterdir(), strict=True):
-        path.write_text(text)
-    assert_equal(compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path), whole)
+    one, other, *_ = (tmp_path / "fits").iterdir()
+    one.write_bytes(other.read_bytes())
+    with pytest.warns(UserWarning, match=f"{one.name} is damaged or was changed"):
+        assert_equal(compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path), whole)
 
 
 def test_categories_and_names_of_columns_count():
@@ -339,10 +470,57 @@ def test_a_fit_that_failed_is_tried_again(tmp_path):
     assert_equal(result, compare(models, *data))
 
 
-def test_a_function_without_a_name_cannot_be_kept(tmp_path):
-    model = make_svm(FunctionTransformer(lambda X: X))
-    with pytest.raises(ValueError, match=r"Pipeline cannot be pickled .* not lambda"):
+def test_a_function_without_a_name_is_kept(tmp_path):
+    for _ in range(2):
+        model = make_svm(FunctionTransformer(lambda X: X))
         compare({"SVM": model}, *make_features(), output=tmp_path)
+    assert len(contents(tmp_path)) == 4
+
+
+class Connected(SVC):
+    """Refers to something that cannot be compared."""
+
+    def fit(self, X, y):
+        LOCAL.value = 1
+        return super().fit(X, y)
+
+
+LOCAL = threading.local()
+
+
+def test_what_cannot_be_compared_is_computed_each_time_with_one_warning(tmp_path):
+    models = {"connected": Connected(), "SVM": MODELS["SVM"]}
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="computed each time: the model 'connected' .*local"):
+            compare(models, *make_features(), output=tmp_path, n_repeats=2)
+    assert len(contents(tmp_path)) == 8  # of the other one
+
+
+def test_a_distribution_counts_neither_by_its_use_nor_by_global_randomness():
+    search = RandomizedSearchCV(SVC(), {"C": loguniform(1, 10), "degree": randint(1, 4)})
+    before = digest(clone(search))
+    search.param_distributions["C"].rvs(3)
+    assert digest(clone(search)) == before
+    search.param_distributions["C"] = loguniform(1, 11)
+    assert digest(clone(search)) != before
+
+
+def test_a_frozen_network_counts_by_what_it_has_learned():
+    windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=20.0)
+
+    def fitted(seed):
+        network = ModalityAwareAttentionClassifier(max_epochs=1, random_state=seed)
+        return FrozenEstimator(network.fit(windows[["ecg"]], windows["label"]))
+
+    network = fitted(0)
+    before = digest(network)
+    network.predict(windows[["ecg"]])
+    assert digest(network) == before
+    assert digest(fitted(0)) == before
+    other = fitted(0)
+    with torch.no_grad():
+        next(other.estimator.net_.module_.parameters())[0] += 1
+    assert digest(other) != before
 
 
 def test_folds_that_cannot_be_found_again_are_refused(tmp_path):
@@ -368,6 +546,7 @@ def test_a_text_is_the_same_in_another_process():
         "from skemo.evaluation.store import digest;"
         "from sklearn.model_selection import GridSearchCV;"
         "model = GridSearchCV(make_svm('passthrough'), {'classifier__C': [1, 2]});"
+        "model.set_params(scoring=lambda model, X, y: {'p', 'q', 'r'} and frozenset('pqr'));"
         "frame = pd.DataFrame({'a': ['x', 'y'], 'b': [1.0, 2.0]});"
         "print(digest(model), digest(frame), digest(np.array(['q', 'r'], object)))"
     )
@@ -383,11 +562,21 @@ def test_a_text_is_the_same_in_another_process():
     assert runs[0] == runs[1]
 
 
+def test_the_index_of_rows_counts():
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    assert digest(frame) != digest(frame.set_axis([1, 0]))
+
+
 def test_a_record_is_there_whole_or_not_at_all(tmp_path):
     store = FitStore(tmp_path)
-    store.write(["a", "b"], {"y_pred": [1, 2]})
+    record = {
+        **{"y_pred": [1, 0], "probabilities": [[0.25, 0.75], [1.0, 0.0]], "fit_time": 1.0},
+        **{"predict_time": 0.5, "warnings": [["UserWarning", "x"]]},
+        "chosen": {"params": {"C": 1}, "score": 0.5},
+    }
+    store.write(["a", "b"], record)
     with pytest.raises(TypeError):
         store.write(["a", "c"], {"y_pred": {1, 2}})
-    assert store.read(["a", "b"]) == {"y_pred": [1, 2]}
-    assert store.read(["a", "c"]) is None
+    assert store.read(["a", "b"], 2, 2) == record
+    assert store.read(["a", "c"], 2, 2) is None
     assert len(list((tmp_path / "fits").iterdir())) == 1
