@@ -1,5 +1,6 @@
 """Finished fits of a comparison in a folder, by what went into them."""
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -10,7 +11,7 @@ import re
 import sys
 import sysconfig
 import types
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import joblib
@@ -28,8 +29,15 @@ PACKAGES = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "s
 
 
 def package_versions():
-    """Return the versions of the packages on which results depend, as a dict by name."""
-    return {name: version(name) for name in PACKAGES}
+    """Return the versions of the packages on which results depend, as a dict by name.
+
+    One that is not installed, as NeuroKit2 need not be, is left out.
+    """
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def digest(value):
