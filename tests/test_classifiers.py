@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,9 @@ from networks import windows
 from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import LeaveOneGroupOut, cross_validate
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
 
 from skemo import (
-    CrossModalAttentionClassifier,
     ModalityAwareAttentionClassifier,
     SignalArray,
 )
@@ -26,25 +23,6 @@ from skemo import (
 def fitted(network):
     X, y, _ = windows()
     return network().fit(X, y)
-
-
-@parametrize_with_checks(
-    [
-        ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
-        ModalityAwareAttentionClassifier(
-            n_filters=8, max_epochs=20, attention=False, n_members=2, input_noise=0.1
-        ),
-        CrossModalAttentionClassifier(n_filters=8, lr=0.01),
-        CrossModalAttentionClassifier(
-            n_filters=8, lr=0.01, direction=None, n_members=2, input_noise=0.1
-        ),
-    ]
-)
-def test_every_common_check_passes(estimator, check):
-    with warnings.catch_warnings():
-        # Common checks look for this warning or do not mind it.
-        warnings.filterwarnings("ignore", "A column-vector y was passed")
-        check(estimator)
 
 
 def test_the_planted_class_is_found_in_new_windows(fitted):
@@ -406,7 +384,7 @@ def test_bad_windows_are_named(network):
     classifier = network()
     with pytest.raises(ValueError, match=r"signal columns only, got \['subject'\] beside"):
         classifier.fit(X.assign(subject=subjects), y)
-    with pytest.raises(ValueError, match="expects a signal column, got 'a' of dtype object"):
+    with pytest.raises(ValueError, match=r"a signal column, got 'a' of dtype (object|str)\."):
         classifier.fit(pd.DataFrame({"a": ["x", "y"] * 30}), y)
     cells = np.array([[np.zeros(3)]] * 60 + [[None]], object)[:60]
     with pytest.raises(ValueError, match="make_modality_transformer"):
