@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
+from skemo._doc_links import DocLinkMixin
 from skemo._json import from_json, to_json
 from skemo._together import Fit, train_or_collect
 from skemo._validation import (
@@ -52,7 +53,7 @@ _STOPPING = "_early_stopping"
 _LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
 
 
-class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """A classifier that trains a network on windows of several modalities.
 
     A subclass stores its parameters in its constructor; checks those of its network in

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemo._doc_links import DocLinkMixin
 from skemo._validation import choose_features, signal_name, validate_signals, wrap_signals
 from skemo.heartbeats import check_detector, max_beats, r_peaks, regular_intervals
 from skemo.hrv import (
@@ -111,7 +112,7 @@ def _channel_beats(windows, sampling_rate, method, signal):
     return beats
 
 
-class HRVTransformer(TransformerMixin, BaseEstimator):
+class HRVTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Heart-rate variability of ECG or pulse windows, as RR series or as named features.
 
     For each window the heartbeats are found (:func:`skemo.heartbeats.r_peaks`), and given either

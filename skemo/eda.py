@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemo._doc_links import DocLinkMixin
 from skemo._dsp import block_means, fill_gaps
 from skemo._validation import (
     check_finite,
@@ -90,7 +91,7 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
     )
 
 
-class EDATransformer(TransformerMixin, BaseEstimator):
+class EDATransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Skin conductance as tonic and phasic series, or as named features.
 
     Each window is parted into a slow level (tonic) and quick changes (phasic) by

@@ -9,6 +9,7 @@ import scipy.fft
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemo._doc_links import DocLinkMixin
 from skemo._dsp import loops_along_rows
 from skemo._validation import signal_name, validate_signals, wrap_signals
 
@@ -145,7 +146,7 @@ def _band_bins(name, low, high, n_samples, sampling_rate):
     return start, stop
 
 
-class DifferentialEntropyTransformer(TransformerMixin, BaseEstimator):
+class DifferentialEntropyTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     r"""Differential entropy of EEG windows, per frequency band and channel.
 
     For each window, band and channel it gives :math:`\frac{1}{2} \ln(2 \pi e \sigma^2)`

@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skemo._doc_links import DocLinkMixin
 from skemo._validation import check_finite, signal_columns
 from skemo.signals import SignalArray
 
@@ -199,7 +200,7 @@ def make_modality_transformer(**modalities):
     return columns.set_output(transform="pandas")
 
 
-class PerSubject(TransformerMixin, BaseEstimator):
+class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Transform the windows, then standardise each subject by that subject's own rows.
 
     People differ more from each other than one person's states do, so a model that has to

@@ -7,6 +7,7 @@ import scipy.fft
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemo._doc_links import DocLinkMixin
 from skemo._dsp import LARGEST_GAP_SHARE, band_gain, fill_gaps, synthesise
 from skemo._validation import is_positive, signal_name, validate_signals, wrap_signals
 
@@ -117,7 +118,7 @@ def resample(signals, sampling_rate, rate=None, band=None):
     return np.ascontiguousarray(resampled)
 
 
-class ResampleTransformer(TransformerMixin, BaseEstimator):
+class ResampleTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Windows of a signal at another sampling rate, filtered and standardised if asked.
 
     It prepares raw windows for a convolutional network: an ECG of 700 Hz at 64 Hz, say,

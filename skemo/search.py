@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import model_selection
 from sklearn.metrics import check_scoring
 
+from skemo._doc_links import DocLinkMixin
 from skemo._leading_steps import CANDIDATE, TABLE, OnRows, Tables, fit_key
 from skemo._trained_ahead import (
     check_together,
@@ -155,7 +156,7 @@ def cross_validate(
     return scores
 
 
-class _ComputeOnce:
+class _ComputeOnce(DocLinkMixin):
     """What the searches add to those of scikit-learn."""
 
     def fit(self, X, y=None, **params):
