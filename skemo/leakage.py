@@ -14,7 +14,7 @@ from skemo._scaling import find_scaling, input_blocks
 from skemo.model_selection import BlockedKFold, LeaveOneTrialOut, protocol_folds
 
 COLUMNS = ("fold", "kind", "who", "n_train", "n_test", "seconds", "message")
-_TYPES = {"fold": int, "n_train": int, "n_test": int, "seconds": float}
+_TYPES = dict(zip(COLUMNS, (int, str, str, int, int, float, str), strict=True))
 _BY_FOLD = ("subject", "trial", "overlap", "duplicate")
 
 
