@@ -10,13 +10,13 @@ import scipy.signal
 import torch
 from _cvxeda_objective import cvxeda_objective
 from _feature_data import simulate_beats, simulate_ecg, simulate_eda, simulate_eeg
+from skemo.evaluation.search import GridSearchCV as OwnSearch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skemo
-from skemo.evaluation.search import GridSearchCV as OwnSearch
 from skemo.kernels import heartbeats
 from skemo.kernels.entropy import BANDS, differential_entropy
 from skemo.kernels.heartbeats import r_peaks

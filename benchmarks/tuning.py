@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from comparisons import PAGES, describe_machine, to_markdown
+from skemo.evaluation.search import GridSearchCV
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import ParameterGrid, ParameterSampler, StratifiedGroupKFold
@@ -25,7 +26,6 @@ from sklearn.pipeline import Pipeline
 
 import skemo
 from skemo.cli.experiments import DATASETS, decompose_conductance, modality_inputs
-from skemo.evaluation.search import GridSearchCV
 from skemo.evaluation.statistics import bootstrap_interval, wilcoxon_test
 
 RESULTS = Path(__file__).parent / "results" / "tuning"

@@ -42,9 +42,10 @@ _HOME = {
     "ChannelImportanceDisplay": "displays",
     "TrainingHistoryDisplay": "displays",
     "RecordingDisplay": "displays",
+    "show_versions": "_versions",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = ["__version__", "all_estimators", *sorted(_HOME)]
 
 
 def __getattr__(name):
@@ -57,3 +58,27 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *_HOME})
+
+
+def all_estimators():
+    """Return all public estimators of skemo, for tools that go through them.
+
+    Returns
+    -------
+    list of (str, type)
+        Name and class of each, sorted by name.
+
+    Examples
+    --------
+    >>> import skemo
+    >>> [name for name, _ in skemo.all_estimators() if name.endswith("Classifier")]
+    ['CrossModalAttentionClassifier', 'ModalityAwareAttentionClassifier']
+    """
+    from sklearn.base import BaseEstimator
+
+    public = [(name, __getattr__(name)) for name in sorted(_HOME)]
+    return [
+        (name, value)
+        for name, value in public
+        if isinstance(value, type) and issubclass(value, BaseEstimator)
+    ]

@@ -22,9 +22,14 @@ PAGES = [
     if MADE.isdisjoint(path.relative_to(DOCS).parts)
 ]
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
-LINKING = [ROOT / "README.md", *(page for page in PAGES if page.suffix == ".md")]
+LINKING = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(page for page in PAGES if page.suffix == ".md"),
+]
 CODE = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```python\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+REPOSITORY = re.compile(r"https://github\.com/skemo/skemo/(?:blob|tree)/main/")
 
 
 def name_of(path):
@@ -82,9 +87,12 @@ def test_the_landing_page_finds_its_numbers(monkeypatch):
 
 
 @pytest.mark.parametrize("page", LINKING, ids=name_of)
-def test_relative_links_lead_to_files(page):
+def test_links_within_the_repository_lead_to_files(page):
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         path = unquote(target.partition("#")[0])
+        if REPOSITORY.match(path):
+            assert (ROOT / REPOSITORY.sub("", path)).exists(), target
+            continue
         if not path or re.match(r"[a-z]+:", path):
             continue
         found = page.parent / path
@@ -93,6 +101,19 @@ def test_relative_links_lead_to_files(page):
             assert found.name == "index" or script.is_file(), target
         else:
             assert found.exists() or found.with_suffix(".rst").is_file(), target
+
+
+def test_the_readme_has_no_relative_links_which_lead_nowhere_on_pypi():
+    targets = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [target for target in targets if not target.startswith("https://")] == []
+
+
+@pytest.mark.parametrize(("name", "kind"), skemo.all_estimators())
+def test_the_html_of_an_estimator_links_to_its_page(name, kind):
+    link = kind.__new__(kind)._get_doc_link()
+    page = link.removeprefix("https://skemo.github.io/skemo/reference/generated/")
+    assert page == f"skemo.{name}.html"
+    assert page.removesuffix(".html") in documented_names()
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)

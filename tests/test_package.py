@@ -18,7 +18,9 @@ CLASSES = [
     skemo.ModalityAwareAttentionClassifier,
 ]
 FUNCTIONS = [
-    getattr(skemo, name) for name in skemo.__all__ if inspect.isfunction(getattr(skemo, name, None))
+    function
+    for function in (getattr(skemo, name) for name in skemo.__all__)
+    if inspect.isfunction(function) and inspect.signature(function).parameters
 ]
 
 

@@ -15,7 +15,7 @@ from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
 from skemo.signals.groups import is_near, lay_out_trials, trial_codes, window_groups
 
 COLUMNS = ("fold", "kind", "who", "n_train", "n_test", "seconds", "message")
-_TYPES = {"fold": int, "n_train": int, "n_test": int, "seconds": float}
+_TYPES = dict(zip(COLUMNS, (int, str, str, int, int, float, str), strict=True))
 _BY_FOLD = ("subject", "trial", "overlap", "duplicate")
 
 

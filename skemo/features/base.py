@@ -6,6 +6,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemo._doc_links import DocLinkMixin
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import signal_columns, signal_name, validate_signals
 
@@ -71,7 +72,7 @@ def compute_in_chunks(compute, values, n_together, n_jobs=None):
     return result
 
 
-class WindowTransformer(TransformerMixin, BaseEstimator):
+class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     """What the transformers of one signal have in common: `fit`, names and tags.
 
     The contract: what `transform` returns for a row depends on that row and the parameters

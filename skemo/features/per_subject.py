@@ -7,12 +7,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import mean_and_scale, signal_statistics, standardize_signals
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import check_finite, signal_columns
 
 
-class PerSubject(TransformerMixin, BaseEstimator):
+class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Standardise each subject by that subject's own rows.
 
     People differ more from each other than one person's states do, so a model that has to

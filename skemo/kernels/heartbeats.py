@@ -110,13 +110,13 @@ def r_peaks(ecg, sampling_rate, method="skemo", signal="ecg"):
     sampling_rate : float
         In hertz. Below 40 Hz an ECG shows no beats.
     method : str, default="skemo"
-        ``"skemo"``, or the name of a detector of NeuroKit2, which runs in a loop over
-        windows. For the ECG: ``"neurokit"``, ``"pantompkins1985"``, ``"hamilton2002"``,
-        ``"elgendi2010"``, ``"engzeemod2012"``, ``"emrich2023"``, ``"gamboa2008"``,
-        ``"christov2004"``, ``"slopesumfunction"``, ``"zong2003"``, ``"kalidas2017"``,
-        ``"khamis2016"``, ``"manikandan2012"``, ``"martinez2004"``, ``"nabian2018"``,
-        ``"rodrigues2021"``, ``"promac"``. For the pulse, where they give crests:
-        ``"elgendi"``, ``"bishop"``, ``"charlton"``.
+        ``"skemo"``, or the name of a detector of NeuroKit2 (the extra ``neurokit2``), which
+        runs in a loop over windows. For the ECG: ``"neurokit"``, ``"pantompkins1985"``,
+        ``"hamilton2002"``, ``"elgendi2010"``, ``"engzeemod2012"``, ``"emrich2023"``,
+        ``"gamboa2008"``, ``"christov2004"``, ``"slopesumfunction"``, ``"zong2003"``,
+        ``"kalidas2017"``, ``"khamis2016"``, ``"manikandan2012"``, ``"martinez2004"``,
+        ``"nabian2018"``, ``"rodrigues2021"``, ``"promac"``. For the pulse, where they give
+        crests: ``"elgendi"``, ``"bishop"``, ``"charlton"``.
     signal : {"ecg", "ppg"}, default="ecg"
         Kind of signal.
 
@@ -145,6 +145,8 @@ def r_peaks(ecg, sampling_rate, method="skemo", signal="ecg"):
     ------
     ValueError
         For an unknown `method` or `signal`, or an array that is not two-dimensional.
+    ImportError
+        For a detector of NeuroKit2 if that is not installed (the extra ``neurokit2``).
 
     References
     ----------
@@ -410,7 +412,13 @@ def _products(waves, lag):
 
 def _neurokit_beats(windows, sampling_rate, method, signal, width):
     """Beat times by a detector of NeuroKit2, window after window."""
-    import neurokit2 as nk
+    try:
+        import neurokit2 as nk
+    except ImportError as error:
+        raise ImportError(
+            f"method={method!r} is a detector of NeuroKit2, which is not installed: "
+            'pip install "skemo[neurokit2]", or use method="skemo".'
+        ) from error
 
     rate = int(sampling_rate) if sampling_rate == int(sampling_rate) else sampling_rate
     beats = np.full((len(windows), width), np.nan)

@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
+from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
 from skemo.models.saving import read_classifier, write_classifier
 from skemo.nn import FusionEnsemble
@@ -73,7 +74,7 @@ def check_targets(estimator, X, y, sample_weight):
     return y, sample_weight
 
 
-class FusionClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """A classifier that trains a network on windows of several modalities.
 
     A subclass stores its parameters in its constructor; checks those of its network in

@@ -11,7 +11,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     time, maps through one over channels and sub-windows. The branches' feature maps are
     scaled by masks that are estimated from all modalities, reduced to their maxima,
     concatenated and classified [1]_. The published system takes the RR series of the ECG
-    (``HRVTransformer()``) and the differential entropy of the EEG
+    (``HRVTransformer(output="series")``) and the differential entropy of the EEG
     (``DifferentialEntropyTransformer(output="map")``); any number of modalities from one
     is taken here. The paper states no sizes, optimiser or number of epochs: the defaults
     are this library's choice.

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 
+import skemo
 from skemo import (
     CrossModalAttentionClassifier,
     ModalityAwareAttentionClassifier,
@@ -350,3 +351,9 @@ def test_the_module_explains_itself_without_loading_torch():
     env = {**os.environ, "PYTHONWARNINGS": "error"}
     done = subprocess.run([sys.executable, "-c", code], check=True, env=env, capture_output=True)
     assert b"segment-k-fold" in done.stdout
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"skemo {skemo.__version__}\n"

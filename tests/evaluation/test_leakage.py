@@ -299,9 +299,7 @@ def test_padded_series_scaled_by_subject_are_found(simulated):
     X = HRVTransformer(output="series").fit_transform(simulated[["ecg"]])
     X["subject"] = simulated["subject"].to_numpy()
     assert len(check_split(X, simulated, SUBJECT_WISE)) == 0
-    findings = check_split(
-        PerSubject().fit_transform(X), simulated, SUBJECT_WISE
-    )
+    findings = check_split(PerSubject().fit_transform(X), simulated, SUBJECT_WISE)
     assert kinds(findings) == ["per-subject normalisation"]
 
 

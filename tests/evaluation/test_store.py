@@ -30,11 +30,10 @@ from skemo import (
     make_random_forest,
     make_svm,
 )
-from skemo.evaluation import compare as evaluation
-from skemo.evaluation import store as _store
-from skemo.signals.windows import segment
-from skemo.evaluation.store import FitStore, digest
 from skemo.datasets import make_emotion_recordings
+from skemo.evaluation import store as _store
+from skemo.evaluation.store import FitStore, digest
+from skemo.signals.windows import segment
 
 MODELS = {
     "SVM": make_svm("passthrough"),

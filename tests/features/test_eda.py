@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import check_estimator
 
 from skemo import HRVTransformer, Recording, SignalArray, SignalDtype, signal_frame
 from skemo.features.eda import EDATransformer
@@ -316,12 +315,6 @@ def test_memory_mapped_windows_are_read_as_they_are(tmp_path):
 
 
 # The transformer
-
-
-@pytest.mark.parametrize("output", ["features", "series"])
-@pytest.mark.parametrize("sampling_rate", [4, 128])
-def test_scikit_learns_checks_pass(sampling_rate, output):
-    check_estimator(EDATransformer(output, sampling_rate=sampling_rate), on_skip=None)
 
 
 @pytest.mark.parametrize("value_type", ["float32", "float64"])

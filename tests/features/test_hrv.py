@@ -8,7 +8,6 @@ import pytest
 from beats import beat_times, disturb, make_ecg, make_pulse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
-from sklearn.utils.estimator_checks import check_estimator
 
 from skemo import HRVTransformer, SignalArray, SignalDtype, signal_frame
 from skemo.features.hrv import FEATURES
@@ -25,23 +24,6 @@ def make_windows(n_windows=6, sampling_rate=128, duration=10):
 def make_frame(windows=None, sampling_rate=128, channels=None):
     windows = make_windows(sampling_rate=sampling_rate) if windows is None else windows
     return signal_frame(ecg=SignalArray(windows, sampling_rate=sampling_rate, channels=channels))
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"output": "series"},
-        {"output": "features"},
-        {"features": "all"},
-        {"output": "series", "signal": "ppg"},
-        {"output": "series", "signal": "beats"},
-        {"signal": "beats", "features": "all"},
-        {"sampling_rate": 128, "features": "all"},
-    ],
-    ids=str,
-)
-def test_scikit_learns_checks_pass(parameters):
-    check_estimator(HRVTransformer(**({"sampling_rate": 4} | parameters)), on_skip=None)
 
 
 def test_the_series_is_a_signal_column_padded_with_zeros():

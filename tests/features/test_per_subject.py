@@ -7,12 +7,10 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skemo import (
     DifferentialEntropyTransformer,
@@ -174,19 +172,6 @@ def test_no_modality_is_an_error():
 
 
 # PerSubject
-
-
-@pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(
-    [
-        PerSubject(StandardScaler(), by=0),
-        PerSubject("passthrough", by=0),
-        PerSubject(PCA(1), by=-1),
-    ]
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_features_equal_a_z_score_by_hand():

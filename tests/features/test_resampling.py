@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from scipy.signal import resample_poly
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import check_estimator
 
 from skemo import HRVTransformer, SignalArray, SignalDtype, make_modality_transformer, signal_frame
 from skemo.features.resampling import ResampleTransformer
@@ -187,22 +186,6 @@ def test_neither_rate_nor_band_leaves_the_signal_as_it_is():
 
 
 # The transformer
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {},
-        {"rate": 2, "sampling_rate": 4},
-        {"rate": 8, "standardize": True, "sampling_rate": 4},
-        {"rate": 3, "band": (0.1, 1.2), "sampling_rate": 4},
-        {"band": (0.1, None), "standardize": True, "sampling_rate": 4},
-        {"standardize": True},
-    ],
-    ids=str,
-)
-def test_scikit_learns_checks_pass(parameters):
-    check_estimator(ResampleTransformer(**parameters), on_skip=None)
 
 
 def test_a_signal_column_gives_a_signal_column_at_the_new_rate():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from features.test_eda import EVERY, make_eda, make_frame
-from sklearn.utils.estimator_checks import check_estimator
 
 from skemo import Recording, segment
 from skemo.features.eda import EDATransformer
@@ -135,7 +134,3 @@ def test_optimised_windows_bridge_small_gaps_and_miss_after_large_ones(output):
     assert np.isnan(result).all(axis=1).tolist() == [False, False, True]
     assert np.isfinite(result[:2]).all()
     np.testing.assert_array_equal(transformer.transform(windows[[1]])[0], result[1])
-
-
-def test_scikit_learns_checks_pass_with_optimisation():
-    check_estimator(EDATransformer(method="cvxeda", sampling_rate=4), on_skip=None)

@@ -1,5 +1,6 @@
 """Heartbeats against annotations, against NeuroKit2, and where there are none."""
 
+import sys
 import tracemalloc
 import warnings
 
@@ -46,7 +47,9 @@ def mitdb(data_home):
     """Record 100: its first lead, sampling rate and annotated beats in seconds."""
     wfdb = pytest.importorskip("wfdb")
     path = str(data_home / "mitdb" / "100")
-    record, annotation = wfdb.rdrecord(path), wfdb.rdann(path, "atr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of wfdb's, under pandas 3.1
+        record, annotation = wfdb.rdrecord(path), wfdb.rdann(path, "atr")
     is_beat = np.isin(annotation.symbol, list("NLRBAaJSVrFejnE/fQ?"))
     return record.p_signal[:, 0], record.fs, annotation.sample[is_beat] / record.fs
 
@@ -326,6 +329,14 @@ def test_a_detector_of_neurokit_can_be_chosen(method):
     late = truth[truth > 2]  # some learn from the first seconds, and most are late
     assert (np.abs(late[:, np.newaxis] - found(beats[0])).min(axis=1) < 0.1).all()
     assert np.isnan(beats[1]).all()
+
+
+def test_a_detector_of_neurokit_names_the_extra_if_that_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "neurokit2", None)  # as if it were not installed
+    ecg = make_ecg(beat_times(0), 256, 10)[np.newaxis]
+    with pytest.raises(ImportError, match=r'pip install "skemo\[neurokit2\]", or use method="sk'):
+        r_peaks(ecg, 256, method="neurokit")
+    assert np.isfinite(r_peaks(ecg, 256)).any()
 
 
 def test_neurokits_default_detector_gives_what_neurokit_gives():

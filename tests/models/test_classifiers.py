@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,35 +11,15 @@ from networks import windows
 from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import LeaveOneGroupOut, cross_validate
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
 
-from skemo import CrossModalAttentionClassifier, ModalityAwareAttentionClassifier, SignalArray
+from skemo import ModalityAwareAttentionClassifier, SignalArray
 
 
 @pytest.fixture(scope="module")
 def fitted(network):
     X, y, _ = windows()
     return network().fit(X, y)
-
-
-@parametrize_with_checks(
-    [
-        ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
-        ModalityAwareAttentionClassifier(
-            n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1
-        ),
-        CrossModalAttentionClassifier(n_filters=8, lr=0.01),
-        CrossModalAttentionClassifier(
-            n_filters=8, lr=0.01, direction=None, n_members=2, input_noise=0.1
-        ),
-    ]
-)
-def test_every_common_check_passes(estimator, check):
-    with warnings.catch_warnings():
-        # Common checks look for this warning or do not mind it.
-        warnings.filterwarnings("ignore", "A column-vector y was passed")
-        check(estimator)
 
 
 def test_the_planted_class_is_found_in_new_windows(fitted):

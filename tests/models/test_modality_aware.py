@@ -63,7 +63,7 @@ def test_a_grid_search_reaches_transformers_and_network(emotion):
         pipeline(),
         {
             "columntransformer__eeg__sub_windows": [1, 5],
-            "modalityawareattentionclassifier__attention": [True, False],
+            "modalityawareattentionclassifier__attention": ["mask", None],
         },
         cv=LeaveOneGroupOut(),
         n_jobs=2,

@@ -1,0 +1,72 @@
+"""Every public estimator passes all of scikit-learn's common checks, in each of its variants."""
+
+import warnings
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import skemo
+from skemo import (
+    CrossModalAttentionClassifier,
+    DifferentialEntropyTransformer,
+    EDATransformer,
+    HRVTransformer,
+    ModalityAwareAttentionClassifier,
+    PerSubject,
+    ResampleTransformer,
+)
+
+# The checks' tables have no sampling rate, and 1 to 30 columns.
+ESTIMATORS = [
+    HRVTransformer(output="series", sampling_rate=4),
+    HRVTransformer(output="features", sampling_rate=4),
+    HRVTransformer(output="features", features="all", sampling_rate=4),
+    HRVTransformer(signal="ppg", sampling_rate=4),
+    HRVTransformer(signal="beats", sampling_rate=4),
+    HRVTransformer(signal="beats", output="features", features="all", sampling_rate=4),
+    HRVTransformer(output="features", features="all", sampling_rate=128),
+    EDATransformer(output="features", sampling_rate=4),
+    EDATransformer(output="features", sampling_rate=128),
+    EDATransformer(output="series", sampling_rate=4),
+    EDATransformer(output="series", sampling_rate=128),
+    EDATransformer(method="cvxeda", sampling_rate=4),
+    DifferentialEntropyTransformer(output="features", bands={"all": (0, 2)}, sampling_rate=4),
+    DifferentialEntropyTransformer(output="map", bands={"all": (0, 2)}, sampling_rate=4),
+    ResampleTransformer(),
+    ResampleTransformer(rate=2, sampling_rate=4),
+    ResampleTransformer(rate=8, standardize=True, sampling_rate=4),
+    ResampleTransformer(rate=3, band=(0.1, 1.2), sampling_rate=4),
+    ResampleTransformer(band=(0.1, None), standardize=True, sampling_rate=4),
+    ResampleTransformer(standardize=True),
+    PerSubject(by=0),
+    PerSubject(by=-1),
+    ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
+    ModalityAwareAttentionClassifier(
+        n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1
+    ),
+    CrossModalAttentionClassifier(n_filters=8, lr=0.01),
+    CrossModalAttentionClassifier(
+        n_filters=8, lr=0.01, direction=None, n_members=2, input_noise=0.1
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_every_common_check_passes(estimator, check):
+    with warnings.catch_warnings():
+        # Common checks look for this warning or do not mind it.
+        warnings.filterwarnings("ignore", "A column-vector y was passed")
+        check(estimator)
+
+
+def test_every_public_estimator_is_checked():
+    public = {kind for _, kind in skemo.all_estimators()}
+    assert {type(estimator) for estimator in ESTIMATORS} == public
+
+
+def test_all_estimators_lists_what_can_be_fitted_by_name():
+    names = [name for name, _ in skemo.all_estimators()]
+    fitted = {name for name in skemo.__all__ if hasattr(getattr(skemo, name), "fit")}
+    assert names == sorted(fitted)

@@ -1,0 +1,40 @@
+"""The version is the same wherever it stands, and what a bug report needs is shown."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from skemo._store import package_versions
+
+import skemo
+from skemo import _versions
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_version_is_the_same_in_the_package_and_its_citation():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    cited = re.search(r"^version: (.+)$", citation, re.M)[1]
+    assert skemo.__version__ == PROJECT["version"] == cited
+
+
+def test_the_versions_of_all_dependencies_are_shown(capsys):
+    skemo.show_versions()
+    shown = capsys.readouterr().out
+    for requirement in PROJECT["dependencies"]:
+        name = re.match(r"[\w-]+", requirement)[0]
+        assert re.search(rf"^ *{name}: \d", shown, re.M), name
+    assert re.search(r"^ *python: 3\.", shown, re.M)
+    assert re.search(r"^ *CUDA: ", shown, re.M)
+
+
+def test_a_package_that_is_missing_is_shown_as_such(capsys, monkeypatch):
+    monkeypatch.setattr(_versions, "PACKAGES", ("numpy", "not-a-package"))
+    skemo.show_versions()
+    assert "not-a-package: not installed\n" in capsys.readouterr().out
+
+
+def test_packages_that_are_missing_are_no_part_of_what_results_depend_on(monkeypatch):
+    monkeypatch.setattr("skemo._store.PACKAGES", ("numpy", "not-a-package"))
+    assert set(package_versions()) == {"numpy"}
