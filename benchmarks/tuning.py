@@ -20,12 +20,16 @@ import pandas as pd
 from comparisons import PAGES, describe_machine, to_markdown
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import ParameterGrid, ParameterSampler, StratifiedGroupKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    ParameterGrid,
+    ParameterSampler,
+    StratifiedGroupKFold,
+)
 from sklearn.pipeline import Pipeline
 
 import skemo
 from skemo.cli.experiments import DATASETS, decompose_conductance, modality_inputs
-from skemo.evaluation.search import GridSearchCV
 from skemo.evaluation.statistics import bootstrap_interval, wilcoxon_test
 
 RESULTS = Path(__file__).parent / "results" / "tuning"
@@ -271,7 +275,7 @@ def tune(tuned, dataset, X, y, subjects, train, test):
         scoring="balanced_accuracy",
         cv=StratifiedGroupKFold(INNER, shuffle=True, random_state=0),
         refit=False,
-        together=True,
+        n_jobs=-1,
     )
     search.fit(X.iloc[train], y[train], groups=subjects[train])
     best = search.cv_results_["params"][search.cv_results_["rank_test_score"].argmin()]

@@ -14,6 +14,7 @@ to fold, the data do not decide it.
 """
 
 import matplotlib.pyplot as plt
+from sklearn.model_selection import GridSearchCV
 
 import skemo
 from skemo.datasets import make_emotion_recordings
@@ -26,7 +27,7 @@ features = skemo.make_modality_transformer(
     ecg=skemo.HRVTransformer(output="features"), eda=skemo.EDATransformer(signal="components")
 )
 svm = skemo.make_svm(skemo.PerSubject(features))
-search = skemo.GridSearchCV(
+search = GridSearchCV(
     svm,
     {"classifier__C": [0.01, 0.1, 1, 10, 100], "classifier__gamma": ["scale", 0.01]},
     scoring="balanced_accuracy",
