@@ -18,8 +18,14 @@ from _training_contenders import (
     train_skemo,
     train_stock,
 )
-from sklearn import model_selection
-from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    LeaveOneGroupOut,
+    ParameterGrid,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from skorch.helper import SliceDict
 
@@ -125,8 +131,7 @@ def count_rows(setting, splits, n_candidates=1):
 
 def search(setting):
     """**Search.** Leave-one-subject-out over three learning rates by `GridSearchCV` without the
-    last fit, with two processes on a CPU; skemo's against scikit-learn's with stock skorch in it.
-    Memory is not measured, since most of it is in those processes."""
+    last fit, with two processes on a CPU, over skemo's network and over stock skorch. Memory is not measured, since most of it is in those processes."""
     setting = setting.shortened()
     windows = eegmat_like(setting)
     grid = {"lr": [LR / 3, LR, 3 * LR]}
@@ -137,13 +142,13 @@ def search(setting):
 
     def own(seed):
         model = skemo_classifier(setting, seed)
-        found = skemo.GridSearchCV(model, grid, **options).fit(frame, windows.y)
+        found = GridSearchCV(model, grid, **options).fit(frame, windows.y)
         return found.cv_results_["mean_test_score"]
 
     def theirs(seed):
         torch.manual_seed(seed)
         model = stock_net(setting)
-        found = model_selection.GridSearchCV(model, grid, **options).fit(arrays, windows.y)
+        found = GridSearchCV(model, grid, **options).fit(arrays, windows.y)
         return found.cv_results_["mean_test_score"]
 
     def agreement(ours, theirs):
@@ -162,9 +167,9 @@ def search(setting):
 
 
 def folds(setting):
-    """**Leave-one-subject-out.** `cross_validate`, skemo's against scikit-learn's with stock
-    skorch in it, of which the first three folds are measured and their time is multiplied to that
-    of all; accuracies are compared on these three."""
+    """**Leave-one-subject-out.** `cross_validate` over skemo's network, and over stock skorch, of
+    which the first three folds are measured and their time is multiplied to that of all;
+    accuracies are compared on these three."""
     setting = setting.shortened()
     windows = eegmat_like(setting)
     splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
@@ -172,11 +177,12 @@ def folds(setting):
     n_rows = count_rows(setting, splits)
 
     def own(seed):
-        return leave_one_out(skemo, skemo_classifier(setting, seed), windows, splits)
+        return leave_one_out(skemo_classifier(setting, seed), windows.frame, windows, splits)
 
     def theirs(seed):
         torch.manual_seed(seed)
-        return leave_one_out(model_selection, stock_net(setting), windows, splits[:N_MEASURED])
+        arrays = SliceDict(**windows.arrays)
+        return leave_one_out(stock_net(setting), arrays, windows, splits[:N_MEASURED])
 
     def agreement(ours, theirs):
         means = [np.mean([scores[:N_MEASURED] for scores in x]) for x in (ours, theirs)]
@@ -193,17 +199,53 @@ def folds(setting):
     return Work(title, ours, [stock], agreement, is_long=True)
 
 
-def leave_one_out(library, model, windows, splits, **options):
-    """Balanced accuracies of the folds, by scikit-learn's `cross_validate` or skemo's."""
-    X = windows.frame if library is skemo else SliceDict(**windows.arrays)
-    options |= {"scoring": "balanced_accuracy", "cv": splits, "error_score": "raise"}
-    return library.cross_validate(model, X, windows.y, **options)["test_score"]
+def leave_one_out(model, X, windows, splits):
+    """Balanced accuracies of the folds."""
+    options = {"scoring": "balanced_accuracy", "cv": splits, "error_score": "raise"}
+    return cross_validate(model, X, windows.y, **options)["test_score"]
+
+
+def leave_one_out_together(model, windows, splits):
+    """Balanced accuracies of the folds, whose networks `fit_many` trains."""
+    frame, y = windows.frame, windows.y
+    trains = [train for train, _ in splits]
+    fitted = skemo.fit_many(
+        [model] * len(splits), [frame.iloc[rows] for rows in trains], [y[rows] for rows in trains]
+    )
+    return np.array(
+        [
+            balanced_accuracy_score(y[test], network.predict(frame.iloc[test]))
+            for network, (_, test) in zip(fitted, splits, strict=True)
+        ]
+    )
+
+
+def together(setting):
+    """**Many fits at once.** Leave-one-subject-out of skemo's network in one process: trained by
+    `fit_many` as one computation, against `cross_validate`, one fit after another."""
+    setting = setting.shortened()
+    windows = eegmat_like(setting)
+    splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
+    n_rows = count_rows(setting, splits)
+
+    def own(seed):
+        return leave_one_out_together(skemo_classifier(setting, seed), windows, splits)
+
+    def one_by_one(seed):
+        return leave_one_out(skemo_classifier(setting, seed), windows.frame, windows, splits)
+
+    def agreement(ours, theirs):
+        return f"balanced accuracy {np.mean(ours):.3f}, theirs {np.mean(theirs):.3f}"
+
+    other = Contender("skemo in cross_validate", lambda: one_by_one, n_rows)
+    title = f"leave-one-subject-out at once, {len(splits)} fits, {epochs(setting)}"
+    return Work(title, Contender("fit_many", lambda: own, n_rows), [other], agreement, is_long=True)
 
 
 def candidates(setting):
     """**Search of many candidates.** Ten folds by subject, and 24 candidates of learning rate,
-    weight decay and dropout, by skemo's `GridSearchCV` without the last fit, against the time of a
-    single fit by stock skorch."""
+    weight decay and dropout, by `GridSearchCV` over skemo's network without the last fit, against
+    the time of a single fit by stock skorch."""
     setting = setting.shortened()
     windows = eegmat_like(setting)
     grid = {
@@ -211,14 +253,14 @@ def candidates(setting):
         "weight_decay": [0.01] if setting.quick else [0.001, 0.01, 0.1],
         "dropout": [0.25, 0.5],
     }
-    n_candidates = len(model_selection.ParameterGrid(grid))
+    n_candidates = len(ParameterGrid(grid))
     splitter = GroupKFold(2 if setting.quick else 10)
     splits = list(splitter.split(windows.y, windows.y, windows.subjects))
 
     def own(seed):
         model = skemo_classifier(setting, seed)
         options = {"cv": splits, "refit": False, "error_score": "raise"}
-        found = skemo.GridSearchCV(model, grid, **options).fit(windows.frame, windows.y)
+        found = GridSearchCV(model, grid, **options).fit(windows.frame, windows.y)
         return found.cv_results_["mean_test_score"]
 
     def agreement(ours, theirs):
@@ -242,9 +284,10 @@ def candidates(setting):
 def compare_scores(setting, data_home=None):
     """**Agreement.** Balanced accuracy of leave-one-subject-out, the same folds for all, several
     seeds of the network; the mean over folds, and over seeds. They agree if the difference of the
-    means is within the larger SD over the seeds. `together` is the parameter of skemo's
+    means is within the larger SD over the seeds. "At once" is by `fit_many`, else it is
     `cross_validate`. The first rows are of simulated subjects; those of `eegmat`, rest against
-    arithmetic from recorded ECG and EEG, per subject, are there with `--data-home`.
+    arithmetic from recorded ECG and EEG, per subject, are there with `--data-home`; `together` is
+    the parameter of `compare`.
 
     Yields
     ------
@@ -255,21 +298,20 @@ def compare_scores(setting, data_home=None):
     windows = simulate_windows(3, 24, seed=2) if setting.quick else simulate_windows(10, 24, seed=2)
     splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
 
-    def own(together):
-        def score(seed):
-            model = skemo_classifier(short, seed)
-            return leave_one_out(skemo, model, windows, splits, together=together)
-
-        return score
-
     def stock(seed):
         torch.manual_seed(seed)
-        return leave_one_out(model_selection, stock_net(short), windows, splits)
+        return leave_one_out(stock_net(short), SliceDict(**windows.arrays), windows, splits)
+
+    def at_once(seed):
+        return leave_one_out_together(skemo_classifier(short, seed), windows, splits)
+
+    def one_by_one(seed):
+        return leave_one_out(skemo_classifier(short, seed), windows.frame, windows, splits)
 
     ways = {
         "stock skorch in scikit-learn": stock,
-        "skemo, together=True": own(True),
-        "skemo, together=False": own(False),
+        "skemo, at once": at_once,
+        "skemo, one by one": one_by_one,
     }
     yield from against_the_first(ways, 2 if setting.quick else 8, len(splits))
     if data_home is not None:
@@ -334,9 +376,10 @@ WORKS = {
     "predict": predict,
     "search": search,
     "folds": folds,
+    "together": together,
     "candidates": candidates,
 }
 ROWS = {
-    "cpu": ("fit", "predict", "search", "agreement"),
-    "cuda": ("fit", "predict", "folds", "candidates", "agreement"),
+    "cpu": ("fit", "predict", "search", "together", "agreement"),
+    "cuda": ("fit", "predict", "folds", "together", "candidates", "agreement"),
 }

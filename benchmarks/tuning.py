@@ -21,7 +21,12 @@ from comparisons import PAGES, describe_machine, to_markdown
 from skemo.evaluation.search import GridSearchCV
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import ParameterGrid, ParameterSampler, StratifiedGroupKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    ParameterGrid,
+    ParameterSampler,
+    StratifiedGroupKFold,
+)
 from sklearn.pipeline import Pipeline
 
 import skemo
@@ -271,7 +276,7 @@ def tune(tuned, dataset, X, y, subjects, train, test):
         scoring="balanced_accuracy",
         cv=StratifiedGroupKFold(INNER, shuffle=True, random_state=0),
         refit=False,
-        together=True,
+        n_jobs=-1,
     )
     search.fit(X.iloc[train], y[train], groups=subjects[train])
     best = search.cv_results_["params"][search.cv_results_["rank_test_score"].argmin()]

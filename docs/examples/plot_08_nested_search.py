@@ -14,6 +14,7 @@ to fold, the data do not decide it.
 """
 
 import matplotlib.pyplot as plt
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import skemo
@@ -29,7 +30,7 @@ features = skemo.make_modality_transformer(
     subject="passthrough",
 )
 svm = skemo.make_svm(make_pipeline(features, skemo.PerSubject()))
-search = skemo.GridSearchCV(
+search = GridSearchCV(
     svm,
     {"classifier__C": [0.01, 0.1, 1, 10, 100], "classifier__gamma": ["scale", 0.01]},
     scoring="balanced_accuracy",

@@ -1,5 +1,6 @@
 """The leading steps of a Pipeline that look at one window at a time, computed once."""
 
+import copy
 from collections.abc import Iterable
 
 import joblib
@@ -38,7 +39,8 @@ def precompute(model, X):
         A clone of the model without its leading steps, which are those at the beginning of the
         Pipeline that are instances of skemo's `WindowTransformer`, "passthrough", or a
         ``ColumnTransformer`` (:func:`skemo.make_modality_transformer`) or Pipeline of nothing
-        else. The other steps keep their names.
+        else; of a Pipeline in the place of the first other step, its leading steps too. The other
+        steps keep their names.
 
     Raises
     ------
@@ -78,46 +80,57 @@ class Precomputed:
 
     def split(self, model):
         """Return the table for a model, and the rest of it, as `precompute` does."""
+        whole = model.estimator if is_search(model) else model
+        leading, rest = _split(whole)
         if is_search(model):
-            searched = {name.split("__")[0] for name, _ in searched_parameters(model)}
-            leading = _leading_steps(model.estimator)
-            if not leading or searched & {name for name, _ in leading}:
-                return self.X, clone(model)
-            return self._table(leading), clone(model).set_params(
-                estimator=_without(model.estimator, len(leading))
-            )
-        leading = _leading_steps(model)
-        if not leading:
-            return self.X, clone(model)
-        return self._table(leading), _without(model, len(leading))
+            searched = [name for name, _ in searched_parameters(model)]
+            if any(_concerns(name, path) for name in searched for path, _ in leading):
+                leading = []
+            rest = clone(model).set_params(estimator=rest)
+        return (self._table(leading), clone(rest)) if leading else (self.X, clone(model))
 
     def _table(self, leading):
         key = joblib.hash([step for _, step in leading])
         if key not in self._tables:
             table = self.X
             for _, step in leading:
-                if step != "passthrough":
+                if not _is_nothing(step):
                     table = clone(step).fit_transform(table)
             self._tables[key] = table
         return self._tables[key]
 
 
-def _leading_steps(model):
-    """Names and steps at the beginning of a Pipeline that look at one window at a time."""
+def _split(model):
+    """Return the steps at the beginning of a Pipeline that look at one window at a time, each with
+    the path by which its parameters are reached, and the Pipeline of the others."""
     if type(model) is not Pipeline or model.transform_input is not None:
-        return []
-    leading = []
-    for name, step in model.steps[:-1]:
-        if not _is_windowwise(step):
-            break
-        leading.append((name, "passthrough" if step is None else step))
-    while leading and isinstance(leading[-1][1], str):  # nothing to compute
-        leading.pop()
-    return leading
+        return [], model
+    leading, steps = [], list(model.steps)
+    while len(steps) > 1 and _is_windowwise(steps[0][1]):
+        leading.append(steps.pop(0))
+    name, first = steps[0]
+    if type(first) is Pipeline and len(steps) > 1:  # features, and what follows them
+        inner, first = _split(first)
+        leading += [(f"{name}__{path}", step) for path, step in inner]
+        steps[0] = name, first
+    if all(_is_nothing(step) for _, step in leading):
+        return [], model
+    rest = copy.copy(model)
+    rest.steps = steps
+    return leading, rest
+
+
+def _concerns(name, path):
+    """Whether a parameter of that name belongs to a step, or replaces it or what it is in."""
+    return f"{name}__".startswith(f"{path}__") or f"{path}__".startswith(f"{name}__")
+
+
+def _is_nothing(step):
+    return step is None or isinstance(step, str)
 
 
 def _is_windowwise(step):
-    if step is None or isinstance(step, str):
+    if _is_nothing(step):
         return step != "drop"
     if type(step) is Pipeline:
         return step.transform_input is None and all(_is_windowwise(part) for _, part in step.steps)
@@ -130,10 +143,3 @@ def _is_windowwise(step):
             for part, columns in parts
         )
     return isinstance(step, WindowTransformer)
-
-
-def _without(pipeline, n_steps):
-    """A clone of a Pipeline without its first steps."""
-    rest = clone(pipeline)
-    rest.steps = rest.steps[n_steps:]
-    return rest

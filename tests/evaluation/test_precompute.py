@@ -16,6 +16,7 @@ from skemo import (
     EDATransformer,
     HRVTransformer,
     ModalityAwareAttentionClassifier,
+    PerSubject,
     ResampleTransformer,
     make_lda,
     make_modality_transformer,
@@ -59,6 +60,7 @@ MODELS = {
         )
     ),
     "followed": make_pipeline(make_features(), Normalizer(), StandardScaler(), SVC()),
+    "per subject": make_svm(make_pipeline(make_features(subject="passthrough"), PerSubject())),
     "network": make_network(
         make_modality_transformer(
             ecg=HRVTransformer(output="series"),
@@ -89,9 +91,10 @@ def test_scores_are_those_of_the_whole_model_to_the_bit(name, recordings):
 def test_features_are_those_of_a_fold_to_the_bit(name, recordings):
     X, _, _ = recordings
     rows = np.arange(0, len(X), 3)
-    table, rest = precompute(MODELS[name], X)
-    leading = MODELS[name][: -len(rest.steps)]
-    ours, fold = pd.DataFrame(table).iloc[rows], pd.DataFrame(leading.fit_transform(X.iloc[rows]))
+    ours, _ = precompute(MODELS[name], X)
+    fold, _ = precompute(MODELS[name], X.iloc[rows])
+    assert ours is not X
+    ours, fold = pd.DataFrame(ours).iloc[rows], pd.DataFrame(fold)
     for column in ours:
         np.testing.assert_array_equal(np.stack(ours[column].array), np.stack(fold[column].array))
 
@@ -118,13 +121,20 @@ def test_a_search_over_the_rest_is_the_search_over_the_whole(recordings):
             np.testing.assert_array_equal(rest.cv_results_[key], whole.cv_results_[key])
 
 
-def test_a_search_that_changes_a_leading_step_is_left_whole(recordings):
+@pytest.mark.parametrize(
+    "name",
+    ["features__columntransformer__eeg__sub_windows", "features__columntransformer", "features"],
+)
+def test_a_search_that_changes_a_leading_step_is_left_whole(name, recordings):
     X, _, _ = recordings
-    model = make_pipeline(make_features(), SVC())
-    grid = {"columntransformer__eeg__sub_windows": [1, 2]}
-    table, rest = precompute(GridSearchCV(model, grid), X)
+    features = make_pipeline(make_features(subject="passthrough"), PerSubject())
+    model = Pipeline([("features", features), ("svc", SVC())])
+    table, rest = precompute(GridSearchCV(model, {name: [1, 2]}), X)
     assert table is X
-    assert len(rest.estimator.steps) == 2
+    assert len(rest.estimator.steps[0][1].steps) == 2
+    table, rest = precompute(GridSearchCV(model, {"features__persubject": [None]}), X)
+    assert table is not X
+    assert len(rest.estimator.steps[0][1].steps) == 1
 
 
 class Foreign(TransformerMixin, BaseEstimator):
