@@ -131,7 +131,8 @@ def count_rows(setting, splits, n_candidates=1):
 
 def search(setting):
     """**Search.** Leave-one-subject-out over three learning rates by `GridSearchCV` without the
-    last fit, with two processes on a CPU, over skemo's network and over stock skorch. Memory is not measured, since most of it is in those processes."""
+    last fit, with two processes on a CPU, over skemo's network and over stock skorch.
+    Memory is not measured, since most of it is in those processes."""
     setting = setting.shortened()
     windows = eegmat_like(setting)
     grid = {"lr": [LR / 3, LR, 3 * LR]}

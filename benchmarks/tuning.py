@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from comparisons import PAGES, describe_machine, to_markdown
-from skemo.evaluation.search import GridSearchCV
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
