@@ -73,6 +73,4 @@ def test_documented_defaults_are_those_of_the_signature(documented):
 
 def test_constructors_assign_their_parameters_and_nothing_else():
     for estimator in CLASSES[2:]:
-        if estimator is skemo.PerSubject:
-            continue
         assert set(vars(estimator())) == set(inspect.signature(estimator).parameters)

@@ -4,13 +4,12 @@ import argparse
 import dataclasses
 import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
-from importlib.metadata import version
-
 
 from skemo._files import write_whole
 from skemo.cli.experiments import (
@@ -63,7 +62,7 @@ def _make_parser():
         prog="skemo",
         description="Emotion, stress and workload recognition from physiological signals.",
     )
-    parser.add_argument("--version", action="version", version=f"skemo {version("'skemo')}")
+    parser.add_argument("--version", action="version", version=f"skemo {version('skemo')}")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "compare",

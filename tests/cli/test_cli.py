@@ -166,8 +166,11 @@ def test_computing_the_inputs_once_gives_what_the_pipelines_give(windows, normal
 
     def inside(kind):
         kinds = {name: getattr(transformers[name], kind) for name in columns["raw"]}
-        transformer = make_modality_transformer(**kinds)
-        return PerSubject(transformer) if normalization == "per-subject" else transformer
+        if normalization == "raw":
+            return make_modality_transformer(**kinds)
+        return make_pipeline(
+            make_modality_transformer(**kinds, subject="passthrough"), PerSubject()
+        )
 
     if normalization == "raw":
         windows = windows.drop(columns="subject")

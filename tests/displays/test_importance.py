@@ -229,7 +229,10 @@ def emotion():
     windows = segment(recordings, 10.0)
     held_out = windows["subject"] >= "06"
     model = make_lda(
-        PerSubject(make_modality_transformer(eeg=DifferentialEntropyTransformer()))
+        make_pipeline(
+            make_modality_transformer(eeg=DifferentialEntropyTransformer(), subject="passthrough"),
+            PerSubject(),
+        )
     ).fit(windows.loc[~held_out, ["eeg", "subject"]], windows.loc[~held_out, "label"])
     return model, windows[held_out]
 
@@ -254,7 +257,9 @@ def test_the_planted_bands_and_regions_are_found_in_simulated_recordings(emotion
 def test_resting_with_closed_eyes_shows_in_alpha_over_the_back_of_the_head(data_home):
     windows = segment(fetch_eegmat(data_home / "eegmat", modalities=["eeg"], lazy=True), 10.0)
     held_out = windows["subject"].isin(windows["subject"].unique()[16:])
-    model = make_svm(PerSubject(make_modality_transformer(eeg=DifferentialEntropyTransformer())))
+    entropy = DifferentialEntropyTransformer()
+    features = make_modality_transformer(eeg=entropy, subject="passthrough")
+    model = make_svm(make_pipeline(features, PerSubject()))
     model.fit(windows.loc[~held_out, ["eeg", "subject"]], windows.loc[~held_out, "label"])
     windows = windows[held_out]
     found = band_channel_importance(

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skemo import (
@@ -24,6 +23,11 @@ from skemo import (
 )
 from skemo.datasets import make_emotion_recordings
 from skemo.kernels.standardize import signal_lengths, signal_statistics, standardize_signals
+
+
+def measured_per_subject(**modalities):
+    features = make_modality_transformer(**modalities, subject="passthrough")
+    return make_pipeline(features, PerSubject())
 
 
 class ChannelMean(TransformerMixin, BaseEstimator):
@@ -179,7 +183,7 @@ def test_features_equal_a_z_score_by_hand():
     features = make_modality_transformer(ecg=ChannelMean(), eeg=ChannelMean())
     plain = features.fit_transform(windows)
     expected = plain.groupby(windows["subject"]).transform(lambda x: (x - x.mean()) / x.std(ddof=0))
-    got = PerSubject(features).fit_transform(windows.drop(columns="label"))
+    got = measured_per_subject(ecg=ChannelMean(), eeg=ChannelMean()).fit_transform(windows)
     assert got.columns.tolist() == plain.columns.tolist()
     np.testing.assert_allclose(got, expected, atol=1e-4)  # float32 channels
     np.testing.assert_allclose(got["ecg_0"], expected["ecg_0"], rtol=1e-9)
@@ -188,7 +192,7 @@ def test_features_equal_a_z_score_by_hand():
 def test_rows_of_a_subject_need_not_be_neighbours():
     windows = make_windows()
     order = np.random.default_rng(0).permutation(len(windows))
-    step = PerSubject(make_modality_transformer(ecg=ChannelMean()))
+    step = measured_per_subject(ecg=ChannelMean())
     straight = step.fit_transform(windows)
     mixed = step.fit_transform(windows.iloc[order])
     np.testing.assert_allclose(mixed.loc[straight.index], straight, rtol=1e-9)
@@ -196,7 +200,7 @@ def test_rows_of_a_subject_need_not_be_neighbours():
 
 def test_signals_equal_a_z_score_by_hand():
     windows = make_windows()
-    step = PerSubject("passthrough").fit(windows[["ecg", "eeg", "subject"]])
+    step = PerSubject().fit(windows[["ecg", "eeg", "subject"]])
     got = step.transform(windows[["ecg", "eeg", "subject"]])
     assert got.dtypes.tolist() == windows.dtypes[["ecg", "eeg"]].tolist()
     assert got.index.equals(windows.index)
@@ -214,7 +218,7 @@ def test_padding_stays_zero_and_missing_windows_stay_missing():
     values[:, :, 7:] = 0
     values[2] = np.nan
     X = signal_frame(ecg=SignalArray(values), subject=list("aaabbb"))
-    got = PerSubject("passthrough").fit_transform(X)["ecg"]
+    got = PerSubject().fit_transform(X)["ecg"]
     assert (got.array.values[[0, 1, 3, 4, 5], :, 7:] == 0).all()
     assert got.isna().tolist() == [False, False, True, False, False, False]
     beats = got.array.values[3:, :, :7]
@@ -228,7 +232,7 @@ def test_offsets_of_subjects_are_removed():
     features = make_modality_transformer(ecg=ChannelMean())
     splits = GroupKFold(4)
     raw = make_pipeline(features, StandardScaler(), SVC())
-    own = make_pipeline(PerSubject(features), SVC())
+    own = make_pipeline(measured_per_subject(ecg=ChannelMean()), SVC())
     assert cross_val_score(raw, windows, y, groups=subjects, cv=splits).mean() < 0.75
     assert cross_val_score(own, windows, y, groups=subjects, cv=splits).mean() > 0.95
 
@@ -238,14 +242,14 @@ def test_a_new_subject_is_measured_by_the_rows_handed_over(transformer):
     windows = make_windows()
     first = windows["subject"] == windows["subject"].iloc[0]
     seen, new = windows[first], windows[~first]
-    step = PerSubject(make_modality_transformer(ecg=transformer))
+    step = measured_per_subject(ecg=transformer)
     pd.testing.assert_frame_equal(step.fit(seen).transform(new), step.fit_transform(new))
 
 
 @pytest.mark.parametrize("transformer", [ChannelMean(), "passthrough"])
 def test_a_known_subject_is_measured_by_the_rows_of_the_fit(transformer):
     windows = make_windows()
-    step = PerSubject(make_modality_transformer(ecg=transformer)).fit(windows)
+    step = measured_per_subject(ecg=transformer).fit(windows)
     together = step.transform(windows)
     alone = pd.concat([step.transform(windows.iloc[[row]]) for row in range(len(windows))])
     pd.testing.assert_frame_equal(alone, together)
@@ -254,7 +258,7 @@ def test_a_known_subject_is_measured_by_the_rows_of_the_fit(transformer):
 def test_what_a_known_subject_lacked_at_fit_is_measured_by_the_rows_handed_over():
     nothing = pd.DataFrame({"x": [np.nan] * 3, "z": [1.0, 2.0, 3.0], "subject": "a"})
     later = pd.DataFrame({"x": [10.0, 20.0, 30.0], "z": [2.0, 3.0, 4.0], "subject": "a"})
-    got = PerSubject("passthrough").fit(nothing).transform(later)
+    got = PerSubject().fit(nothing).transform(later)
     np.testing.assert_allclose(got["x"], np.array([-1, 0, 1]) * np.sqrt(1.5))
     np.testing.assert_allclose(got["z"], np.array([0, 1, 2]) * np.sqrt(1.5))
 
@@ -262,7 +266,7 @@ def test_what_a_known_subject_lacked_at_fit_is_measured_by_the_rows_handed_over(
 def test_a_subject_of_one_row_at_fit_is_new_at_prediction():
     X = pd.DataFrame({"x": [1.0, 2.0, 5.0], "subject": ["a", "a", "lonely"]})
     with pytest.warns(UserWarning, match="single row"):
-        step = PerSubject("passthrough").fit(X)
+        step = PerSubject().fit(X)
     later = pd.DataFrame({"x": [10.0, 30.0], "subject": "lonely"})
     assert step.transform(later)["x"].tolist() == [-1, 1]
 
@@ -270,7 +274,7 @@ def test_a_subject_of_one_row_at_fit_is_new_at_prediction():
 def test_infinity_is_named():
     X = pd.DataFrame({"x": [1.0, np.inf], "subject": "a"})
     with pytest.raises(ValueError, match="'X' contains infinity"):
-        PerSubject("passthrough").fit(X)
+        PerSubject().fit(X)
 
 
 def test_statistics_by_time_are_those_of_each_column():
@@ -289,7 +293,7 @@ def test_nan_is_ignored_and_constants_become_zero():
             "subject": list("aaabbb"),
         }
     )
-    got = PerSubject("passthrough").fit_transform(X)
+    got = PerSubject().fit_transform(X)
     third = np.sqrt(3 / 2)
     np.testing.assert_allclose(got["x"], [-1, np.nan, 1, -third, third, 0], atol=1e-12)
     assert (got["constant"] == 0).all()
@@ -299,43 +303,36 @@ def test_nan_is_ignored_and_constants_become_zero():
 def test_a_single_row_gives_zeros_and_names_the_subject():
     X = pd.DataFrame({"x": [1.0, 2.0, 5.0], "subject": ["a", "a", "lonely"]})
     with pytest.warns(UserWarning, match=r"1 subject\(s\) have a single row.*become 0: lonely\."):
-        got = PerSubject("passthrough").fit_transform(X)
+        got = PerSubject().fit_transform(X)
     assert got["x"].tolist() == [-1, 1, 0]
 
 
 def test_an_array_takes_the_position_of_the_subject():
     X = np.array([[1.0, 7.0], [3.0, 7.0], [10.0, 8.0], [30.0, 8.0]])
-    step = PerSubject("passthrough", by=1)
+    step = PerSubject(by=1)
     assert step.fit_transform(X).tolist() == [[-1], [1], [-1], [1]]
     assert step.get_feature_names_out().tolist() == ["x0"]
-    assert PerSubject("passthrough", by=-1).fit_transform(X).shape == (4, 1)
+    assert PerSubject(by=-1).fit_transform(X).shape == (4, 1)
 
 
-def test_an_output_of_three_dimensions_is_a_signal():
-    X = np.arange(12.0).reshape(4, 3) ** 2
-    X[:, 0] = [5, 5, 6, 6]
-    step = PerSubject(FunctionTransformer(lambda values: values[:, np.newaxis]), by=0)
-    got = step.fit_transform(X)
-    assert got.shape == (4, 1, 2)
-    np.testing.assert_allclose(got[:2].mean(), 0, atol=1e-12)
-
-
-def test_output_can_be_set_to_pandas():
-    windows = make_windows()[["ecg", "subject"]]
-    arrays = make_column_transformer((ChannelMean(), ["ecg"]))
-    step = PerSubject(arrays)
-    assert isinstance(step.fit_transform(windows), np.ndarray)
-    frame = step.set_output(transform="pandas").fit_transform(windows)
-    assert frame.columns.tolist() == ["channelmean__ecg_0"]
-    assert frame.index.equals(windows.index)
-    assert step.get_feature_names_out().tolist() == frame.columns.tolist()
+def test_a_table_keeps_its_index_and_names_and_an_array_stays_an_array():
+    windows = make_windows()
+    numbers = make_modality_transformer(ecg=ChannelMean(), subject="passthrough")
+    frame = numbers.fit_transform(windows)
+    step = PerSubject()
+    got = step.fit_transform(frame)
+    assert got.columns.tolist() == step.get_feature_names_out().tolist() == ["ecg_0"]
+    assert got.index.equals(windows.index)
+    codes = pd.factorize(windows["subject"])[0]
+    array = np.column_stack([frame["ecg_0"], codes])
+    np.testing.assert_array_equal(PerSubject(by=1).fit_transform(array), got.to_numpy())
 
 
 def test_it_is_searched_cloned_and_pickled():
     windows = make_windows(n_subjects=6, n_rows=12)
     y, subjects = windows.pop("label"), windows["subject"]
-    pipeline = make_pipeline(PerSubject(make_modality_transformer(ecg=ChannelMean())), SVC())
-    grid = {"persubject__transformer__ecg__power": [1, 2]}
+    pipeline = make_pipeline(*measured_per_subject(ecg=ChannelMean()), SVC())
+    grid = {"columntransformer__ecg__power": [1, 2]}
     search = GridSearchCV(pipeline, grid, cv=GroupKFold(3), n_jobs=2)
     search.fit(windows, y, groups=subjects)
     assert set(search.best_params_) == set(grid)
@@ -346,49 +343,51 @@ def test_it_is_searched_cloned_and_pickled():
 def test_a_column_that_is_not_there_is_named_with_those_that_are():
     windows = make_windows()[["ecg", "eeg"]]
     with pytest.raises(ValueError, match=r"by='subject' is not a column.*\['ecg', 'eeg'\].*Select"):
-        PerSubject("passthrough").fit(windows)
+        PerSubject().fit(windows)
     with pytest.raises(ValueError, match="X is an array: pass a DataFrame"):
-        PerSubject("passthrough").fit(np.ones((3, 2)))
+        PerSubject().fit(np.ones((3, 2)))
     with pytest.raises(ValueError, match="by=2 is not a column of X, which has 2"):
-        PerSubject("passthrough", by=2).fit(np.ones((3, 2)))
+        PerSubject(by=2).fit(np.ones((3, 2)))
     with pytest.raises(ValueError, match="by must be a column's name or position, got None"):
-        PerSubject("passthrough", by=None).fit(np.ones((3, 2)))
+        PerSubject(by=None).fit(np.ones((3, 2)))
 
 
 def test_a_row_without_subject_is_an_error():
     windows = make_windows()[["ecg", "subject"]]
     windows.iloc[3:5, 1] = None
     with pytest.raises(ValueError, match=r"by='subject' is NaN in 2 row\(s\)"):
-        PerSubject("passthrough").fit(windows)
+        PerSubject().fit(windows)
 
 
 def test_other_unusable_input_is_named():
     with pytest.raises(ValueError, match=r"1 feature\(s\)"):
-        PerSubject("passthrough").fit(pd.DataFrame({"subject": ["a", "a"]}))
+        PerSubject().fit(pd.DataFrame({"subject": ["a", "a"]}))
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
-        PerSubject("passthrough").fit(make_windows().iloc[:0])
+        PerSubject().fit(make_windows().iloc[:0])
     text = pd.DataFrame({"trial": ["x", "y"], "rate": [1.0, 2.0], "subject": ["a", "a"]})
     with pytest.raises(ValueError, match=r"numeric and signal columns, but got \['trial'\]"):
-        PerSubject("passthrough").fit(text)
-    with pytest.raises(ValueError, match="sparse"):
-        PerSubject(OneHotEncoder()).fit(text)
+        PerSubject().fit(text)
+
+
+MEASURED = {"ecg": HRVTransformer(), "eeg": DifferentialEntropyTransformer()}
 
 
 def test_simulated_people_are_recognised_better_by_their_own_measure():
     windows = segment(make_emotion_recordings(8, 4, random_state=0), duration=20.0)
     y, subjects = windows["label"], windows["subject"]
-    features = make_modality_transformer(ecg=HRVTransformer(), eeg=DifferentialEntropyTransformer())
+    features = make_modality_transformer(**MEASURED)
     raw, own = (
         cross_val_score(make_lda(step), windows, y, groups=subjects, cv=LeaveOneGroupOut()).mean()
-        for step in (features, PerSubject(features))
+        for step in (features, measured_per_subject(**MEASURED))
     )
     assert own > max(0.85, raw + 0.05)
 
 
 def test_the_series_of_intervals_keeps_its_padding():
     windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=10.0)
-    step = make_modality_transformer(ecg=HRVTransformer(output="series"))
+    series = HRVTransformer(output="series")
+    step = make_modality_transformer(ecg=series)
     plain = step.fit_transform(windows)["ecg"].array.values
-    own = PerSubject(step).fit_transform(windows)["ecg"].array.values
+    own = measured_per_subject(ecg=series).fit_transform(windows)["ecg"].array.values
     assert (plain[:, :, -5:] == 0).all()
     np.testing.assert_array_equal(own == 0, plain == 0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 
 from skemo import (
     DifferentialEntropyTransformer,
@@ -39,7 +40,10 @@ def test_a_planted_effect_is_found_in_windows(make):
 @pytest.mark.parametrize("make", BASELINES)
 def test_features_may_be_standardised_by_subject(make):
     windows, y = make_windows()
-    features = PerSubject(make_modality_transformer(eeg=DifferentialEntropyTransformer()))
+    entropy = DifferentialEntropyTransformer()
+    features = make_pipeline(
+        make_modality_transformer(eeg=entropy, subject="passthrough"), PerSubject()
+    )
     assert make(features).fit(windows, y).score(windows, y) > 0.95
 
 
