@@ -62,7 +62,7 @@ def test_the_index_of_the_rows_is_kept(transformer, windows):
     pd.testing.assert_index_equal(result.index, windows.index)
 
 
-@pytest.mark.parametrize("kind", {type(transformer) for transformer in TRANSFORMERS})
+@pytest.mark.parametrize("kind", dict.fromkeys(type(transformer) for transformer in TRANSFORMERS))
 def test_parameters_are_keyword_only_behind_the_first(kind):
     assert issubclass(kind, WindowTransformer)
     first, *others = list(inspect.signature(kind).parameters.values())
