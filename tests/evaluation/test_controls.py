@@ -104,7 +104,13 @@ def test_repetitions_have_other_folds_and_other_seeds():
 def test_fold_scores_pool_the_windows_of_a_fold():
     X, y, subjects = make_features(effect=0.5)
     result = compare(
-        {"LDA": make_lda("passthrough")}, X, y, subjects, "group-k-fold", n_splits=3, n_repeats=2
+        {"LDA": make_lda("passthrough")},
+        X,
+        y,
+        subjects,
+        protocol="group-k-fold",
+        n_splits=3,
+        n_repeats=2,
     )
     folds = result.fold_scores()
     assert folds[["repeat", "fold"]].values.tolist() == [[r, f] for r in (0, 1) for f in range(3)]

@@ -339,7 +339,9 @@ def several(tmp_path_factory):
     models = {"LDA": LinearDiscriminantAnalysis(), "tree": DecisionTreeClassifier(random_state=0)}
     options = {"n_splits": 4, "controls": ["majority"], "n_repeats": 2}
     results = {
-        f'{protocol}, "raw"': run_quietly(models, *make_features(level=4.0), protocol, **options)
+        f'{protocol}, "raw"': run_quietly(
+            models, *make_features(level=4.0), protocol=protocol, **options
+        )
         for protocol in ("group-k-fold", "segment-k-fold")
     }
     with pytest.MonkeyPatch.context() as patch:
