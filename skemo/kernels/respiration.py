@@ -419,15 +419,6 @@ def _interpolate_at_beats(beats, values, duration):
     return series
 
 
-def clearer_breaths(found: dict[str, NDArray], others: dict[str, NDArray]) -> dict[str, NDArray]:
-    """For each window, the breaths of the two whose likeness is the higher."""
-    other = ~(others["likeness"] <= found["likeness"]) & np.isfinite(others["likeness"])
-    return {
-        name: np.where(other.reshape(-1, *[1] * (values.ndim - 1)), others[name], values)
-        for name, values in found.items()
-    }
-
-
 def respiration_features(found: dict[str, NDArray]) -> dict[str, NDArray]:
     """Rate, variability and depth of breathing, and the durations of its phases.
 

@@ -1,0 +1,102 @@
+"""Level and slope of skin temperature, in many windows at once."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
+
+FEATURES = {
+    "level": ("TEMP_Mean", "TEMP_SD", "TEMP_Min", "TEMP_Max"),
+    "slope": ("TEMP_Slope",),
+}
+VALID_RANGE = (15.0, 45.0)  # °C, of skin; an Empatica E4 writes 382.21 where it fails
+_CHUNK = 1 << 18  # samples looked at together
+
+
+def valid_temperature(
+    temperature: ArrayLike, valid_range: tuple[float, float] | None = VALID_RANGE
+) -> NDArray:
+    """Temperature without readings that no skin has.
+
+    Parameters
+    ----------
+    temperature : array of shape (n_windows, n_times)
+    valid_range : (low, high) or None, default=(15.0, 45.0)
+        In the unit of the signal, the least and the largest reading to believe. None
+        believes all.
+
+    Returns
+    -------
+    ndarray of shape (n_windows, n_times)
+        Gaps and readings outside the range are bridged by straight lines. NaN throughout in
+        a window of which they are more than 5 %.
+
+    Examples
+    --------
+    >>> from skemo.kernels.temperature import valid_temperature
+    >>> window = [30.0] * 20 + [382.21] + [31.0] * 20
+    >>> valid_temperature([window])[0, 19:22].tolist()
+    [30.0, 30.5, 31.0]
+    """
+    temperature = np.asarray(temperature)
+    valid = np.array(temperature, np.result_type(temperature.dtype, np.float32))
+    if valid_range is not None:
+        low, high = valid_range
+        valid[~((valid >= low) & (valid <= high))] = np.nan
+    valid[np.isnan(valid).mean(axis=1) > LARGEST_GAP_SHARE] = np.nan
+    return fill_gaps(valid)
+
+
+def temperature_features(
+    temperature: ArrayLike,
+    sampling_rate: float,
+    valid_range: tuple[float, float] | None = VALID_RANGE,
+) -> dict[str, NDArray]:
+    """Level and slope of skin temperature.
+
+    Parameters
+    ----------
+    temperature : array of shape (n_windows, n_times)
+        In degrees Celsius, for the default range. May be memory-mapped: a few windows at a
+        time are read.
+    sampling_rate : float
+        In hertz.
+    valid_range : (low, high) or None, default=(15.0, 45.0)
+        See :func:`valid_temperature`.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_windows,)
+        In the unit of the signal: TEMP_Mean, TEMP_SD (divisor n), TEMP_Min, TEMP_Max; per
+        second TEMP_Slope, of the line of least squares. NaN for a window of which more than
+        5 % cannot be believed; TEMP_Slope also for a single sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.kernels.temperature import temperature_features
+    >>> features = temperature_features(30 + 0.01 * np.arange(240)[np.newaxis] / 4, 4)
+    >>> features["TEMP_Slope"].round(6)
+    array([0.01])
+    """
+    temperature = np.asarray(temperature)
+    n_windows, n_times = temperature.shape
+    seconds = (np.arange(n_times) - (n_times - 1) / 2) / sampling_rate
+    names = [name for group in FEATURES.values() for name in group]
+    features = np.full((len(names), n_windows), np.nan)
+    step = max(1, _CHUNK // max(1, n_times))
+    for start in range(0, n_windows, step):
+        valid = valid_temperature(temperature[start : start + step], valid_range).astype(float)
+        deviation = valid - valid[:, :1]  # so that a steady temperature is exactly so
+        mean = deviation.mean(axis=1)
+        centred = deviation - mean[:, np.newaxis]
+        squares = (seconds**2).sum()
+        slope = (centred * seconds).sum(axis=1) / (squares if squares > 0 else np.nan)
+        features[:, start : start + step] = (
+            valid[:, 0] + mean,
+            np.sqrt((centred**2).mean(axis=1)),
+            valid.min(axis=1),
+            valid.max(axis=1),
+            slope,
+        )
+    return dict(zip(names, features, strict=True))
