@@ -7,13 +7,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skemo
 from skemo import (
+    AccelerometerTransformer,
     CrossModalAttentionClassifier,
     DifferentialEntropyTransformer,
     EDATransformer,
+    EMGTransformer,
     HRVTransformer,
     ModalityAwareAttentionClassifier,
     PerSubject,
     ResampleTransformer,
+    RespirationTransformer,
+    TemperatureTransformer,
 )
 
 # The checks' tables have no sampling rate, and 1 to 30 columns.
@@ -32,6 +36,17 @@ ESTIMATORS = [
     EDATransformer(method="cvxeda", sampling_rate=4),
     DifferentialEntropyTransformer(output="features", bands={"all": (0, 2)}, sampling_rate=4),
     DifferentialEntropyTransformer(output="map", bands={"all": (0, 2)}, sampling_rate=4),
+    RespirationTransformer(sampling_rate=4),
+    RespirationTransformer(output="series", sampling_rate=4),
+    RespirationTransformer(signal="ecg", sampling_rate=4),
+    RespirationTransformer(signal="beats", min_breaths=1, sampling_rate=4),
+    TemperatureTransformer(sampling_rate=4),
+    TemperatureTransformer(valid_range=None, sampling_rate=4),
+    TemperatureTransformer(output="series", valid_range=None, sampling_rate=4),
+    AccelerometerTransformer(sampling_rate=2),
+    AccelerometerTransformer(gravity=9.81, sampling_rate=2),
+    EMGTransformer(highpass=0.5, sampling_rate=2),
+    EMGTransformer(output="series", highpass=0.5, sampling_rate=2),
     ResampleTransformer(),
     ResampleTransformer(rate=2, sampling_rate=4),
     ResampleTransformer(rate=8, standardize=True, sampling_rate=4),

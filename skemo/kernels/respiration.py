@@ -148,6 +148,54 @@ def breaths(
     return found
 
 
+def breathing(
+    respiration: ArrayLike, sampling_rate: float, source: Literal["belt", "heart"] = "belt"
+) -> tuple[NDArray, float]:
+    """Respiration without noise and drift, as a series for a network.
+
+    Parameters
+    ----------
+    respiration : array of shape (n_windows, n_times)
+        See :func:`breaths`.
+    sampling_rate : float
+        In hertz, at least 2.
+    source : {"belt", "heart"}, default="belt"
+        See :func:`breaths`.
+
+    Returns
+    -------
+    filtered : ndarray of shape (n_windows, n_blocks)
+        Filtered to the band of `source`; at 32 Hz and more, means of blocks. NaN throughout
+        for a window that is flat, or of which more than half is NaN.
+    rate : float
+        In hertz: `sampling_rate`, or 16 to 32 of a higher one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.kernels.respiration import breathing
+    >>> seconds = np.arange(42000) / 700
+    >>> filtered, rate = breathing(3 + np.sin(2 * np.pi * 0.25 * seconds)[np.newaxis], 700)
+    >>> filtered.shape, round(rate, 1), filtered.max().round(1)
+    ((1, 976), 16.3, np.float64(1.0))
+    """
+    respiration = np.asarray(respiration)
+    check_rate(sampling_rate)
+    n_windows, n_times = respiration.shape
+    n_block = _samples_a_block(sampling_rate, n_times)
+    series = np.full((n_windows, n_times // n_block), np.nan)
+    step = max(1, _CHUNK // max(1, n_times))
+    for first in range(0, n_windows, step):
+        chunk = respiration[first : first + step]
+        filtered, _, _, _, usable = _filter(chunk, sampling_rate, SOURCES[source][0])
+        series[first + usable] = filtered
+    return series, sampling_rate / n_block
+
+
+def _samples_a_block(sampling_rate, n_times):
+    return max(1, min(int(sampling_rate // _WORKING_RATE), n_times))
+
+
 def check_rate(sampling_rate: float) -> None:
     """Raise where breaths cannot be seen at the sampling rate."""
     if not sampling_rate >= 2 / SHORTEST_BREATH:
@@ -174,7 +222,7 @@ def _filter(respiration, sampling_rate, band):
         Rows of windows that are not flat, and of which at least half is there.
     """
     n_times = respiration.shape[1]
-    n_block = max(1, min(int(sampling_rate // _WORKING_RATE), n_times))
+    n_block = _samples_a_block(sampling_rate, n_times)
     rate = sampling_rate / n_block
     missing = np.isnan(respiration)
     largest = np.nanmax(np.where(missing, 0, np.abs(respiration)), axis=1, initial=0)
@@ -338,9 +386,7 @@ def respiration_of_beats(beats: ArrayLike, duration: float) -> NDArray:
     return _interpolate_at_beats(beats[:, 1:], 60000 / rr, duration)
 
 
-def respiration_of_ecg(
-    ecg: ArrayLike, sampling_rate: float, beats: ArrayLike
-) -> NDArray:
+def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -> NDArray:
     """Respiration in windows of an ECG, from the heights of its QRS complexes.
 
     Breathing turns the heart and moves the electrodes, so that the QRS complex is higher at
