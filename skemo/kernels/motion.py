@@ -60,7 +60,7 @@ def acceleration_by_second(
     if not sampling_rate >= 2:
         raise ValueError(f"Motion needs a sampling rate of at least 2 Hz, got {sampling_rate!r}.")
     n_seconds = n_times // n_block
-    missing = (np.isnan(windows).mean(axis=2) > LARGEST_GAP_SHARE).any(axis=1)
+    missing = (np.isnan(windows).sum(axis=2) > LARGEST_GAP_SHARE * n_times).any(axis=1)
     windows = fill_gaps(windows.reshape(-1, n_times)).reshape(windows.shape)
     if not n_seconds:
         return np.full((n_windows, 0), np.nan), np.full(n_windows, np.nan)

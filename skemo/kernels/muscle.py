@@ -18,7 +18,7 @@ _ENVELOPE_RATE = 40  # Hz, or nearly so
 _N_SMOOTHED = 5  # values of the envelope, an eighth of a second
 _PADDED = 0.5  # s, by which a window is continued at its ends
 _SHORTEST = 0.5  # s, of a window
-_REST = 0.2  # quantile of the envelope that is said to be the muscle at rest
+_REST = 0.2  # quantile of the envelope that is the muscle at rest; so much must not be flat
 _JOINED = 0.2  # s, of a pause that does not end a burst
 _SHORTEST_BURST = 0.1  # s
 _CHUNK = 1 << 18  # samples looked at together
@@ -70,14 +70,18 @@ def _filtered_blocks(emg, sampling_rate, highpass):
     if emg.ndim != 2:
         raise ValueError(f"Windows are (n_windows, n_times), got {emg.shape}.")
     check_rate(sampling_rate, highpass)
-    n_windows, n_times = emg.shape
+    n_times = emg.shape[1]
     n_block = max(1, round(sampling_rate / _ENVELOPE_RATE))
     rate = sampling_rate / n_block
-    usable = np.flatnonzero(np.isnan(emg).mean(axis=1) <= LARGEST_GAP_SHARE)
-    if n_times < _SHORTEST * sampling_rate or not len(usable):
-        empty = np.empty((0, n_times // n_block))
+    usable = np.flatnonzero(np.isnan(emg).sum(axis=1) <= LARGEST_GAP_SHARE * n_times)
+    empty = np.empty((0, n_times // n_block))
+    if not n_times or n_times < _SHORTEST * sampling_rate:
         return empty, empty, rate, usable[:0]
     windows = fill_gaps(emg[usable].astype(float))
+    still = np.ptp(_quarters(windows, sampling_rate), axis=2) == 0
+    usable, windows = (each[still.mean(axis=1) < _REST] for each in (usable, windows))
+    if not len(usable):
+        return empty, empty, rate, usable
     largest = np.abs(windows).max(axis=1)
     windows -= windows[:, :1].copy()  # so that a flat window is exactly 0
     n_padded = min(round(_PADDED * sampling_rate), n_times - 1)
@@ -88,13 +92,21 @@ def _filtered_blocks(emg, sampling_rate, highpass):
     return squares[seen], magnitudes[seen], rate, usable[seen]
 
 
+def _quarters(windows, sampling_rate):
+    """Windows by quarters of a second, (n_windows, n_quarters, n_times)."""
+    n_block = max(2, round(sampling_rate / 4))
+    n_quarters = windows.shape[1] // n_block
+    return windows[:, : n_quarters * n_block].reshape(len(windows), n_quarters, n_block)
+
+
 def _smooth(squares):
     """Root of the mean of the values around, of fewer at the edges."""
     total = np.pad(np.cumsum(squares, axis=1), ((0, 0), (1, 0)))
     n = squares.shape[1]
     reach = _N_SMOOTHED // 2
     first, stop = (np.clip(np.arange(n) + step, 0, n) for step in (-reach, reach + 1))
-    return np.sqrt(np.maximum(total[:, stop] - total[:, first], 0) / (stop - first))
+    around = np.take(total, stop, axis=1) - np.take(total, first, axis=1)
+    return np.sqrt(np.maximum(around, 0) / (stop - first))
 
 
 def check_rate(sampling_rate: float, highpass: float) -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.kernels.filters import block_means, fill_gaps, interpolate, zero_phase
+from skemo.kernels.filters import (
+    block_means,
+    fill_gaps,
+    filtered_together,
+    interpolate,
+    zero_phase,
+)
 from skemo.kernels.hrv import regular_intervals, rr_intervals
 
 VARIABILITY = (
@@ -37,8 +43,8 @@ SHORTEST_BREATH, LONGEST_BREATH = 1.0, 20.0  # s, 60 and 3 breaths a minute
 RESPIRATION_RATE = 4.0  # Hz, of what is made of heartbeats
 # By source: band in hertz; mean correlation of two breaths, at least; their height, at least.
 # Noise has a correlation of about 0.4, irregular breathing of 0.8. In the heart rate, which has
-# waves of its own at 0.1 Hz, whatever is left by the band looks alike; and a steady heart
-# shows the errors of its beat times, up to 2 ms or 0.2 beats a minute.
+# waves of its own at 0.1 Hz, whatever the band leaves looks alike; and a steady heart shows the
+# errors of its beat times, up to 2 ms or 0.2 beats a minute.
 SOURCES = {"belt": ((0.05, 3.0), 0.6, 0.0), "heart": ((0.12, 0.5), 0.8, 0.6)}
 _WORKING_RATE = 16  # Hz, or up to twice as much
 _PADDED = 10.0  # s, by which a window is continued at its ends
@@ -63,11 +69,12 @@ def breaths(
     """Breaths in windows of a respiration signal, from trough to trough.
 
     The signal is filtered without phase shift, by Butterworth filters of second order at both
-    edges of its band, 0.05 and 3 Hz, as NeuroKit2 does. A breath is a maximum that stands out by 0.3 of the
-    usual height of the window's breaths: that of a sine with the same upper quartile of
-    magnitude, which neither a sigh nor a pause moves much. It begins at the lowest point
-    since the maximum before, and ends at the lowest before the next. Times are interpolated
-    between samples.
+    edges of its band, 0.05 and 3 Hz, as NeuroKit2 does. A breath is a maximum that stands out
+    by 0.3 of the usual height of the window's breaths: that of a sine with the same upper
+    quartile of magnitude, which neither a sigh nor a pause moves much. It begins at the lowest
+    point since the maximum before, and ends at the lowest before the next. Where they lie is
+    read, between samples, from the signal before the high-pass, which would move what is
+    close to the edges of the window.
 
     Parameters
     ----------
@@ -77,18 +84,19 @@ def breaths(
     sampling_rate : float
         In hertz, at least 2.
     source : {"belt", "heart"}, default="belt"
-        What the signal is: of a belt or a similar sensor, or the heart rate as
-        :func:`respiration_of_beats` gives it, whose band is 0.12 to 0.5 Hz.
+        What the signal comes from: a belt or a similar sensor, or the heart, by
+        :func:`respiration_of_ecg` or :func:`respiration_of_beats`. The band of the latter is
+        0.12 to 0.5 Hz.
 
     Returns
     -------
     dict of str to ndarray
-        Of shape (n_windows, max_breaths), in seconds from the start of the window: ``start``, ``peak`` and ``stop``. In the
-        unit of the signal: ``amplitude``, the height of the peak above the line between both
-        troughs, without any high-pass filter. In order; NaN after the last, and where a
+        Of shape (n_windows, max_breaths): ``start``, ``peak`` and ``stop`` in seconds from the
+        start of the window, and ``amplitude`` in the unit of the signal, the height of the
+        peak above the line between both troughs. In order; NaN after the last, and where a
         breath cannot be trusted: it takes under 1 s or over 20 s, or more than a tenth of it
-        was NaN. ``likeness``, of shape (n_windows,): mean correlation of two breaths of the
-        window, NaN with fewer than two.
+        was NaN. Of shape (n_windows,): ``likeness``, the mean correlation of two breaths of
+        the window, NaN with fewer than two.
 
     Notes
     -----
@@ -96,9 +104,9 @@ def breaths(
 
     - it is flat, or the breaths left cover less than half of it;
     - they do not resemble each other, as in the quality index of Charlton et al. [1]_: the
-      mean correlation of two breaths, drawn to the same length, is under 0.6 (in the heart
-      rate 0.8);
-    - in the heart rate, the median of their heights is under 0.6 beats a minute.
+      mean correlation of two breaths, drawn to the same length, is under 0.6 (of the heart,
+      0.8);
+    - of the heart, the median of their heights is under 0.6 beats a minute or percent.
 
     Raises
     ------
@@ -130,15 +138,16 @@ def breaths(
     band, likeness, least_height = SOURCES[source]
     n_windows, n_times = respiration.shape
     duration = n_times / sampling_rate
-    shape = n_windows, 2 * int(duration / SHORTEST_BREATH) + 1  # and NaN between
-    found = {name: np.full(shape, np.nan) for name in ("start", "peak", "stop", "amplitude")}
+    most = 2 * int(duration / SHORTEST_BREATH) + 1  # breaths, and NaN between
+    names = ("start", "peak", "stop", "amplitude")
+    found: dict[str, NDArray] = {name: np.full((n_windows, most), np.nan) for name in names}
     found["likeness"] = np.full(n_windows, np.nan)
-    step = max(1, _CHUNK // max(1, n_times))
+    step = _windows_together(n_times, sampling_rate)
     for first in range(0, n_windows if duration > SHORTEST_BREATH else 0, step):
         chunk = respiration[first : first + step]
         filtered, level, rate, n_missing, usable = _filter(chunk, sampling_rate, band)
         if len(usable):
-            table = _find_breaths(filtered, level, (rate, sampling_rate), n_missing, shape[1])
+            table = _find_breaths(filtered, level, (rate, sampling_rate), n_missing, most)
             clear = np.nansum(table["stop"] - table["start"], axis=1) >= _COVERED * duration
             table["likeness"] = _mean_correlation(filtered, rate, table)
             clear &= ~(table["likeness"] < likeness)
@@ -184,7 +193,7 @@ def breathing(
     n_windows, n_times = respiration.shape
     n_block = _samples_a_block(sampling_rate, n_times)
     series = np.full((n_windows, n_times // n_block), np.nan)
-    step = max(1, _CHUNK // max(1, n_times))
+    step = _windows_together(n_times, sampling_rate)
     for first in range(0, n_windows, step):
         chunk = respiration[first : first + step]
         filtered, _, _, _, usable = _filter(chunk, sampling_rate, SOURCES[source][0])
@@ -203,6 +212,12 @@ def check_rate(sampling_rate: float) -> None:
             f"Breathing needs a sampling rate of at least {2 / SHORTEST_BREATH:g} Hz, got "
             f"{sampling_rate:g} Hz."
         )
+
+
+def _windows_together(n_times, sampling_rate):
+    """Windows looked at together: as many as are filtered together, or a multiple."""
+    together = filtered_together(max(1, n_times // _samples_a_block(sampling_rate, n_times)))
+    return -(-max(1, _CHUNK // max(1, n_times)) // together) * together
 
 
 def _filter(respiration, sampling_rate, band):
@@ -269,25 +284,26 @@ def _find_breaths(filtered, level, rates, n_missing, max_breaths):
     # The high-pass moves what is close to the edges of a window, and does not here.
     n_peaks = np.bincount(rows, minlength=n_windows)
     reach = np.minimum(_REFINED * rate, n_times / np.maximum(n_peaks, 1) / 6).astype(int)
-    peaks, exact_peaks, _ = _refine(level, peaks, reach[rows], 1)
-    troughs, exact_troughs, confirmed = _refine(level, troughs, reach[troughs // width], -1)
+    peaks, peak_places, _ = _refine(level, peaks, reach[rows], 1)
+    troughs, trough_places, confirmed = _refine(level, troughs, reach[troughs // width], -1)
     margin = 2 * _REFINED * rate
     inside = (troughs % width >= margin) & (troughs % width < n_times - margin) | confirmed
 
     before = np.arange(len(peaks)) + rows
     starts, stops = troughs[before], troughs[before + 1]
-    exact = {"start": exact_troughs[before], "peak": exact_peaks, "stop": exact_troughs[before + 1]}
+    places = trough_places[before], peak_places, trough_places[before + 1]
     levels = np.pad(level, ((0, 0), (0, 1))).reshape(-1)
     left, right = levels[starts], levels[stops]
     line = left + (right - left) * (peaks - starts) / np.maximum(stops - starts, 1)
     missing = n_missing.reshape(-1)
     bridged = missing[np.minimum(stops + 1, rows * width + n_times)] - missing[starts]
-    lasting = (exact["stop"] - exact["start"]) / rate
+    lasting = (places[2] - places[0]) / rate
     trusted = inside[before] & inside[before + 1] & (bridged <= _BRIDGED * (stops - starts))
     trusted &= (lasting >= SHORTEST_BREATH) & (lasting <= LONGEST_BREATH)
 
     offset = (1 - rate / sampling_rate) / 2  # of a block's middle from its first sample
-    values = {name: (place - rows * width + offset) / rate for name, place in exact.items()}
+    names = ("start", "peak", "stop")
+    values = {name: (of_all + offset) / rate for name, of_all in zip(names, places, strict=True)}
     values["amplitude"] = levels[peaks] - line
     # One NaN stands for breaths in a row that cannot be trusted.
     kept = trusted | (np.append(True, trusted[:-1]) & (np.diff(rows, prepend=-1) == 0))
@@ -326,7 +342,7 @@ def _lowest(joined, bounds):
 
 
 def _refine(level, places, reach, sign):
-    """The extremum of `level` near each place: its sample, the place between samples, if any.
+    """The extremum of `level` near each place, its column between samples, and if there is one.
 
     Places count a column behind each window. One stays where it is if there is no extremum
     within its reach.
@@ -342,8 +358,8 @@ def _refine(level, places, reach, sign):
     confirmed = (extreme == inner) & (middle >= left) & (middle >= right)
     bend = 2 * middle - left - right
     shift = np.where(confirmed, 0.5 * (right - left) / np.where(bend > 0, bend, np.inf), 0)
-    places = places + np.where(confirmed, extreme - columns, 0)
-    return places, places + shift, confirmed
+    moved = np.where(confirmed, extreme - columns, 0)
+    return places + moved, columns + moved + shift, confirmed
 
 
 def respiration_of_beats(beats: ArrayLike, duration: float) -> NDArray:

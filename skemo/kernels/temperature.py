@@ -43,7 +43,8 @@ def valid_temperature(
     if valid_range is not None:
         low, high = valid_range
         valid[~((valid >= low) & (valid <= high))] = np.nan
-    valid[np.isnan(valid).mean(axis=1) > LARGEST_GAP_SHARE] = np.nan
+    n_times = valid.shape[1]
+    valid[np.isnan(valid).sum(axis=1) > LARGEST_GAP_SHARE * n_times] = np.nan
     return fill_gaps(valid)
 
 
@@ -85,7 +86,7 @@ def temperature_features(
     names = [name for group in FEATURES.values() for name in group]
     features = np.full((len(names), n_windows), np.nan)
     step = max(1, _CHUNK // max(1, n_times))
-    for start in range(0, n_windows, step):
+    for start in range(0, n_windows if n_times else 0, step):
         valid = valid_temperature(temperature[start : start + step], valid_range).astype(float)
         deviation = valid - valid[:, :1]  # so that a steady temperature is exactly so
         mean = deviation.mean(axis=1)
