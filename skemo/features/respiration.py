@@ -30,7 +30,7 @@ from skemo.signals.checks import signal_name
 
 _OF_HEART = {name: group for name, group in FEATURES.items() if name != "amplitude"}
 _BEATS_SPAN = 10.0  # s, to whose multiple a window of beat times is taken to last
-_CHUNK = 1 << 21  # samples handed to a process at once
+_CHUNK = 1 << 22  # samples handed to a process at once
 
 
 class RespirationTransformer(WindowTransformer):
