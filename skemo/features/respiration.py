@@ -114,9 +114,11 @@ class RespirationTransformer(WindowTransformer):
     heights of the QRS complexes; from a pulse or from beats, of the heart rate, which follows
     breathing less the more stressed, the older or the more ill a person is, and which
     has waves of its own at 0.1 Hz. Only breathing of 7 to 30 a minute is seen, at less than
-    half of the heart rate. Where both were seen in the ECG of 35 students at rest and at
-    mental arithmetic, they differed by under 1 a minute in nine windows of ten; the heights
-    showed breathing in three quarters of these windows, the heart rate in less than half.
+    half of the heart rate, and windows should last for a minute: of hearts that beat at random,
+    7 % of half-minutes pass for breathing, and 0.2 % of minutes. In half-minutes of the ECG
+    of students at rest and at mental arithmetic (eegmat) the heights show breathing in 65 %,
+    the heart rate in 35 %; where both do, they differ by under 1 a minute in 94 %. In the
+    pulse of a wrist that moves, no more than a few minutes in a hundred show it.
 
     Examples
     --------

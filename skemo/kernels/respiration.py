@@ -45,7 +45,7 @@ RESPIRATION_RATE = 4.0  # Hz, of what is made of heartbeats
 # Noise has a correlation of about 0.4, irregular breathing of 0.8. In the heart rate, which has
 # waves of its own at 0.1 Hz, whatever the band leaves looks alike; and a steady heart shows the
 # errors of its beat times, up to 2 ms or 0.2 beats a minute.
-SOURCES = {"belt": ((0.05, 3.0), 0.6, 0.0), "heart": ((0.12, 0.5), 0.8, 0.6)}
+SOURCES = {"belt": ((0.05, 3.0), 0.6, 0.0), "heart": ((0.12, 0.5), 0.85, 0.6)}
 _WORKING_RATE = 16  # Hz, or up to twice as much
 _PADDED = 10.0  # s, by which a window is continued at its ends
 _PROMINENCE = 0.3  # of the usual height of a breath, as in NeuroKit2
@@ -105,7 +105,7 @@ def breaths(
     - it is flat, or the breaths left cover less than half of it;
     - they do not resemble each other, as in the quality index of Charlton et al. [1]_: the
       mean correlation of two breaths, drawn to the same length, is under 0.6 (of the heart,
-      0.8);
+      0.85);
     - of the heart, the median of their heights is under 0.6 beats a minute or percent.
 
     Raises

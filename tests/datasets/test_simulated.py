@@ -157,7 +157,7 @@ def test_respiration_has_the_rate_that_it_has_in_the_ecg():
     )
     assert np.isfinite(belt).all()
     seen = np.isfinite(heart)
-    assert seen.mean() > 0.9
+    assert seen.mean() > 0.75
     assert np.abs(belt - heart)[seen].max() < 1.5
 
 

@@ -173,7 +173,7 @@ def test_heights_and_intervals_of_recorded_beats_show_one_rate_of_breathing(data
         RespirationTransformer(signal=signal, features="rate").fit_transform(windows[[signal]])
         for signal in ("ecg", "beats")
     )
-    assert np.isfinite(heights).mean() > 0.7
-    assert np.isfinite(intervals).mean() > 0.35
+    assert np.isfinite(heights).mean() > 0.55
+    assert np.isfinite(intervals).mean() > 0.25
     both = np.isfinite(heights) & np.isfinite(intervals)
-    assert (np.abs(heights - intervals)[both] < 1).mean() > 0.85
+    assert (np.abs(heights - intervals)[both] < 1).mean() > 0.9

@@ -299,7 +299,7 @@ def test_a_heart_that_beats_at_random_seldom_shows_breathing():
     rng = np.random.default_rng(0)
     beats = np.cumsum(0.8 + 0.08 * rng.normal(size=(200, 74)), axis=1)
     found = features_of(respiration_of_beats(beats, 60), 4, "heart")
-    assert np.isfinite(found["RSP_Rate_Mean"]).mean() < 0.1
+    assert np.isfinite(found["RSP_Rate_Mean"]).mean() < 0.02
 
 
 def test_where_there_are_no_beats_there_is_no_respiration():
