@@ -534,7 +534,7 @@ def emg(sampling_rate, n_windows, n_others, target):
     def run(windows):
         return muscle_features(windows, sampling_rate)
 
-    sections = scipy.signal.butter(4, 20, "highpass", fs=sampling_rate, output="sos")
+    sections = scipy.signal.butter(4, 100, "highpass", fs=sampling_rate, output="sos")
 
     def highpass(windows):
         scipy.signal.sosfiltfilt(sections, windows)

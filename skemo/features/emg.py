@@ -36,9 +36,10 @@ class EMGTransformer(WindowTransformer):
     features : str or list of str, default="all"
         Names, as ``"EMG_RMS"``, and groups of them: ``"amplitude"``, ``"bursts"``,
         ``"all"``.
-    highpass : float, default=20.0
-        In hertz, what is taken for movement of the electrodes below. Where the heart is in the
-        signal, as at the shoulder, 100 removes more of it.
+    highpass : float, default=100.0
+        In hertz: what is below is taken for movement of the electrodes, the heart and mains
+        hum, and filtered out, as in NeuroKit2. Signals sampled at 200 Hz or less need a lower
+        one; 20 is usual.
     min_ratio : float, default=3.0
         A burst is where the envelope exceeds so many times what it is at rest.
     sampling_rate : float or None, default=None
@@ -100,7 +101,7 @@ class EMGTransformer(WindowTransformer):
         output: Literal["features", "series"] = "features",
         *,
         features: str | Sequence[str] = "all",
-        highpass: float = 20.0,
+        highpass: float = 100.0,
         min_ratio: float = 3.0,
         sampling_rate: float | None = None,
         n_jobs: int | None = None,

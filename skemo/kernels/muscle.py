@@ -25,7 +25,7 @@ _CHUNK = 1 << 18  # samples looked at together
 
 
 def emg_envelope(
-    emg: ArrayLike, sampling_rate: float, highpass: float = 20.0
+    emg: ArrayLike, sampling_rate: float, highpass: float = 100.0
 ) -> tuple[NDArray, float]:
     """Amplitude of the EMG over time.
 
@@ -38,9 +38,10 @@ def emg_envelope(
         In any unit. NaN is bridged by straight lines where it is up to 5 % of a window.
     sampling_rate : float
         In hertz, over twice `highpass`.
-    highpass : float, default=20.0
-        In hertz. What is below is mostly movement of the electrodes and, close to it, the
-        heart: at the shoulder 100 Hz, NeuroKit2's default, removes more of the ECG.
+    highpass : float, default=100.0
+        In hertz. 100, as in NeuroKit2, leaves half of the EMG's power, and nothing of moving
+        electrodes, of the heart, whose QRS complexes would be bursts at the shoulder, and of
+        mains hum. Signals sampled at 200 Hz or less need a lower one; 20 is usual.
 
     Returns
     -------
@@ -54,7 +55,7 @@ def emg_envelope(
     --------
     >>> import numpy as np
     >>> from skemo.kernels.muscle import emg_envelope
-    >>> envelope, rate = emg_envelope(np.sin(2 * np.pi * 80 * np.arange(1000) / 1000)[None], 1000)
+    >>> envelope, rate = emg_envelope(np.sin(2 * np.pi * 240 * np.arange(1000) / 1000)[None], 1000)
     >>> rate, envelope[0, ::10].round(2)
     (40.0, array([0.71, 0.71, 0.71, 0.71]))
     """
@@ -114,7 +115,8 @@ def check_rate(sampling_rate: float, highpass: float) -> None:
     if not sampling_rate > 2 * highpass:
         raise ValueError(
             f"At a sampling rate of {sampling_rate:g} Hz nothing is left of the EMG above "
-            f"highpass={highpass:g} Hz: more than {2 * highpass:g} Hz are needed."
+            f"highpass={highpass:g} Hz: more than {2 * highpass:g} Hz are needed. Pass a lower "
+            "highpass, as 20."
         )
 
 
@@ -173,7 +175,7 @@ def muscle_bursts(envelope: ArrayLike, rate: float, min_ratio: float = 3.0) -> d
 
 
 def muscle_features(
-    emg: ArrayLike, sampling_rate: float, highpass: float = 20.0, min_ratio: float = 3.0
+    emg: ArrayLike, sampling_rate: float, highpass: float = 100.0, min_ratio: float = 3.0
 ) -> dict[str, NDArray]:
     """Amplitude and bursts of the EMG.
 
@@ -183,7 +185,7 @@ def muscle_features(
         In any unit. May be memory-mapped: a few windows at a time are read.
     sampling_rate : float
         In hertz, over twice `highpass`.
-    highpass : float, default=20.0
+    highpass : float, default=100.0
         See :func:`emg_envelope`.
     min_ratio : float, default=3.0
         See :func:`muscle_bursts`.

@@ -36,8 +36,8 @@ TRANSFORMERS = [
     TemperatureTransformer(output="series", valid_range=None),
     AccelerometerTransformer(),
     AccelerometerTransformer(output="series"),
-    EMGTransformer(),
-    EMGTransformer(output="series"),
+    EMGTransformer(highpass=20),
+    EMGTransformer(output="series", highpass=20),
     ResampleTransformer(rate=64, standardize=True),
 ]
 every_transformer = pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)

@@ -150,7 +150,7 @@ def test_the_modalities_of_a_chest_belt_stand_side_by_side():
         resp=make_frame()["resp"].array,
         temp=SignalArray(33 + np.zeros((2, 240)), sampling_rate=4),
         acc=SignalArray(np.ones((2, 3, 1920)), sampling_rate=32, channels=["x", "y", "z"]),
-        emg=SignalArray(rng.normal(size=(2, 6000)), sampling_rate=100),
+        emg=SignalArray(rng.normal(size=(2, 30_000)), sampling_rate=500),
     )
     features = make_modality_transformer(
         resp=RespirationTransformer(),
