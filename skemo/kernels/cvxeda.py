@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skemo.kernels.bateman import Arena, Newton, adjoint, apply, bateman_model, samples_a_block
+from skemo.kernels.bateman import Arena, Newton, adjoint, apply, bateman_model, samples_per_block
 
 _KNOT_SPACING = 10.0  # s
 _PANEL = 1 << 17  # blocks, over all windows that are solved together
@@ -190,7 +190,7 @@ def _check(eda, sampling_rate, tau0, tau1, knot_spacing, gamma, **others):
 
 def optimised_together(n_times: int, sampling_rate: float) -> int:
     """Return how many windows are solved together, with the default parameters."""
-    n_block = samples_a_block(sampling_rate, n_times, round(_KNOT_SPACING * sampling_rate))
+    n_block = samples_per_block(sampling_rate, n_times, round(_KNOT_SPACING * sampling_rate))
     return max(_MIN_TOGETHER, _PANEL * n_block // max(1, n_times))
 
 
