@@ -18,7 +18,7 @@ _GROUP_WIDTH = 0.8  # of a modality's share of the axis, divided among the bars 
 
 
 class AttentionDisplay:
-    """How much of each modality a network's attention lets through.
+    """Attention weights that a network gives to its modalities, by class or by subject.
 
     ``kind="class"`` draws one bar per modality and class: the mean over subjects, each
     counted once, with the standard deviation over subjects and one point per subject.

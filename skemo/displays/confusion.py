@@ -154,7 +154,7 @@ class ConfusionDisplay:
         return self
 
     def _write_cells(self, i, panel):
-        """Write the shares, and the counts below them, so that they stand out from the colour."""
+        """Write the shares, and the counts below them, readable on any colour."""
         n_classes = self.confusion.shape[-1]
         size = 11 if n_classes < 4 else 9 if n_classes < 7 else 7
         for row, column in np.ndindex(n_classes, n_classes):

@@ -1,4 +1,4 @@
-"""What all displays share: axes, and colours that colour-blind readers can tell apart."""
+"""Axes and colours for all displays; colour-blind readers can tell the colours apart."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
