@@ -38,7 +38,8 @@ ESTIMATORS = [
     ResampleTransformer(rate=3, band=(0.1, 1.2), sampling_rate=4),
     ResampleTransformer(band=(0.1, None), standardize=True, sampling_rate=4),
     ResampleTransformer(standardize=True),
-    PerSubject(by=0),  # where the checks put the NaN that is to be refused
+    PerSubject(by=0),
+    PerSubject(by=-1),
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
     ModalityAwareAttentionClassifier(
         n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1
@@ -51,6 +52,7 @@ ESTIMATORS = [
 
 
 @pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
+@pytest.mark.filterwarnings("ignore:PerSubject. the column by=.* is NaN in:UserWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(ESTIMATORS)
 def test_every_common_check_passes(estimator, check):

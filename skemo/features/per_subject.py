@@ -57,7 +57,8 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     -----
     UserWarning
         A subject has a single row, at fit or as a new subject in ``transform``. There is nothing
-        to compare the row with, so its features become 0.
+        to compare the row with, so its features become 0. Or the column `by` is NaN in some
+        rows, whose features become NaN.
 
     Examples
     --------
@@ -169,10 +170,13 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
             subjects, X = X.iloc[:, position], X.drop(columns=X.columns[position])
         else:
             subjects, X = X[:, position], np.delete(X, position, axis=1)
-        if pd.isna(subjects).any():
-            raise ValueError(
-                f"The column by={self.by!r} is NaN in {pd.isna(subjects).sum()} row(s): fill in "
-                "their subjects, or drop them."
+        unknown = int(pd.isna(subjects).sum())
+        if unknown:
+            warnings.warn(
+                f"PerSubject: the column by={self.by!r} is NaN in {unknown} row(s), whose features "
+                "become NaN. Fill in their subjects, or drop them.",
+                UserWarning,
+                stacklevel=4,
             )
         return np.asarray(subjects), X
 
@@ -198,7 +202,7 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # allow_nan stays False: other columns may be NaN, but the column `by` may not.
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -211,12 +215,13 @@ def _standardize_by_subject(X, subjects, known):
     rows.
     """
     blocks, padded, rebuild = _split_blocks(X)
-    codes, names = pd.factorize(subjects)
-    counts = np.bincount(codes)
+    codes, names = pd.factorize(subjects)  # -1 where the subject is NaN
+    counts = np.bincount(codes[codes >= 0], minlength=len(names))
     _warn_of_single_rows([name for name in names[counts == 1] if name not in known])
-    rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    rows = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
+    rows_of = np.split(rows, np.cumsum(counts)[:-1])
     statistics = {}
-    standardized = [np.empty_like(values) for values in blocks]
+    standardized = [np.full_like(values, np.nan) for values in blocks]
     for name, rows in zip(names, rows_of, strict=True):
         parts = [values[rows] for values in blocks]
         used = known.get(name)

@@ -354,11 +354,13 @@ def test_the_error_for_a_missing_column_lists_the_columns():
         PerSubject(by=None).fit(np.ones((3, 2)))
 
 
-def test_a_row_without_a_subject_is_an_error():
-    windows = make_windows()[["ecg", "subject"]]
-    windows.iloc[3:5, 1] = None
-    with pytest.raises(ValueError, match=r"by='subject' is NaN in 2 row\(s\)"):
-        PerSubject().fit(windows)
+def test_rows_without_a_subject_become_missing_and_change_no_others():
+    X = pd.DataFrame({"x": [1.0, 3.0, 7.0, 9.0, 5.0], "subject": ["a", "a", None, None, "a"]})
+    with pytest.warns(UserWarning, match=r"by='subject' is NaN in 2 row\(s\)"):
+        measured = PerSubject().fit_transform(X)["x"]
+    assert measured.isna().tolist() == [False, False, True, True, False]
+    known = X["subject"].notna()
+    np.testing.assert_array_equal(measured[known], PerSubject().fit_transform(X[known])["x"])
 
 
 def test_other_unusable_input_is_an_error():
