@@ -122,7 +122,7 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
         others = [column for column in X.columns if column not in columns]
         if others:
             raise ValueError(
-                f"{name} takes only signal columns, got {_shortened(others)} in addition to "
+                f"{name} takes only signal columns, got {_shortened(others)} beside "
                 f"{_shortened(columns)}. {_HOW_TO_GET_SIGNALS} Leave other columns out, as in "
                 f"X[{columns}], or convert a number such as an age to a signal with one sample: "
                 "SignalArray(age.to_numpy(float)[:, None, None], sampling_rate=1)."
@@ -251,9 +251,9 @@ def refuse_signals(name: str, X: Any) -> None:
     columns = signal_columns(X)
     if columns:
         others = [column for column in X.columns if column not in columns]
-        also = f" in addition to {_shortened(others)}" if others else ""
+        beside = f" beside {_shortened(others)}" if others else ""
         raise ValueError(
-            f"{name} takes numbers, got the signal columns {_shortened(columns)}{also}. Say "
+            f"{name} takes numbers, got the signal columns {_shortened(columns)}{beside}. Say "
             "output='features' in the transformer that computes them, or compute features of the "
             "signals first, as with make_modality_transformer(ecg=HRVTransformer())."
         )
