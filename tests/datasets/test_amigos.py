@@ -358,13 +358,13 @@ def test_a_file_altered_within_a_compressed_variable_is_an_error(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"P01.mat is truncated or no MATLAB file"):
+    with pytest.raises(ValueError, match=r"P01.mat is truncated or not a MATLAB file"):
         load_amigos(tmp_path)
 
 
 def test_a_file_that_is_no_matlab_file_is_an_error(tmp_path):
     (tmp_path / "Data_Preprocessed_P01.mat").write_bytes(b"<html>not found</html>" * 100)
-    with pytest.raises(ValueError, match=r"P01.mat is truncated or no MATLAB file"):
+    with pytest.raises(ValueError, match=r"P01.mat is truncated or not a MATLAB file"):
         load_amigos(tmp_path)
 
 
@@ -387,7 +387,7 @@ def test_a_missing_variable_is_named(tmp_path, name):
 
 def test_a_variable_that_is_sparse_is_named(tmp_path):
     write(tmp_path, "P01", make_subject(1) | {"joined_data": csc_array(np.eye(17))})
-    with pytest.raises(ValueError, match=r"P01.mat: the variable 'joined_data' is no array"):
+    with pytest.raises(ValueError, match=r"P01.mat: the variable 'joined_data' is not an array"):
         load_amigos(tmp_path)
 
 
@@ -401,8 +401,8 @@ def test_the_external_annotations_are_not_needed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("joined_data", np.zeros((700, 16)), r"joined_data\{4\} has shape \(700, 16\), and should"),
-        ("joined_data", np.zeros((17, 700)), r"joined_data\{4\} has shape \(17, 700\), and should"),
+        ("joined_data", np.zeros((700, 16)), r"joined_data\{4\} has shape \(700, 16\), but should"),
+        ("joined_data", np.zeros((17, 700)), r"joined_data\{4\} has shape \(17, 700\), but should"),
         ("joined_data", "text", r"joined_data\{4\} should hold real numbers, got text"),
         ("joined_data", np.ones((700, 17)) * 1j, "should hold real numbers, got complex128"),
         ("labels_selfassessment", np.ones((1, 5)), r"assessment\{4\} has shape \(1, 5\)"),
@@ -450,8 +450,11 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
         ({"videos": "medium"}, "videos must be 'short', 'long' or 'all', got 'medium'"),
         ({"modalities": ["eeg", "gsr"]}, r"modalities must be among .*, got \['gsr'\]"),
         ({"modalities": []}, "modalities must be among"),
-        ({"subjects": ["P41"]}, r"subjects must be among 'P01' to 'P40', got \['P41'\]"),
-        ({"subjects": [1]}, r"subjects must be among 'P01' to 'P40', got \[1\]"),
+        (
+            {"subjects": ["P41"]},
+            r"subjects must be among the 40 from 'P01' to 'P40', got \['P41'\]",
+        ),
+        ({"subjects": [1]}, r"subjects must be among the 40 from 'P01' to 'P40', got \[1\]"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),
     ],
 )

@@ -237,7 +237,9 @@ def test_a_file_that_breaks_off_within_the_last_video_is_an_error(own_home):
     physiology, _ = make_tables("sub_1")
     stop = begin("sub_1", ORDER["sub_1"][-1]) + 500
     write(own_home, "sub_1", physiology=physiology[:stop])
-    with pytest.raises(ValueError, match="truncated: video 4 should not be its last, and is"):
+    with pytest.raises(
+        ValueError, match="truncated: it ends with video 4, which should not be the last"
+    ):
         load_case(own_home, subjects="sub_1")
 
 
@@ -263,15 +265,18 @@ def with_words(table, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns="gsr"), "no column is 'gsr'"),
-        (lambda t: t.drop(columns="daqtime"), "no column is 'daqtime'"),
-        (lambda t: t.drop(columns="video"), "no column is 'video'"),
+        (lambda t: t.drop(columns="gsr"), "it has no column 'gsr'"),
+        (lambda t: t.drop(columns="daqtime"), "it has no column 'daqtime'"),
+        (lambda t: t.drop(columns="video"), "it has no column 'video'"),
         (lambda t: with_hole(t, "ecg"), "line 72 has no number for 'ecg'"),
         (lambda t: with_hole(t, "video"), "line 72 has no number for 'video'"),
         (lambda t: with_words(t, "ecg"), "cannot be read as a table .*words"),
-        (lambda t: t.drop(index=200), "go up by 1 ms a line, and line 202 has 201 after 199"),
-        (lambda t: t.assign(daqtime=t["daqtime"] / 1000), "by 1 ms a line, and line 3 has 0.001"),
-        (lambda t: t.assign(daqtime=t["daqtime"] * 1.0001), "or this is not the interpolated data"),
+        (lambda t: t.drop(index=200), "increase by 1 ms per line, but line 202 has 201 after 199"),
+        (lambda t: t.assign(daqtime=t["daqtime"] / 1000), "by 1 ms per line, but line 3 has 0.001"),
+        (
+            lambda t: t.assign(daqtime=t["daqtime"] * 1.0001),
+            "or these are not the interpolated data",
+        ),
         (lambda t: t.assign(video=t["video"].replace({5: 11})), r"1 to 8 once, .* \[3, 7, 1, 8, 2"),
         (lambda t: t.assign(video=t["video"].replace({12: 3})), r"has \[3, 7, 1, .*, 4, 3\]"),
     ],
@@ -285,14 +290,17 @@ def test_signals_that_are_not_as_published_are_an_error(own_home, change, messag
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns="arousal"), "no column is 'arousal'"),
+        (lambda t: t.drop(columns="arousal"), "it has no column 'arousal'"),
         (lambda t: with_hole(t, "valence"), "line 72 has no number for 'valence'"),
-        (lambda t: t.drop(index=80), "go up by 50 ms a line, and line 82 has 4050 after 3950"),
-        (lambda t: t[100:], "jstime should reach from .* ms for video 3"),
-        (lambda t: t[:-20], "jstime should reach from .* ms for video 4"),
-        (lambda t: t.assign(arousal=t["arousal"] * 5000), "arousal should be from 0.5 to 9.5, and"),
-        (lambda t: t.assign(valence=t["valence"] - 5), "valence should be from 0.5 to 9.5, and is"),
-        (lambda t: make_tables("sub_2")[1], "does not belong to the signals: .*and theirs 3"),
+        (lambda t: t.drop(index=80), "increase by 50 ms per line, but line 82 has 4050 after 3950"),
+        (lambda t: t[100:], "jstime should extend from .* ms for video 3"),
+        (lambda t: t[:-20], "jstime should extend from .* ms for video 4"),
+        (
+            lambda t: t.assign(arousal=t["arousal"] * 5000),
+            "arousal should range from 0.5 to 9.5, but",
+        ),
+        (lambda t: t.assign(valence=t["valence"] - 5), "valence should range from 0.5 to 9.5, but"),
+        (lambda t: make_tables("sub_2")[1], "does not belong to the signals: .*but theirs is 3"),
     ],
 )
 def test_an_annotation_that_is_not_as_published_is_an_error(own_home, change, message):
@@ -325,7 +333,10 @@ def test_time_that_is_off_by_less_than_a_tenth_of_a_step_is_read(own_home):
         ),
         ({"modalities": ["eeg"]}, r"modalities must be among \['ecg', .*, got \['eeg'\]"),
         ({"modalities": []}, "modalities must be among"),
-        ({"subjects": ["sub_31"]}, r"subjects must be among 'sub_1' to 'sub_30', got \['sub_31'\]"),
+        (
+            {"subjects": ["sub_31"]},
+            r"subjects must be among the 30 from 'sub_1' to 'sub_30', got \['sub_31'\]",
+        ),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),
     ],
 )

@@ -333,8 +333,14 @@ def test_a_missing_field_of_the_file_is_named(tmp_path, data, name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"EEG_SamplingRate": 256}, r"DREAMER.EEG_SamplingRate is \[\[256\]\], and 128 as publ"),
-        ({"ECG_SamplingRate": EMPTY}, r"DREAMER.ECG_SamplingRate is \[\], and 256 as published"),
+        (
+            {"EEG_SamplingRate": 256},
+            r"DREAMER.EEG_SamplingRate is \[\[256\]\], but 128 in the publ",
+        ),
+        (
+            {"ECG_SamplingRate": EMPTY},
+            r"DREAMER.ECG_SamplingRate is \[\], but 256 in the published",
+        ),
         (
             {"EEG_Electrodes": cell(["Cz"] * 14, (1, 14))},
             r"DREAMER.EEG_Electrodes are \['Cz',",
@@ -372,20 +378,20 @@ def test_a_missing_field_of_a_subject_is_named(tmp_path, data, name):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("ScoreArousal", np.ones((17, 1)), r"ScoreArousal has shape \(17, 1\), and should have"),
-        ("ScoreArousal", EMPTY, r"ScoreArousal has shape \(0, 0\), and should have"),
+        ("ScoreArousal", np.ones((17, 1)), r"ScoreArousal has shape \(17, 1\), but should have"),
+        ("ScoreArousal", EMPTY, r"ScoreArousal has shape \(0, 0\), but should have"),
         ("ScoreArousal", "text", r"ScoreArousal should hold real numbers, got text"),
         ("EEG", np.zeros((9, 14)), r"EEG.stimuli is missing; found in its place: float64"),
         ("EEG", {"stimuli": cell([EMPTY] * 16, (16, 1))}, r"EEG.stimuli should be a cell array of"),
         (
             "EEG",
             {"stimuli": cell([np.zeros((300, 15))] * 18, (18, 1))},
-            r"EEG.stimuli\{1\} has shape \(300, 15\), and should have \(n_samples, 14\)",
+            r"EEG.stimuli\{1\} has shape \(300, 15\), but should have \(n_samples, 14\)",
         ),
         (
             "ECG",
             {"stimuli": cell([np.zeros((2, 600))] * 18, (18, 1))},
-            r"ECG.stimuli\{1\} has shape \(2, 600\), and should have \(n_samples, 2\)",
+            r"ECG.stimuli\{1\} has shape \(2, 600\), but should have \(n_samples, 2\)",
         ),
     ],
 )
@@ -409,7 +415,7 @@ def test_a_field_of_a_subject_that_is_not_as_published_is_named(
         ({"threshold": 0}, "threshold must be a number from 1 to below 5, .*, got 0"),
         ({"threshold": None}, "threshold must be a number .*, got None"),
         ({"modalities": ["eda"]}, r"modalities must be among .*, got \['eda'\]"),
-        ({"subjects": ["0"]}, r"subjects must be among '1' to '23', got \['0'\]"),
+        ({"subjects": ["0"]}, r"subjects must be among the 23 from '1' to '23', got \['0'\]"),
         ({"subjects": []}, "subjects must be among"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),
     ],

@@ -229,9 +229,9 @@ def test_a_missing_partner_is_named(folder):
 @pytest.mark.parametrize(
     ("keep", "message"),
     [
-        (100, "Subject07_1.edf cannot be read as EDF .*Delete it and fetch it again"),
+        (100, "Subject07_1.edf cannot be read as EDF .*Delete it and download it again"),
         (3000, "Subject07_1.edf cannot be read as EDF"),
-        (-7, "has 1 data records, and its header declares 2: it is truncated. Delete it"),
+        (-7, "has 1 data records, but its header declares 2: it is truncated. Delete it"),
         (-22000, "Subject07_1.edf has 0 data records"),
     ],
 )
@@ -253,17 +253,17 @@ def test_a_file_with_more_records_than_it_declares_is_an_error(folder):
     content = bytearray(path.read_bytes())
     content[236:244] = b"1       "
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="has 2 data records, and its header declares 1"):
+    with pytest.raises(ValueError, match="has 2 data records, but its header declares 1"):
         fetch_eegmat(folder)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"without": ["EEG Cz"]}, "'EEG Cz' should have 500 Hz and uV, and is missing"),
-        ({"without": ["ECG ECG"]}, "'ECG ECG' should have 500 Hz and mV, and is missing"),
-        ({"unit": "mV"}, r"'EEG Fp1' should have 500 Hz and uV, and has \(500.0, 'mV'\)"),
-        ({"sampling_rate": 250}, r"'EEG Fp1' should have 500 Hz and uV, and has \(250.0, 'uV'\)"),
+        ({"without": ["EEG Cz"]}, "'EEG Cz' should have 500 Hz and uV, but is missing"),
+        ({"without": ["ECG ECG"]}, "'ECG ECG' should have 500 Hz and mV, but is missing"),
+        ({"unit": "mV"}, r"'EEG Fp1' should have 500 Hz and uV, but has \(500.0, 'mV'\)"),
+        ({"sampling_rate": 250}, r"'EEG Fp1' should have 500 Hz and uV, but has \(250.0, 'uV'\)"),
     ],
 )
 def test_a_file_that_is_not_as_published_is_an_error(folder, changes, message):
@@ -285,8 +285,11 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"subjects": ["00", "36"]}, r"subjects must be among '00' to '35', got \['36'\]"),
-        ({"subjects": [0]}, r"subjects must be among '00' to '35', got \[0\]"),
+        (
+            {"subjects": ["00", "36"]},
+            r"subjects must be among the 36 from '00' to '35', got \['36'\]",
+        ),
+        ({"subjects": [0]}, r"subjects must be among the 36 from '00' to '35', got \[0\]"),
         ({"subjects": []}, "subjects must be among"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),
     ],

@@ -349,10 +349,10 @@ def test_a_subject_without_labels_is_named(folder):
     [
         (
             [(2, 9, 0), (2, 10, 2)],
-            r"second 1 of S02 should have .* label 0 or 1, and has .* 2.0\]",
+            r"second 1 of S02 should have .* label 0 or 1, but has .* 2.0\]",
         ),
         ([(2, 9, 0), (2, 10, "")], r"second 1 of S02 should have .* has .* nan\]"),
-        ([(2, 9, 0), (2, 9, 1)], "the times of S02 do not rise"),
+        ([(2, 9, 0), (2, 9, 1)], "the times of S02 do not increase"),
         ([(2, 9, "stress")], "cannot be read as a table with the columns Participant, Time"),
     ],
 )
@@ -374,11 +374,11 @@ def test_a_label_file_that_is_none_is_an_error(folder, content):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "should hold a start, a rate and samples in lines of 1, and has 0 lines"),
-        (b"1644227574\n4.0\n", "and has 2 lines of 1"),
-        (b"1644227574,1644227574\n4,4\n1,2\n", "and has 3 lines of 2"),
-        (b"1644227574\n8.0\n0.1\n", "its second line should say 4 Hz, and says 8"),
-        (b"1644227574\n4.0\n0.1\nnan\n", "holds no finite number in line 4"),
+        (b"", "should contain a start, a rate and samples in lines of 1, but has 0 lines"),
+        (b"1644227574\n4.0\n", "but has 2 lines of 1"),
+        (b"1644227574,1644227574\n4,4\n1,2\n", "but has 3 lines of 2"),
+        (b"1644227574\n8.0\n0.1\n", "its second line should be 4 .Hz., but is 8"),
+        (b"1644227574\n4.0\n0.1\nnan\n", "has a value that is not finite in line 4"),
         (b"<html>not found</html>\n", "cannot be read as numbers"),
         (b"\xff\xfe\x00\x81\n", "cannot be read as numbers"),
         (b"1644227574\n4.0\n0.1\n0.1,2\n", "cannot be read as numbers"),
@@ -386,7 +386,7 @@ def test_a_label_file_that_is_none_is_an_error(folder, content):
 )
 def test_a_signal_that_is_not_as_published_is_an_error(folder, content, message):
     (folder / "Raw_data/S05/EDA.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"S05/EDA.csv .*{message}.*Delete it and fetch it"):
+    with pytest.raises(ValueError, match=rf"S05/EDA.csv .*{message}.*Delete it and download it"):
         fetch_stress_predict(folder)
 
 
@@ -395,7 +395,7 @@ def test_a_truncated_signal_is_an_error_and_never_short_data(folder):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[: 2 + 50 * 64]))
     message = (
-        r"BVP.csv spans the unix seconds 1644227574 to 1644227624, .* 1644227583 to 1644227694"
+        r"BVP.csv covers the unix seconds 1644227574 to 1644227624, .* 1644227583 to 1644227694"
     )
     with pytest.raises(ValueError, match=message + ": it is truncated"):
         fetch_stress_predict(folder)
@@ -416,7 +416,7 @@ def test_labels_of_others_are_not_looked_at(folder):
 
 def test_a_clock_that_was_half_a_day_off_is_an_error(folder):
     write_subject(folder, "S05", start=START - 43200)
-    with pytest.raises(ValueError, match="it is truncated, or not of that recording"):
+    with pytest.raises(ValueError, match="it is truncated, or from another recording"):
         fetch_stress_predict(folder)
 
 
@@ -431,7 +431,10 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"subjects": ["S01"]}, r"subjects must be among 'S02' to 'S35', got \['S01'\]"),
+        (
+            {"subjects": ["S01"]},
+            r"subjects must be among the 34 from 'S02' to 'S35', got \['S01'\]",
+        ),
         ({"subjects": []}, "subjects must be among"),
         ({"modalities": ["ecg"]}, r"modalities must be among .*'eda'.* got \['ecg'\]"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),

@@ -244,7 +244,7 @@ def test_a_folder_without_the_files_is_an_error_that_says_which(folder, home):
 
 
 def test_everyone_is_read_unless_others_are_named(folder):
-    with pytest.raises(FileNotFoundError, match=r"S3.S3.pkl is missing. Put it there, name"):
+    with pytest.raises(FileNotFoundError, match=r"S3.S3.pkl is missing. Put it there, select"):
         load_wesad(folder)
 
 
@@ -297,32 +297,32 @@ def with_chest(content, **fields):
         (lambda c: c | {"label": c["label"] * np.nan}, r"numbers 0 to 7, .* the values \[nan\]"),
         (
             lambda c: c | {"label": c["label"][:, None]},
-            r"numbers 0 to 7, and has shape \(28000, 1\)",
+            r"numbers 0 to 7, but has shape \(28000, 1\)",
         ),
-        (lambda c: c | {"label": "none"}, r"label is no array of numbers \(found str\)"),
+        (lambda c: c | {"label": "none"}, r"label is not an array of numbers \(found str\)"),
         (
             lambda c: c | {"label": c["label"][:-1]},
-            "signal/chest/ECG has 28000 samples at 700 Hz, and label 27999 at 700 Hz",
+            "signal/chest/ECG has 28000 samples at 700 Hz, and label has 27999 at 700 Hz",
         ),
         (
             lambda c: with_chest(c, EDA=np.zeros((27000, 1))),
-            "signal/chest/EDA has 27000 samples at 700 Hz, and label 28000",
+            "signal/chest/EDA has 27000 samples at 700 Hz, and label has 28000",
         ),
         (
             lambda c: with_chest(c, ECG=np.zeros(28000)),
-            r"signal/chest/ECG should have shape \(n, 1\), and has \(28000,\)",
+            r"signal/chest/ECG should have shape \(n, 1\), but has \(28000,\)",
         ),
         (
             lambda c: with_chest(c, ECG=py2_array(np.zeros((9, 1)), raw=b"U\x04abcd")),
-            "signal/chest/ECG is no array of numbers",
+            "signal/chest/ECG is not an array of numbers",
         ),
         (
             lambda c: with_chest(c, ECG=py2_array(np.zeros((9, 1)), raw=b"N")),
-            "signal/chest/ECG is no array of numbers",
+            "signal/chest/ECG is not an array of numbers",
         ),
         (
             lambda c: with_chest(c, ECG=b"cnumpy\nndarray\n"),
-            "signal/chest/ECG is no array of numbers",
+            "signal/chest/ECG is not an array of numbers",
         ),
     ],
 )
@@ -361,7 +361,7 @@ def test_a_recording_without_any_of_the_classes_is_an_error(folder):
         ({"classes": {"stress": 1, "baseline": 0}}, "at least two names, got {'stress': 1,"),
         ({"modalities": ["ppg"]}, r"modalities must be among \['ecg', .*, got \['ppg'\]"),
         ({"modalities": []}, "modalities must be among"),
-        ({"subjects": ["S12"]}, r"subjects must be among 'S2' to 'S17', got \['S12'\]"),
+        ({"subjects": ["S12"]}, r"subjects must be among the 15 from 'S2' to 'S17', got \['S12'\]"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),
     ],
 )
@@ -411,7 +411,7 @@ def test_a_pickle_that_asks_for_another_global_runs_nothing(folder, name):
     made = folder / "made"
     content = make_content("S2") | {"extra": calls(made)[name]}
     write(folder, "S2", content)
-    with pytest.raises(ValueError, match=rf"S2.pkl cannot be read: it asks for '{name}', which"):
+    with pytest.raises(ValueError, match=rf"S2.pkl cannot be read: it contains '{name}', which"):
         load_wesad(folder, subjects="S2")
     assert not made.exists()
 
@@ -445,7 +445,9 @@ def test_an_array_of_anything_but_numbers_is_refused(folder, code):
     # would pass for numbers and be taken for the address of an object.
     address = py2_array(np.zeros((1, 1)), dtype=py2_dtype(code, "|"), raw=b"U\x08AAAAAAAA")
     write(folder, "S2", with_chest(make_content("S2"), ECG=address))
-    with pytest.raises(ValueError, match=r"S2.pkl cannot be read: .*and only numbers may be"):
+    with pytest.raises(
+        ValueError, match=r"S2.pkl cannot be read: .*but only arrays of numbers are allowed"
+    ):
         load_wesad(folder, subjects="S2")
 
 
@@ -482,7 +484,9 @@ def test_a_file_of_protocol_0_gives_the_same(tmp_path):
 
 def test_a_file_that_python_3_wrote_is_told(tmp_path):
     write(tmp_path, "S2", pickle.dumps({"subject": "S2"}, protocol=4))
-    with pytest.raises(ValueError, match="it is not of Python 2, which wrote what is published"):
+    with pytest.raises(
+        ValueError, match="it was not written by Python 2, as the published files were"
+    ):
         load_wesad(tmp_path, subjects="S2")
 
 
