@@ -17,7 +17,7 @@ MODULES = sorted(
 
 
 def public_functions(module):
-    """Functions, methods and constructors that a module defines, by name."""
+    """Yield the public functions, methods and constructors that a module defines, with names."""
     for name, value in vars(module).items():
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
             continue
@@ -36,7 +36,7 @@ def public_functions(module):
 
 
 def unannotated(name, function):
-    """Names of the parameters without annotation, and "return"."""
+    """Return the names of the parameters without annotation, and "return" if it has none."""
     signature = inspect.signature(function)
     missing = [
         parameter.name

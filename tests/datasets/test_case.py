@@ -19,7 +19,7 @@ def sequence(subject):
 
 
 def make_tables(subject):
-    """Signals whose values tell their time, and an annotation that goes up and down."""
+    """Make signals whose values depend on their time, and an annotation that goes up and down."""
     shown = sequence(subject)
     video = np.repeat(shown, [LENGTH[v] for v in shown])
     daqtime = np.arange(len(video))
@@ -49,7 +49,7 @@ def write(home, subject, physiology=None, told=None):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A data set of two, which tests read and do not change."""
+    """A data set of two people, which tests must not change."""
     home = tmp_path_factory.mktemp("case")
     for subject in ORDER:
         write(home, subject)
@@ -58,7 +58,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def own_home(tmp_path):
-    """A data set of one, which a test may damage."""
+    """A data set of one person, which a test may damage."""
     write(tmp_path, "sub_1")
     return tmp_path
 
@@ -78,7 +78,7 @@ def test_each_emotional_video_is_a_recording_in_the_order_seen(home):
     assert [r.trial for r in recordings] == [str(v) for v in ORDER["sub_2"] + ORDER["sub_1"]]
 
 
-def test_signals_are_those_of_the_video_s_own_milliseconds(home):
+def test_signals_are_those_between_start_and_end_of_the_video(home):
     names = {"ecg": 0, "ppg": 1, "eda": 2, "resp": 3, "temp": 4}
     for recording in load_case(home, subjects="sub_1", modalities=[*names, "emg"]):
         video = int(recording.trial)
@@ -171,7 +171,7 @@ def test_subjects_are_read_one_by_one_when_lazy(home):
         next(recordings)
 
 
-def test_processes_read_the_same(home):
+def test_several_processes_read_the_same_recordings(home):
     one, two = (load_case(home, subjects=["sub_1", "sub_2"], n_jobs=n) for n in (None, 2))
     for a, b in zip(one, two, strict=True):
         assert (a.subject, a.trial, a.labels) == (b.subject, b.trial, b.labels)
@@ -181,7 +181,7 @@ def test_processes_read_the_same(home):
             np.testing.assert_array_equal(series, b.targets[axis][0])
 
 
-def test_a_joystick_off_its_scale_between_the_videos_does_not_matter(own_home):
+def test_joystick_values_off_the_scale_between_videos_are_ignored(own_home):
     _, told = make_tables("sub_1")
     told.loc[0, "arousal"] = -0.2  # the publisher extrapolates at the ends
     write(own_home, "sub_1", told=told)
@@ -198,7 +198,7 @@ def test_a_folder_without_the_files_is_an_error_that_says_which(home, level):
             load_case(home / level, lazy=lazy)
 
 
-def test_everyone_is_read_unless_others_are_named(home):
+def test_everyone_is_read_by_default(home):
     with pytest.raises(FileNotFoundError, match=r"physiological.sub_3.csv is missing. Put it"):
         load_case(home)
 
@@ -233,7 +233,7 @@ def test_a_truncated_file_is_an_error_and_never_short_data(own_home, part, cut):
         load_case(own_home, subjects="sub_1")
 
 
-def test_a_file_that_breaks_off_within_the_last_video_is_an_error(own_home):
+def test_a_file_that_ends_within_the_last_video_is_an_error(own_home):
     physiology, _ = make_tables("sub_1")
     stop = begin("sub_1", ORDER["sub_1"][-1]) + 500
     write(own_home, "sub_1", physiology=physiology[:stop])
@@ -243,7 +243,7 @@ def test_a_file_that_breaks_off_within_the_last_video_is_an_error(own_home):
         load_case(own_home, subjects="sub_1")
 
 
-def test_a_number_cut_short_is_not_taken_for_another_video(own_home):
+def test_a_truncated_number_is_not_mistaken_for_another_video(own_home):
     path = own_home / "data" / "interpolated" / "physiological" / "sub_1.csv"
     path.write_bytes(path.read_bytes().rstrip()[:-1])  # 12, the last video, becomes 1
     with pytest.raises(ValueError, match="video should have each of 1 to 8 once, in one piece"):
@@ -341,6 +341,6 @@ def test_time_that_is_off_by_less_than_a_tenth_of_a_step_is_read(own_home):
     ],
 )
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_parameter_that_cannot_be_is_named_at_once(home, parameters, message, lazy):
+def test_an_invalid_parameter_is_named_at_once(home, parameters, message, lazy):
     with pytest.raises(ValueError, match=message):
         load_case(home, **parameters, lazy=lazy)
