@@ -498,7 +498,7 @@ class SignalArray(ExtensionArray):
         """Return the first or last window of each group; called by pandas' ``groupby``."""
         if how not in ("first", "last"):
             raise TypeError(
-                f"A signal column does not support the group operation {how!r}. Select other "
+                f"A signal column does not support {how} operations by group. Select other "
                 "columns, or compute on the block of numbers of each group, as in "
                 "groupby(...)[column].agg(lambda c: np.asarray(c).mean(axis=0))."
             )
