@@ -1,4 +1,4 @@
-"""Every public estimator passes all of scikit-learn's common checks, in each of its variants."""
+"""Every public estimator passes all of scikit-learn's common checks, in several variants."""
 
 import warnings
 
@@ -16,7 +16,7 @@ from skemo import (
     ResampleTransformer,
 )
 
-# The checks' tables have no sampling rate, and 1 to 30 columns.
+# The tables of the checks have no sampling rate, and 1 to 30 columns.
 ESTIMATORS = [
     HRVTransformer(output="series", sampling_rate=4),
     HRVTransformer(output="features", sampling_rate=4),
@@ -57,7 +57,7 @@ ESTIMATORS = [
 @parametrize_with_checks(ESTIMATORS)
 def test_every_common_check_passes(estimator, check):
     with warnings.catch_warnings():
-        # Common checks look for this warning or do not mind it.
+        # Some common checks expect this warning, others ignore it.
         warnings.filterwarnings("ignore", "A column-vector y was passed")
         check(estimator)
 
@@ -67,7 +67,7 @@ def test_every_public_estimator_is_checked():
     assert {type(estimator) for estimator in ESTIMATORS} == public
 
 
-def test_all_estimators_lists_what_can_be_fitted_by_name():
+def test_all_estimators_lists_every_class_with_fit_by_name():
     names = [name for name, _ in skemo.all_estimators()]
     fitted = {name for name in skemo.__all__ if hasattr(getattr(skemo, name), "fit")}
     assert names == sorted(fitted)
