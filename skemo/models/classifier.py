@@ -353,7 +353,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         networks = [self._make_module(*arguments) for _ in range(self.n_members)]
         module = networks[0] if self.n_members == 1 else FusionEnsemble(networks)
         for member in module.members:
-            member.bfloat16 = self.precision == "bfloat16"
+            member.uses_bfloat16 = self.precision == "bfloat16"
         return FusionNet(
             module,
             criterion=torch.nn.CrossEntropyLoss,  # by `window_losses`, each with its weight

@@ -149,16 +149,16 @@ def test_ensembles_and_noise_end_alike_alone_and_together(network, early_stoppin
 
 def test_noise_has_the_spread_it_is_told_and_leaves_padding_and_the_rest_alone():
     network = ModalityAwareAttentionNetwork([(1, 9), (2, 4, 3)], 2, input_noise=0.5)
-    luck, kept, *added = network.draw_noise(500, torch.Generator().manual_seed(0))
-    assert luck is None
-    assert kept is None
+    uniform, scale, *added = network.draw_noise(500, torch.Generator().manual_seed(0))
+    assert uniform is None
+    assert scale is None
     assert [tuple(x.shape) for x in added] == [(500, 1, 9), (500, 2, 4, 3)]
     assert added[0].std().item() == pytest.approx(0.5, abs=0.02)
     seen = []
     network.branches[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     series, maps = torch.ones(500, 1, 9), torch.zeros(500, 2, 4, 3)
     series[:, :, 6:] = 0
-    network([series, maps], torch.ones(500, 2), (luck, kept, *added))
+    network([series, maps], torch.ones(500, 2), (uniform, scale, *added))
     network.eval()([series, maps], torch.ones(500, 2))
     torch.testing.assert_close(seen[0][:, :, :6], 1 + added[0][:, :, :6])
     assert (seen[0][:, :, 6:] == 0).all()

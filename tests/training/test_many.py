@@ -331,7 +331,7 @@ def test_half_precision_agrees_with_single(name):
     model = make(max_epochs=3, device="cpu", random_state=0, **sizes)
     single = model.fit(X, LABELS).predict_proba(X)
     half = clone(model).set_params(precision="bfloat16").fit(X, LABELS)
-    assert half.net_.module_.bfloat16
+    assert half.net_.module_.uses_bfloat16
     assert half.predict_proba(X).dtype == single.dtype
     np.testing.assert_allclose(half.predict_proba(X), single, atol=0.1)
     assert not np.array_equal(half.predict_proba(X), single)
