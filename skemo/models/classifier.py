@@ -3,7 +3,6 @@
 import copy
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
 from skemo.models.saving import read_classifier, write_classifier
 from skemo.nn import FusionEnsemble
+from skemo.nn.checks import check_count
 from skemo.nn.losses import mean_probabilities
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import is_number, is_positive, signal_columns, validate_modalities
@@ -42,9 +42,7 @@ _LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
 def check_counts(estimator, *names):
     """Raise unless these parameters of the estimator are whole numbers from 1."""
     for name in names:
-        value = getattr(estimator, name)
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        check_count(name, getattr(estimator, name))
 
 
 def check_targets(estimator, X, y, sample_weight):

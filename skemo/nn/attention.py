@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from skemo.nn.blocks import BatchNorm
+from skemo.nn.checks import check_count
 
 
 class ModalityAwareAttention(nn.Module):
@@ -129,6 +130,16 @@ class CrossModalConnection(nn.Module):
         reduction: int = 2,
     ) -> None:
         super().__init__()
+        check_count("n_channels", n_channels)
+        if len(source_channels) == 0:
+            raise ValueError("source_channels must have at least one entry, got none.")
+        for channels in source_channels:
+            check_count("Each of source_channels", channels)
+        if attention not in ("channel", "temporal", None):
+            raise ValueError(f'attention must be "channel", "temporal" or None, got {attention!r}.')
+        if merge not in ("sum", "concat"):
+            raise ValueError(f'merge must be "sum" or "concat", got {merge!r}.')
+        check_count("reduction", reduction)
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Conv1d(channels, n_channels, 1, bias=False), BatchNorm(n_channels))
             for channels in source_channels

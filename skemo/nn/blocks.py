@@ -7,6 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from skemo.nn.checks import check_count
+
 _CONVOLUTIONS: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
 
 
@@ -54,6 +56,10 @@ class SqueezeExcitation(nn.Module):
         excitation: Literal["max", "sum"] = "max",
     ) -> None:
         super().__init__()
+        check_count("n_channels", n_channels)
+        check_count("reduction", reduction)
+        if excitation not in ("max", "sum"):
+            raise ValueError(f'excitation must be "max" or "sum", got {excitation!r}.')
         n_squeezed = max(n_channels // reduction, 1)
         self.channel_gate = nn.Sequential(
             nn.Linear(n_channels, n_squeezed),

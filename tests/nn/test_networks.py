@@ -1,5 +1,7 @@
 """The networks' parts, by their defining properties."""
 
+import re
+
 import pytest
 import torch
 
@@ -55,6 +57,21 @@ def test_squeeze_excitation_is_the_published_formula(excitation, join):
     kernel = last.weight[:, :, None, None]
     space = torch.sigmoid(torch.nn.functional.conv2d(x, kernel, last.bias))
     torch.testing.assert_close(block(x), join(x * channel, x * space))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_channels": 0}, "n_channels must be an integer of at least 1, got 0."),
+        ({"reduction": 0}, "reduction must be an integer of at least 1, got 0."),
+        ({"reduction": 1.5}, "reduction must be an integer of at least 1, got 1.5."),
+        ({"excitation": "mean"}, 'excitation must be "max" or "sum", got \'mean\'.'),
+    ],
+    ids=str,
+)
+def test_squeeze_excitation_names_a_bad_parameter(settings, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        SqueezeExcitation(**{"n_channels": 8, **settings})
 
 
 def test_each_mask_depends_on_every_modality():
@@ -116,6 +133,36 @@ def test_the_basic_model_differs_by_the_attention_alone():
 def test_a_stream_block_shortens_any_length(size):
     block = StreamBlock(3, 8, kernel_size=9, pool_size=4)
     assert block(torch.randn(2, 3, size)).shape == (2, 8, -(-size // 4))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_channels": True}, "n_channels must be an integer of at least 1, got True."),
+        (
+            {"source_channels": [6, 0]},
+            "Each of source_channels must be an integer of at least 1, got 0.",
+        ),
+        (
+            {"source_channels": []},
+            "source_channels must have at least one entry, got none.",
+        ),
+        (
+            {"attention": "spatial"},
+            'attention must be "channel", "temporal" or None, got \'spatial\'.',
+        ),
+        ({"merge": "max"}, 'merge must be "sum" or "concat", got \'max\'.'),
+        ({"reduction": 0}, "reduction must be an integer of at least 1, got 0."),
+        (
+            {"reduction": 0, "attention": None},
+            "reduction must be an integer of at least 1, got 0.",
+        ),
+    ],
+    ids=str,
+)
+def test_a_connection_names_a_bad_parameter(settings, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        CrossModalConnection(**{"n_channels": 8, "source_channels": [6], **settings})
 
 
 @pytest.mark.parametrize("attention", ["channel", "temporal", None])
