@@ -343,8 +343,13 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         )
 
     def _is_padded(self, modality):
-        """Whether zeros at the end of a window are padding: not in what was sampled in time."""
-        return self.modalities_[modality].sampling_rate is None
+        """Whether zeros at the end of a window are padding.
+
+        A series without a sampling rate, such as RR intervals, may be padded. In a signal that
+        was sampled in time, and in a single number per channel, a zero is a value.
+        """
+        dtype = self.modalities_[modality]
+        return dtype.sampling_rate is None and dtype.shape[-1] > 1
 
     def _make_net(self):
         arguments = [dtype.shape for dtype in self.modalities_.values()], len(self.classes_)

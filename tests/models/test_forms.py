@@ -71,16 +71,30 @@ def test_a_network_that_gets_an_age_says_how_to_make_it_a_signal(network, window
         network(max_epochs=1).fit(X, windows["label"])
 
 
+@pytest.mark.parametrize("sampling_rate", [None, 1])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_network_learns_from_a_signal_of_one_number(network):
+def test_a_network_learns_from_a_signal_of_one_number(network, sampling_rate):
     rng = np.random.default_rng(0)
     y = np.arange(300) % 2
-    answer = pd.Series(y)  # of a questionnaire; 0 is an answer, too
+    answer = pd.Series(y)  # to a questionnaire; 0 is an answer too
     X = pd.DataFrame(
         {
             "eda": SignalArray(rng.normal(size=(300, 40)), sampling_rate=4),
-            "answer": SignalArray(answer.to_numpy(float)[:, None, None], sampling_rate=1),
+            "answer": SignalArray(
+                answer.to_numpy(float)[:, None, None], sampling_rate=sampling_rate
+            ),
         }
     )
     model = network(max_epochs=40, random_state=0).fit(X[:240], y[:240])
     assert model.score(X[240:], y[240:]) > 0.9
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_zero_that_is_a_single_number_is_a_value_and_not_padding(network):
+    ages = np.tile([0.0, 2.0], 10)
+    X = pd.DataFrame({"age": SignalArray(ages[:, None, None])})
+    model = network(max_epochs=1, random_state=0).fit(X, np.tile(["a", "b"], 10))
+    assert model.mean_["age"].item() == 1.0
+    assert model.scale_["age"].item() == 1.0
+    inputs = model._window_set({"age": X["age"].array.values}, np.arange(2)).inputs
+    assert inputs[0].flatten().tolist() == [-1.0, 1.0]
