@@ -1,4 +1,4 @@
-"""Tables of the wrong form are refused with the parameter that gives the right one."""
+"""Errors for tables of the wrong form name the parameter that gives the right one."""
 
 import numpy as np
 import pandas as pd
@@ -40,13 +40,13 @@ def windows():
     ],
     ids=str,
 )
-def test_a_network_that_gets_features_names_the_output_to_ask_for(network, ecg, eeg, windows):
+def test_a_network_given_features_names_the_output_to_ask_for(network, ecg, eeg, windows):
     model = make_pipeline(make_modality_transformer(ecg=ecg, eeg=eeg), network(max_epochs=1))
     with pytest.raises(ValueError, match=r"say output='series' .* or output='map'"):
         model.fit(windows, windows["label"])
 
 
-def test_a_table_of_numbered_samples_is_one_channel():
+def test_a_table_with_a_column_per_sample_is_one_channel():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(20, 32)), columns=[f"t{i}" for i in range(32)])
     network = CrossModalAttentionClassifier(max_epochs=1, random_state=0)
@@ -57,14 +57,14 @@ def test_a_table_of_numbered_samples_is_one_channel():
 @pytest.mark.parametrize(
     "eeg", [DifferentialEntropyTransformer(), DifferentialEntropyTransformer(output="map")], ids=str
 )
-def test_a_baseline_that_gets_signals_names_the_output_to_ask_for(make, eeg, windows):
+def test_a_baseline_given_signals_names_the_output_to_ask_for(make, eeg, windows):
     model = make(make_modality_transformer(ecg=HRVTransformer(output="series"), eeg=eeg))
     with pytest.raises(ValueError, match=r"got the signal columns \['ecg'.*Say output='features'"):
         model.fit(windows, windows["label"])
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_network_that_gets_an_age_says_how_to_make_it_a_signal(network, windows):
+def test_a_network_given_an_age_says_how_to_make_it_a_signal(network, windows):
     X = windows[["ecg", "eeg"]].assign(age=30)
     message = r"got \['age'\] beside \['ecg', 'eeg'\].*SignalArray\(age.to_numpy"
     with pytest.raises(ValueError, match=message):
