@@ -268,7 +268,7 @@ def _split_blocks(X):
         return pd.DataFrame(columns, index=X.index)[list(X.columns)]
 
     blocks = [*(_as_floats(X[name].array.values, name) for name in signals), numbers]
-    padded = [*(X[name].dtype.sampling_rate is None for name in signals), False]
+    padded = [*(X[name].dtype.may_be_padded for name in signals), False]
     return blocks, padded, rebuild
 
 

@@ -356,20 +356,14 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         self.mean_, self.scale_ = {}, {}
         for modality, array in values.items():
             self.mean_[modality], self.scale_[modality] = signal_statistics(
-                array[rows], weight, by_time=self._by_time, padded=self._is_padded(modality)
+                array[rows],
+                weight,
+                by_time=self._by_time,
+                padded=self.modalities_[modality].may_be_padded,
             )
         self._class_weight = compute_class_weight(
             self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
         )
-
-    def _is_padded(self, modality):
-        """Whether zeros at the end of a window are padding.
-
-        A series without a sampling rate, such as RR intervals, may be padded. In a signal that
-        was sampled in time, and in a single number per channel, a zero is a value.
-        """
-        dtype = self.modalities_[modality]
-        return dtype.sampling_rate is None and dtype.shape[-1] > 1
 
     def _make_net(self):
         shapes = [dtype.shape for dtype in self.modalities_.values()]
@@ -421,7 +415,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
             # A modality that is missing in all training windows has no mean, and is absent.
             present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
             array = standardize_signals(
-                array, mean, self.scale_[modality], padded=self._is_padded(modality)
+                array, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
             )
             if np.nanmax(np.abs(array), initial=0) > _LARGEST:
                 raise ValueError(

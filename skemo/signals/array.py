@@ -90,6 +90,15 @@ class SignalDtype(ExtensionDtype):
         size = "x".join(str(n) for n in self.shape)
         return f"signal[{self.value_type}, {size}, {rate}, {channels}]"
 
+    @property
+    def may_be_padded(self) -> bool:
+        """Whether zeros at the end of a window may be padding.
+
+        A series without a sampling rate, such as RR intervals, may be padded. In a signal that
+        was sampled in time, and in a single number per channel, a zero is a value.
+        """
+        return self.sampling_rate is None and self.shape[-1] > 1
+
     def __ne__(self, other: object) -> bool:
         # pandas 2 allows a function to return a window for each group, as in
         # `groupby(...).agg(lambda column: np.asarray(column).mean(axis=0))`, only if

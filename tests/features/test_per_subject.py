@@ -395,3 +395,11 @@ def test_a_series_of_rr_intervals_keeps_its_padding():
     own = standardized_features(ecg=series).fit_transform(windows)["ecg"].array.values
     assert (plain[:, :, -5:] == 0).all()
     np.testing.assert_array_equal(own == 0, plain == 0)
+
+
+def test_a_zero_in_a_signal_of_one_number_is_a_value():
+    ages = SignalArray(np.array([-1.0, 0.0, 4.0]).reshape(3, 1, 1))
+    X = pd.DataFrame({"age": ages, "subject": "a"})
+    measured = PerSubject().fit_transform(X)["age"]
+    np.testing.assert_allclose(np.asarray(measured).mean(), 0, atol=1e-12)
+    assert np.asarray(measured).ravel()[1] == pytest.approx(-1 / np.std([-1, 0, 4]))
