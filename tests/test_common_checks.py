@@ -1,4 +1,4 @@
-"""Every public estimator passes all of scikit-learn's common checks, in each of its variants."""
+"""Every public estimator passes all of scikit-learn's common checks, in several variants."""
 
 import warnings
 
@@ -20,7 +20,7 @@ from skemo import (
     TemperatureTransformer,
 )
 
-# The checks' tables have no sampling rate, and 1 to 30 columns.
+# The tables of the checks have no sampling rate, and 1 to 30 columns.
 ESTIMATORS = [
     HRVTransformer(output="series", sampling_rate=4),
     HRVTransformer(output="features", sampling_rate=4),
@@ -53,7 +53,8 @@ ESTIMATORS = [
     ResampleTransformer(rate=3, band=(0.1, 1.2), sampling_rate=4),
     ResampleTransformer(band=(0.1, None), standardize=True, sampling_rate=4),
     ResampleTransformer(standardize=True),
-    PerSubject(by=0),  # where the checks put the NaN that is to be refused
+    PerSubject(by=0),
+    PerSubject(by=-1),
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
     ModalityAwareAttentionClassifier(
         n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1
@@ -66,11 +67,12 @@ ESTIMATORS = [
 
 
 @pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
+@pytest.mark.filterwarnings("ignore:PerSubject. the column by=.* is NaN in:UserWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(ESTIMATORS)
 def test_every_common_check_passes(estimator, check):
     with warnings.catch_warnings():
-        # Common checks look for this warning or do not mind it.
+        # Some common checks expect this warning, others ignore it.
         warnings.filterwarnings("ignore", "A column-vector y was passed")
         check(estimator)
 
@@ -80,7 +82,7 @@ def test_every_public_estimator_is_checked():
     assert {type(estimator) for estimator in ESTIMATORS} == public
 
 
-def test_all_estimators_lists_what_can_be_fitted_by_name():
+def test_all_estimators_lists_every_class_with_fit_by_name():
     names = [name for name, _ in skemo.all_estimators()]
     fitted = {name for name in skemo.__all__ if hasattr(getattr(skemo, name), "fit")}
     assert names == sorted(fitted)

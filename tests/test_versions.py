@@ -1,4 +1,4 @@
-"""The version is the same wherever it stands, and what a bug report needs is shown."""
+"""The version is the same everywhere, and show_versions prints what a bug report needs."""
 
 import re
 import tomllib
@@ -28,12 +28,12 @@ def test_the_versions_of_all_dependencies_are_shown(capsys):
     assert re.search(r"^ *CUDA: ", shown, re.M)
 
 
-def test_a_package_that_is_missing_is_shown_as_such(capsys, monkeypatch):
+def test_a_missing_package_is_shown_as_not_installed(capsys, monkeypatch):
     monkeypatch.setattr(_versions, "PACKAGES", ("numpy", "not-a-package"))
     skemo.show_versions()
     assert "not-a-package: not installed\n" in capsys.readouterr().out
 
 
-def test_packages_that_are_missing_are_no_part_of_what_results_depend_on(monkeypatch):
+def test_results_do_not_depend_on_packages_that_are_not_installed(monkeypatch):
     monkeypatch.setattr("skemo.evaluation.store._SHOWN", ("numpy", "not-a-package"))
     assert set(package_versions()) == {"numpy"}

@@ -1,4 +1,4 @@
-"""Displays in scikit-learn's form: comparisons, networks and recordings to look at."""
+"""Figures of comparisons, networks and recordings, in the form of scikit-learn's displays."""
 
 from skemo.displays.attention import AttentionDisplay
 from skemo.displays.confusion import ConfusionDisplay

@@ -84,7 +84,7 @@ def _signal_block(name, values, channels, dtype):
     if np.prod(values.shape[1:-1]) > 1:
         channels = channels or [f"channel {i}" for i in range(values.shape[-2])]
         columns = [f"{name} {channel}" for channel in channels] * int(np.prod(values.shape[1:-2]))
-    padded = dtype is not None and dtype.sampling_rate is None
+    padded = dtype is not None and dtype.may_be_padded
     flat = values.reshape(len(values), len(columns), values.shape[-1])
     return InputBlock(name, flat, columns, padded, _exactness([values.dtype]))
 

@@ -26,14 +26,14 @@ CLASSIFIERS = {
 
 
 def rr_intervals(ecg, rate):
-    """RR intervals in seconds, from the peaks that a high-pass filter leaves."""
+    """Return RR intervals in seconds, from the peaks of the high-pass filtered ECG."""
     ecg = sosfiltfilt(butter(2, 8, "highpass", fs=rate, output="sos"), ecg)
     peaks, _ = find_peaks(ecg, height=0.4 * np.percentile(ecg, 99.5), distance=0.3 * rate)
     return np.diff(peaks) / rate
 
 
 def measures(windows):
-    """Simple measures of each window, by name."""
+    """Compute simple measures of each window, by name."""
     ecg = windows["ecg"].array.values[:, 0]
     rr = [rr_intervals(window, windows["ecg"].dtype.sampling_rate) for window in ecg]
     eda = windows["eda"].array.values[:, 0]
@@ -110,7 +110,7 @@ def test_without_effect_a_model_still_knows_the_trials_that_it_has_seen(without_
 
 
 def differences(effect_size):
-    """Aroused less calm of each measure, a row a subject."""
+    """Compute the difference of aroused and calm in each measure, with one row per subject."""
     recordings = make_emotion_recordings(40, 4, 40.0, effect_size=effect_size, random_state=1)
     windows = segment(recordings, 40.0)
     means = measures(windows).groupby([windows["subject"], windows["label"]]).mean()
@@ -167,7 +167,7 @@ def test_without_effect_no_measure_depends_on_the_label():
     assert (t.abs() < 3.8).all()
 
 
-def test_the_effect_grows_with_its_size_and_turns_with_its_sign():
+def test_the_effect_grows_with_its_size_and_changes_sign_with_it():
     small, large = differences(0.5).mean(), differences(1.5).mean()
     turned = differences(-0.5).mean()
     for name in ("heart_rate", "log_rmssd", "tonic", "alpha_O1", "beta_F3"):
@@ -197,7 +197,7 @@ def test_each_person_has_as_many_calm_as_aroused_trials_in_random_order():
     assert recordings[0].labels[0][:2] == (0.0, 5.0)
 
 
-def test_signals_have_the_rates_lengths_units_and_channels_asked_for():
+def test_signals_have_the_requested_rates_lengths_units_and_channels():
     (recording, _) = make_emotion_recordings(
         1,
         2,
@@ -214,7 +214,7 @@ def test_signals_have_the_rates_lengths_units_and_channels_asked_for():
     assert {signal.dtype for signal in recording.signals.values()} == {np.dtype("float32")}
 
 
-def test_values_are_those_of_a_body():
+def test_values_are_plausible_for_a_human():
     for recording in make_emotion_recordings(20, 2, 30.0, random_state=3):
         rr = rr_intervals(recording.signals["ecg"][0], 128)
         assert rr.min() > 0.4
@@ -266,7 +266,7 @@ def test_a_generator_is_advanced():
     assert not np.array_equal(one[0].signals["ecg"], other[0].signals["ecg"])
 
 
-def test_more_people_or_fewer_modalities_leave_the_rest_as_it_was():
+def test_more_people_or_fewer_modalities_do_not_change_the_others():
     few = make_emotion_recordings(2, 2, 10.0, random_state=5)
     many = make_emotion_recordings(4, 2, 10.0, random_state=5)
     assert_same(few, many[:4])
@@ -308,6 +308,6 @@ def test_calm_trials_do_not_depend_on_the_effect_size():
         ({"channels": ["F3", "X1"]}, "channels must be among AF3, .*got"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_named(parameters, message):
+def test_an_invalid_parameter_is_named(parameters, message):
     with pytest.raises(ValueError, match=message):
         make_emotion_recordings(**parameters)

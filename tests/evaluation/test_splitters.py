@@ -149,7 +149,7 @@ def test_unusable_groups_are_named():
         holed = windows.assign(**{name: windows[name].where(windows.index > 1)})
         with pytest.raises(ValueError, match=rf"groups\['{name}'\] is missing \(NaN\) in 2 row"):
             window_groups(holed)
-    with pytest.raises(ValueError, match="says nowhere when windows end: give it a column 'stop'"):
+    with pytest.raises(ValueError, match=r"does not say when windows end. Add a column 'stop'"):
         window_groups(pd.DataFrame(windows.to_dict("list")))
     with pytest.raises(ValueError, match=r"12 window\(s\).*row 0 is from 0 s to 0 s"):
         window_groups(windows.assign(stop=windows["start"].clip(upper=100) * 10 % 1100))

@@ -1,4 +1,4 @@
-"""Filters in blocks, and curves from means of blocks."""
+"""Filters in blocks, and curves through means of blocks."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def walks(n_signals, n_times):
         (3000, 9, 40, [HIGH]),
     ],
 )
-def test_filtering_in_blocks_gives_what_scipy_gives(n_times, n_padded, sampling_rate, filters):
+def test_filtering_in_blocks_agrees_with_scipy(n_times, n_padded, sampling_rate, filters):
     signals = walks(20, n_times)
     filtered = zero_phase(signals, filters, sampling_rate, n_padded)
     for design, found in zip(filters, filtered, strict=True):
@@ -35,7 +35,7 @@ def test_filtering_in_blocks_gives_what_scipy_gives(n_times, n_padded, sampling_
 
 
 @pytest.mark.parametrize("n_times", [30, 240, 1921])
-def test_filtering_in_blocks_does_not_depend_on_the_batch_by_a_bit(n_times):
+def test_filtering_in_blocks_gives_the_same_bits_in_any_batch(n_times):
     signals = walks(70, n_times)
     together = zero_phase(signals, [NOISE, HIGH], 32, 9)
     for rows in (slice(0, 1), slice(3, 5), slice(30, 70)):
@@ -46,11 +46,11 @@ def test_filtering_in_blocks_does_not_depend_on_the_batch_by_a_bit(n_times):
 
 @pytest.mark.parametrize("n_times", [1, 64, 100, 109])
 @pytest.mark.parametrize("n_block", [4, 5])
-def test_a_parabola_is_spread_exactly_from_means_of_its_blocks(n_block, n_times):
+def test_a_parabola_is_recovered_exactly_from_the_means_of_its_blocks(n_block, n_times):
     times = np.arange(n_block * 30)
     parabola = (0.01 * times**2 - times)[np.newaxis]
     n_blocks = max(3, n_times // n_block)
     means = parabola.reshape(1, -1, n_block).mean(axis=2)[:, :n_blocks]
-    lift = 0.01 * (n_block**2 - 1) / 12  # of a block's mean above its middle
+    lift = 0.01 * (n_block**2 - 1) / 12  # of the mean of a block above its middle
     curve = spread_blocks(means - lift, n_block, n_times)
     np.testing.assert_allclose(curve, parabola[:, :n_times], atol=1e-10)
