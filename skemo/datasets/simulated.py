@@ -122,7 +122,8 @@ def make_emotion_recordings(
     list of Recording
         One per trial, sorted by subject (``"00"``, …) and trial (``"0"``, …). Float32;
         ECG in millivolts, EDA in microsiemens, EEG in microvolts, respiration in percent,
-        temperature in degrees Celsius. The label, ``"calm"`` or ``"aroused"``, covers the whole trial.
+        temperature in degrees Celsius. The label, ``"calm"`` or ``"aroused"``, covers the
+        whole trial.
 
     Notes
     -----
@@ -140,7 +141,7 @@ eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
     """
     rates = SAMPLING_RATES | dict(sampling_rates or {})
     _check(n_subjects, n_trials, duration, effect_size, modalities, rates, channels)
-    names = {modality: (modality.upper(),) for modality in SAMPLING_RATES}
+    names: dict[str, tuple[str, ...]] = {name: (name.upper(),) for name in SAMPLING_RATES}
     names["eeg"] = tuple(channels)
     recordings = []
     for subject, rng in enumerate(np.random.default_rng(random_state).spawn(n_subjects)):
