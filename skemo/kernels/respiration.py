@@ -54,6 +54,8 @@ _FLOOR = 0.02  # of the largest deflection: what is below is no breathing
 _N_SHAPE = 24  # samples of a breath whose shape is compared
 _REFINED = 1.0  # s, that an extremum may lie from where the filtered signal has it
 _BRIDGED = 0.1  # of a breath, the most that may be NaN
+_HELD = 2.0  # s, of one and the same value
+_ALIKE = 0.7  # correlation of a breath with the mean breath of its window
 _COVERED = 0.5  # of a window, the least that its breaths must cover
 _LEAST_BEATS = 4
 _LONGEST_RR = 2.0  # s
@@ -94,18 +96,20 @@ def breaths(
         Of shape (n_windows, max_breaths): ``start``, ``peak`` and ``stop`` in seconds from the
         start of the window, and ``amplitude`` in the unit of the signal, the height of the
         peak above the line between both troughs. In order; NaN after the last, and where a
-        breath cannot be trusted: it takes under 1 s or over 20 s, or more than a tenth of it
-        was NaN. Of shape (n_windows,): ``likeness``, the mean correlation of two breaths of
-        the window, NaN with fewer than two.
+        breath cannot be trusted: it takes under 1 s or over 20 s, more than a tenth of it was
+        NaN, or its correlation with the mean breath of the window is under 0.7. Of shape
+        (n_windows,): ``likeness``, the mean correlation of two breaths of the window, NaN with
+        fewer than two.
 
     Notes
     -----
-    A window has no breaths where there is nothing to see:
+    A stretch of 2 s or more of one and the same value, of a sensor that is off or at its limit,
+    counts as NaN. Breaths are compared after they have been drawn to the same length. A window
+    has no breaths where there is nothing to see:
 
     - it is flat, or the breaths left cover less than half of it;
     - they do not resemble each other, as in the quality index of Charlton et al. [1]_: the
-      mean correlation of two breaths, drawn to the same length, is under 0.6 (of the heart,
-      0.85);
+      mean correlation of two breaths is under 0.6 (of the heart, 0.85);
     - of the heart, the median of their heights is under 0.6 beats a minute or percent.
 
     Raises
@@ -148,10 +152,12 @@ def breaths(
         filtered, level, rate, n_missing, usable = _filter(chunk, sampling_rate, band)
         if len(usable):
             table = _find_breaths(filtered, level, (rate, sampling_rate), n_missing, most)
-            clear = np.nansum(table["stop"] - table["start"], axis=1) >= _COVERED * duration
-            table["likeness"] = _mean_correlation(filtered, rate, table)
-            clear &= ~(table["likeness"] < likeness)
+            table["likeness"], unlike = _compare_shapes(filtered, rate, table)
+            for name in names:
+                table[name][unlike] = np.nan
+            clear = ~(table["likeness"] < likeness)
             clear &= ~(_median(table["amplitude"]) < least_height)
+            clear &= np.nansum(table["stop"] - table["start"], axis=1) >= _COVERED * duration
             for name, values in table.items():
                 found[name][first + usable[clear]] = values[clear]
     return found
@@ -239,6 +245,7 @@ def _filter(respiration, sampling_rate, band):
     n_times = respiration.shape[1]
     n_block = _samples_a_block(sampling_rate, n_times)
     rate = sampling_rate / n_block
+    respiration = _without_held_values(respiration, sampling_rate)
     missing = np.isnan(respiration)
     largest = np.nanmax(np.where(missing, 0, np.abs(respiration)), axis=1, initial=0)
     rounding = 16 * np.finfo(np.result_type(respiration.dtype, np.float32)).eps * largest
@@ -258,6 +265,21 @@ def _filter(respiration, sampling_rate, band):
     shares = block_means(missing[usable].astype(float), n_block)
     n_missing = np.pad(np.cumsum(shares, axis=1), ((0, 0), (1, 0)))
     return filtered, level, rate, n_missing, usable
+
+
+def _without_held_values(respiration, sampling_rate):
+    """The signal with NaN where it holds one value: a sensor that is off, or at its limit."""
+    n_held = max(4, round(_HELD * sampling_rate))
+    few = respiration[:, :: n_held // 2]  # of which a held value fills two in a row
+    rows = np.flatnonzero((few[:, 1:] == few[:, :-1]).any(axis=1))
+    if not len(rows):
+        return respiration
+    respiration = np.array(respiration, np.result_type(respiration.dtype, np.float32))
+    for row in rows:  # rare, and of any number and length
+        starts = np.append(0, np.flatnonzero(np.diff(respiration[row])) + 1)
+        lengths = np.diff(starts, append=respiration.shape[1])
+        respiration[row, np.repeat(lengths >= n_held, lengths)] = np.nan
+    return respiration
 
 
 def _find_breaths(filtered, level, rates, n_missing, max_breaths):
@@ -316,8 +338,12 @@ def _find_breaths(filtered, level, rates, n_missing, max_breaths):
     return table
 
 
-def _mean_correlation(filtered, rate, table):
-    """Mean correlation of any two breaths of a window; NaN with fewer than two."""
+def _compare_shapes(filtered, rate, table):
+    """Mean correlation of any two breaths of a window, and which are unlike the mean breath.
+
+    The first, (n_windows,), is NaN with fewer than two breaths; the second is of the shape of
+    the table.
+    """
     n_windows, n_times = filtered.shape
     rows, columns = np.nonzero(np.isfinite(table["peak"]))
     starts, stops = (table[name][rows, columns] * rate for name in ("start", "stop"))
@@ -329,8 +355,12 @@ def _mean_correlation(filtered, rate, table):
     shapes /= np.sqrt((shapes**2).mean(axis=0))
     # The square of a sum of n shapes is n, and n (n - 1) times the mean of their products.
     n = np.bincount(rows, minlength=n_windows)
-    squares = sum(np.bincount(rows, of_all, n_windows) ** 2 for of_all in shapes) / _N_SHAPE
-    return (squares - n) / np.where(n > 1, n * (n - 1), np.nan)
+    totals = np.stack([np.bincount(rows, of_all, n_windows) for of_all in shapes])
+    squares = (totals**2).mean(axis=0)
+    products = (totals[:, rows] * shapes).mean(axis=0)
+    unlike = np.zeros(table["peak"].shape, bool)
+    unlike[rows, columns] = products < _ALIKE * np.sqrt(squares[rows])
+    return (squares - n) / np.where(n > 1, n * (n - 1), np.nan), unlike
 
 
 def _lowest(joined, bounds):

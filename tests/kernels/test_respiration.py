@@ -210,6 +210,35 @@ def test_a_rate_too_low_and_an_unknown_source_are_refused():
         breaths(np.zeros(60), 4)
 
 
+FAULTS = {
+    "NaN": lambda stretch, rng: np.nan,
+    "held": lambda stretch, rng: stretch[0],
+    "zeros": lambda stretch, rng: 0.0,
+    "at the limit": lambda stretch, rng: 20.0,
+    "faint": lambda stretch, rng: (
+        stretch.mean() + 0.02 * (stretch - stretch.mean()) + 0.005 * rng.normal(size=stretch.shape)
+    ),
+    "a step": lambda stretch, rng: stretch + rng.choice([-5, 5]),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_a_fault_of_any_place_and_length_leaves_is_right_or_missing(fault):
+    clean = make_breathing(200, seed=3)
+    disturbed, rng = clean.copy(), np.random.default_rng(0)
+    for window in disturbed:
+        n_times = int(rng.uniform(0.02, 0.6) * len(window))
+        stretch = slice(start := rng.integers(len(window) - n_times), start + n_times)
+        window[stretch] = FAULTS[fault](window[stretch], rng)
+    expected, found = features_of(clean), features_of(disturbed)
+    assert np.isfinite(expected["RSP_Rate_Mean"]).all()
+    assert np.isfinite(found["RSP_Rate_Mean"]).mean() > 0.5
+    for name, tolerance in {"RSP_Rate_Mean": 0.1, "RAV_Mean": 0.25, "RRV_SDBB": 0.5}.items():
+        seen = np.isfinite(found[name])
+        ratio = found[name][seen] / expected[name][seen]
+        assert (np.abs(ratio - 1) > tolerance).mean() < 0.05, name
+
+
 # Agreement with NeuroKit2
 
 
