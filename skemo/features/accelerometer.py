@@ -80,9 +80,9 @@ class AccelerometerTransformer(WindowTransformer):
     ===================== ==== ====================================================
 
     All channels of a window are axes of one sensor; one channel is taken for the length m.
-    A sensor that lies still has activity 0. A window is missing, NaN throughout, if it is
-    shorter than a second, if more than 5 % of an axis is NaN, or if there is no gravity in it,
-    as in the zeros of a sensor that is off.
+    A sensor that lies still has activity 0. Seconds with NaN, or with the zeros of a sensor that
+    is off, are left out. A window is missing, NaN throughout, if that is more than half of it,
+    if it is shorter than a second, or if there is no gravity in it.
 
     References
     ----------

@@ -80,9 +80,9 @@ class EMGTransformer(WindowTransformer):
     unit. Rest is the 20 % quantile of e in the window. A window without bursts has
     EMG_Activation_N and EMG_Activation_Share 0, and NaN for the other two.
 
-    A channel is missing, NaN throughout, in a window shorter than 0.5 s, or where more than
-    5 % of it is NaN, or a fifth of it or more is flat. Smaller gaps are bridged by straight
-    lines.
+    What cannot be seen is left out: samples that are NaN, and a signal that is held at one value
+    for a quarter of a second or more. A channel is missing, NaN throughout, in a window of which
+    that is more than half, and in one shorter than 0.5 s.
 
     Examples
     --------

@@ -5,14 +5,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
-
 FEATURES = {
     "magnitude": ("ACC_Magnitude_Mean", "ACC_Magnitude_SD", "ACC_Magnitude_Max"),
     "activity": ("ACC_Activity", "ACC_Activity_Max", "ACC_MAD", "ACC_ENMO"),
     "motion": ("ACC_Motion_Share",),
 }
-_LEAST_STEADY = 0.5  # of the median magnitude; without gravity, means of seconds are near 0
+_LEAST_STEADY = 0.5  # of the magnitude; without gravity, means of seconds are near 0
+_UNSEEN = 0.5  # of a window's seconds, the most that may be missing
 _CHUNK = 1 << 18  # samples looked at together
 
 
@@ -35,12 +34,13 @@ def acceleration_by_second(
     Returns
     -------
     activity : ndarray of shape (n_windows, n_seconds)
-        In g: root of the sum over the axes of the variance within a second. Samples that do
-        not fill a second are left out.
+        In g: root of the sum over the axes of the variance within a second. NaN for a second
+        with NaN, or, with ``gravity="auto"``, with zeros in all axes. Samples that do not fill
+        a second are left out.
     gravity : ndarray of shape (n_windows,)
-        NaN, and so is the activity, for a window that is shorter than a second, of which
-        more than 5 % of an axis is NaN, or which holds no gravity: with ``"auto"`` it is
-        missing too if gravity is under half of the median magnitude.
+        NaN, and so is the activity, for a window of which more than half of the seconds is not
+        seen, which is shorter than a second, or which holds no gravity: with ``"auto"`` also
+        where gravity is under half of the root mean square of the magnitude.
 
     Examples
     --------
@@ -52,29 +52,49 @@ def acceleration_by_second(
     >>> activity.round(2).tolist(), gravity.tolist()
     ([[0.0, 0.0], [0.31, 0.31]], [64.0, 64.0])
     """
+    seconds, unseen = _cut_seconds(acceleration, sampling_rate, gravity)
+    return _measure(seconds, unseen, gravity)
+
+
+def _cut_seconds(acceleration, sampling_rate, gravity):
+    """Windows by seconds, (n_windows, n_axes, n_seconds, n_times), and which are not seen."""
     windows = np.asarray(acceleration, float)
     if windows.ndim != 3:
         raise ValueError(f"Windows are (n_windows, n_axes, n_times), got {windows.shape}.")
-    n_windows, n_axes, n_times = windows.shape
-    n_block = round(sampling_rate)
     if not sampling_rate >= 2:
         raise ValueError(f"Motion needs a sampling rate of at least 2 Hz, got {sampling_rate!r}.")
+    n_windows, n_axes, n_times = windows.shape
+    n_block = round(sampling_rate)
     n_seconds = n_times // n_block
-    missing = (np.isnan(windows).sum(axis=2) > LARGEST_GAP_SHARE * n_times).any(axis=1)
-    windows = fill_gaps(windows.reshape(-1, n_times)).reshape(windows.shape)
-    if not n_seconds:
-        return np.full((n_windows, 0), np.nan), np.full(n_windows, np.nan)
     seconds = windows[..., : n_seconds * n_block].reshape(n_windows, n_axes, n_seconds, n_block)
+    unseen = np.isnan(seconds).any(axis=(1, 3))
+    if gravity == "auto":  # a sensor that reads no gravity is off
+        unseen |= (seconds == 0).all(axis=1).any(axis=2)
+    return seconds, unseen
+
+
+def _measure(seconds, unseen, gravity):
+    """Activity of each second, and gravity in each window; NaN for what is not seen."""
+    n_windows, _, n_seconds, _ = seconds.shape
+    missing = unseen.sum(axis=1) > _UNSEEN * n_seconds
+    if not n_seconds or missing.all():
+        return np.full((n_windows, n_seconds), np.nan), np.full(n_windows, np.nan)
     first = seconds[..., :1]  # serves as zero, so that what is still is exactly so
     activity = np.sqrt((seconds - first).var(axis=3).sum(axis=1))
+    activity[unseen] = np.nan
     if gravity == "auto":
+        found, magnitude = np.full((2, n_windows), np.nan)
         means = first[..., 0] + (seconds - first).mean(axis=3)
-        found = np.median(np.sqrt((means**2).sum(axis=1)), axis=1)
-        magnitude = np.median(np.sqrt((windows**2).sum(axis=1)), axis=1)
-        missing |= ~((found > 0) & (found >= _LEAST_STEADY * magnitude))
+        for values, result in (
+            (np.sqrt((means**2).sum(axis=1)), found),
+            (np.sqrt((seconds**2).sum(axis=1).mean(axis=2)), magnitude),
+        ):
+            values[unseen] = np.nan
+            result[~missing] = np.nanmedian(values[~missing], axis=1)
+        missing |= ~(found >= _LEAST_STEADY * magnitude)
     else:
         found = np.full(n_windows, float(gravity))
-        missing |= ~np.any(windows, axis=(1, 2))  # of zeros throughout
+        missing |= ~np.any(np.nan_to_num(seconds), axis=(1, 2, 3))  # of zeros throughout
     found[missing] = np.nan
     return activity / found[:, np.newaxis], found
 
@@ -121,24 +141,26 @@ def motion_features(
     step = max(1, _CHUNK // max(1, acceleration[:1].size))
     for start in range(0, n_windows, step):
         chunk = acceleration[start : start + step]
-        activity, found = acceleration_by_second(chunk, sampling_rate, gravity)
-        seen = np.flatnonzero(np.isfinite(found))
-        if not len(seen):
+        seconds, unseen = _cut_seconds(chunk, sampling_rate, gravity)
+        activity, found = _measure(seconds, unseen, gravity)
+        rows = np.flatnonzero(np.isfinite(found))
+        if not len(rows):
             continue
-        activity, found = activity[seen], found[seen, np.newaxis]
-        windows = fill_gaps(np.asarray(chunk[seen], float).reshape(-1, chunk.shape[2]))
-        windows = windows.reshape(len(seen), *chunk.shape[1:])
-        magnitude = np.sqrt((windows**2).sum(axis=1)) / found
-        deviation = magnitude - magnitude[:, :1]
-        mean = deviation.mean(axis=1, keepdims=True)
-        features[:, start + seen] = (
-            magnitude[:, 0] + mean[:, 0],
-            deviation.std(axis=1),
-            magnitude.max(axis=1),
-            activity.mean(axis=1),
-            activity.max(axis=1),
-            np.abs(deviation - mean).mean(axis=1),
-            np.maximum(magnitude - 1, 0).mean(axis=1),
-            (activity > min_motion).mean(axis=1),
+        activity, found = activity[rows], found[rows, np.newaxis, np.newaxis]
+        magnitude = np.sqrt((seconds[rows] ** 2).sum(axis=1)) / found
+        magnitude[unseen[rows]] = np.nan
+        magnitude = magnitude.reshape(len(rows), -1)
+        level = np.nanmax(magnitude, axis=1, keepdims=True)  # serves as zero, as above
+        mean = np.nanmean(magnitude - level, axis=1, keepdims=True)
+        deviation = magnitude - level - mean
+        features[:, start + rows] = (
+            level[:, 0] + mean[:, 0],
+            np.sqrt(np.nanmean(deviation**2, axis=1)),
+            level[:, 0],
+            np.nanmean(activity, axis=1),
+            np.nanmax(activity, axis=1),
+            np.nanmean(np.abs(deviation), axis=1),
+            np.nanmean(np.maximum(magnitude - 1, 0), axis=1),
+            np.nansum(activity > min_motion, axis=1) / np.isfinite(activity).sum(axis=1),
         )
     return dict(zip(names, features, strict=True))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.kernels.filters import LARGEST_GAP_SHARE, block_means, fill_gaps, zero_phase
+from skemo.kernels.filters import block_means, fill_gaps, without_held_values, zero_phase
 
 FEATURES = {
     "amplitude": ("EMG_RMS", "EMG_MAV", "EMG_Amplitude_SD", "EMG_Amplitude_Max"),
@@ -18,7 +18,9 @@ _ENVELOPE_RATE = 40  # Hz, or nearly so
 _N_SMOOTHED = 5  # values of the envelope, an eighth of a second
 _PADDED = 0.5  # s, by which a window is continued at its ends
 _SHORTEST = 0.5  # s, of a window
-_REST = 0.2  # quantile of the envelope that is the muscle at rest; so much must not be flat
+_REST = 0.2  # quantile of the envelope that is the muscle at rest
+_HELD = 0.25  # s, of one and the same value
+_HIDDEN = 0.5  # of a window, the most that may be NaN or held
 _JOINED = 0.2  # s, of a pause that does not end a burst
 _SHORTEST_BURST = 0.1  # s
 _CHUNK = 1 << 18  # samples looked at together
@@ -35,7 +37,7 @@ def emg_envelope(
     Parameters
     ----------
     emg : array of shape (n_windows, n_times)
-        In any unit. NaN is bridged by straight lines where it is up to 5 % of a window.
+        In any unit.
     sampling_rate : float
         In hertz, over twice `highpass`.
     highpass : float, default=100.0
@@ -46,8 +48,9 @@ def emg_envelope(
     Returns
     -------
     envelope : ndarray of shape (n_windows, n_blocks)
-        In the unit of `emg`. NaN throughout where there is nothing to see: the window is
-        shorter than 0.5 s, more of it is NaN, or it is flat for a fifth or more.
+        In the unit of `emg`. NaN where there is nothing to see: where samples are NaN, or are
+        held at one value for a quarter of a second. NaN throughout where that is more
+        than half of the window, or the window is shorter than 0.5 s.
     rate : float
         Values of the envelope a second.
 
@@ -67,47 +70,63 @@ def emg_envelope(
 
 
 def _filtered_blocks(emg, sampling_rate, highpass):
-    """Mean square and mean magnitude in blocks, their rate, and which rows can be used."""
+    """Mean square and mean magnitude in blocks, their rate, and which rows can be used.
+
+    Blocks that cannot be seen, for NaN or a signal that is held, are NaN.
+    """
     if emg.ndim != 2:
         raise ValueError(f"Windows are (n_windows, n_times), got {emg.shape}.")
     check_rate(sampling_rate, highpass)
     n_times = emg.shape[1]
     n_block = max(1, round(sampling_rate / _ENVELOPE_RATE))
-    rate = sampling_rate / n_block
-    usable = np.flatnonzero(np.isnan(emg).sum(axis=1) <= LARGEST_GAP_SHARE * n_times)
-    empty = np.empty((0, n_times // n_block))
+    n_blocks, rate = n_times // n_block, sampling_rate / n_block
     if not n_times or n_times < _SHORTEST * sampling_rate:
-        return empty, empty, rate, usable[:0]
-    windows = fill_gaps(emg[usable].astype(float))
-    still = np.ptp(_quarters(windows, sampling_rate), axis=2) == 0
-    usable, windows = (each[still.mean(axis=1) < _REST] for each in (usable, windows))
-    if not len(usable):
-        return empty, empty, rate, usable
+        empty = np.empty((0, n_blocks))
+        return empty, empty, rate, np.empty(0, int)
+    windows = without_held_values(emg, round(_HELD * sampling_rate)).astype(float)
+    hidden = np.isnan(windows)
+    in_blocks = hidden[:, : n_blocks * n_block].reshape(-1, n_blocks, n_block).any(axis=2)
+    unseen = in_blocks.copy()
+    unseen[:, 1:] |= in_blocks[:, :-1]  # and beside them, where the filter still rings
+    unseen[:, :-1] |= in_blocks[:, 1:]
+    usable = np.flatnonzero(unseen.mean(axis=1) <= _HIDDEN)
+    windows, unseen = fill_gaps(windows[usable]), unseen[usable]
     largest = np.abs(windows).max(axis=1)
-    windows -= windows[:, :1].copy()  # so that a flat window is exactly 0
+    windows -= windows[:, :1].copy()
     n_padded = min(round(_PADDED * sampling_rate), n_times - 1)
     (filtered,) = zero_phase(windows, [(4, highpass, "highpass")], sampling_rate, n_padded)
     squares, magnitudes = (block_means(each, n_block) for each in (filtered**2, np.abs(filtered)))
+    squares[unseen] = magnitudes[unseen] = np.nan
     rounding = 16 * np.finfo(np.result_type(emg.dtype, np.float32)).eps * largest
-    seen = np.sqrt(np.quantile(squares, _REST, axis=1)) > rounding
-    return squares[seen], magnitudes[seen], rate, usable[seen]
+    heard = np.sqrt(_at_rest(squares)) > rounding
+    return squares[heard], magnitudes[heard], rate, usable[heard]
 
 
-def _quarters(windows, sampling_rate):
-    """Windows by quarters of a second, (n_windows, n_quarters, n_times)."""
-    n_block = max(2, round(sampling_rate / 4))
-    n_quarters = windows.shape[1] // n_block
-    return windows[:, : n_quarters * n_block].reshape(len(windows), n_quarters, n_block)
+def _at_rest(values):
+    """The 20 % quantile of each row, NaN left out."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    n = np.isfinite(values).sum(axis=1)
+    return ordered[np.arange(len(values)), (_REST * np.maximum(n - 1, 0)).astype(int)]
 
 
 def _smooth(squares):
-    """Root of the mean of the values around, of fewer at the edges."""
-    total = np.pad(np.cumsum(squares, axis=1), ((0, 0), (1, 0)))
-    n = squares.shape[1]
-    reach = _N_SMOOTHED // 2
-    first, stop = (np.clip(np.arange(n) + step, 0, n) for step in (-reach, reach + 1))
-    around = np.take(total, stop, axis=1) - np.take(total, first, axis=1)
-    return np.sqrt(np.maximum(around, 0) / (stop - first))
+    """Root of the mean of the values around, of fewer at edges; NaN where they are."""
+    n_blocks, reach = squares.shape[1], _N_SMOOTHED // 2
+    first, stop = (np.clip(np.arange(n_blocks) + step, 0, n_blocks) for step in (-reach, reach + 1))
+    around, n = (
+        np.take(total, stop, axis=1) - np.take(total, first, axis=1) for total in _totals(squares)
+    )
+    seen = np.isfinite(squares)
+    return np.sqrt(np.where(seen, np.maximum(around, 0), np.nan) / np.maximum(n, 1))
+
+
+def _totals(values):
+    """Sum and number of the values before each, NaN left out."""
+    seen = np.isfinite(values)
+    return tuple(
+        np.pad(np.cumsum(each, axis=1), ((0, 0), (1, 0)))
+        for each in (np.where(seen, values, 0), seen)
+    )
 
 
 def check_rate(sampling_rate: float, highpass: float) -> None:
@@ -153,7 +172,7 @@ def muscle_bursts(envelope: ArrayLike, rate: float, min_ratio: float = 3.0) -> d
     (3.0, 5.0, 10.0)
     """
     envelope = np.asarray(envelope, float)
-    rest = np.quantile(envelope, _REST, axis=1, keepdims=True)
+    rest = _at_rest(envelope)[:, np.newaxis]
     active = np.pad(envelope > min_ratio * rest, ((0, 0), (1, 1)))
     change = np.diff(active.astype(np.int8), axis=1)
     rows, onsets = np.nonzero(change == 1)
@@ -164,13 +183,12 @@ def muscle_bursts(envelope: ArrayLike, rate: float, min_ratio: float = 3.0) -> d
         offsets = offsets[np.append(parted, True)]
     long = offsets - onsets >= _SHORTEST_BURST * rate
     rows, onsets, offsets = rows[long], onsets[long], offsets[long]
-    total = np.pad(np.cumsum(envelope, axis=1), ((0, 0), (1, 0)))
-    amplitude = (total[rows, offsets] - total[rows, onsets]) / np.maximum(offsets - onsets, 1)
+    amplitude, n = (total[rows, offsets] - total[rows, onsets] for total in _totals(envelope))
     return {
         "window": rows,
         "onset": onsets / rate,
         "offset": offsets / rate,
-        "amplitude": amplitude,
+        "amplitude": amplitude / np.maximum(n, 1),
     }
 
 
@@ -225,13 +243,15 @@ def muscle_features(
             )
         )
         some = np.where(n_bursts > 0, n_bursts, np.nan)
+        n_seen = np.isfinite(envelope).sum(axis=1)
+        centred = envelope - (np.nansum(envelope, axis=1) / n_seen)[:, np.newaxis]
         features[:, start + usable] = (
-            np.sqrt(squares.mean(axis=1)),
-            magnitudes.mean(axis=1),
-            envelope.std(axis=1),
-            envelope.max(axis=1),
+            np.sqrt(np.nansum(squares, axis=1) / n_seen),
+            np.nansum(magnitudes, axis=1) / n_seen,
+            np.sqrt(np.nansum(centred**2, axis=1) / n_seen),
+            np.nanmax(envelope, axis=1),
             n_bursts,
-            lasting / (envelope.shape[1] / rate),
+            lasting / (n_seen / rate),
             lasting / some,
             amplitude / np.where(n_bursts > 0, lasting, np.nan),
         )

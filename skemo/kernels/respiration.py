@@ -11,6 +11,7 @@ from skemo.kernels.filters import (
     fill_gaps,
     filtered_together,
     interpolate,
+    without_held_values,
     zero_phase,
 )
 from skemo.kernels.hrv import regular_intervals, rr_intervals
@@ -245,7 +246,7 @@ def _filter(respiration, sampling_rate, band):
     n_times = respiration.shape[1]
     n_block = _samples_a_block(sampling_rate, n_times)
     rate = sampling_rate / n_block
-    respiration = _without_held_values(respiration, sampling_rate)
+    respiration = without_held_values(respiration, round(_HELD * sampling_rate))
     missing = np.isnan(respiration)
     largest = np.nanmax(np.where(missing, 0, np.abs(respiration)), axis=1, initial=0)
     rounding = 16 * np.finfo(np.result_type(respiration.dtype, np.float32)).eps * largest
@@ -265,21 +266,6 @@ def _filter(respiration, sampling_rate, band):
     shares = block_means(missing[usable].astype(float), n_block)
     n_missing = np.pad(np.cumsum(shares, axis=1), ((0, 0), (1, 0)))
     return filtered, level, rate, n_missing, usable
-
-
-def _without_held_values(respiration, sampling_rate):
-    """The signal with NaN where it holds one value: a sensor that is off, or at its limit."""
-    n_held = max(4, round(_HELD * sampling_rate))
-    few = respiration[:, :: n_held // 2]  # of which a held value fills two in a row
-    rows = np.flatnonzero((few[:, 1:] == few[:, :-1]).any(axis=1))
-    if not len(rows):
-        return respiration
-    respiration = np.array(respiration, np.result_type(respiration.dtype, np.float32))
-    for row in rows:  # rare, and of any number and length
-        starts = np.append(0, np.flatnonzero(np.diff(respiration[row])) + 1)
-        lengths = np.diff(starts, append=respiration.shape[1])
-        respiration[row, np.repeat(lengths >= n_held, lengths)] = np.nan
-    return respiration
 
 
 def _find_breaths(filtered, level, rates, n_missing, max_breaths):

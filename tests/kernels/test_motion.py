@@ -91,18 +91,22 @@ def test_a_signal_without_gravity_is_missing_unless_gravity_is_given():
 def test_a_sensor_that_is_off_is_missing(gravity):
     windows = np.concatenate([np.zeros((1, 3, 640)), np.full((1, 3, 640), np.nan), make_still()])
     windows = np.concatenate([windows, make_still()])
-    windows[3, 1, :100] = np.nan
+    windows[3, 1, :350] = np.nan
     found = motion_features(windows, RATE, gravity)
     for name, values in found.items():
         np.testing.assert_array_equal(np.isnan(values), [True, True, False, True], name)
 
 
-def test_a_few_missing_samples_are_bridged():
-    windows = make_shaken()
-    whole = motion_features(windows, RATE)
-    windows[0, 0, 40:50] = np.nan
-    found = motion_features(windows, RATE)
-    assert found["ACC_Activity"] == pytest.approx(whole["ACC_Activity"], rel=0.02)
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_fault_costs_its_own_seconds_only(value):
+    clean = np.tile(make_shaken(hertz=4.05), (50, 1, 1))
+    disturbed, rng = clean.copy(), np.random.default_rng(0)
+    for window in disturbed:
+        start = rng.integers(600)
+        window[:, start : start + rng.integers(1, 280)] = value
+    expected, found = (motion_features(each, RATE) for each in (clean, disturbed))
+    for name in found:
+        np.testing.assert_allclose(found[name], expected[name], rtol=0.1, atol=0.005, err_msg=name)
 
 
 def test_one_channel_is_taken_for_the_magnitude():

@@ -110,15 +110,29 @@ def test_a_window_does_not_depend_on_the_windows_beside_it():
             np.testing.assert_array_equal(alone[name], whole[name][[i]])
 
 
-@pytest.mark.parametrize("kind", ["zeros", "flat", "NaN", "a quarter flat", "a tenth NaN"])
-def test_what_is_flat_or_not_there_is_missing(kind):
-    window = make_emg(n_windows=1)
-    window[:, : {"a quarter flat": 2500, "a tenth NaN": 1000}.get(kind, 10_000)] = {
-        **{"zeros": 0, "flat": 1.1, "a quarter flat": 1.1},
-        **{"NaN": np.nan, "a tenth NaN": np.nan},
-    }[kind]
+@pytest.mark.parametrize("value", [0.0, 1.1, 500.0, np.nan])
+def test_what_is_held_or_not_there_is_missing(value):
+    window = np.full((1, 10_000), value)
+    window[:, 6000:] = make_emg(n_windows=1)[:, 6000:]
     found = muscle_features(window, RATE)
     assert all(np.isnan(values).all() for values in found.values())
+
+
+@pytest.mark.parametrize("value", [0.0, 1.1, 500.0, np.nan])
+def test_a_fault_costs_its_own_stretch_only(value):
+    clean = make_emg(n_windows=40)
+    disturbed, rng = clean.copy(), np.random.default_rng(1)
+    for window in disturbed:
+        start = rng.integers(6000, 8000)
+        window[start : start + rng.integers(300, 2000)] = value
+    expected, found = (muscle_features(each, RATE) for each in (clean, disturbed))
+    np.testing.assert_array_equal(found["EMG_Activation_N"], expected["EMG_Activation_N"])
+    for name in ("EMG_Activation_Duration", "EMG_Amplitude_Mean", "EMG_Amplitude_Max"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=0.05, err_msg=name)
+    for name in ("EMG_RMS", "EMG_MAV", "EMG_Activation_Share"):  # of less time
+        ratio = found[name] / expected[name]
+        assert ratio.min() > 0.99, name
+        assert ratio.max() < 1.3, name
 
 
 @pytest.mark.parametrize("n_times", [0, 1, 100, 499])
