@@ -70,8 +70,9 @@ class TemperatureTransformer(WindowTransformer):
     TEMP_Slope          °C/s slope of the line of least squares through x
     =================== ==== =====================================================
 
-    A window of which more than 5 % is NaN or outside of `valid_range` is missing: NaN
-    throughout. Smaller gaps are bridged by straight lines. A sensor that has been put on is
+    Readings that are NaN or outside of `valid_range` are left out (in a series they are bridged
+    by straight lines); a window of which they are more than half is missing, NaN throughout. A
+    sensor that has been put on is
     warming up for some minutes, which no feature tells from a person who relaxes.
 
     Examples

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
+from skemo.kernels.filters import fill_gaps
 
 FEATURES = {
     "level": ("TEMP_Mean", "TEMP_SD", "TEMP_Min", "TEMP_Max"),
@@ -29,7 +29,7 @@ def valid_temperature(
     -------
     ndarray of shape (n_windows, n_times)
         Gaps and readings outside the range are bridged by straight lines. NaN throughout in
-        a window of which they are more than 5 %.
+        a window of which they are more than half.
 
     Examples
     --------
@@ -38,14 +38,17 @@ def valid_temperature(
     >>> valid_temperature([window])[0, 19:22].tolist()
     [30.0, 30.5, 31.0]
     """
-    temperature = np.asarray(temperature)
-    valid = np.array(temperature, np.result_type(temperature.dtype, np.float32))
+    return fill_gaps(_believed(np.asarray(temperature), valid_range))
+
+
+def _believed(temperature, valid_range):
+    """NaN for readings that no skin has, and throughout where they are more than half."""
+    believed = np.array(temperature, np.result_type(temperature.dtype, np.float32))
     if valid_range is not None:
         low, high = valid_range
-        valid[~((valid >= low) & (valid <= high))] = np.nan
-    n_times = valid.shape[1]
-    valid[np.isnan(valid).sum(axis=1) > LARGEST_GAP_SHARE * n_times] = np.nan
-    return fill_gaps(valid)
+        believed[~((believed >= low) & (believed <= high))] = np.nan
+    believed[2 * np.isnan(believed).sum(axis=1) > believed.shape[1]] = np.nan
+    return believed
 
 
 def temperature_features(
@@ -69,8 +72,9 @@ def temperature_features(
     -------
     dict of str to ndarray of shape (n_windows,)
         In the unit of the signal: TEMP_Mean, TEMP_SD (divisor n), TEMP_Min, TEMP_Max; per
-        second TEMP_Slope, of the line of least squares. NaN for a window of which more than
-        5 % cannot be believed; TEMP_Slope also for a single sample.
+        second TEMP_Slope, of the line of least squares. Of the readings that can be
+        believed; NaN where these are less than half of a window; TEMP_Slope also for a single
+        one.
 
     Examples
     --------
@@ -82,22 +86,28 @@ def temperature_features(
     """
     temperature = np.asarray(temperature)
     n_windows, n_times = temperature.shape
-    seconds = (np.arange(n_times) - (n_times - 1) / 2) / sampling_rate
+    seconds = np.arange(n_times) / sampling_rate
     names = [name for group in FEATURES.values() for name in group]
     features = np.full((len(names), n_windows), np.nan)
     step = max(1, _CHUNK // max(1, n_times))
     for start in range(0, n_windows if n_times else 0, step):
-        valid = valid_temperature(temperature[start : start + step], valid_range).astype(float)
-        deviation = valid - valid[:, :1]  # so that a steady temperature is exactly so
-        mean = deviation.mean(axis=1)
-        centred = deviation - mean[:, np.newaxis]
-        squares = (seconds**2).sum()
-        slope = (centred * seconds).sum(axis=1) / (squares if squares > 0 else np.nan)
-        features[:, start : start + step] = (
-            valid[:, 0] + mean,
-            np.sqrt((centred**2).mean(axis=1)),
-            valid.min(axis=1),
-            valid.max(axis=1),
-            slope,
+        believed = _believed(temperature[start : start + step], valid_range).astype(float)
+        rows = np.flatnonzero(np.isfinite(believed).any(axis=1))
+        if not len(rows):
+            continue
+        believed = believed[rows]
+        least = np.nanmin(believed, axis=1, keepdims=True)  # serves as zero: what is steady is so
+        deviation = believed - least
+        mean = np.nanmean(deviation, axis=1, keepdims=True)
+        times = np.where(np.isnan(believed), np.nan, seconds)
+        times -= np.nanmean(times, axis=1, keepdims=True)
+        squares = np.nansum(times**2, axis=1)
+        slope = np.nansum((deviation - mean) * times, axis=1)
+        features[:, start + rows] = (
+            least[:, 0] + mean[:, 0],
+            np.sqrt(np.nanmean((deviation - mean) ** 2, axis=1)),
+            least[:, 0],
+            np.nanmax(believed, axis=1),
+            slope / np.where(squares > 0, squares, np.nan),
         )
     return dict(zip(names, features, strict=True))

@@ -52,10 +52,22 @@ def test_an_error_code_of_a_wristband_is_bridged():
     np.testing.assert_allclose(valid_temperature([broken]), [window])
 
 
+@pytest.mark.parametrize("reading", [0.0, 382.21, np.nan])
+def test_a_fault_costs_its_own_stretch_only(reading):
+    clean = make_temperature(100)
+    disturbed, rng = clean.copy(), np.random.default_rng(0)
+    for window in disturbed:
+        start = rng.integers(200)
+        window[start : start + rng.integers(1, 100)] = reading
+    expected, found = (temperature_features(each, 4) for each in (clean, disturbed))
+    np.testing.assert_allclose(found["TEMP_Mean"], expected["TEMP_Mean"], atol=0.3)
+    np.testing.assert_allclose(found["TEMP_Slope"], expected["TEMP_Slope"], atol=0.001)
+
+
 @pytest.mark.parametrize("reading", [0.0, -40.0, 382.21, np.nan])
 def test_a_window_that_is_mostly_no_skins_is_missing(reading):
     window = np.full(240, 32.0)
-    window[:20] = reading
+    window[:121] = reading
     found = temperature_features(window[np.newaxis], 4)
     assert all(np.isnan(values).all() for values in found.values())
 
