@@ -166,10 +166,9 @@ def _fit_and_predict(i, run, folds, classes, on_error):
                 failure = {"error": text, "traceback": traceback.format_exc()}
                 results.append((fold, None, failure))
                 continue
-        messages = [(warning.category.__name__, str(warning.message)) for warning in later]
         record |= {
             "fit_time": seconds,
-            "warnings": [list(pair) for pair in dict.fromkeys([*caught, *messages])],
+            "warnings": [list(pair) for pair in dict.fromkeys([*caught, *_texts(later)])],
         }
         results.append((fold, record, None))
     return i, results
@@ -186,25 +185,30 @@ def _fit(run, fold):
         except Exception as error:
             model = error
         seconds = time.perf_counter() - started
-    return model, seconds, [(warning.category.__name__, str(warning.message)) for warning in caught]
+    return model, seconds, _texts(caught)
 
 
 def _fit_together(run, folds):
     """Fit in several folds as `_fit` does, each with its share of the seconds."""
-    from skemo.training.many import collected_fits, train_together
+    from skemo.training.many import begin_fit, finish_fits
 
     started = time.perf_counter()
-    with collected_fits() as fits:
-        fitted = [_fit(run, fold) for fold in folds]
+    begun, caught = [], []
+    for fold in folds:
+        with _recorded_warnings() as own:
+            begun.append(begin_fit(run.estimator, *_training_data(run, fold)))
+        caught.append(own)
     with _recorded_warnings() as common:
-        train_together(fits)
+        fitted = finish_fits(begun)
     share = (time.perf_counter() - started) / len(folds)
-    common = [(warning.category.__name__, str(warning.message)) for warning in common]
-    errors = {id(fit.classifier): fit.error for fit in fits if fit.error is not None}
     return [
-        (errors.get(id(_last_step(model)), model), share, [*caught, *common])
-        for model, _, caught in fitted
+        (model, share, _texts([*own, *common])) for model, own in zip(fitted, caught, strict=True)
     ]
+
+
+def _texts(caught):
+    """The category and the text of each warning."""
+    return [(warning.category.__name__, str(warning.message)) for warning in caught]
 
 
 def _last_step(model):

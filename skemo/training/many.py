@@ -168,28 +168,63 @@ def fit_many(estimators, Xs, ys, *, fit_params=None, on_error="raise"):
             "estimators, Xs, ys and fit_params must have one entry a fit, got "
             f"{', '.join(map(str, lengths))} entries."
         )
-    fitted, fits = [], {}
-    for place, (estimator, X, y, params) in enumerate(zip(estimators, Xs, ys, given, strict=True)):
-        model = clone(estimator)
-        try:
-            if ends_in_network(model):
-                with collected_fits() as prepared:
-                    model.fit(X, y, **params)
-                fits |= dict.fromkeys([place], prepared[0]) if prepared else {}
-            else:
-                model.fit(X, y, **params)
-        except Exception as error:
+    begun = []
+    for estimator, X, y, params in zip(estimators, Xs, ys, given, strict=True):
+        model, fit = begin_fit(estimator, X, y, params)
+        if isinstance(model, Exception):
             if on_error == "raise":
-                raise
-            model = error.with_traceback(None)  # whose frames hold the rows
-        fitted.append(model)
-    train_together(list(fits.values()))
-    for place, fit in fits.items():
-        if fit.error is not None:
-            if on_error == "raise":
-                raise fit.error
-            fitted[place] = fit.error
+                raise model
+            model = model.with_traceback(None)  # whose frames hold the rows
+        begun.append((model, fit))
+    fitted = finish_fits(begun)
+    failed = [model for model in fitted if isinstance(model, Exception)]
+    if failed and on_error == "raise":
+        raise failed[0]
     return fitted
+
+
+def begin_fit(estimator, X, y, fit_params):
+    """Fit a clone of an estimator, but leave the training of its network to `finish_fits`.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y, fit_params
+        Windows, labels, and what ``fit`` is given besides, a dict.
+
+    Returns
+    -------
+    model : estimator or Exception
+        The clone, or what its ``fit`` raised.
+    fit : Fit or None
+        The training that is left; None if there is none.
+    """
+    try:
+        model = clone(estimator)
+        if not ends_in_network(model):
+            return model.fit(X, y, **fit_params), None
+        with collected_fits() as fits:
+            model.fit(X, y, **fit_params)
+    except Exception as error:
+        return error, None
+    return model, fits[0] if fits else None
+
+
+def finish_fits(begun):
+    """Train the networks of fits that were begun, as one computation.
+
+    Parameters
+    ----------
+    begun : sequence of (model, fit)
+        As `begin_fit` returns them.
+
+    Returns
+    -------
+    list of estimators and exceptions
+        Each model, or what ended its fit.
+    """
+    train_together([fit for _, fit in begun if fit is not None])
+    return [model if fit is None or fit.error is None else fit.error for model, fit in begun]
 
 
 def ends_in_network(model):
