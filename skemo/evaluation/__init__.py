@@ -2,5 +2,5 @@
 
 `protocols` and `splitters` make folds, `leakage` and `scaling` find what they share; `compare`
 fits and tests models by `fits`, `precompute`, `nested` and `controls`, and keeps results by
-`store`; `comparison` is what it returns, with `scores`, `statistics` and `calibration`.
+`store` under a `digest`; `comparison` is what it returns, with `scores`, `statistics` and `calibration`.
 """

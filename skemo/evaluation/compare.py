@@ -13,13 +13,14 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skemo.evaluation.comparison import assemble_comparison, describe_data, warn_of_comparison
 from skemo.evaluation.controls import MAJORITY, PERMUTED, labels_vary, permute_labels
+from skemo.evaluation.digest import digest, package_versions, settings
 from skemo.evaluation.fits import Run, run_fits
 from skemo.evaluation.leakage import check_split, format_findings
 from skemo.evaluation.nested import fit_parameters, split_by_subject
 from skemo.evaluation.precompute import Precomputed
 from skemo.evaluation.progress import progress_bar
 from skemo.evaluation.protocols import PROTOCOLS, protocol_folds, window_groups
-from skemo.evaluation.store import FitStore, digest, package_versions, settings
+from skemo.evaluation.store import FitStore
 from skemo.models.baselines import make_dummy
 from skemo.signals.groups import trial_codes
 
