@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skemo.evaluation.comparison import assemble_comparison, describe_data, warn_of_comparison
 from skemo.evaluation.controls import MAJORITY, PERMUTED, labels_vary, permute_labels
-from skemo.evaluation.digest import digest, package_versions, settings
-from skemo.evaluation.fits import Run, run_fits
+from skemo.evaluation.digest import digest, package_versions, pickle_by_value, settings
+from skemo.evaluation.fits import Run, run_fits, uses_processes
 from skemo.evaluation.leakage import check_split, format_findings
 from skemo.evaluation.nested import fit_parameters, split_by_subject
 from skemo.evaluation.precompute import Precomputed
@@ -207,7 +207,8 @@ def compare(
     precomputed = Precomputed(X)
     refused = {}  # what has no digest, and why
     data = (X, y, units, together, settings())
-    common = _digest_or_none(data, "the data", refused) if store else None
+    common = _or_none(digest, data, "the data", refused) if store else None
+    in_processes = uses_processes(n_jobs)
     runs, same = [], {}
     for repeat, own_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
@@ -220,17 +221,20 @@ def compare(
             model = _reseed(split_by_subject(model, seed, most, least), repeat)
             params = fit_parameters(model, units)
             labels = permuted if is_permuted else y
-            keys = [None] * len(own_folds)
+            table, rest = _compute_leading_steps(precomputed, model)
+            keys, pickled = [None] * len(own_folds), None
             if store:
-                of_model = _digest_or_none(model, f"the model {name!r}", refused)
+                of_model = _or_none(digest, model, f"the model {name!r}", refused)
+                if of_model and in_processes:
+                    pickled = _or_none(pickle_by_value, rest, f"the model {name!r}", refused)
+                    of_model = of_model if pickled else None
                 of_fits = (common, of_folds, of_model, digest(labels))
                 # Models without a seed give another result each time, so that they do not share.
                 same[of_fits] = same.get(of_fits, -1) + 1
                 if None not in of_fits:
                     which = str(same[of_fits])
                     keys = [(*of_fits, which, str(fold)) for fold in range(len(own_folds))]
-            table, rest = _compute_leading_steps(precomputed, model)
-            runs.append(Run(name, repeat, rest, table, labels, own_folds, params, keys))
+            runs.append(Run(name, repeat, rest, table, labels, own_folds, params, keys, pickled))
     if refused:
         reasons = "; ".join(f"{what} ({why})" for what, why in refused.items())
         warnings.warn(
@@ -316,10 +320,10 @@ def _compute_leading_steps(precomputed, model):
         return precomputed.X, model
 
 
-def _digest_or_none(value, what, refused):
-    """The digest of a value; None if it has none, and `refused` then gets the reason."""
+def _or_none(function, value, what, refused):
+    """What a function returns for a value; None if it cannot, and `refused` gets the reason."""
     try:
-        return digest(value)
+        return function(value)
     except TypeError as error:
         refused.setdefault(what, error)
         return None

@@ -12,7 +12,7 @@ import sysconfig
 import threading
 import types
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -74,10 +74,47 @@ def digest(value):
     TypeError
         It, or a part of it, is nothing that can be compared, such as an open connection.
     """
+    with _own_code_by_value() as walk:
+        return walk.of(value).hex()
+
+
+def pickle_by_value(value):
+    """Return a pickle of a value with your own code as it is now in this process.
+
+    Another process that loads it runs the code that `digest` sees, even if the file that the code
+    comes from has been edited since it was imported.
+
+    Parameters
+    ----------
+    value : estimator or any other object
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    TypeError
+        The value, or a part of it, cannot be pickled, or another process would import a part of
+        your code from its file.
+    """
+    with _own_code_by_value() as walk:
+        walk.of(value)  # finds the modules
+        if walk.imported:
+            raise TypeError(
+                f"{walk.imported[0]} would be imported from its file by every process, in "
+                "whatever state the file is by then: use n_jobs=1"
+            )
+        return cloudpickle.dumps(value)
+
+
+@contextmanager
+def _own_code_by_value():
+    """Give a digest, and have cloudpickle take by value what the digest finds to be one's own."""
     with _lock:
         walk = _Digest()
         try:
-            return walk.of(value).hex()
+            yield walk
         except Exception as error:  # whatever the objects of other packages raise
             raise TypeError(f"{type(error).__name__}: {error}") from error
         finally:
@@ -95,6 +132,7 @@ class _Digest:
     def __init__(self):
         self.pickler = cloudpickle.Pickler(io.BytesIO())
         self.registered = []
+        self.imported = []  # what a pickle holds by name alone though it is one's own
         self.open = {}  # depth of the values around the present one, by their id
         self.known = {}  # digests by id, with the values, so that no other gets their id
 
@@ -145,6 +183,7 @@ class _Digest:
         if isinstance(value, types.ModuleType):
             if not _is_own(value):
                 return ("module", value.__name__, _package_version(value.__name__)), b""
+            self.register(value)
             content = sorted(item for item in vars(value).items() if item[0][:2] != "__")
             return ("module", *(part for item in content for part in item)), b""
         if kind in _LOCKS or isinstance(value, weakref.ref):  # no result depends on them
@@ -174,7 +213,9 @@ class _Digest:
         if isinstance(value, types.FunctionType):
             arguments = arguments[0]  # the code, and not the file that it is from
             drop = ("_cloudpickle_submodules",)  # what has been imported by now
-            state = [*state, *_looked_up(value)]
+            found, imported = _looked_up(value)
+            self.imported += imported
+            state = [*state, *found, *imported]
             state[1] = {name: part for name, part in state[1].items() if name not in drop}
         elif isinstance(value, type) and state is not None:
             arguments = arguments[:-2]  # without the identifier
@@ -205,6 +246,7 @@ class _Digest:
         if _is_own(sys.modules[module]):
             if not hasattr(value, "__wrapped__"):
                 raise TypeError(f"{value!r} is known by its name alone")
+            self.imported.append(f"{module}.{name}")
             return "wrapped", type(value), value.__wrapped__, vars(value)  # by functools.cache
         if functools.reduce(getattr, name.split("."), sys.modules[module]) is not value:
             raise TypeError(f"{value!r} is not {module}.{name}")
@@ -216,8 +258,8 @@ class _Digest:
 
 
 def _looked_up(function):
-    """Return what a function looks up beside its globals: by import, or in the body of a class."""
-    space, found = function.__globals__, []
+    """Return what a function looks up in the body of a class, and the modules that it imports."""
+    space, found, imported = function.__globals__, [], []
     codes = [function.__code__]
     for code in codes:
         codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
@@ -228,8 +270,8 @@ def _looked_up(function):
             level, names, name = (step.argval for step in steps[i - 2 : i + 1])
             if level or _is_own_name(name.partition(".")[0]):
                 with suppress(ImportError):  # as the function will do
-                    found.append(__import__(name, space, None, names, level))
-    return found
+                    imported.append(__import__(name, space, None, names, level))
+    return found, imported
 
 
 def _is_own_name(name):

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import math
+import pickle
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
@@ -26,7 +28,8 @@ class Run(NamedTuple):
 
     `X` is the table that the model takes, whose leading steps may be computed already; `y` are
     its labels, which a control permutes; `params` is for ``fit``, of all rows; `keys` are those
-    of each fold's record in a store, None of one that cannot be kept.
+    of each fold's record in a store, None of one that cannot be kept. `pickled` is the estimator
+    by value, for fits that are kept and run in other processes.
     """
 
     model: str
@@ -37,6 +40,22 @@ class Run(NamedTuple):
     folds: list
     params: dict
     keys: list
+    pickled: bytes | None = None
+
+    def __reduce__(self):
+        if self.pickled is None:
+            return Run, tuple(self)
+        return _unpickled_run, (self.pickled, *self._replace(estimator=None, pickled=None))
+
+
+def _unpickled_run(pickled, *fields):
+    return Run(*fields)._replace(estimator=pickle.loads(pickled))
+
+
+def uses_processes(n_jobs):
+    """Return whether fits run in other processes, by joblib's active backend."""
+    shares_memory = getattr(get_active_backend()[0], "supports_sharedmem", False)
+    return effective_n_jobs(n_jobs) > 1 and not shares_memory
 
 
 def run_fits(runs, classes, store, n_jobs, together, on_error, bar):

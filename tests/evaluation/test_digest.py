@@ -11,11 +11,12 @@ from scipy.stats import loguniform, randint
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import RandomizedSearchCV
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from skemo import ModalityAwareAttentionClassifier
 from skemo.datasets import make_emotion_recordings
-from skemo.evaluation.digest import digest
+from skemo.evaluation.digest import digest, pickle_by_value
 from skemo.signals.windows import segment
 
 OWN = """
@@ -237,3 +238,18 @@ def test_a_text_is_the_same_in_another_process():
 def test_the_index_of_rows_counts():
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     assert digest(frame) != digest(frame.set_axis([1, 0]))
+
+
+def test_a_module_reaches_another_process_as_it_is_in_this_one(tmp_path, monkeypatch):
+    path = tmp_path / "own_module.py"
+    path.write_text("SIZE = 1\n")
+    spec = importlib.util.spec_from_file_location("own_module", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "own_module", module)
+    module.SIZE = 2
+    pickled = pickle_by_value(FunctionTransformer(lambda X: X * module.SIZE))
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).transform(1))"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, input=pickled, cwd=tmp_path, capture_output=True, check=True)
+    assert run.stdout.strip() == b"2"

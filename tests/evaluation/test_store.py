@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -214,6 +215,66 @@ def test_models_without_a_seed_are_kept_apart(tmp_path):
     first, again = (compare(models, *data, n_repeats=2, output=tmp_path) for _ in range(2))
     assert len(contents(tmp_path)) == 16
     assert_equal(first, again)
+
+
+PICK = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Pick(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return X[:, [{column}]]
+"""
+EDITED = """
+import sys, warnings
+import numpy as np
+import own_pick
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from skemo import compare
+
+def run(n_jobs, output):
+    rng = np.random.default_rng(0)
+    y = np.tile(["calm", "stress"], 24)
+    X = rng.normal(size=(48, 2)) + np.outer(y == "stress", [2, 0])
+    model = make_pipeline(own_pick.Pick(), LogisticRegression())
+    result = compare({{"m": model}}, X, y, np.arange(48) // 12, n_jobs=n_jobs, output=output)
+    return result.predictions["y_pred"].tolist()
+
+if __name__ == "__main__":
+    with open("own_pick.py", "w") as file:
+        file.write({edited!r})
+    assert run(2, "kept") == run(None, None)
+"""
+
+
+def test_code_that_was_edited_in_its_file_runs_in_other_processes_as_it_was_imported(tmp_path):
+    (tmp_path / "own_pick.py").write_text(PICK.format(column=0))
+    script = EDITED.format(edited=PICK.format(column=1))
+    (tmp_path / "script.py").write_text(script)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    for n_kept in (4, 8):  # the second time by the edited code, which takes nothing of the first
+        subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment, check=True)
+        assert len(contents(tmp_path / "kept")) == n_kept
+
+
+@lru_cache
+def factor():
+    return 2.0
+
+
+def scale(X):
+    return X * factor()
+
+
+def test_code_that_other_processes_would_import_is_kept_from_this_process_alone(tmp_path):
+    models = {"SVM": make_pipeline(FunctionTransformer(scale), SVC())}
+    with pytest.warns(UserWarning, match=r"each time: the model 'SVM' .*\.factor .*n_jobs=1"):
+        compare(models, *make_features(), output=tmp_path, n_jobs=2)
+    assert len(contents(tmp_path)) == 0
+    compare(models, *make_features(), output=tmp_path)
+    assert len(contents(tmp_path)) == 4
 
 
 def with_checksum(path, record):
