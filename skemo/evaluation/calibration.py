@@ -2,11 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.evaluation.scores import PROBABILITY, squared_errors
 
 
-def calibration_bins(y_true, probabilities, classes, n_bins=10):
+def calibration_bins(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike, n_bins: int = 10
+) -> pd.DataFrame:
     """Hold the confidence of predictions against their accuracy, in bins of confidence.
 
     The confidence of a prediction is the probability of its class, the likeliest one. Drawn
@@ -44,11 +47,11 @@ def calibration_bins(y_true, probabilities, classes, n_bins=10):
     """
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1, got {n_bins!r}.")
-    probabilities, is_true = _check_probabilities(y_true, probabilities, classes)
-    known = ~np.isnan(probabilities).any(axis=1)
-    probabilities, is_true = probabilities[known], is_true[known]
-    best = probabilities.argmax(axis=1)[:, np.newaxis]
-    confidence = np.take_along_axis(probabilities, best, axis=1)[:, 0]
+    checked, is_true = _check_probabilities(y_true, probabilities, classes)
+    known = ~np.isnan(checked).any(axis=1)
+    checked, is_true = checked[known], is_true[known]
+    best = checked.argmax(axis=1)[:, np.newaxis]
+    confidence = np.take_along_axis(checked, best, axis=1)[:, 0]
     hits = np.take_along_axis(is_true, best, axis=1)[:, 0]
     edges = np.linspace(0, 1, n_bins + 1)
     bins = np.digitize(confidence, edges[1:-1], right=True)
@@ -65,7 +68,9 @@ def calibration_bins(y_true, probabilities, classes, n_bins=10):
     )
 
 
-def expected_calibration_error(y_true, probabilities, classes, n_bins=10):
+def expected_calibration_error(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike, n_bins: int = 10
+) -> float:
     """Return the mean distance between confidence and accuracy [1]_.
 
     Over the `calibration_bins`, each weighted by its windows.
@@ -107,7 +112,9 @@ def expected_calibration_error(y_true, probabilities, classes, n_bins=10):
     return float((gaps * bins["n_windows"]).sum() / (bins["n_windows"].sum() or np.nan))
 
 
-def log_losses(y_true, probabilities, classes):
+def log_losses(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike
+) -> NDArray[np.float64]:
     """Return each window's logarithmic loss, minus the logarithm of its class's probability.
 
     Parameters
@@ -136,13 +143,13 @@ def log_losses(y_true, probabilities, classes):
     >>> log_losses(["a", "b"], [[0.5, 0.5], [0.0, 1.0]], ["a", "b"]).round(3).tolist()
     [0.693, 0.0]
     """
-    probabilities, is_true = _check_probabilities(y_true, probabilities, classes)
-    smallest = np.finfo(probabilities.dtype).eps
-    losses = np.log(1 / np.maximum(probabilities[is_true], smallest, dtype=np.float64))
-    return np.where(np.isnan(probabilities).any(axis=1), np.nan, losses)
+    checked, is_true = _check_probabilities(y_true, probabilities, classes)
+    smallest = np.finfo(checked.dtype).eps
+    losses = np.log(1 / np.maximum(checked[is_true], smallest, dtype=np.float64))
+    return np.where(np.isnan(checked).any(axis=1), np.nan, losses)
 
 
-def score_calibration(predictions, n_bins=10):
+def score_calibration(predictions: pd.DataFrame, n_bins: int = 10) -> pd.DataFrame:
     """Return how far each model's probabilities can be believed.
 
     Parameters

@@ -2,16 +2,25 @@
 
 import functools
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from numbers import Integral
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo.evaluation.comparison import assemble_comparison, describe_data, warn_of_comparison
+from skemo.evaluation.comparison import (
+    Comparison,
+    assemble_comparison,
+    describe_data,
+    warn_of_comparison,
+)
 from skemo.evaluation.controls import MAJORITY, PERMUTED, labels_vary, permute_labels
 from skemo.evaluation.digest import digest, package_versions, pickle_by_value, settings
 from skemo.evaluation.fits import Run, run_fits, uses_processes
@@ -19,7 +28,7 @@ from skemo.evaluation.leakage import check_split, format_findings
 from skemo.evaluation.nested import fit_parameters, split_by_subject
 from skemo.evaluation.precompute import Precomputed
 from skemo.evaluation.progress import progress_bar
-from skemo.evaluation.protocols import PROTOCOLS, protocol_folds, window_groups
+from skemo.evaluation.protocols import PROTOCOLS, ProtocolName, protocol_folds, window_groups
 from skemo.evaluation.store import FitStore
 from skemo.models.baselines import make_dummy
 from skemo.signals.groups import trial_codes
@@ -28,23 +37,23 @@ _CONTROLS = ("majority", "permuted")
 
 
 def compare(
-    models,
-    X,
-    y,
-    groups,
+    models: Mapping[str, BaseEstimator],
+    X: pd.DataFrame | ArrayLike,
+    y: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
     *,
-    protocol="leave-one-subject-out",
-    n_splits=10,
-    n_jobs=None,
-    random_state=0,
-    progress=False,
-    together="auto",
-    gap=0.0,
-    n_repeats=1,
-    controls=(),
-    output=None,
-    on_error="record",
-):
+    protocol: ProtocolName = "leave-one-subject-out",
+    n_splits: int = 10,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+    progress: bool = False,
+    together: bool | Literal["auto"] = "auto",
+    gap: float = 0.0,
+    n_repeats: int = 1,
+    controls: Sequence[Literal["majority", "permuted"]] = (),
+    output: str | Path | None = None,
+    on_error: Literal["record", "raise"] = "record",
+) -> Comparison:
     """Fit and test models on the same folds, and score them subject by subject.
 
     A clone of each model is fitted to the training windows of each fold and predicts the test
@@ -178,19 +187,19 @@ def compare(
     check_consistent_length(X, y, groups)
     X = X if hasattr(X, "shape") else np.asarray(X)
     attributes = getattr(X, "attrs", {}) or getattr(groups, "attrs", {})
-    y, groups = column_or_1d(y), window_groups(groups)
-    subjects = groups["subject"].to_numpy()
-    if pd.isna(y).any():
-        raise ValueError(f"y is missing (NaN) in {pd.isna(y).sum()} row(s): drop these rows.")
-    check_classification_targets(y)
-    if len(np.unique(y)) < 2:
-        raise ValueError(f"y has one class, {y[0]}: a comparison needs at least two.")
+    targets, table = column_or_1d(y), window_groups(groups)
+    subjects = table["subject"].to_numpy()
+    if pd.isna(targets).any():
+        raise ValueError(f"y is missing (NaN) in {pd.isna(targets).sum()} row(s): drop these rows.")
+    check_classification_targets(targets)
+    if len(np.unique(targets)) < 2:
+        raise ValueError(f"y has one class, {targets[0]}: a comparison needs at least two.")
     folds = [
-        protocol_folds(protocol, y, groups, n_splits, _shift(random_state, repeat), gap)
+        protocol_folds(protocol, targets, table, n_splits, _shift(random_state, repeat), gap)
         for repeat in range(n_repeats)
     ]
     details = {
-        "data": describe_data(X, y, subjects, attributes),
+        "data": describe_data(X, targets, subjects, attributes),
         "protocol": protocol,
         "description": PROTOCOLS[protocol].description,
         "n_splits": n_splits,
@@ -204,11 +213,11 @@ def compare(
         f"n_splits={n_splits}, random_state={random_state!r}, gap={gap!r}, "
         f"n_repeats={n_repeats}, controls={controls!r})",
     }
-    leakage = check_split(X, groups, folds[0], y)
+    leakage = check_split(X, table, folds[0], targets)
     expected = [*PROTOCOLS[protocol].by_design, "per-subject normalisation"]
     if PROTOCOLS[protocol].optimistic:  # it is marked so wherever it is shown
         expected += ["subject", "trial", "overlap"]
-    elif not labels_vary(groups, y) and "trial" in expected:
+    elif not labels_vary(table, targets) and "trial" in expected:
         expected.remove("trial")  # knowing the trial means knowing the label
     unexpected = leakage[~leakage["kind"].isin(expected)]
     if len(unexpected):
@@ -216,27 +225,29 @@ def compare(
 
     store = None if output is None else FitStore(output)
     # With one training subject, inner folds and validation splits are made of trials.
-    units = trial_codes(groups) if protocol == "leave-one-trial-out" else subjects
+    units = trial_codes(table) if protocol == "leave-one-trial-out" else subjects
     codes = pd.factorize(units)[0]
     precomputed = Precomputed(X)
-    refused = {}  # what cannot be kept, and why
-    data = (X, y, units, together, settings())
+    refused: dict[str, TypeError] = {}  # what cannot be kept, and why
+    data = (X, targets, units, together, settings())
     common = _or_none(digest, data, "the data", refused) if store else None
     in_processes = uses_processes(n_jobs)
-    runs, same = [], {}
+    runs: list[Run] = []
+    same: dict[tuple[str | None, ...], int] = {}
     for repeat, own_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
-        counts = [_count_units(codes[train], y[train]) for train, _ in own_folds]
+        counts = [_count_units(codes[train], targets[train]) for train, _ in own_folds]
         most, least = np.min(counts, axis=0)
         # Networks that are trained together depend on all the folds.
         of_folds = digest(own_folds) if store else None
-        permuted = permute_labels(y, groups, seed) if "permuted" in controls else None
+        permuted = permute_labels(targets, table, seed) if "permuted" in controls else targets
         for name, (model, is_permuted) in models.items():
             model = _reseed(split_by_subject(model, seed, most, least), repeat)
             params = fit_parameters(model, units)
-            labels = permuted if is_permuted else y
-            table, rest = _compute_leading_steps(precomputed, model)
-            keys, pickled = [None] * len(own_folds), None
+            labels = permuted if is_permuted else targets
+            features, rest = _compute_leading_steps(precomputed, model)
+            keys: list[Any] = [None] * len(own_folds)
+            pickled = None
             if store:
                 of_model = _or_none(digest, model, f"the model {name!r}", refused)
                 if of_model and in_processes:
@@ -248,7 +259,7 @@ def compare(
                 if None not in of_fits:
                     which = str(same[of_fits])
                     keys = [(*of_fits, which, str(fold)) for fold in range(len(own_folds))]
-            runs.append(Run(name, repeat, rest, table, labels, own_folds, params, keys, pickled))
+            runs.append(Run(name, repeat, rest, features, labels, own_folds, params, keys, pickled))
     if refused:
         reasons = "; ".join(f"{what} ({why})" for what, why in refused.items())
         warnings.warn(
@@ -257,15 +268,15 @@ def compare(
             stacklevel=2,
         )
     bar = functools.partial(progress_bar, protocol, drawn=progress)
-    records, failures = run_fits(runs, np.unique(y), store, n_jobs, together, on_error, bar)
+    records, failures = run_fits(runs, np.unique(targets), store, n_jobs, together, on_error, bar)
     if not records:
         first = failures[0]
         raise RuntimeError(
-            f"Every fit failed, the first being that of {first['model']!r} in fold {first['fold']}: "
+            f"Every fit failed, beginning with {first['model']!r} in fold {first['fold']}: "
             f"{first['error']}\n\n{first['traceback']}"
         )
     comparison = assemble_comparison(
-        protocol, runs, y, subjects, records, failures, leakage, details
+        protocol, runs, targets, subjects, records, failures, leakage, details
     )
     warn_of_comparison(comparison)
     return comparison

@@ -2,10 +2,13 @@
 
 import html
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import (
@@ -19,10 +22,15 @@ from skemo.evaluation.scores import (
 )
 from skemo.signals.checks import signal_columns
 
+if TYPE_CHECKING:
+    from skemo.evaluation.fits import Run
+
 FIT_KEYS = ["model", "repeat", "fold"]
 
 
-def describe_data(X, y, subjects, attributes):
+def describe_data(
+    X: Any, y: NDArray, subjects: NDArray, attributes: Mapping[str, Any]
+) -> dict[str, Any]:
     classes, counts = np.unique(y, return_counts=True)
     signals = signal_columns(X)
     inputs = [{"name": str(name), "dtype": str(X[name].dtype)} for name in signals]
@@ -39,7 +47,16 @@ def describe_data(X, y, subjects, attributes):
     }
 
 
-def assemble_comparison(protocol, runs, y, subjects, records, failures, leakage, details):
+def assemble_comparison(
+    protocol: str,
+    runs: Sequence["Run"],
+    y: NDArray,
+    subjects: NDArray,
+    records: Mapping[tuple[int, int], dict[str, Any]],
+    failures: Sequence[dict[str, Any]],
+    leakage: pd.DataFrame,
+    details: dict[str, Any],
+) -> "Comparison":
     classes = np.unique(y)
     parts, fits, caught, chosen = [], [], [], []
     for (i, fold), record in sorted(records.items(), key=lambda item: item[0]):
@@ -72,7 +89,7 @@ def assemble_comparison(protocol, runs, y, subjects, records, failures, leakage,
     )
 
 
-def warn_of_comparison(comparison):
+def warn_of_comparison(comparison: "Comparison") -> None:
     """Say once for each model what its fits warned of, and how many failed."""
     n_fits = comparison.n_fits
     for model, own in comparison.failures.groupby("model", sort=False):
@@ -126,7 +143,7 @@ class Comparison:
     warnings: pd.DataFrame
     leakage: pd.DataFrame
     chosen: pd.DataFrame
-    details: dict
+    details: dict[str, Any]
 
     def __repr__(self):
         lines = [f"<Comparison by {self.title}>", self.table("text")]
@@ -138,26 +155,26 @@ class Comparison:
         return f"<p>Comparison by {html.escape(self.title)}</p>{self.table().to_html()}{notes}"
 
     @property
-    def models(self):
+    def models(self) -> list[str]:
         """Names of the models, in the order in which they were given."""
         return list(self.details["models"])
 
     @property
-    def optimistic(self):
+    def optimistic(self) -> bool:
         """Whether the models had seen the tested subjects, and neighbours of the windows."""
         return PROTOCOLS[self.protocol].optimistic
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The protocol, and whether it is optimistic."""
         return f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
 
     @property
-    def n_fits(self):
+    def n_fits(self) -> int:
         """How often each model was to be fitted."""
         return self.details["n_folds"] * self.details["n_repeats"]
 
-    def notes(self):
+    def notes(self) -> list[str]:
         """Return what has to be said beside the table, a line each.
 
         Returns
@@ -184,7 +201,7 @@ class Comparison:
             )
         return notes
 
-    def subject_scores(self):
+    def subject_scores(self) -> pd.DataFrame:
         """Return a row per model and subject, with `METRICS` over all the subject's windows.
 
         A window counts once, in the fold that tested it, so that the scores of a subject mean
@@ -199,7 +216,7 @@ class Comparison:
         subjects = scores.groupby(["model", "subject"], sort=False)
         return subjects[[*METRICS, "n_windows"]].mean().astype({"n_windows": int}).reset_index()
 
-    def fold_scores(self):
+    def fold_scores(self) -> pd.DataFrame:
         """Return a row per model, repetition and fold, with `METRICS` over the fold's windows.
 
         Returns
@@ -211,7 +228,7 @@ class Comparison:
         scores = score_predictions(self.predictions, keys)
         return scores.merge(self.scores[[*keys, "n_train"]].drop_duplicates(keys), on=keys)
 
-    def summary(self):
+    def summary(self) -> pd.DataFrame:
         """Return the mean over subjects and its spread, in numbers.
 
         Returns
@@ -221,7 +238,9 @@ class Comparison:
         """
         return summarize(self.subject_scores())
 
-    def table(self, format=None):
+    def table(
+        self, format: Literal["text", "markdown", "latex"] | None = None
+    ) -> pd.DataFrame | str:
         """Return mean ± standard deviation over subjects, in per cent, ready to print.
 
         Parameters
@@ -246,7 +265,7 @@ class Comparison:
         table = table.rename_axis(index="model", columns=self.title)
         return table if format is None else format_table(table, format)
 
-    def calibration(self, n_bins=10):
+    def calibration(self, n_bins: int = 10) -> pd.DataFrame:
         """Return how far each model's probabilities can be believed.
 
         Parameters
@@ -266,14 +285,14 @@ class Comparison:
 
     def test(
         self,
-        metric="balanced_accuracy",
+        metric: str = "balanced_accuracy",
         *,
-        reference=None,
-        test="auto",
-        correction="holm",
-        confidence=0.95,
-        random_state=0,
-    ):
+        reference: str | None = None,
+        test: Literal["auto", "wilcoxon", "corrected-t"] = "auto",
+        correction: Literal["holm", "fdr"] | None = "holm",
+        confidence: float = 0.95,
+        random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    ) -> pd.DataFrame:
         """Test which differences between the models are more than chance.
 
         Parameters
@@ -308,7 +327,14 @@ class Comparison:
             random_state=random_state,
         )
 
-    def gap(self, optimistic, metric="balanced_accuracy", *, confidence=0.95, random_state=0):
+    def gap(
+        self,
+        optimistic: "Comparison",
+        metric: str = "balanced_accuracy",
+        *,
+        confidence: float = 0.95,
+        random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    ) -> pd.DataFrame:
         """Return how much better the models look under another protocol.
 
         Parameters

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.signals.groups import trial_codes
 
@@ -10,14 +11,16 @@ MAJORITY = "majority class"
 PERMUTED = ", labels permuted"
 
 
-def labels_vary(groups, y):
+def labels_vary(groups: pd.DataFrame, y: NDArray) -> bool:
     """Whether any trial has windows of several labels, as far as trials are known."""
     if "trial" not in groups:
         return True
     return bool((pd.Series(y).groupby(trial_codes(groups)).nunique() > 1).any())
 
 
-def permute_labels(y, groups, random_state):
+def permute_labels(
+    y: NDArray, groups: pd.DataFrame, random_state: int | np.random.RandomState | None
+) -> NDArray:
     """Labels permuted within each subject, by trials where there is enough to exchange."""
     subjects = groups["subject"].to_numpy()
     if pd.Series(y).groupby(subjects).nunique().max() < 2:
@@ -32,16 +35,28 @@ def permute_labels(y, groups, random_state):
         # With one trial of a label, an exchange would be all or nothing.
         if counts.min() > 1:
             blocks = groups["trial"]
-    random = random_state
-    if not isinstance(random, np.random.RandomState):
-        random = np.random.default_rng(random)
+    random = _as_generator(random_state)
     permuted = y
     while (permuted == y).all():  # of few trials, it may come out as it was
         permuted = permute_within(y, subjects, blocks=blocks, random_state=random)
     return permuted
 
 
-def permute_within(labels, groups, *, blocks=None, random_state=0):
+def _as_generator(
+    random_state: int | np.random.RandomState | np.random.Generator | None,
+) -> np.random.RandomState | np.random.Generator:
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    return np.random.default_rng(random_state)
+
+
+def permute_within(
+    labels: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
+    *,
+    blocks: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> NDArray:
     """Permute labels within each subject, for the permutation control.
 
     Models that are trained and tested on permuted labels must fall to chance; a score above it
@@ -93,9 +108,7 @@ def permute_within(labels, groups, *, blocks=None, random_state=0):
         raise ValueError(f"labels of shape {labels.shape} need one group a window, got {shapes}.")
     if any(pd.isna(key).any() for key in keys):
         raise ValueError("groups or blocks are missing (NaN) in some rows: drop these rows.")
-    random = random_state
-    if not isinstance(random, np.random.RandomState):
-        random = np.random.default_rng(random)
+    random = _as_generator(random_state)
     units = np.arange(len(labels))
     if blocks is not None:
         subject, block = (pd.factorize(key)[0] for key in keys)

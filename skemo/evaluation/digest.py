@@ -15,6 +15,7 @@ import weakref
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -36,12 +37,12 @@ _CODE = (  # all of a code object but its file and line numbers
 _lock = threading.Lock()  # cloudpickle's list of modules to pickle by value is global
 
 
-def package_versions():
+def package_versions() -> dict[str, str]:
     """Return the versions of the packages that are installed, as a dict by name."""
     return {name: found for name in _SHOWN if (found := _version(name))}
 
 
-def settings():
+def settings() -> tuple[int, dict[str, str | None], dict[str, Any]]:
     """Return what results depend on besides data and models: versions and configuration."""
     return RESULTS_VERSION, {name: _version(name) for name in _PACKAGES}, get_config()
 
@@ -53,7 +54,7 @@ def _version(name):
         return None
 
 
-def digest(value):
+def digest(value: Any) -> str:
     """Return a text that equal values share, in any process, and no others.
 
     Classes and functions of installed packages count by their names and the package's version.
@@ -78,7 +79,7 @@ def digest(value):
         return walk.of(value).hex()
 
 
-def pickle_by_value(value):
+def pickle_by_value(value: Any) -> bytes:
     """Return a pickle of a value with your own code as it is now in this process.
 
     Another process that loads it runs the code that `digest` sees, even if the file that the code
@@ -209,7 +210,7 @@ class _Digest:
                 reduced = kind, (), dict(sorted(state.items()))
         if isinstance(reduced, str):
             return self.named(value, pickle.whichmodule(value, reduced), reduced)
-        make, arguments, state, items, pairs, *_ = *reduced, None, None, None
+        make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(value, types.FunctionType):
             arguments = arguments[0]  # the code, and not the file that it is from
             drop = ("_cloudpickle_submodules",)  # what has been imported by now

@@ -9,16 +9,20 @@ import threading
 import time
 import traceback
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from skemo.evaluation.nested import chosen_parameters
+from skemo.evaluation.store import FitStore
 
 _TOGETHER = 12  # fits on a CPU: more gain little, and leave less for other processes
 
@@ -35,7 +39,7 @@ class Run(NamedTuple):
     model: str
     repeat: int
     estimator: BaseEstimator
-    X: object
+    X: Any
     y: np.ndarray
     folds: list
     params: dict
@@ -52,13 +56,21 @@ def _unpickled_run(pickled, *fields):
     return Run(*fields)._replace(estimator=pickle.loads(pickled))
 
 
-def uses_processes(n_jobs):
+def uses_processes(n_jobs: int | None) -> bool:
     """Return whether fits run in other processes, by joblib's active backend."""
     shares_memory = getattr(get_active_backend()[0], "supports_sharedmem", False)
     return effective_n_jobs(n_jobs) > 1 and not shares_memory
 
 
-def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
+def run_fits(
+    runs: Sequence[Run],
+    classes: NDArray,
+    store: FitStore | None,
+    n_jobs: int | None,
+    together: bool | Literal["auto"],
+    on_error: Literal["record", "raise"],
+    bar: Callable[[int, int], AbstractContextManager[Callable[[], None]]],
+) -> tuple[dict[tuple[int, int], dict[str, Any]], list[dict[str, Any]]]:
     """Fit and test all runs in all folds, but for what the store has.
 
     Parameters
@@ -85,9 +97,10 @@ def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
     """
     tasks = [(i, fold) for i, run in enumerate(runs) for fold in range(len(run.folds))]
     kept = {}
-    for i, fold in tasks if store else ():
-        _, test = runs[i].folds[fold]
-        kept[i, fold] = store.read(runs[i].keys[fold], len(test), len(classes))
+    if store:
+        for i, fold in tasks:
+            _, test = runs[i].folds[fold]
+            kept[i, fold] = store.read(runs[i].keys[fold], len(test), len(classes))
     records = {task: record for task, record in kept.items() if record is not None}
     failures = {}
     # What is trained together is so again if one of it is missing, so that all end as they would
@@ -120,7 +133,7 @@ def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
     return records, [failures[task] for task in sorted(failures)]
 
 
-def take_rows(X, rows):
+def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     """Return a copy of some rows of a table or array, by position."""
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 

@@ -1,9 +1,11 @@
 """Find what stands on both sides of a split: people, trials, seconds, rows and statistics."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -19,7 +21,12 @@ _TYPES = dict(zip(COLUMNS, (int, str, str, int, int, float, str), strict=True))
 _BY_FOLD = ("subject", "trial", "overlap", "duplicate")
 
 
-def check_split(X, groups, cv, y=None):
+def check_split(
+    X: pd.DataFrame | ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
+    cv: Any,
+    y: ArrayLike | None = None,
+) -> pd.DataFrame:
     """Name what stands on both sides of a split into training and test.
 
     ============================= =======================================================
@@ -106,7 +113,7 @@ def check_split(X, groups, cv, y=None):
     return frame
 
 
-def format_findings(findings):
+def format_findings(findings: pd.DataFrame) -> str:
     """Return what `check_split` found as text, a line a kind.
 
     Parameters
@@ -143,7 +150,11 @@ def format_findings(findings):
     return "\n".join(lines)
 
 
-def check_transductive(model, X, random_state=0):
+def check_transductive(
+    model: BaseEstimator,
+    X: pd.DataFrame | ArrayLike,
+    random_state: int | np.random.RandomState | None = 0,
+) -> float:
     """Return the share of rows whose prediction depends on the rows that it is made with.
 
     The rows are predicted together and again in two halves. A model that looks at one row at
@@ -175,14 +186,14 @@ def check_transductive(model, X, random_state=0):
     >>> check_transductive(LogisticRegression().fit(X, y), X)
     0.0
     """
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    if len(X) < 2:
-        raise ValueError(f"Rows are compared with fewer rows: pass at least 2, got {len(X)}.")
+    inputs: Any = X if hasattr(X, "shape") else np.asarray(X)
+    if len(inputs) < 2:
+        raise ValueError(f"Rows are compared with fewer rows: pass at least 2, got {len(inputs)}.")
     predict = getattr(model, "predict_proba", None) or model.predict
-    together = np.asarray(predict(X))
+    together = np.asarray(predict(inputs))
     apart = np.empty_like(together)
-    for rows in np.array_split(check_random_state(random_state).permutation(len(X)), 2):
-        apart[rows] = predict(X.iloc[rows] if hasattr(X, "iloc") else X[rows])
+    for rows in np.array_split(check_random_state(random_state).permutation(len(inputs)), 2):
+        apart[rows] = predict(inputs.iloc[rows] if hasattr(inputs, "iloc") else inputs[rows])
     if hasattr(model, "predict_proba"):
         return float((np.abs(together - apart) > 1e-3).any(axis=1).mean())
     return float((together != apart).mean())

@@ -1,31 +1,38 @@
 """How much better models look when they are tested on known subjects."""
 
+from collections.abc import Mapping
 from numbers import Integral
+from pathlib import Path
+from typing import Literal
 
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import column_or_1d
 
 from skemo.evaluation.compare import compare
-from skemo.evaluation.protocols import protocol_folds, window_groups
+from skemo.evaluation.protocols import ProtocolName, protocol_folds, window_groups
 from skemo.evaluation.scores import check_metric
 
 
 def leakage_gap(
-    models,
-    X,
-    y,
-    groups,
+    models: Mapping[str, BaseEstimator],
+    X: pd.DataFrame | ArrayLike,
+    y: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
     *,
-    protocol="leave-one-subject-out",
-    optimistic="segment-k-fold",
-    metric="balanced_accuracy",
-    n_splits=10,
-    n_jobs=None,
-    random_state=0,
-    progress=False,
-    together="auto",
-    n_repeats=1,
-    output=None,
-):
+    protocol: ProtocolName = "leave-one-subject-out",
+    optimistic: ProtocolName = "segment-k-fold",
+    metric: str = "balanced_accuracy",
+    n_splits: int = 10,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+    progress: bool = False,
+    together: bool | Literal["auto"] = "auto",
+    n_repeats: int = 1,
+    output: str | Path | None = None,
+) -> pd.DataFrame:
     """Measure what testing on known subjects adds to the score of each model.
 
     Parameters

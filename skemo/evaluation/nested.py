@@ -1,8 +1,11 @@
 """Searches inside a comparison: what they get of the subjects, and what they choose."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import get_config
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -11,7 +14,12 @@ from sklearn.utils.validation import has_fit_parameter
 from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
 
 
-def split_by_subject(model, random_state, n_subjects, n_of_class):
+def split_by_subject(
+    model: BaseEstimator,
+    random_state: int | np.random.RandomState | None,
+    n_subjects: int,
+    n_of_class: int,
+) -> BaseEstimator:
     """Return a model whose search, if it has one, chooses on folds of subjects.
 
     Parameters
@@ -67,7 +75,7 @@ def split_by_subject(model, random_state, n_subjects, n_of_class):
     return clone(model).set_params(**{f"{prefix}cv": inner})
 
 
-def fit_parameters(model, subjects):
+def fit_parameters(model: BaseEstimator, subjects: NDArray) -> dict[str, NDArray]:
     """Return what ``fit`` of a model is to be given: the subjects, where it takes them.
 
     Parameters
@@ -117,7 +125,7 @@ def fit_parameters(model, subjects):
     return dict.fromkeys(sorted(names), subjects)
 
 
-def chosen_parameters(model):
+def chosen_parameters(model: BaseEstimator) -> dict[str, Any] | None:
     """Return what a fitted model's search chose, as JSON can hold it; None without a search."""
     steps = getattr(model, "steps", None)
     search = steps[-1][1] if isinstance(steps, list) else model
@@ -135,13 +143,13 @@ def _last_step(model):
     return "", model
 
 
-def is_search(model):
+def is_search(model: Any) -> bool:
     if isinstance(model, TunedThresholdClassifierCV):  # whose fit takes no groups
         return False
     return all(hasattr(model, name) for name in ("estimator", "cv", "refit"))
 
 
-def searched_parameters(search):
+def searched_parameters(search: Any) -> list[tuple[str, Any]]:
     """Names and values of the parameters that a search sets."""
     space = getattr(search, "param_grid", None) or getattr(search, "param_distributions", None)
     spaces = [space] if isinstance(space, dict) else space or []

@@ -2,9 +2,12 @@
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 import joblib
-from sklearn.base import clone
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
@@ -12,7 +15,7 @@ from skemo.evaluation.nested import is_search, searched_parameters
 from skemo.features.base import WindowTransformer
 
 
-def precompute(model, X):
+def precompute(model: BaseEstimator, X: pd.DataFrame | NDArray) -> tuple[Any, BaseEstimator]:
     """Compute the leading steps of a model once, before its rows are split.
 
     What a `WindowTransformer` returns for a window depends on that window alone, so that
@@ -74,11 +77,11 @@ class Precomputed:
     X : DataFrame or array of n_windows rows
     """
 
-    def __init__(self, X):
+    def __init__(self, X: pd.DataFrame | NDArray) -> None:
         self.X = X
-        self._tables = {}
+        self._tables: dict[str, Any] = {}
 
-    def split(self, model):
+    def split(self, model: BaseEstimator) -> tuple[Any, BaseEstimator]:
         """Return the table for a model, and the rest of it, as `precompute` does."""
         whole = model.estimator if is_search(model) else model
         leading, rest = _split(whole)

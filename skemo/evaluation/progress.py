@@ -1,10 +1,13 @@
 """A bar with the remaining time, on the standard error stream."""
 
 import contextlib
+from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def progress_bar(description, total, completed=0, drawn=True):
+def progress_bar(
+    description: str, total: int, completed: int = 0, drawn: bool = True
+) -> Iterator[Callable[[], None]]:
     """Draw a bar while the context lasts, and give the function that advances it by one.
 
     Parameters

@@ -1,10 +1,12 @@
 """Evaluation protocols by name, and what each of them answers."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import (
+    BaseCrossValidator,
     LeaveOneGroupOut,
     StratifiedGroupKFold,
     StratifiedKFold,
@@ -13,6 +15,14 @@ from sklearn.utils.validation import check_consistent_length
 
 from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
 from skemo.signals.groups import window_groups
+
+ProtocolName = Literal[
+    "leave-one-subject-out",
+    "group-k-fold",
+    "leave-one-trial-out",
+    "blocked-k-fold",
+    "segment-k-fold",
+]
 
 
 class Protocol(NamedTuple):
@@ -34,7 +44,7 @@ class Protocol(NamedTuple):
     description: str
     optimistic: bool
     known_subjects: bool
-    by_design: tuple = ()
+    by_design: tuple[str, ...] = ()
 
 
 PROTOCOLS = {
@@ -73,7 +83,12 @@ PROTOCOLS = {
 }
 
 
-def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
+def protocol_splitter(
+    name: ProtocolName,
+    n_splits: int = 10,
+    random_state: int | np.random.RandomState | None = 0,
+    gap: float = 0.0,
+) -> BaseCrossValidator:
     """Return the splitter for a named protocol.
 
     ========================= ================================ ==========================
@@ -136,7 +151,14 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
     raise ValueError(f"Unknown protocol {name!r}; there are {', '.join(map(repr, PROTOCOLS))}.")
 
 
-def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
+def protocol_folds(
+    name: ProtocolName,
+    y: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
+    n_splits: int = 10,
+    random_state: int | np.random.RandomState | None = 0,
+    gap: float = 0.0,
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Split the rows by a named protocol, and check that it can be done.
 
     Parameters

@@ -1,9 +1,10 @@
 """Recognise input that was standardised before it was split: by people, or over all rows."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from skemo.kernels.standardize import signal_lengths
 from skemo.signals.checks import signal_columns
@@ -25,13 +26,13 @@ class InputBlock(NamedTuple):
     """A signal of the input, or its numbers."""
 
     name: str
-    values: np.ndarray  # (n_windows, n_columns, n_times)
-    columns: list  # a name for each
+    values: NDArray  # (n_windows, n_columns, n_times)
+    columns: list[str]  # a name for each
     padded: bool  # whether zeros at the end of a window may be padding
     exact: float  # what a mean of 0 may be off by, with values of this type
 
 
-def input_blocks(X):
+def input_blocks(X: Any) -> list[InputBlock]:
     """What `X` is made of: its signals, and those of its numbers that hold fractions.
 
     Parameters
@@ -99,7 +100,7 @@ def _number_blocks(values, names, exact):
     return [InputBlock("X", values[:, fractional, np.newaxis], columns, False, exact)]
 
 
-def find_scaling(X, table):
+def find_scaling(X: Any, table: pd.DataFrame) -> list[tuple[str, list[str], str]]:
     """Find columns that were standardised by statistics over rows.
 
     Parameters
@@ -123,7 +124,7 @@ def find_scaling(X, table):
     if subjects.max() > 0:
         units["subject"] = subjects
     units["all"] = np.zeros(len(table), int)
-    found = {}
+    found: dict[str, dict[str, None]] = {}
     for block in input_blocks(X):
         for column, unit in _standardised_columns(block, units):
             found.setdefault(unit, {})[column] = None  # each once, and in order

@@ -1,7 +1,10 @@
 """Scores of predictions, subject by subject, and their mean and spread."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 PROBABILITY = "probability "  # before a class, the name of a column of predictions
 _OF_CONFUSION = (
@@ -26,13 +29,13 @@ _TITLES = {
 }
 
 
-def check_metric(metric):
+def check_metric(metric: str) -> None:
     """Raise where `metric` is none of `METRICS`."""
     if metric not in METRICS:
         raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, METRICS))}.")
 
 
-def score_predictions(predictions, by):
+def score_predictions(predictions: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Score the predictions in each group of rows.
 
     Parameters
@@ -64,7 +67,7 @@ def score_predictions(predictions, by):
     return scores
 
 
-def confusion_scores(confusion):
+def confusion_scores(confusion: ArrayLike) -> dict[str, NDArray[np.float64]]:
     """Return the scores that follow from confusion matrices, as `compare` defines them.
 
     Parameters
@@ -110,7 +113,7 @@ def confusion_scores(confusion):
     }
 
 
-def squared_errors(predictions):
+def squared_errors(predictions: pd.DataFrame) -> NDArray[np.float64]:
     """Return each prediction's squared error, whose mean is the Brier score.
 
     Half the sum over classes of (probability − indicator)²: between 0 and 1, and for two classes
@@ -134,7 +137,7 @@ def squared_errors(predictions):
     return ((predictions[columns].to_numpy(np.float64) - true) ** 2).sum(axis=1) / 2
 
 
-def summarize(subject_scores):
+def summarize(subject_scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean over subjects and its spread for each model.
 
     Parameters
@@ -156,7 +159,7 @@ def summarize(subject_scores):
     return models[[*METRICS, "sen_spe"]].agg(["mean", "std"])
 
 
-def format_summary(summary):
+def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
     """Write a summary in per cent, in the columns that papers use.
 
     Parameters
@@ -187,7 +190,7 @@ def format_summary(summary):
     )
 
 
-def format_table(table, form):
+def format_table(table: pd.DataFrame, form: Literal["text", "markdown", "latex"]) -> str:
     """Write a table of text.
 
     Parameters

@@ -1,10 +1,12 @@
 """Splitters within subjects: whole trials, or blocks of time, left out."""
 
+from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import (
     BaseCrossValidator,
 )
@@ -55,7 +57,12 @@ class LeaveOneTrialOut(BaseCrossValidator):
 
     __metadata_request__split: ClassVar = {"groups": True}  # asks for them when routed
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | None = None,
+        groups: pd.DataFrame | None = None,
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the training and the test rows of each trial.
 
         Parameters
@@ -90,7 +97,7 @@ class LeaveOneTrialOut(BaseCrossValidator):
             _refuse_single_class(folds, np.asarray(y), table)
         yield from folds
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: pd.DataFrame | None = None) -> int:
         """Return the number of trials.
 
         Parameters
@@ -175,11 +182,16 @@ class BlockedKFold(BaseCrossValidator):
 
     __metadata_request__split: ClassVar = {"groups": True}  # asks for them when routed
 
-    def __init__(self, n_splits=5, gap=0.0):
+    def __init__(self, n_splits: int = 5, gap: float = 0.0) -> None:
         self.n_splits = n_splits
         self.gap = gap
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | None = None,
+        groups: pd.DataFrame | None = None,
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the training and the test rows of each fold.
 
         Parameters
@@ -225,7 +237,7 @@ class BlockedKFold(BaseCrossValidator):
                 )
             yield train, test
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: pd.DataFrame | None = None) -> int:
         """Return the number of folds.
 
         Parameters

@@ -3,11 +3,13 @@
 import itertools
 import math
 import warnings
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
+from skemo.evaluation.comparison import Comparison
 from skemo.evaluation.scores import check_metric
 
 _DECIMALS = 12  # differences that are equal on paper, such as 0.3 - 0.1 and 0.2, are ties
@@ -39,8 +41,13 @@ class PairedTest(NamedTuple):
 
 
 def bootstrap_interval(
-    values, *, confidence=0.95, n_resamples=10_000, method="BCa", random_state=0
-):
+    values: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    n_resamples: int = 10_000,
+    method: Literal["BCa", "percentile"] = "BCa",
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> Interval:
     """Return the bootstrap interval of a mean over subjects.
 
     Subjects are drawn with replacement by `scipy.stats.bootstrap`. The interval of few subjects
@@ -95,17 +102,17 @@ def bootstrap_interval(
     from scipy.special import ndtr, stdtrit
     from scipy.stats import bootstrap
 
-    values = _finite(values, "values")
+    sample = _finite(values, "values")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}.")
-    n = len(values)
+    n = len(sample)
     if n < 2:
         return Interval(np.nan, np.nan)
-    if np.ptp(values) < 10.0**-_DECIMALS:
-        return Interval(values.mean().item(), values.mean().item())
+    if np.ptp(sample) < 10.0**-_DECIMALS:
+        return Interval(sample.mean().item(), sample.mean().item())
     tail = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - confidence) / 2))
     interval = bootstrap(
-        (values,),
+        (sample,),
         np.mean,
         confidence_level=1 - 2 * max(tail, 1e-12),  # that of no tail has no BCa interval
         n_resamples=n_resamples,
@@ -115,7 +122,7 @@ def bootstrap_interval(
     return Interval(interval.low.item(), interval.high.item())
 
 
-def wilcoxon_test(differences):
+def wilcoxon_test(differences: ArrayLike) -> PairedTest:
     """Test whether paired differences lie symmetrically about zero, by their signed ranks.
 
     Wilcoxon's test over subjects. The p value is exact for any number of ties and zeros: it
@@ -156,17 +163,17 @@ def wilcoxon_test(differences):
     """
     from scipy.stats import rankdata
 
-    differences = np.round(_finite(differences, "differences"), _DECIMALS)
-    n = len(differences)
+    rounded = np.round(_finite(differences, "differences"), _DECIMALS)
+    n = len(rounded)
     if n == 0:
         return PairedTest(np.nan, np.nan, np.nan, 0)
     # Tied ranks are multiples of a half: twice the rank is whole.
-    ranks = np.rint(2 * rankdata(np.abs(differences))).astype(int)
-    positive, negative = ranks[differences > 0].sum(), ranks[differences < 0].sum()
+    ranks = np.rint(2 * rankdata(np.abs(rounded))).astype(int)
+    positive, negative = ranks[rounded > 0].sum(), ranks[rounded < 0].sum()
     # Probability of each rank sum, one subject after the other: its sign is + or -, at 1/2 each.
     chances = np.zeros(positive + negative + 1)
     chances[0], end = 1.0, 1
-    for rank in ranks[differences != 0]:
+    for rank in ranks[rounded != 0]:
         before = chances[:end] / 2
         chances[:end] = before
         chances[rank : rank + end] += before
@@ -176,7 +183,9 @@ def wilcoxon_test(differences):
     return PairedTest(min(positive, negative).item() / 2, p_value, effect.item(), n)
 
 
-def corrected_t_test(differences, n_train, n_test):
+def corrected_t_test(
+    differences: ArrayLike, n_train: float | ArrayLike, n_test: float | ArrayLike
+) -> PairedTest:
     """Test whether differences over the folds of a (repeated) k-fold have mean zero.
 
     The corrected resampled t test of Nadeau and Bengio [1]_. Folds share training windows, so
@@ -221,21 +230,21 @@ def corrected_t_test(differences, n_train, n_test):
     """
     from scipy.special import stdtr
 
-    differences = np.round(_finite(differences, "differences"), _DECIMALS)
-    n_train, n_test = np.mean(n_train), np.mean(n_test)
-    n = len(differences)
+    rounded = np.round(_finite(differences, "differences"), _DECIMALS)
+    train_size, test_size = np.mean(np.asarray(n_train)), np.mean(np.asarray(n_test))
+    n = len(rounded)
     if n < 2:
         return PairedTest(np.nan, np.nan, np.nan, n)
-    if not (n_train > 0 and n_test > 0):
-        raise ValueError(f"n_train and n_test must be positive, got {n_train} and {n_test}.")
-    mean = differences.mean()
-    spread = differences.std(ddof=1) * np.sqrt(1 / n + n_test / n_train)
+    if not (train_size > 0 and test_size > 0):
+        raise ValueError(f"n_train and n_test must be positive, got {train_size} and {test_size}.")
+    mean = rounded.mean()
+    spread = rounded.std(ddof=1) * np.sqrt(1 / n + test_size / train_size)
     t = _ratio(mean, spread)
     p_value = 2 * stdtr(n - 1, -abs(t)).item() if math.isfinite(t) else np.nan
-    return PairedTest(t, p_value, hedges_g(differences), n)
+    return PairedTest(t, p_value, hedges_g(rounded), n)
 
 
-def hedges_g(differences):
+def hedges_g(differences: ArrayLike) -> float:
     """Return the standardised mean of paired differences.
 
     Mean over standard deviation (Cohen's d_z), times Hedges' exact factor for small samples
@@ -268,15 +277,17 @@ def hedges_g(differences):
     >>> round(hedges_g([0.1, 0.2, 0.3, 0.2, 0.2]), 3)
     2.257
     """
-    differences = np.round(_finite(differences, "differences"), _DECIMALS)
-    m = len(differences) - 1
+    rounded = np.round(_finite(differences, "differences"), _DECIMALS)
+    m = len(rounded) - 1
     if m < 2:
         return np.nan
     log_factor = math.lgamma(m / 2) - math.lgamma((m - 1) / 2) - math.log(m / 2) / 2
-    return _ratio(differences.mean(), differences.std(ddof=1)) * math.exp(log_factor)
+    return _ratio(rounded.mean(), rounded.std(ddof=1)) * math.exp(log_factor)
 
 
-def correct_p_values(p_values, method="holm"):
+def correct_p_values(
+    p_values: ArrayLike, method: Literal["holm", "fdr"] | None = "holm"
+) -> NDArray[np.float64]:
     """Correct p values for the number of tests.
 
     Parameters
@@ -329,15 +340,15 @@ def correct_p_values(p_values, method="holm"):
 
 
 def compare_models(
-    comparison,
+    comparison: Comparison,
     *,
-    metric="balanced_accuracy",
-    reference=None,
-    test="auto",
-    correction="holm",
-    confidence=0.95,
-    random_state=0,
-):
+    metric: str = "balanced_accuracy",
+    reference: str | None = None,
+    test: Literal["auto", "wilcoxon", "corrected-t"] = "auto",
+    correction: Literal["holm", "fdr"] | None = "holm",
+    confidence: float = 0.95,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> pd.DataFrame:
     """Test which differences between models are more than chance.
 
     Parameters
@@ -457,13 +468,13 @@ def compare_models(
     return table
 
 
-def _finite(values, name):
-    values = np.asarray(values, np.float64)
-    if values.ndim != 1:
-        raise ValueError(f"{name} must have shape (n,), got {values.shape}.")
-    if np.isinf(values).any():
-        raise ValueError(f"{name} must be finite or NaN, got {values[np.isinf(values)][0]}.")
-    return values[~np.isnan(values)]
+def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    checked = np.asarray(values, np.float64)
+    if checked.ndim != 1:
+        raise ValueError(f"{name} must have shape (n,), got {checked.shape}.")
+    if np.isinf(checked).any():
+        raise ValueError(f"{name} must be finite or NaN, got {checked[np.isinf(checked)][0]}.")
+    return checked[~np.isnan(checked)]
 
 
 def _ratio(mean, spread):

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +24,11 @@ class FitStore:
         Made if it is not there.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder) / "fits"
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def read(self, key, n_rows, n_classes):
+    def read(self, key: Sequence[str] | None, n_rows: int, n_classes: int) -> dict[str, Any] | None:
         """Return the record of a fit, or None if there is none or it is damaged.
 
         Parameters
@@ -64,7 +66,7 @@ class FitStore:
         )
         return None
 
-    def write(self, key, record):
+    def write(self, key: Sequence[str] | None, record: dict[str, Any]) -> None:
         """Keep the record of a fit, a dict of what JSON can hold, unless its key is None."""
         if key is not None:
             path = self._path(key)
