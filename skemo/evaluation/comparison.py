@@ -1,4 +1,4 @@
-"""What a comparison found: predictions, scores, and what can be said of them."""
+"""The result of a comparison: predictions, scores, tables and tests."""
 
 import html
 import warnings
@@ -90,7 +90,7 @@ def assemble_comparison(
 
 
 def warn_of_comparison(comparison: "Comparison") -> None:
-    """Say once for each model what its fits warned of, and how many failed."""
+    """Warn once per model about the failures and the warnings of its fits."""
     n_fits = comparison.n_fits
     for model, own in comparison.failures.groupby("model", sort=False):
         warnings.warn(
@@ -107,33 +107,33 @@ def warn_of_comparison(comparison: "Comparison") -> None:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare` found: every prediction, and the scores that follow from them.
+    """The result of `compare`: every prediction, and the scores computed from them.
 
     Parameters
     ----------
     protocol : str
-        The protocol's name.
+        Name of the protocol.
     predictions : DataFrame
-        A row per model, repetition and tested window: `model`, `repeat`, `fold`, `row` (position
+        One row per model, repetition and tested window: `model`, `repeat`, `fold`, `row` (position
         in `X`), `subject`, `y_true`, `y_pred`, and ``probability <class>`` for each class, NaN
         where the model gives no probabilities.
     scores : DataFrame
-        A row per model, repetition, fold and subject: `model`, `repeat`, `fold`, `subject`, the
-        `METRICS` over the subject's windows in that fold, their number `n_windows`, and of the
-        whole fold `n_train`, the windows trained on, and `fit_time` and `predict_time` in seconds,
-        without what is computed once for all folds.
+        One row per model, repetition, fold and subject: `model`, `repeat`, `fold`, `subject`, the
+        `METRICS` over the subject's windows in that fold and their number `n_windows`; and, for
+        the whole fold, the number of training windows `n_train`, and `fit_time` and
+        `predict_time` in seconds, without the steps that are computed once for all folds.
     failures : DataFrame
-        A row a fit that failed: `model`, `repeat`, `fold`, `error`, `traceback`.
+        One row per failed fit: `model`, `repeat`, `fold`, `error`, `traceback`.
     warnings : DataFrame
-        A row a warning: `model`, `repeat`, `fold`, `category`, `message`.
+        One row per warning: `model`, `repeat`, `fold`, `category`, `message`.
     leakage : DataFrame
-        What stands on both sides of the folds, as `check_split` returns it.
+        What training and test windows share, as `check_split` returns it.
     chosen : DataFrame
-        What each search among the models chose: `model`, `repeat`, `fold`, `params`, and `score`,
+        The choice of each search in each fold: `model`, `repeat`, `fold`, `params`, and `score`,
         the mean over the inner folds.
     details : dict
-        What was run: `data`, `protocol`, `description`, `n_splits`, `n_repeats`, `random_state`,
-        `models` (name to text), `versions`, `started`, `code`.
+        A description of the run: `data`, `protocol`, `description`, `n_splits`, `n_repeats`,
+        `random_state`, `models` (name to text), `versions`, `started`, `code`.
     """
 
     protocol: str
@@ -150,18 +150,18 @@ class Comparison:
         return "\n".join([*lines, *self.notes()])
 
     def _repr_html_(self):
-        """Return title, table and notes, as notebooks show them."""
+        """Return title, table and notes as HTML, for notebooks."""
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes())
         return f"<p>Comparison by {html.escape(self.title)}</p>{self.table().to_html()}{notes}"
 
     @property
     def models(self) -> list[str]:
-        """Names of the models, in the order in which they were given."""
+        """Names of the models, in the order in which they were passed."""
         return list(self.details["models"])
 
     @property
     def optimistic(self) -> bool:
-        """Whether the models had seen the tested subjects, and neighbours of the windows."""
+        """Whether the models were trained on the tested subjects and on neighbouring windows."""
         return PROTOCOLS[self.protocol].optimistic
 
     @property
@@ -171,16 +171,17 @@ class Comparison:
 
     @property
     def n_fits(self) -> int:
-        """How often each model was to be fitted."""
+        """Number of fits per model, including failed ones."""
         return self.details["n_folds"] * self.details["n_repeats"]
 
     def notes(self) -> list[str]:
-        """Return what has to be said beside the table, a line each.
+        """Return the caveats that belong beside the table.
 
         Returns
         -------
         list of str
-            Models that failed, subjects without specificity, and intervals of few subjects.
+            One line each: models that failed, subjects without specificity, and intervals over
+            few subjects.
         """
         notes = []
         for model, own in self.failures.groupby("model", sort=False):
@@ -202,10 +203,10 @@ class Comparison:
         return notes
 
     def subject_scores(self) -> pd.DataFrame:
-        """Return a row per model and subject, with `METRICS` over all the subject's windows.
+        """Return `METRICS` per model and subject, over all windows of the subject.
 
-        A window counts once, in the fold that tested it, so that the scores of a subject mean
-        the same under every protocol. Over several repetitions it is the mean.
+        Every window counts once, in the fold that tested it, so the scores of a subject mean the
+        same under every protocol. With several repetitions, the scores are averaged over them.
 
         Returns
         -------
@@ -217,7 +218,7 @@ class Comparison:
         return subjects[[*METRICS, "n_windows"]].mean().astype({"n_windows": int}).reset_index()
 
     def fold_scores(self) -> pd.DataFrame:
-        """Return a row per model, repetition and fold, with `METRICS` over the fold's windows.
+        """Return `METRICS` per model, repetition and fold, over the test windows of the fold.
 
         Returns
         -------
@@ -229,7 +230,7 @@ class Comparison:
         return scores.merge(self.scores[[*keys, "n_train"]].drop_duplicates(keys), on=keys)
 
     def summary(self) -> pd.DataFrame:
-        """Return the mean over subjects and its spread, in numbers.
+        """Return the mean and standard deviation over subjects, as numbers.
 
         Returns
         -------
@@ -241,19 +242,19 @@ class Comparison:
     def table(
         self, format: Literal["text", "markdown", "latex"] | None = None
     ) -> pd.DataFrame | str:
-        """Return mean ± standard deviation over subjects, in per cent, ready to print.
+        """Return the mean ± standard deviation over subjects in per cent, as text.
 
         Parameters
         ----------
         format : {"text", "markdown", "latex"} or None, default=None
-            None is a DataFrame.
+            None returns a DataFrame.
 
         Returns
         -------
         DataFrame of str, or str
-            As `format_summary` returns it, with a row for every model. The columns are named for
-            the protocol, and say whether it is optimistic. Where fits failed, `failed` says how
-            many, and the scores are those of the subjects that were tested.
+            As `format_summary` returns it, with one row per model. The name of the columns is the
+            protocol, marked if it is optimistic. If fits failed, the column `failed` has their
+            number, and the scores are over the subjects that were tested.
         """
         table = format_summary(self.summary()).reindex(self.models, fill_value="–")
         if len(self.failures):
@@ -266,7 +267,7 @@ class Comparison:
         return table if format is None else format_table(table, format)
 
     def calibration(self, n_bins: int = 10) -> pd.DataFrame:
-        """Return how far each model's probabilities can be believed.
+        """Return how well the probabilities of each model are calibrated.
 
         Parameters
         ----------
@@ -276,7 +277,7 @@ class Comparison:
         Returns
         -------
         DataFrame
-            A row a model that gives probabilities: `brier`, `log_loss` and `ece`, the expected
+            One row per model that gives probabilities: `brier`, `log_loss` and `ece`, the expected
             calibration error, over all tested windows.
         """
         from skemo.evaluation.calibration import score_calibration
@@ -293,27 +294,27 @@ class Comparison:
         confidence: float = 0.95,
         random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     ) -> pd.DataFrame:
-        """Test which differences between the models are more than chance.
+        """Test which differences between the models are larger than chance.
 
         Parameters
         ----------
         metric : str, default="balanced_accuracy"
             One of `METRICS`.
         reference : str or None, default=None
-            The model that the others are held against; None is each against each.
+            The model to compare all others with. None compares every pair.
         test : str, default="auto"
             As for `skemo.evaluation.statistics.compare_models`.
         correction : {"holm", "fdr"} or None, default="holm"
-            For the number of comparisons.
+            Correction of p values for the number of pairs.
         confidence : float, default=0.95
-            Of the bootstrap interval over subjects.
+            Level of the bootstrap interval over subjects.
         random_state : int, default=0
             Seed of the bootstrap.
 
         Returns
         -------
         DataFrame
-            A row a pair, as `skemo.evaluation.statistics.compare_models` describes it.
+            One row per pair, as `skemo.evaluation.statistics.compare_models` describes.
         """
         from skemo.evaluation.statistics import compare_models
 
@@ -335,30 +336,30 @@ class Comparison:
         confidence: float = 0.95,
         random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     ) -> pd.DataFrame:
-        """Return how much better the models look under another protocol.
+        """Return how much better the models score under another protocol.
 
         Parameters
         ----------
         optimistic : Comparison
-            Of the same models on the same windows, by the protocol to hold against this one.
+            The same models on the same windows, under the other protocol.
         metric : str, default="balanced_accuracy"
             One of `METRICS`.
         confidence : float, default=0.95
-            Of the bootstrap interval over subjects.
+            Level of the bootstrap interval over subjects.
         random_state : int, default=0
             Seed of the bootstrap.
 
         Returns
         -------
         DataFrame
-            A row a model, columns named for the protocols, the mean over subjects; `gap`, the
-            mean difference over subjects, and its interval, `low` and `high`. NaN where no
-            subject has the score.
+            One row per model: the mean score over subjects under each protocol, in columns named
+            after the protocols; `gap`, the mean difference over subjects; and the ends of its
+            interval, `low` and `high`. NaN if no subject has the score.
 
         Raises
         ------
         ValueError
-            No such metric, or the two have no models or no subjects in common.
+            The metric is unknown, or the two have no models or no subjects in common.
         """
         from skemo.evaluation.statistics import bootstrap_interval
 

@@ -1,4 +1,4 @@
-"""A digest of what the results of a fit depend on: data, models, own code, versions."""
+"""Digests of what the results of a fit depend on: data, models, the user's code, versions."""
 
 import dis
 import functools
@@ -22,28 +22,28 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 
-# Raise it with every change of skemo after which the same call gives another result: of features,
-# networks, training, folds or controls. What was kept before is then computed again.
+# Raise this with every change of skemo that changes the result of the same call (of features,
+# networks, training, folds or controls). Results that were kept before are then computed again.
 RESULTS_VERSION = 1
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "neurokit2")  # whose results may change
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "neurokit2")  # their results may change
 _SHOWN = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "scipy", "pandas")
 
 _ATOMS = (type(None), type(...), bool, int, float, complex, str, bytes)
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
-_CODE = (  # all of a code object but its file and line numbers
+_CODE = (  # everything in a code object except its file and line numbers
     *("co_name", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_code"),
     *("co_consts", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable"),
 )
-_lock = threading.Lock()  # cloudpickle's list of modules to pickle by value is global
+_lock = threading.Lock()  # guards cloudpickle's global list of modules to pickle by value
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that are installed, as a dict by name."""
+    """Return the versions of the installed packages, as a dict by name."""
     return {name: found for name in _SHOWN if (found := _version(name))}
 
 
 def settings() -> tuple[int, dict[str, str | None], dict[str, Any]]:
-    """Return what results depend on besides data and models: versions and configuration."""
+    """Return the versions and the configuration that results depend on."""
     return RESULTS_VERSION, {name: _version(name) for name in _PACKAGES}, get_config()
 
 
@@ -55,12 +55,11 @@ def _version(name):
 
 
 def digest(value: Any) -> str:
-    """Return a text that equal values share, in any process, and no others.
+    """Return a text that is the same for equal values, in any process, and differs for others.
 
-    Classes and functions of installed packages count by their names and the package's version.
-    Those of a notebook, a script or a module of yours count by what they are at this moment: code,
-    attributes, bases, defaults, closures, and the functions, modules and constants that they
-    refer to, wherever these are.
+    Classes and functions of installed packages count by name and package version. Those of your
+    own notebook, script or module count by their present content: code, attributes, bases,
+    defaults, closures, and the functions, modules and constants they refer to.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def digest(value: Any) -> str:
     Raises
     ------
     TypeError
-        It, or a part of it, is nothing that can be compared, such as an open connection.
+        The value, or a part of it, cannot be compared, such as an open connection.
     """
     with _own_code_by_value() as walk:
         return walk.of(value).hex()
@@ -111,7 +110,7 @@ def pickle_by_value(value: Any) -> bytes:
 
 @contextmanager
 def _own_code_by_value():
-    """Give a digest, and have cloudpickle take by value what the digest finds to be one's own."""
+    """Yield a digest, and have cloudpickle pickle the user's modules that it finds by value."""
     with _lock:
         walk = _Digest()
         try:
@@ -124,24 +123,25 @@ def _own_code_by_value():
 
 
 class _Digest:
-    """Digests of a value and of its parts, into which cloudpickle takes it.
+    """Computes digests of values from the parts that cloudpickle takes them apart into.
 
-    The bytes of a pickle would not do. They depend on the order of sets, on which equal parts are
-    one object, on line numbers, and on identifiers that cloudpickle draws for classes.
+    The bytes of a pickle cannot be used, since they depend on the order of sets, on which equal
+    parts are the same object, on line numbers, and on identifiers that cloudpickle draws for
+    classes.
     """
 
     def __init__(self):
         self.pickler = cloudpickle.Pickler(io.BytesIO())
         self.registered = []
-        self.imported = []  # what a pickle holds by name alone though it is one's own
-        self.open = {}  # depth of the values around the present one, by their id
-        self.known = {}  # digests by id, with the values, so that no other gets their id
+        self.imported = []  # parts of the user's code that a pickle only names
+        self.open = {}  # depth of the values that contain the current one, by id
+        self.known = {}  # digests by id, with the values, so that their ids are not reused
 
     def of(self, value):
         if type(value) in _ATOMS:
             return hashlib.sha256(f"{type(value).__name__} {value!r}".encode()).digest()
         key = id(value)
-        if key in self.open:  # as of a function that calls itself
+        if key in self.open:  # for example a function that calls itself
             return hashlib.sha256(f"around {self.open[key]}".encode()).digest()
         if key not in self.known:
             self.open[key] = len(self.open)
@@ -153,7 +153,7 @@ class _Digest:
         return self.known[key][0]
 
     def parts(self, value):
-        """Return the values that a value consists of, and its data as bytes."""
+        """Return the parts of a value, and its data as bytes."""
         kind = type(value)
         if kind in (tuple, list):
             return (kind.__name__, *value), b""
@@ -162,13 +162,13 @@ class _Digest:
         if kind in (set, frozenset):
             return (kind.__name__, *sorted(map(self.of, value))), b""
         if kind in (np.ndarray, np.memmap):
-            # Sums over another order in memory differ in the last bits.
+            # Sums depend on the order in memory in their last bits.
             about = ("array", value.dtype, value.shape, value.flags.fnc)
             if value.dtype.hasobject:
                 return (*about, value.ravel().tolist()), b""
             flat = np.ascontiguousarray(value).reshape(-1)
             return about, flat.view(np.uint8) if flat.size else b""
-        if kind is np.random.RandomState:  # whose pickle has an entropy that is not in use
+        if kind is np.random.RandomState:  # its pickle has an unused entropy
             return ("random state", value.get_state(legacy=False)), b""
         if isinstance(value, pd.DataFrame):
             columns = [value.iloc[:, i].array for i in range(value.shape[1])]
@@ -187,12 +187,12 @@ class _Digest:
             self.register(value)
             content = sorted(item for item in vars(value).items() if item[0][:2] != "__")
             return ("module", *(part for item in content for part in item)), b""
-        if kind in _LOCKS or isinstance(value, weakref.ref):  # no result depends on them
+        if kind in _LOCKS or isinstance(value, weakref.ref):  # results do not depend on them
             return ("nothing",), b""
         return self.reduced(value), b""
 
     def reduced(self, value):
-        """Return what an object is made from, according to its pickle."""
+        """Return the parts of an object according to its pickle."""
         kind = type(value)
         has_code = isinstance(value, type | types.FunctionType)
         if has_code:
@@ -212,8 +212,8 @@ class _Digest:
             return self.named(value, pickle.whichmodule(value, reduced), reduced)
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(value, types.FunctionType):
-            arguments = arguments[0]  # the code, and not the file that it is from
-            drop = ("_cloudpickle_submodules",)  # what has been imported by now
+            arguments = arguments[0]  # the code, without its file
+            drop = ("_cloudpickle_submodules",)  # depends on what has been imported so far
             found, imported = _looked_up(value)
             self.imported += imported
             state = [*state, *found, *imported]
@@ -226,7 +226,7 @@ class _Digest:
             net = state["net_"]
             state = {**state, "net_": [x.state_dict() for x in (net.module_, net.optimizer_)]}
         elif isinstance(state, dict) and any(_root(base) == "scipy" for base in kind.__mro__):
-            # A search gives a distribution the random state to draw with; its own one is global.
+            # A search sets the random state of a distribution; its own is the global one.
             state = {
                 name: part
                 for name, part in state.items()
@@ -235,7 +235,7 @@ class _Digest:
         return "object", make, arguments, state, list(items or ()), list(pairs or ())
 
     def register(self, module):
-        """Have cloudpickle take what is of a user's module by value."""
+        """Have cloudpickle pickle a user's module by value."""
         if module is None or not _is_own(module) or sys.modules.get(module.__name__) is not module:
             return
         if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
@@ -243,10 +243,10 @@ class _Digest:
             self.registered.append(module)
 
     def named(self, value, module, name):
-        """Return the name of an object of a package, by which a pickle knows it."""
+        """Return the name of a package's object, by which a pickle refers to it."""
         if _is_own(sys.modules[module]):
             if not hasattr(value, "__wrapped__"):
-                raise TypeError(f"{value!r} is known by its name alone")
+                raise TypeError(f"{value!r} can be pickled by name only")
             self.imported.append(f"{module}.{name}")
             return "wrapped", type(value), value.__wrapped__, vars(value)  # by functools.cache
         if functools.reduce(getattr, name.split("."), sys.modules[module]) is not value:
@@ -259,7 +259,7 @@ class _Digest:
 
 
 def _looked_up(function):
-    """Return what a function looks up in the body of a class, and the modules that it imports."""
+    """Return the globals used in class bodies of a function, and the user's modules it imports."""
     space, found, imported = function.__globals__, [], []
     codes = [function.__code__]
     for code in codes:
@@ -270,13 +270,13 @@ def _looked_up(function):
         for i in [i for i, step in enumerate(steps) if step.opname == "IMPORT_NAME"]:
             level, names, name = (step.argval for step in steps[i - 2 : i + 1])
             if level or _is_own_name(name.partition(".")[0]):
-                with suppress(ImportError):  # as the function will do
+                with suppress(ImportError):  # as in the function itself
                     imported.append(__import__(name, space, None, names, level))
     return found, imported
 
 
 def _is_own_name(name):
-    """Whether a module, imported or not, is neither installed nor Python's."""
+    """Whether a module, imported or not, is the user's: neither installed nor Python's."""
     if name in sys.modules:
         return _is_own(sys.modules[name])
     spec = importlib.util.find_spec(name)
@@ -284,7 +284,7 @@ def _is_own_name(name):
 
 
 def _is_own(module):
-    """Whether a module is neither installed nor Python's, so that it may change any time."""
+    """Whether a module is the user's, neither installed nor Python's, and may change any time."""
     root = module.__name__.partition(".")[0]
     if root == __name__.partition(".")[0]:
         return False
@@ -308,7 +308,7 @@ def _root(kind):
 
 
 def _package_version(module):
-    """Return the version of a module's package; skemo's counts by `RESULTS_VERSION`."""
+    """Return the version of a module's package; None for skemo, see `RESULTS_VERSION`."""
     root = module.partition(".")[0]
     if root == __name__.partition(".")[0]:
         return None

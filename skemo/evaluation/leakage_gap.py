@@ -1,4 +1,4 @@
-"""How much better models look when they are tested on known subjects."""
+"""How much better models score when they are tested on known subjects."""
 
 from collections.abc import Mapping
 from numbers import Integral
@@ -33,7 +33,7 @@ def leakage_gap(
     n_repeats: int = 1,
     output: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Measure what testing on known subjects adds to the score of each model.
+    """Measure how much testing on known subjects adds to the score of each model.
 
     Parameters
     ----------
@@ -46,36 +46,36 @@ def leakage_gap(
     groups : array-like of shape (n_windows,), or DataFrame
         The subject of each window, or a table as for `compare`.
     protocol : str, default="leave-one-subject-out"
-        The honest one.
+        The protocol to trust.
     optimistic : str, default="segment-k-fold"
-        The one to hold against it.
+        The protocol to compare it with.
     metric : str, default="balanced_accuracy"
-        What is measured, as in `skemo.evaluation.scores.METRICS`.
+        One of `skemo.evaluation.scores.METRICS`.
     n_splits : int, default=10
-        Number of folds of the k-fold protocols.
+        Number of folds, for the k-fold protocols.
     n_jobs : int or None, default=None
-        Fits at once.
+        Number of fits that run in parallel.
     random_state : int, RandomState or None, default=0
         Seed of the folds and of the bootstrap.
     progress : bool, default=False
-        Draw bars on the standard error stream.
+        Whether to draw progress bars on the standard error stream.
     together : {"auto", True, False}, default="auto"
         As for `compare`.
     n_repeats : int, default=1
-        How often all is done, as for `compare`; a subject's score is the mean.
+        How often to repeat everything, as for `compare`.
     output : str, Path or None, default=None
-        Folder in which every finished fit is kept, as for `compare`.
+        Folder in which finished fits are kept, as for `compare`.
 
     Returns
     -------
     DataFrame
-        As `Comparison.gap` returns it: a row a model, the mean score over subjects by each
-        protocol, their difference `gap`, and its 95 % interval over subjects, `low` and `high`.
+        As `Comparison.gap` returns it: for each model, the mean score over subjects under each
+        protocol, their difference `gap`, and its 95 % interval over subjects, `low` to `high`.
 
     Raises
     ------
     ValueError
-        No such metric, one of the protocols cannot be followed, or as for `compare`.
+        The metric is unknown, one of the protocols cannot be followed, or as for `compare`.
 
     Examples
     --------
@@ -83,14 +83,14 @@ def leakage_gap(
     >>> from skemo import leakage_gap, make_svm
     >>> rng = np.random.default_rng(0)
     >>> subjects = np.repeat(np.arange(8), 10)
-    >>> y = np.where(subjects % 2, "calm", "stress")  # a subject has one label only
+    >>> y = np.where(subjects % 2, "calm", "stress")  # one label per subject
     >>> X = rng.normal(size=(8, 3))[subjects] + 0.1 * rng.normal(size=(80, 3))
     >>> gap = leakage_gap({"SVM": make_svm("passthrough")}, X, y, subjects)
-    >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # it knows the subjects
+    >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # the model knows the subjects
     1.0
     """
     check_metric(metric)
-    for name in (protocol, optimistic):  # before hours are spent on the first one
+    for name in (protocol, optimistic):  # fail before the first takes hours
         protocol_folds(name, column_or_1d(y), window_groups(groups), n_splits, random_state)
     honest, other = (
         compare(

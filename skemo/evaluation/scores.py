@@ -1,4 +1,4 @@
-"""Scores of predictions, subject by subject, and their mean and spread."""
+"""Scores of predictions by subject, and their mean and standard deviation."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-PROBABILITY = "probability "  # before a class, the name of a column of predictions
+PROBABILITY = "probability "  # prefix of a column of predictions, before the class
 _OF_CONFUSION = (
     *("accuracy", "balanced_accuracy", "macro_f1"),
     *("sensitivity", "specificity", "precision"),
@@ -19,7 +19,7 @@ _LATEX = {
     **{"±": r"$\pm$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$"},
 }
 
-# The columns of a table, as papers name them.
+# The columns of a table, named as in papers.
 _TITLES = {
     "ACC": "accuracy",
     "SEN & SPE": "sen_spe",
@@ -30,7 +30,7 @@ _TITLES = {
 
 
 def check_metric(metric: str) -> None:
-    """Raise where `metric` is none of `METRICS`."""
+    """Raise a ValueError if `metric` is not one of `METRICS`."""
     if metric not in METRICS:
         raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, METRICS))}.")
 
@@ -44,12 +44,12 @@ def score_predictions(predictions: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         With `y_true`, `y_pred` and the columns named in `by`; the Brier score needs the columns
         ``probability <class>`` too.
     by : list of str
-        Columns that tell the groups apart.
+        Columns that define the groups.
 
     Returns
     -------
     DataFrame
-        A row a group, in order of appearance: the columns `by`, `METRICS` as `compare`
+        One row per group, in order of appearance: the columns `by`, `METRICS` as `compare`
         defines them, and `n_windows`.
     """
     groups = predictions.groupby(by, sort=False)
@@ -68,7 +68,7 @@ def score_predictions(predictions: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def confusion_scores(confusion: ArrayLike) -> dict[str, NDArray[np.float64]]:
-    """Return the scores that follow from confusion matrices, as `compare` defines them.
+    """Return the scores of confusion matrices, as `compare` defines them.
 
     Parameters
     ----------
@@ -114,10 +114,10 @@ def confusion_scores(confusion: ArrayLike) -> dict[str, NDArray[np.float64]]:
 
 
 def squared_errors(predictions: pd.DataFrame) -> NDArray[np.float64]:
-    """Return each prediction's squared error, whose mean is the Brier score.
+    """Return the squared error of each prediction; their mean is the Brier score.
 
-    Half the sum over classes of (probability − indicator)²: between 0 and 1, and for two classes
-    the Brier score as it is known, (p − y)².
+    Half the sum over classes of (probability − indicator)², between 0 and 1. For two classes it
+    is the usual (p − y)².
 
     Parameters
     ----------
@@ -138,20 +138,20 @@ def squared_errors(predictions: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def summarize(subject_scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over subjects and its spread for each model.
+    """Return the mean and standard deviation over subjects for each model.
 
     Parameters
     ----------
     subject_scores : DataFrame
-        A row per model and subject, as `Comparison.subject_scores` returns it.
+        One row per model and subject, as `Comparison.subject_scores` returns it.
 
     Returns
     -------
     DataFrame
-        A row a model, in order of appearance; columns (metric, "mean") and (metric, "std"),
+        One row per model, in order of appearance; columns (metric, "mean") and (metric, "std"),
         fractions of 1. The metrics are `METRICS` and `sen_spe`, the mean of sensitivity and
-        specificity, which for two classes is the balanced accuracy. The standard deviation
-        is that of a sample (n − 1), NaN for a single subject.
+        specificity, which for two classes is the balanced accuracy. The standard deviation has
+        the divisor n − 1, and is NaN for a single subject.
     """
     scores = subject_scores.copy()
     scores["sen_spe"] = (scores["sensitivity"] + scores["specificity"]) / 2
@@ -160,7 +160,7 @@ def summarize(subject_scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
-    """Write a summary in per cent, in the columns that papers use.
+    """Format a summary in per cent, with the columns that papers use.
 
     Parameters
     ----------
@@ -170,9 +170,9 @@ def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame of str
-        A row a model; columns `ACC`, `SEN & SPE` (their mean), `PPR` (precision),
+        One row per model, with columns `ACC`, `SEN & SPE` (their mean), `PPR` (precision),
         `balanced accuracy` and `macro F1`, each "mean ± standard deviation over subjects", and
-        `Brier` where a model gives probabilities.
+        `Brier` if any model gives probabilities.
     """
     titles = dict(_TITLES)
     if summary["brier", "mean"].notna().any():
@@ -191,15 +191,15 @@ def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_table(table: pd.DataFrame, form: Literal["text", "markdown", "latex"]) -> str:
-    """Write a table of text.
+    """Format a table of text.
 
     Parameters
     ----------
     table : DataFrame of str
-        With models as its index. The name of its columns, else that of its index, stands above
-        the models.
+        With models as the index. The name of its columns, or else of its index, is the heading
+        of the models.
     form : {"text", "markdown", "latex"}
-        "latex" is for the package booktabs.
+        "latex" needs the package booktabs.
 
     Returns
     -------

@@ -13,15 +13,15 @@ from skemo._files import write_whole
 
 
 class FitStore:
-    """A folder with one file a finished fit, which is known by its key, a sequence of str.
+    """A folder with one file per finished fit, identified by its key, a sequence of str.
 
-    A file is complete or not there: it is written beside, and then renamed. It has a checksum of
-    its content and key.
+    A file is either complete or absent, since it is written under another name and then renamed.
+    It has a checksum of its content and key.
 
     Parameters
     ----------
     folder : str or Path
-        Made if it is not there.
+        Created if missing.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -34,9 +34,9 @@ class FitStore:
         Parameters
         ----------
         key : sequence of str, or None
-            None is of a fit that cannot be kept.
+            None for a fit that cannot be kept.
         n_rows : int
-            Number of rows that it predicts.
+            Number of predicted rows.
         n_classes : int
 
         Returns
@@ -67,7 +67,7 @@ class FitStore:
         return None
 
     def write(self, key: Sequence[str] | None, record: dict[str, Any]) -> None:
-        """Keep the record of a fit, a dict of what JSON can hold, unless its key is None."""
+        """Keep the record of a fit, a dict of JSON types, unless its key is None."""
         if key is not None:
             path = self._path(key)
             write_whole(path, json.dumps({**record, "checksum": _checksum(path, record)}))
@@ -83,7 +83,7 @@ def _checksum(path, record):
 
 
 def _is_sound(record, n_rows, n_classes):
-    """Whether a record has what `run_fits` says, for that many rows and classes."""
+    """Whether a record has the contents that `run_fits` describes."""
     codes, probabilities, chosen = (record[x] for x in ("y_pred", "probabilities", "chosen"))
     if probabilities is not None:
         probabilities = np.array(probabilities, np.float64)
