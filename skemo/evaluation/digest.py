@@ -31,8 +31,18 @@ _SHOWN = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "sci
 _ATOMS = (type(None), type(...), bool, int, float, complex, str, bytes)
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _CODE = (  # everything in a code object except its file and line numbers
-    *("co_name", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_code"),
-    *("co_consts", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable"),
+    "co_name",
+    "co_argcount",
+    "co_posonlyargcount",
+    "co_kwonlyargcount",
+    "co_flags",
+    "co_code",
+    "co_consts",
+    "co_names",
+    "co_varnames",
+    "co_freevars",
+    "co_cellvars",
+    "co_exceptiontable",
 )
 _lock = threading.Lock()  # guards cloudpickle's global list of modules to pickle by value
 

@@ -8,8 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 PROBABILITY = "probability "  # prefix of a column of predictions, before the class
 _OF_CONFUSION = (
-    *("accuracy", "balanced_accuracy", "macro_f1"),
-    *("sensitivity", "specificity", "precision"),
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "sensitivity",
+    "specificity",
+    "precision",
 )
 METRICS = (*_OF_CONFUSION, "brier")
 
@@ -228,7 +232,11 @@ def format_table(table: pd.DataFrame, form: Literal["text", "markdown", "latex"]
         return "\n".join(
             [
                 rf"\begin{{tabular}}{{l{'r' * table.shape[1]}}}",
-                *(r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"),
+                r"\toprule",
+                lines[0],
+                r"\midrule",
+                *lines[1:],
+                r"\bottomrule",
                 r"\end{tabular}",
             ]
         )

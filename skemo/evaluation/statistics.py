@@ -15,10 +15,23 @@ from skemo.evaluation.scores import check_metric
 _DECIMALS = 12  # mathematically equal differences, such as 0.3 - 0.1 and 0.2, are ties
 _LOWER_IS_BETTER = ("brier",)
 _COLUMNS = [
-    *("model", "other", "metric", "mean_difference", "low", "high"),
-    *("effect_size", "effect", "statistic", "p_value"),
-    *("p_corrected", "test", "n", "left_out"),
-    *("better", "worse", "same"),
+    "model",
+    "other",
+    "metric",
+    "mean_difference",
+    "low",
+    "high",
+    "effect_size",
+    "effect",
+    "statistic",
+    "p_value",
+    "p_corrected",
+    "test",
+    "n",
+    "left_out",
+    "better",
+    "worse",
+    "same",
 ]
 _EFFECTS = {"wilcoxon": "rank-biserial r", "corrected-t": "Hedges' g"}
 _TESTS = {"wilcoxon": "Wilcoxon over subjects", "corrected-t": "corrected t over folds"}
@@ -457,10 +470,22 @@ def compare_models(
         gain = -differences if metric in _LOWER_IS_BETTER else differences
         rows.append(
             [
-                *(model, other, metric, over_subjects.mean(), *interval),
-                *(found.effect_size, _EFFECTS[test], found.statistic, found.p_value),
-                *(np.nan, _TESTS[test], found.n, n_units - found.n),
-                *((gain > 0).sum(), (gain < 0).sum(), (gain == 0).sum()),
+                model,
+                other,
+                metric,
+                over_subjects.mean(),
+                *interval,
+                found.effect_size,
+                _EFFECTS[test],
+                found.statistic,
+                found.p_value,
+                np.nan,
+                _TESTS[test],
+                found.n,
+                n_units - found.n,
+                (gain > 0).sum(),
+                (gain < 0).sum(),
+                (gain == 0).sum(),
             ]
         )
     table = pd.DataFrame(rows, columns=_COLUMNS)
