@@ -3,13 +3,12 @@
 import itertools
 import math
 import warnings
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.evaluation.comparison import Comparison
 from skemo.evaluation.scores import check_metric
 
 _DECIMALS = 12  # mathematically equal differences, such as 0.3 - 0.1 and 0.2, are ties
@@ -354,7 +353,7 @@ def correct_p_values(
 
 
 def compare_models(
-    comparison: Comparison,
+    comparison: Any,
     *,
     metric: str = "balanced_accuracy",
     reference: str | None = None,
