@@ -18,6 +18,8 @@ _HOME = {
     "EDATransformer": "features.eda",
     "decompose_eda": "features.whole_recordings",
     "ResampleTransformer": "features.resampling",
+    "QualityTransformer": "features.quality",
+    "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
@@ -42,6 +44,7 @@ _HOME = {
     "ChannelImportanceDisplay": "displays",
     "TrainingHistoryDisplay": "displays",
     "RecordingDisplay": "displays",
+    "QualityDisplay": "displays",
     "show_versions": "_versions",
 }
 
