@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .displays import AttentionDisplay as AttentionDisplay
     from .displays import ChannelImportanceDisplay as ChannelImportanceDisplay
     from .displays import ConfusionDisplay as ConfusionDisplay
+    from .displays import QualityDisplay as QualityDisplay
     from .displays import RecordingDisplay as RecordingDisplay
     from .displays import RepresentationDisplay as RepresentationDisplay
     from .displays import SubjectScoresDisplay as SubjectScoresDisplay
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .evaluation.precompute import precompute as precompute
     from .evaluation.splitters import BlockedKFold as BlockedKFold
     from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
+    from .features.artefacts import find_artefacts as find_artefacts
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .features.hrv import HRVTransformer as HRVTransformer
     from .features.modalities import make_modality_transformer as make_modality_transformer
     from .features.per_subject import PerSubject as PerSubject
+    from .features.quality import QualityTransformer as QualityTransformer
     from .features.resampling import ResampleTransformer as ResampleTransformer
     from .features.whole_recordings import decompose_eda as decompose_eda
     from .features.whole_recordings import find_beats as find_beats
@@ -65,6 +68,8 @@ _HOME = {
     "AccelerometerTransformer": "features.accelerometer",
     "EMGTransformer": "features.emg",
     "ResampleTransformer": "features.resampling",
+    "QualityTransformer": "features.quality",
+    "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
@@ -89,6 +94,7 @@ _HOME = {
     "ChannelImportanceDisplay": "displays",
     "TrainingHistoryDisplay": "displays",
     "RecordingDisplay": "displays",
+    "QualityDisplay": "displays",
     "show_versions": "_versions",
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import skemo
 from skemo import _versions
-from skemo.evaluation.store import package_versions
+from skemo.evaluation.digest import package_versions
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -35,5 +35,5 @@ def test_a_missing_package_is_shown_as_not_installed(capsys, monkeypatch):
 
 
 def test_results_do_not_depend_on_packages_that_are_not_installed(monkeypatch):
-    monkeypatch.setattr("skemo.evaluation.store._SHOWN", ("numpy", "not-a-package"))
+    monkeypatch.setattr("skemo.evaluation.digest._SHOWN", ("numpy", "not-a-package"))
     assert set(package_versions()) == {"numpy"}

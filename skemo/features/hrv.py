@@ -69,6 +69,9 @@ class HRVTransformer(WindowTransformer):
         part of it (:func:`skemo.kernels.hrv.regular_intervals`). None leaves none out.
         ``"auto"`` is 0.25 for the pulse, whose beats have gaps where the wrist moved, and
         None for an ECG and for given beats.
+    min_quality : float or None, default=None
+        A window whose quality (``ECG_Quality`` or ``PPG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower is missing. None measures no quality.
     n_jobs : int or None, default=None
         Processes; worth it for detectors of NeuroKit2. The result is the same for any
         number.
@@ -127,6 +130,7 @@ class HRVTransformer(WindowTransformer):
         sampling_rate=None,
         min_beats=4,
         max_deviation="auto",
+        min_quality=None,
         n_jobs=None,
     ):
         self.output = output
@@ -137,6 +141,7 @@ class HRVTransformer(WindowTransformer):
         self.sampling_rate = sampling_rate
         self.min_beats = min_beats
         self.max_deviation = max_deviation
+        self.min_quality = min_quality
         self.n_jobs = n_jobs
 
     def transform(self, X):
@@ -159,6 +164,8 @@ class HRVTransformer(WindowTransformer):
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        if self.min_quality is not None:
+            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         if self.output == "features":
             return result
         series, too_long = result[:, :-1], result[:, -1] > 0
@@ -235,6 +242,12 @@ class HRVTransformer(WindowTransformer):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal != "beats":
             check_detector(self.method, self.signal)
+        elif self.min_quality is not None:
+            raise ValueError(
+                f"min_quality={self.min_quality!r} needs an ECG or a pulse, and beat times have no "
+                "quality. Leave it None; skemo.find_artefacts, before find_beats, takes out of a "
+                "recording what is not to be trusted."
+            )
         choose_features(self.features, FEATURES)
         if self.n_beats is not None and not _is_count(self.n_beats, 1):
             raise ValueError(f"n_beats must be None or at least 1, got {self.n_beats!r}.")

@@ -1,6 +1,7 @@
 """Resampled, filtered and standardised windows, as raw input for a network."""
 
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo.features.base import WindowTransformer, compute_in_chunks, wrap_signals
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
+from skemo.kernels.quality import check_signal
 from skemo.kernels.resampling import n_resampled, resample
 from skemo.signals.checks import is_positive, signal_name
 
@@ -32,6 +34,12 @@ class ResampleTransformer(WindowTransformer):
     standardize : bool, default=False
         Whether to standardise each channel of each window to mean 0 and standard deviation 1. A
         channel that is flat, up to rounding, becomes 0.
+    min_quality : float or None, default=None
+        A window whose quality (:class:`skemo.QualityTransformer`) is lower is missing, of an
+        EEG a channel in a window. It needs to know what `signal` is, and None measures
+        no quality.
+    signal : {"ecg", "ppg", "eda", "eeg", "acc"} or None, default=None
+        What the windows hold; of use for `min_quality` only.
     sampling_rate : float or None, default=None
         In hertz. Plain arrays need it for `rate` and `band`; a signal column has its own.
 
@@ -71,11 +79,15 @@ class ResampleTransformer(WindowTransformer):
         *,
         band: tuple[float | None, float | None] | None = None,
         standardize: bool = False,
+        min_quality: float | None = None,
+        signal: Literal["ecg", "ppg", "eda", "eeg", "acc"] | None = None,
         sampling_rate: float | None = None,
     ) -> None:
         self.rate = rate
         self.band = band
         self.standardize = standardize
+        self.min_quality = min_quality
+        self.signal = signal
         self.sampling_rate = sampling_rate
 
     def transform(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame | NDArray[np.floating]:
@@ -96,6 +108,8 @@ class ResampleTransformer(WindowTransformer):
         values, dtype = signal.values, signal.dtype
         compute = partial(self._transform_windows, sampling_rate=dtype.sampling_rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size))
+        if self.min_quality is not None:
+            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         rate = dtype.sampling_rate if self.rate is None else self.rate
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)
 
@@ -127,10 +141,12 @@ class ResampleTransformer(WindowTransformer):
 
     @property
     def _needs_rate(self):
-        return self.rate is not None or self.band is not None
+        return not (self.rate is None and self.band is None and self.min_quality is None)
 
     def _check_parameters(self, dtype):
         n_times, sampling_rate = dtype.shape[-1], dtype.sampling_rate
+        if self.signal is not None or self.min_quality is not None:
+            check_signal(self.signal)
         if self.rate is not None and not is_positive(self.rate):
             raise ValueError(f"rate must be a positive number of hertz, got {self.rate!r}.")
         if self._n_out(dtype) < 1:

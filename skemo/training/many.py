@@ -188,30 +188,67 @@ def fit_many(
             "estimators, Xs, ys and fit_params must have one entry per fit, got "
             f"{', '.join(map(str, lengths))} entries."
         )
-    fitted: list[Any] = []
-    fits: dict[int, Fit] = {}  # by position among the estimators
-    for i, (estimator, X, y, params) in enumerate(zip(estimators, Xs, ys, given, strict=True)):
-        model = clone(estimator)
-        try:
-            if ends_in_network(model):
-                with collected_fits() as collected:
-                    model.fit(X, y, **params)
-                if collected:
-                    fits[i] = collected[0]
-            else:
-                model.fit(X, y, **params)
-        except Exception as error:
+    begun = []
+    for estimator, X, y, params in zip(estimators, Xs, ys, given, strict=True):
+        model, fit = begin_fit(estimator, X, y, params)
+        if isinstance(model, Exception):
             if on_error == "raise":
-                raise
-            model = error.with_traceback(None)  # frees the rows that the traceback refers to
-        fitted.append(model)
-    train_together(list(fits.values()))
-    for i, fit in fits.items():
-        if fit.error is not None:
-            if on_error == "raise":
-                raise fit.error
-            fitted[i] = fit.error
+                raise model
+            model = model.with_traceback(None)  # frees the rows that the traceback refers to
+        begun.append((model, fit))
+    fitted = finish_fits(begun)
+    failed = [model for model in fitted if isinstance(model, Exception)]
+    if failed and on_error == "raise":
+        raise failed[0]
     return fitted
+
+
+def begin_fit(
+    estimator: BaseEstimator, X: Any, y: ArrayLike, fit_params: Mapping[str, Any]
+) -> tuple[BaseEstimator | Exception, Fit | None]:
+    """Fit a clone of an estimator, but leave the training of its network to `finish_fits`.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y, fit_params
+        Windows, labels, and the other arguments of ``fit``, a dict.
+
+    Returns
+    -------
+    model : estimator or Exception
+        The clone, or the exception that its ``fit`` raised.
+    fit : Fit or None
+        The training that remains to be done, if any.
+    """
+    try:
+        model = clone(estimator)
+        if not ends_in_network(model):
+            return model.fit(X, y, **fit_params), None
+        with collected_fits() as fits:
+            model.fit(X, y, **fit_params)
+    except Exception as error:
+        return error, None
+    return model, fits[0] if fits else None
+
+
+def finish_fits(
+    begun: Sequence[tuple[BaseEstimator | Exception, Fit | None]],
+) -> list[BaseEstimator | Exception]:
+    """Train the networks of fits that were begun, as one computation.
+
+    Parameters
+    ----------
+    begun : sequence of (model, fit)
+        As `begin_fit` returns them.
+
+    Returns
+    -------
+    list of estimators and exceptions
+        Each model, or the exception that ended its fit.
+    """
+    train_together([fit for _, fit in begun if fit is not None])
+    return [model if fit is None or fit.error is None else fit.error for model, fit in begun]
 
 
 def ends_in_network(model: object) -> bool:

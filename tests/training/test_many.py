@@ -255,6 +255,14 @@ def test_the_error_of_a_fit_that_cannot_start_is_returned():
     assert "at least two classes" in str(fitted[1])
 
 
+def test_another_estimator_that_fails_is_returned_as_its_error_beside_networks():
+    X = make_windows()
+    models = [make_network(max_epochs=1), LogisticRegression(), make_network(max_epochs=1)]
+    one, failed, other = fit_many(models, [X] * 3, [LABELS] * 3, on_error="return")
+    assert isinstance(failed, Exception)
+    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
 class Remember(Callback):
     def on_epoch_end(self, net, **kwargs):
         net.history.record("seen", True)
