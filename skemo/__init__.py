@@ -20,16 +20,20 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .evaluation.precompute import precompute as precompute
     from .evaluation.splitters import BlockedKFold as BlockedKFold
     from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
+    from .features.accelerometer import AccelerometerTransformer as AccelerometerTransformer
     from .features.artefacts import find_artefacts as find_artefacts
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
     from .features.eda import EDATransformer as EDATransformer
+    from .features.emg import EMGTransformer as EMGTransformer
     from .features.hrv import HRVTransformer as HRVTransformer
     from .features.modalities import make_modality_transformer as make_modality_transformer
     from .features.per_subject import PerSubject as PerSubject
     from .features.quality import QualityTransformer as QualityTransformer
     from .features.resampling import ResampleTransformer as ResampleTransformer
+    from .features.respiration import RespirationTransformer as RespirationTransformer
+    from .features.temperature import TemperatureTransformer as TemperatureTransformer
     from .features.whole_recordings import decompose_eda as decompose_eda
     from .features.whole_recordings import find_beats as find_beats
     from .models.baselines import make_dummy as make_dummy
