@@ -291,7 +291,7 @@ def test_an_empty_frame_is_refused():
         ({"sub_windows": 0}, "sub_windows=0 must be"),
         ({"sub_windows": 2.0}, "sub_windows=2.0 must be"),
         ({"output": "maps"}, "output must be 'features' or 'map', got 'maps'"),
-        ({"sampling_rate": 256}, "got sampling_rate=256 Hz, but the column 'eeg' says 128.0 Hz"),
+        ({"sampling_rate": 256}, "got sampling_rate=256 Hz, but the column 'eeg' has 128.0 Hz"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_named(parameters, message):
@@ -326,9 +326,9 @@ def test_a_map_is_not_taken_for_windows():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (frame(noise(), "abc", 256), "fitted on a signal of sampling_rate=128.0, and got one of"),
-        (frame(noise(), "abd"), r"channels=\('a', 'b', 'c'\), and got one of channels=\('a', 'b',"),
-        (frame(noise(n_times=640), "abc"), r"shape=\(3, 1280\), and got one of shape=\(3, 640\)"),
+        (frame(noise(), "abc", 256), "fitted on a signal of sampling_rate=128.0, but got one of"),
+        (frame(noise(), "abd"), r"channels=\('a', 'b', 'c'\), but got one of channels=\('a', 'b',"),
+        (frame(noise(n_times=640), "abc"), r"shape=\(3, 1280\), but got one of shape=\(3, 640\)"),
     ],
 )
 def test_a_signal_unlike_the_fitted_one_is_refused(other, message):

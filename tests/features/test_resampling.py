@@ -385,7 +385,7 @@ def test_standardising_alone_needs_no_sampling_rate():
         ({"band": (1, 40), "rate": 64}, r"reaches above 32 Hz, .*128 Hz, and 64 Hz after res"),
         ({"band": (33, None), "rate": 64}, r"band=\(33, None\) reaches above 32 Hz"),
         ({"band": (1, 70), "rate": 512}, "reaches above 64 Hz"),
-        ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' says 128.0 Hz"),
+        ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' has 128.0 Hz"),
     ],
 )
 def test_the_error_for_an_invalid_parameter_says_what_is_allowed(parameters, message):
@@ -399,7 +399,7 @@ def test_the_error_for_an_invalid_parameter_says_what_is_allowed(parameters, mes
 def test_a_signal_with_another_rate_than_at_fit_is_refused():
     noise = np.random.default_rng(0).normal(size=(2, 1280))
     resampler = ResampleTransformer(rate=64).fit(make_frame(noise))
-    with pytest.raises(ValueError, match=r"sampling_rate=128.0, and got one of sampling_rate=256"):
+    with pytest.raises(ValueError, match=r"sampling_rate=128.0, but got one of sampling_rate=256"):
         resampler.transform(make_frame(noise, sampling_rate=256))
 
 
