@@ -12,6 +12,8 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 from pandas.api.types import pandas_dtype
 
+from skemo._masked import fill_mask
+
 _NAME = re.compile(r"signal\[(\w+), ([\dx]+), (?:(\S+) Hz|no rate), (.+)\]")
 
 
@@ -215,7 +217,8 @@ class SignalArray(ExtensionArray):
     ----------
     values : array-like of shape (n_windows, n_times) or (n_windows, ..., n_channels, n_times)
         The windows; two dimensions are read as one channel. Floating arrays are not
-        copied; integers become float32, or float64 where that is needed to hold them.
+        copied; integers become float32, or float64 where that is needed to hold them. Where a
+        masked array is masked, the samples are NaN.
     sampling_rate : float or None, default=None
         Samples a second along the last axis, in hertz.
     channels : sequence of str or None, default=None
@@ -248,7 +251,8 @@ class SignalArray(ExtensionArray):
     __array_ufunc__ = None  # no arithmetic on windows: an error, and no object cells
 
     def __init__(self, values, *, sampling_rate=None, channels=None, copy=False):
-        values = np.array(values, copy=True) if copy else np.asarray(values)
+        values = fill_mask(values)
+        values = values.copy() if copy else values
         if values.dtype.kind not in "iuf":
             raise ValueError(f"Signal values must be real numbers, got dtype {values.dtype}.")
         values = values.astype(float_type(values.dtype), copy=False)
@@ -534,11 +538,13 @@ def float_type(dtype):
 
 
 def _is_missing(window):
+    if window is np.ma.masked:
+        return True
     return pd.api.types.is_scalar(window) and pd.isna(window)
 
 
 def _checked(window, shape):
-    window = np.asarray(window)
+    window = fill_mask(window)
     if window.dtype == object and window.shape == shape:  # a row of windows, as pandas stacks it
         with contextlib.suppress(TypeError, ValueError):  # what is no number is refused below
             window = window.astype(float)

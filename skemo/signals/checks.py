@@ -10,6 +10,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skemo._masked import fill_mask
 from skemo.signals.array import SignalArray, SignalDtype
 
 _CHUNK = 1 << 22  # samples looked at together: a temporary of a few megabytes
@@ -125,6 +126,7 @@ def validate_modalities(estimator, X, *, reset):
         _refuse_features(name, X)
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
+        X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
         X = validate_data(estimator, X, reset=reset, **settings)
         signals = {"signal": SignalArray(X)}
     for modality, signal in signals.items():
@@ -160,6 +162,7 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
         refuse_objects(name, X)
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
+        X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
         if checked:
             X = validate_data(estimator, X, reset=reset, **settings)
         else:

@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
+from skemo._masked import fill_mask
 from skemo.signals.checks import is_positive
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` makes
@@ -28,7 +29,8 @@ class Recording:
     Parameters
     ----------
     signals : mapping of str to array of shape (n_channels, n_times) or (n_times,)
-        The samples of each modality; one dimension is read as one channel. Not copied.
+        The samples of each modality; one dimension is read as one channel. Not copied. Where a
+        masked array is masked, the samples are NaN, targets too, and there are no beats.
     sampling_rates : mapping of str to float
         Samples a second of each modality, in hertz.
     channels : mapping of str to sequence of str, default={}
@@ -190,7 +192,7 @@ labels 'rest', 'stress'>
 def _checked_signal(signal, name, where):
     if name in WINDOW_COLUMNS:
         raise ValueError(f"{where}: a modality cannot be called {name!r}, a column of windows is.")
-    signal = np.asarray(signal)
+    signal = fill_mask(signal)
     if signal.dtype.kind not in "iuf":
         raise ValueError(f"{where}: {name!r} must hold real numbers, got dtype {signal.dtype}.")
     if signal.ndim not in (1, 2) or 0 in signal.shape[:-1]:
@@ -210,6 +212,7 @@ def _checked_signal(signal, name, where):
 def _checked_beats(times, name, signals, where):
     if name in WINDOW_COLUMNS or name in signals:
         raise ValueError(f"{where}: beats cannot be called {name!r}, another column is.")
+    times = np.ma.compressed(times) if isinstance(times, np.ma.MaskedArray) else times
     times = np.array(times, np.float64)
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(
@@ -225,7 +228,7 @@ def _checked_target(target, name, signals, where):
         return float(target)
     try:
         values, rate = target
-        values = np.array(values, np.float64)
+        values = np.array(fill_mask(values), np.float64)
     except (TypeError, ValueError):
         values, rate = None, None
     if values is None or values.ndim != 1 or not is_positive(rate):
