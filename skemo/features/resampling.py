@@ -28,8 +28,7 @@ class ResampleTransformer(WindowTransformer):
         Frequencies to keep, in hertz, at most half of either rate. None at an end leaves
         it open: ``(0.5, None)`` removes the mean and slow drift.
     standardize : bool, default=False
-        Whether each window and channel is brought to mean 0 and standard deviation 1. A
-        channel that is flat, up to rounding, becomes 0.
+        Whether each window and channel is brought to mean 0 and standard deviation 1.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it for `rate` and `band`; a signal column carries
         its own.
@@ -48,6 +47,10 @@ class ResampleTransformer(WindowTransformer):
     NaN: a channel of which up to 5 % are missing in a window has the gaps bridged by
     straight lines; with more it is NaN throughout in that window. Other channels and windows
     keep their values.
+
+    A flat channel has lost its sensor, and is NaN in the window if it is 0 throughout, and at
+    any level with `standardize` or a lower edge of `band`, which remove the level. With
+    `standardize`, so is a channel with nothing in the band.
 
     Standardising takes away the level, which for skin conductance and temperature says a
     lot; a `StandardScaler` or a network's own normalisation keeps it.
@@ -94,6 +97,9 @@ class ResampleTransformer(WindowTransformer):
     def _transform_windows(self, values, sampling_rate):
         rows = values.reshape(-1, values.shape[-1])  # each a channel of a window
         missing = np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE
+        levelled = self.standardize or (self.band is not None and self.band[0] is not None)
+        flat = (rows == rows[:, :1]).all(axis=1)
+        missing |= flat if levelled else flat & (rows[:, 0] == 0)
         rows = np.where(missing[:, np.newaxis], 0, fill_gaps(rows))
         if self.standardize:
             rows -= rows[:, :1].copy()  # an offset that goes away anyway costs precision
@@ -108,7 +114,7 @@ class ResampleTransformer(WindowTransformer):
             rounding = 100 * np.finfo(resampled.dtype).eps * np.ptp(rows, axis=1, keepdims=True)
             flat = deviation <= rounding
             resampled /= np.where(flat, 1, deviation)
-            resampled[flat[:, 0]] = 0
+            missing |= flat[:, 0]
         resampled[missing] = np.nan
         return resampled.reshape(*values.shape[:-1], -1)
 

@@ -251,13 +251,14 @@ def test_standardised_windows_have_mean_0_and_deviation_1(value_type, parameters
 
 @pytest.mark.parametrize("value_type", ["float32", "float64"])
 @pytest.mark.parametrize("parameters", [{}, {"rate": 50}, {"rate": 200}, {"band": (1, 20)}])
-def test_a_flat_channel_is_standardised_to_0(value_type, parameters):
+@pytest.mark.parametrize("level", [0, 0.1])
+def test_a_flat_channel_has_no_standardised_values(value_type, parameters, level):
     windows = np.random.default_rng(0).normal(size=(3, 2, 1280)).astype(value_type)
-    windows[1, 0] = 0.1
+    windows[1, 0] = level
     values = values_of(
         ResampleTransformer(**parameters, standardize=True).fit_transform(make_frame(windows))
     )
-    assert (values[1, 0] == 0).all()
+    assert np.isnan(values[1, 0]).all()
     assert (values[[0, 1, 2], 1].std(axis=-1) > 0.99).all()
 
 
@@ -267,7 +268,20 @@ def test_the_rounding_errors_of_what_was_filtered_out_are_not_blown_up(value_typ
     windows = np.sin(2 * np.pi * 50 * np.arange(1281) / 128)[np.newaxis].astype(value_type)
     resampler = ResampleTransformer(rate=8, standardize=True)
     inner = values_of(resampler.fit_transform(make_frame(windows)))[..., 20:-20]
-    assert np.abs(inner).max() < 0.5
+    assert not (np.abs(inner) >= 0.5).any()
+
+
+@pytest.mark.parametrize(
+    ("level", "band", "missing"),
+    [(0, None, True), (0, (1, None), True), (32.5, (1, None), True), (32.5, (None, 5), False)],
+)
+def test_a_flat_channel_is_missing_unless_its_level_is_kept(level, band, missing):
+    windows = np.random.default_rng(0).normal(size=(3, 2, 640))
+    windows[1, 0] = level
+    values = values_of(ResampleTransformer(50, band=band).fit_transform(make_frame(windows)))
+    assert np.isnan(values[1, 0]).all() == missing
+    assert np.isnan(values).any(axis=2).sum() == missing
+    assert missing or np.allclose(values[1, 0], level)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"rate": 50}, {"standardize": True}])
