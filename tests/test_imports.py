@@ -10,7 +10,7 @@ import skemo
 PACKAGE = Path(skemo.__file__).parent
 # A folder imports from itself and from those in rows above it.
 LEVELS = [
-    {"_files", "_doc_links", "_masked"},
+    {"_files", "_doc_links", "_samples"},
     {"signals", "kernels", "nn"},
     {"features", "training"},
     {"datasets", "models"},

@@ -122,6 +122,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
         )
         flat = (entropy < _FLAT).all(axis=1, keepdims=True)
         np.copyto(entropy, np.nan, where=flat)
+        self._warn_of_missing(X, signal, entropy)
         if self.output == "features":
             return entropy.reshape(len(entropy), -1)
         return wrap_signals(
@@ -130,6 +131,12 @@ class DifferentialEntropyTransformer(WindowTransformer):
             signal_name(X),
             sampling_rate=rate / (signal.dtype.shape[-1] // self.sub_windows),
             channels=signal.dtype.channels,
+        )
+
+    def _what_is_needed(self, dtype: SignalDtype) -> str:
+        return (
+            "Their channels are partly flat, clipped or have steps; reject_artefacts=False keeps "
+            "them."
         )
 
     def _check_parameters(self, dtype: SignalDtype) -> None:

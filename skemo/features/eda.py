@@ -194,6 +194,7 @@ class EDATransformer(WindowTransformer):
             step = optimised_together(values.shape[2], rate)
         compute = self._window_features if self.output == "features" else self._window_series
         result = compute_in_chunks(partial(compute, sampling_rate=rate), values, step, self.n_jobs)
+        self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=PARTS)
@@ -237,6 +238,14 @@ class EDATransformer(WindowTransformer):
         series = np.full(values.shape, np.nan, np.result_type(values.dtype, np.float32))
         series[usable] = windows
         return series
+
+    def _why_missing(self, values: NDArray, dtype: SignalDtype) -> str:
+        if self.signal == "eda" and np.nanmedian(values) <= (self.off_skin or -np.inf):
+            return (
+                f"Their conductance is at most off_skin={self.off_skin:g}: were the electrodes on "
+                "the skin, and is it in µS? Pass off_skin=None for another unit."
+            )
+        return super()._why_missing(values, dtype)
 
     def _check_parameters(self, dtype: SignalDtype) -> None:
         if self.output not in ("features", "series"):

@@ -91,6 +91,7 @@ class ResampleTransformer(WindowTransformer):
         values, dtype = signal.values, signal.dtype
         compute = partial(self._transform_windows, sampling_rate=dtype.sampling_rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size))
+        self._warn_of_missing(X, signal, result)
         rate = dtype.sampling_rate if self.rate is None else self.rate
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)
 

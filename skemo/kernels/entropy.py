@@ -7,7 +7,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._masked import fill_mask
+from skemo._samples import fill_mask
 from skemo.kernels.filters import loops_along_rows
 
 BANDS = {"theta": (4, 8), "alpha": (8, 14), "beta": (14, 31), "gamma": (31, 45)}

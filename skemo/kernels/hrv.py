@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._masked import fill_mask
+from skemo._samples import fill_mask
 from skemo.kernels.filters import hann_periodogram, interpolate
 
 _BRIDGED = 0.2  # largest share of an RR series that may be bridged for its spectrum
@@ -51,11 +51,27 @@ HRV_NONLINEAR = (
     "HRV_CSI_Modified",
     "HRV_SampEn",
 )
+LOWEST_RATE = {"ecg": 50.0, "ppg": 10.0}  # Hz
 SHORTEST_RR = 300.0  # ms, 200 beats a minute
 LONGEST_RR = 2000.0  # ms, 30 beats a minute
 _BANDS = {"VLF": (0.0033, 0.04), "LF": (0.04, 0.15), "HF": (0.15, 0.4)}  # Hz
 _TOTAL = (0.0, 0.5)
 _RR_RATE = 4.0  # Hz, of the interpolated RR series
+
+
+def check_rate(sampling_rate: float, signal: str) -> None:
+    """Raise for a sampling rate too low for the intervals between heartbeats.
+
+    On simulated signals, RMSSD is off by 1 % at 16 Hz for a pulse, by 2 % at 12 Hz, up to 20 %
+    at 10 Hz, and a factor of 3 at 8 Hz; for an ECG by 5 % at 50 Hz, and a factor of 8 at 40 Hz.
+    """
+    lowest = LOWEST_RATE[signal]
+    if sampling_rate < lowest:
+        name = "an ECG" if signal == "ecg" else "a pulse"
+        raise ValueError(
+            f"At a sampling rate of {sampling_rate:g} Hz the intervals between heartbeats cannot "
+            f"be measured: {name} needs at least {lowest:g} Hz. Pass the signal as recorded."
+        )
 
 
 def bridge_rr_gaps(rr: NDArray, beats: ArrayLike) -> NDArray:

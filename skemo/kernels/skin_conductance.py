@@ -7,7 +7,7 @@ import numpy as np
 import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._masked import fill_mask
+from skemo._samples import change_points, fill_mask
 from skemo.kernels.cvxeda import cvxeda, optimised_together
 from skemo.kernels.filters import (
     LARGEST_GAP_SHARE,
@@ -53,7 +53,6 @@ _ROUNDING = 1e-6
 _FOOT = 0.1  # share of the amplitude by which the foot of a response may lie above its base
 _LAG = 4.0  # s, of the autocorrelation
 _CHUNK = 1 << 16  # samples processed together, or as many windows as are filtered together
-_REPEATED = 20  # changes after which it is no accident that a multiple of samples lies between
 _SEEN, _LEAST_EQUAL = 256, 0.4  # samples at the start, and share of equal neighbours among them
 
 
@@ -372,22 +371,6 @@ def check_onset(onset: str) -> None:
     """Raise for an unknown definition of a response's onset."""
     if onset not in ONSETS:
         raise ValueError(f"onset must be one of {list(ONSETS)}, got {onset!r}.")
-
-
-def change_points(signal: NDArray) -> NDArray:
-    """Where the values of a signal begin that was repeated to a faster rate.
-
-    Empty if the signal (n_times,) was not repeated: if it has fewer than 20 changes, or they
-    are not all a multiple of some number of samples apart.
-    """
-    after, before = signal[1:], signal[:-1]
-    changes = np.flatnonzero((after != before) & ~(np.isnan(after) & np.isnan(before))) + 1
-    if len(changes) < _REPEATED:
-        return changes[:0]
-    n_equal = np.gcd.reduce(np.diff(changes))
-    if n_equal == 1 or len(np.unique(signal[changes])) < _REPEATED // 2:
-        return changes[:0]
-    return np.arange(changes[0] % n_equal, len(signal), n_equal)
 
 
 def bridge_gaps(windows: NDArray) -> tuple[NDArray, NDArray]:

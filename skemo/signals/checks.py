@@ -1,6 +1,7 @@
 """What every estimator does with its input: find the signal, check it, give the same kind back."""
 
 import re
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -10,9 +11,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skemo._masked import fill_mask
+from skemo._samples import count_repeats, fill_mask
 from skemo.signals.array import SignalArray, SignalDtype
 
+_SHOWN_WINDOWS = 5  # in which repeated values are looked for
 _CHUNK = 1 << 22  # samples looked at together: a temporary of a few megabytes
 _SIGNALS_WANTED = (
     "Of a transformer that gives features, say output='series' (HRVTransformer, EDATransformer) or "
@@ -205,6 +207,23 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
             signal.values, sampling_rate=sampling_rate, channels=signal.dtype.channels
         )
     return signal
+
+
+def warn_of_repeats(signal, name):
+    """Warn if the values of a signal column were repeated to a faster rate."""
+    rate = signal.dtype.sampling_rate
+    windows = signal.values[:_SHOWN_WINDOWS].reshape(-1, signal.values.shape[-1])
+    n_repeats = {count_repeats(window) for window in windows[:_SHOWN_WINDOWS]}
+    if rate is not None and len(n_repeats) == 1 and n_repeats != {1}:
+        what = "the signal" if name is None else repr(name)
+        warnings.warn(describe_repeats(what, *n_repeats, rate), UserWarning, stacklevel=4)
+
+
+def describe_repeats(what, n_repeats, rate):
+    return (
+        f"Each value of {what} stands there {n_repeats} times: it looks like a signal of "
+        f"{rate / n_repeats:g} Hz, repeated to {rate:g} Hz. Pass it at its own sampling rate."
+    )
 
 
 def check_finite(values, name):

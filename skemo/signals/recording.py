@@ -10,11 +10,14 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from skemo._masked import fill_mask
-from skemo.signals.checks import is_positive
+from skemo._samples import count_repeats, fill_mask
+from skemo.signals.checks import describe_repeats, is_positive
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` makes
 _SHOWN = 5  # labels in a notebook
+_BEYOND = 1.0  # seconds beyond the signals up to which labels and beats are rounded
+LONGEST_INTERVAL = 3.0  # seconds between heartbeats, at most 20 a minute
+_LOOKED_AT = 1 << 16  # samples in which repeated values are looked for
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
 
 
@@ -135,15 +138,36 @@ labels 'rest', 'stress'>
             },
         }.items():
             object.__setattr__(self, what, value)
-        ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
-        longest = max(x.shape[1] / rates[name] for name, x in signals.items())
-        if ends and max(ends) > 2 * longest:
-            warnings.warn(
-                f"{where} lasts {longest:g} s, but an interval of its labels or exclusions ends at "
-                f"{max(ends):g} s. Are they in seconds, from the start of the recording?",
-                UserWarning,
-                stacklevel=3,
-            )
+        self._warn_of_what_is_unlikely(where)
+
+    def _warn_of_what_is_unlikely(self, where):
+        """Warn of times beyond the recording, and of values repeated to a faster rate."""
+        longest = max(x.shape[1] / self.sampling_rates[name] for name, x in self.signals.items())
+        seconds = "Are they in seconds, from the start of the recording?"
+        found = []
+        labelled = [(start, stop) for start, stop, _ in self.labels]
+        for what, times, slack in (
+            ("its labels", labelled, _BEYOND),
+            ("its exclusions", self.excluded, longest),
+            *((f"the beats {name!r}", times, _BEYOND) for name, times in self.beats.items()),
+        ):
+            first, last = np.min(times, initial=0.0), np.max(times, initial=0.0)
+            if first < -slack or last > longest + slack:
+                end = f"begin at {first:g} s" if first < -slack else f"end at {last:g} s"
+                found.append(f"{where} lasts {longest:g} s, but {what} {end}. {seconds}")
+            elif what.startswith("the beats") and len(times) > 2:
+                interval = np.median(np.diff(times))
+                if interval > LONGEST_INTERVAL:
+                    found.append(
+                        f"{where}: {what} are {interval:g} s apart, which is no heart's. {seconds}"
+                    )
+        for name, signal in self.signals.items():
+            n_repeats = count_repeats(signal[0, :_LOOKED_AT])
+            if n_repeats > 1:
+                rate = self.sampling_rates[name]
+                found.append(f"{where}: {describe_repeats(repr(name), n_repeats, rate)}")
+        for text in found:
+            warnings.warn(text, UserWarning, stacklevel=4)
 
     @property
     def duration(self):

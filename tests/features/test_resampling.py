@@ -8,6 +8,8 @@ import pytest
 from scipy.signal import resample_poly
 from sklearn.base import clone
 
+from beats import make_ecg
+
 from skemo import HRVTransformer, SignalArray, SignalDtype, make_modality_transformer, signal_frame
 from skemo.features.resampling import ResampleTransformer
 from skemo.kernels.resampling import resample
@@ -350,7 +352,7 @@ def test_the_windows_given_are_not_changed_and_may_be_read_only(tmp_path):
 def test_it_prepares_a_modality_beside_others():
     rng = np.random.default_rng(0)
     X = signal_frame(
-        ecg=SignalArray(rng.normal(size=(6, 1280)), sampling_rate=128),
+        ecg=SignalArray(np.tile(make_ecg(np.arange(0.5, 10), 128, 10), (6, 1)), sampling_rate=128),
         eda=SignalArray(rng.normal(size=(6, 40)), sampling_rate=4),
     )
     transformer = make_modality_transformer(
