@@ -230,6 +230,9 @@ def compare(
                     keys = [(*of_fits, which, str(fold)) for fold in range(len(own_folds))]
             table, rest = _compute_leading_steps(precomputed, model)
             runs.append(Run(name, repeat, rest, table, labels, own_folds, params, keys))
+    missing = details["data"]["missing"]
+    for name, n in precomputed.missing.items():
+        missing[name] = max(n, missing.get(name, 0))
     if refused:
         reasons = "; ".join(f"{what} ({why})" for what, why in refused.items())
         warnings.warn(

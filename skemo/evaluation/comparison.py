@@ -35,6 +35,7 @@ def describe_data(X, y, subjects, attributes):
         "n_subjects": len(pd.unique(subjects)),
         "classes": dict(zip(map(str, classes), counts.tolist(), strict=True)),
         "inputs": inputs,
+        "missing": {str(name): int(X[name].isna().sum()) for name in signals},
         "segment": attributes.get("segment"),
     }
 

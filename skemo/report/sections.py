@@ -45,6 +45,9 @@ def data_facts(outcome):
         ("Classes", ", ".join(f"{name} {n}" for name, n in data["classes"].items()) + " windows"),
         ("Inputs", bullets(map(_describe_input, data["inputs"])) if data["inputs"] else "–"),
     ]
+    missing = {name: n for name, n in data.get("missing", {}).items() if n}
+    if missing:
+        told.append(("Missing windows", ", ".join(f"{name} {n}" for name, n in missing.items())))
     dropped = {
         "for a label that changes or is missing": segment.get("dropped_label"),
         "in excluded intervals": segment.get("dropped_excluded"),

@@ -5,10 +5,9 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from beats import make_ecg
 from scipy.signal import resample_poly
 from sklearn.base import clone
-
-from beats import make_ecg
 
 from skemo import HRVTransformer, SignalArray, SignalDtype, make_modality_transformer, signal_frame
 from skemo.features.resampling import ResampleTransformer
