@@ -50,7 +50,7 @@ _NOISE = 3.0  # Hz, above which skin conductance holds nothing but noise
 _WORKING_RATE = 32  # Hz, or up to a half more: enough for what is below 3 Hz
 # Share of the level up to which variation is rounding error, also in single precision.
 _ROUNDING = 1e-6
-_FOOT = 0.1  # share of the amplitude by which the foot of a response may lie above its base
+_FOOT = 0.2  # share of the amplitude by which the foot of a response may lie above its base
 _LAG = 4.0  # s, of the autocorrelation
 _CHUNK = 1 << 16  # samples processed together, or as many windows as are filtered together
 _SEEN, _LEAST_EQUAL = 256, 0.4  # samples at the start, and share of equal neighbours among them
@@ -247,7 +247,7 @@ def skin_conductance_responses(
     min_relative : float, default=0.1
         As a share of the largest prominence in the window.
     onset : {"base", "minimum"}, default="base"
-        Where a response begins. ``"base"`` is the last minimum that lies at most a tenth of
+        Where a response begins. ``"base"`` is the last minimum that lies at most a fifth of
         the amplitude above the lowest point since the response before, so that a ripple on the
         rise does not count. ``"minimum"`` is the last minimum before the peak: with it these
         are the definitions of NeuroKit2's ``eda_peaks``.
