@@ -4,8 +4,10 @@ import warnings
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from skemo._samples import fill_mask
 from skemo.kernels.bateman import Arena, Newton, adjoint, apply, bateman_model, samples_a_block
 
 _KNOT_SPACING = 10.0  # s
@@ -18,33 +20,33 @@ _FLOOR = 1e-9  # of the mean square, an objective that counts as 0
 
 
 def cvxeda(
-    eda,
-    sampling_rate,
+    eda: ArrayLike,
+    sampling_rate: float,
     *,
-    tau0=2.0,
-    tau1=0.7,
-    knot_spacing=_KNOT_SPACING,
-    alpha=8e-4,
-    gamma=1e-2,
-    standardize=True,
-    tolerance=1e-3,
-    max_iter=50,
-):
+    tau0: float = 2.0,
+    tau1: float = 0.7,
+    knot_spacing: float = _KNOT_SPACING,
+    alpha: float = 8e-4,
+    gamma: float = 1e-2,
+    standardize: bool = True,
+    tolerance: float = 1e-3,
+    max_iter: int = 50,
+) -> tuple[NDArray, NDArray]:
     r"""Slow level (tonic) and responses (phasic) of skin conductance, by cvxEDA.
 
     A window y of skin conductance is explained as
 
     .. math:: y = M q + B l + C d + \varepsilon, \qquad A q = p \ge 0
 
-    by nerve activity p that is never negative and mostly 0, filtered to the phasic part
-    M q by a Bateman function; by cubic splines B l and a straight line C d, the tonic part;
+    by nerve activity p, which is never negative and mostly 0 and which a Bateman function
+    filters to the phasic part M q; by cubic splines B l and a straight line C d, the tonic part;
     and by noise. The function exp(-t/tau0) - exp(-t/tau1) is discretised bilinearly,
-    so that A and M are banded. The parts are those at which
+    so that A and M are banded. The parts minimise
 
     .. math:: \tfrac12 \lVert M q + B l + C d - y \rVert^2 + \alpha\, 1^T A q
               + \tfrac\gamma2 \lVert l \rVert^2
 
-    is least [1]_. All windows are solved together.
+    [1]_. All windows are solved together.
 
     Parameters
     ----------
@@ -56,51 +58,52 @@ def cvxeda(
     tau0, tau1 : float, default=2.0 and 0.7
         Slow and fast time constant of the Bateman function, in seconds.
     knot_spacing : float, default=10.0
-        Of the splines, in seconds.
+        Distance between the knots of the splines, in seconds.
     alpha : float, default=8e-4
-        Weight of the nerve activity: more makes it sparser.
+        Weight of the nerve activity: a larger weight makes it sparser.
     gamma : float, default=1e-2
-        Weight of the splines' coefficients: more makes the tonic part straighter. A spline
-        is 1 at its peak.
+        Weight of the splines' coefficients: a larger weight makes the tonic part straighter. A
+        spline is 1 at its peak.
     standardize : bool, default=True
-        Whether each window is brought to mean 0 and standard deviation 1 (divisor n) first, as
-        the authors of the method do, and its parts back. NeuroKit2 leaves that to its user.
+        Whether each window is first scaled to mean 0 and standard deviation 1 (divisor n), as
+        the authors of the method do, and its parts are scaled back. NeuroKit2 leaves that to
+        its user.
     tolerance : float, default=1e-3
-        Largest duality gap accepted: no decomposition exists whose objective is lower by more
-        than this part of it.
+        Largest accepted duality gap: no decomposition has an objective that is lower by more
+        than this share of it.
     max_iter : int, default=50
-        Iterations after which a window is given as it is. Most take 6 to 10.
+        Number of iterations after which a window is returned as it is. Most take 6 to 10.
 
     Returns
     -------
     tonic, phasic : ndarray of shape (n_windows, n_times)
-        What both leave of `eda` is noise. A constant window is its own tonic part.
+        The rest of `eda` is noise. A constant window is its own tonic part.
 
     Notes
     -----
     The nerve activity is found by Mehrotra's primal-dual interior-point method [2]_. Each
     iterate is feasible in the problem and in its dual, so that each window stops by its own
-    duality gap. An iteration takes time in proportion to the samples: a window may be hours
-    long. Nerve activity comes out near 0, not at 0, where there is none.
+    duality gap. The time of an iteration is proportional to the number of samples, and a window
+    may be hours long. Where there is no nerve activity, the result is close to 0, but not 0.
 
     Signals sampled at 56 Hz or faster are fitted through the means of blocks of samples, at
-    28 to 80 Hz, to half of `tolerance`. Nerve activity is then sought at the beginnings of
-    blocks only, and what varies faster goes into the noise. That raises the objective at the
-    full rate by a few ten-thousandths of the least one.
+    28 to 80 Hz, to half of `tolerance`. Nerve activity is then only placed at the beginning of
+    blocks, and faster variation becomes noise. This raises the objective at the full rate by a
+    few ten-thousandths of its minimum.
 
-    The first two samples have no phasic part, as in the authors' solver. In a window of a
-    minute, a rising level and dense responses upon a falling one explain the signal about
+    The first two samples have no phasic part, as in the authors' solver. In a window of one
+    minute, a rising level and dense responses on a falling level explain the signal about
     equally well: decompose whole recordings where you have them.
 
     Raises
     ------
     ValueError
-        For an array not two-dimensional or not finite, or a parameter out of range.
+        If the array is not two-dimensional or not finite, or a parameter is out of range.
 
     Warns
     -----
     ConvergenceWarning
-        Where the gap of a window is still above `tolerance` after `max_iter` iterations.
+        If the gap of a window is still above `tolerance` after `max_iter` iterations.
 
     References
     ----------
@@ -121,17 +124,17 @@ def cvxeda(
     >>> tonic[0, [40, 160]].round(1), phasic[0].argmax() / 4
     (array([3.1, 3.4]), np.float64(21.25))
     """
-    eda = np.asarray(eda)
+    eda = fill_mask(eda)
     model_of = (sampling_rate, tau0, tau1, knot_spacing, gamma)
     _check(eda, *model_of, alpha=alpha, tolerance=tolerance, max_iter=max_iter)
     n_windows, n_times = eda.shape
     tonic, phasic = eda.astype(float), np.zeros(eda.shape)
     if not np.isfinite(tonic.sum()):
-        raise ValueError("eda has NaN or infinity: fill the gaps, or leave these windows out.")
+        raise ValueError("eda has NaN or infinity: fill the gaps, or leave out these windows.")
     if n_times < 3 or not n_windows:
         return tonic, phasic
     model = bateman_model(n_times, *model_of)
-    aim = tolerance / 2 if model.n_block > 1 else tolerance  # blocks take the other half
+    aim = tolerance / 2 if model.n_block > 1 else tolerance  # the other half is for the blocks
     gaps = np.zeros(n_windows)
     for panel in _parts(n_windows, _PANEL // model.n_blocks):
         first, rows, mean, scale = _observe(model, tonic[panel])  # still the conductance
@@ -150,9 +153,12 @@ def cvxeda(
             phasic[panel.start + varying[part]] = quick * size
     n_above = np.count_nonzero(~(gaps <= aim))
     if n_above:
-        text = f"{n_above} of {n_windows} windows have not reached {tolerance=:g}, but gaps up to "
-        text += f"{gaps.max():.2g}, after {max_iter:g} iterations: raise max_iter or tolerance."
-        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        warnings.warn(
+            f"{n_above} of {n_windows} windows have not reached {tolerance=:g} after {max_iter:g} "
+            f"iterations; their gaps are up to {gaps.max():.2g}. Raise max_iter or tolerance.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return tonic, phasic
 
 
@@ -174,14 +180,14 @@ def _check(eda, sampling_rate, tau0, tau1, knot_spacing, gamma, **others):
         )
 
 
-def optimised_together(n_times, sampling_rate):
-    """How many windows it takes to solve as many together as pays, with the defaults."""
+def optimised_together(n_times: int, sampling_rate: float) -> int:
+    """Number of windows that are best solved together, with the defaults."""
     n_block = samples_a_block(sampling_rate, n_times, round(_KNOT_SPACING * sampling_rate))
     return max(_LEAST, _PANEL * n_block // max(1, n_times))
 
 
 def _parts(n, size):
-    """Slices of at least `_LEAST` of n, but for the last."""
+    """Slices of n, of at least `_LEAST` except for the last."""
     size = max(size, _LEAST)
     return [slice(start, start + size) for start in range(0, n, size)]
 
