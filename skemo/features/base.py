@@ -118,7 +118,8 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     ``_what_is_needed``.
     """
 
-    _needs_rate = True  # whether a signal without a sampling rate is an error
+    _needs_rate: bool = True  # whether a signal without a sampling rate is an error
+    _needs_detail: bool = True  # whether values repeated to a faster rate spoil the result
 
     sampling_rate: float | None
     signal_dtype_: SignalDtype
@@ -138,7 +139,8 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         self
         """
         signal = self._validate(X, reset=True)
-        warn_of_repeats(signal, signal_name(X))
+        if self._needs_detail:
+            warn_of_repeats(signal, signal_name(X), stacklevel=2)
         self._column = signal_name(X)
         return self
 

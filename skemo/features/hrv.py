@@ -247,6 +247,9 @@ class HRVTransformer(WindowTransformer):
         return super()._why_missing(values, dtype)
 
     def _what_is_needed(self, dtype):
+        duration = dtype.shape[-1] / dtype.sampling_rate
+        if duration < self.min_beats:
+            return f"Windows of {duration:g} s are too short for min_beats={self.min_beats} beats."
         kind, other = ("an ECG", "ppg") if self.signal == "ecg" else ("a pulse", "ecg")
         return (
             f"Too few heartbeats were found with signal={self.signal!r}: is it {kind}, or does it "

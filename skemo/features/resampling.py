@@ -67,6 +67,9 @@ class ResampleTransformer(WindowTransformer):
     ((1, 640), 64.0)
     """
 
+    # Slow signals such as temperature are often stored with repeated values, which does no harm.
+    _needs_detail = False
+
     def __init__(self, rate=None, *, band=None, standardize=False, sampling_rate=None):
         self.rate = rate
         self.band = band

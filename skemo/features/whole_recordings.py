@@ -15,7 +15,8 @@ from skemo.kernels.skin_conductance import (
     conductance,
     tonic_phasic,
 )
-from skemo.signals.checks import check_finite, is_number
+from skemo.signals.array import SignalArray
+from skemo.signals.checks import check_finite, is_number, warn_of_repeats
 from skemo.signals.recording import Recording
 
 _STRETCH, _INNER = 30.0, 20.0  # s, of a recording in which beats are looked for together
@@ -152,6 +153,7 @@ def decompose_eda(
         )
     check_finite(eda, name)
     rate = recording.sampling_rates[name]
+    warn_of_repeats(SignalArray(eda[np.newaxis], sampling_rate=rate), name, stacklevel=2)
     measured = conductance(eda.astype(float), off_skin)
     parts = np.concatenate(tonic_phasic(fill_gaps(measured), rate, method, off_skin=None))
     parts = np.where(np.isnan(measured), np.nan, parts)

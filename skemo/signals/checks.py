@@ -209,21 +209,23 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
     return signal
 
 
-def warn_of_repeats(signal, name):
-    """Warn if the values of a signal column were repeated to a faster rate."""
+def warn_of_repeats(signal, name, *, stacklevel):
+    """Warn if the values of a signal column were repeated to a faster rate.
+
+    The first windows are looked at; `name` is None for an array.
+    """
     rate = signal.dtype.sampling_rate
-    windows = signal.values[:_SHOWN_WINDOWS].reshape(-1, signal.values.shape[-1])
-    n_repeats = {count_repeats(window) for window in windows[:_SHOWN_WINDOWS]}
+    windows = signal.values.reshape(-1, signal.values.shape[-1])[:_SHOWN_WINDOWS]
+    n_repeats = {count_repeats(window) for window in windows}
     if rate is not None and len(n_repeats) == 1 and n_repeats != {1}:
+        (n,) = n_repeats
         what = "the signal" if name is None else repr(name)
-        warnings.warn(describe_repeats(what, *n_repeats, rate), UserWarning, stacklevel=4)
-
-
-def describe_repeats(what, n_repeats, rate):
-    return (
-        f"Each value of {what} stands there {n_repeats} times: it looks like a signal of "
-        f"{rate / n_repeats:g} Hz, repeated to {rate:g} Hz. Pass it at its own sampling rate."
-    )
+        warnings.warn(
+            f"Each value of {what} is repeated {n} times: it looks like a signal of {rate / n:g} "
+            f"Hz that was brought to {rate:g} Hz. Pass it at its own sampling rate.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def check_finite(values, name):

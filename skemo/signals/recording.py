@@ -10,14 +10,13 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from skemo._samples import count_repeats, fill_mask
-from skemo.signals.checks import describe_repeats, is_positive
+from skemo._samples import fill_mask
+from skemo.signals.checks import is_positive
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` makes
 _SHOWN = 5  # labels in a notebook
 _BEYOND = 1.0  # seconds beyond the signals up to which labels and beats are rounded
 LONGEST_INTERVAL = 3.0  # seconds between heartbeats, at most 20 a minute
-_LOOKED_AT = 1 << 16  # samples in which repeated values are looked for
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
 
 
@@ -141,7 +140,7 @@ labels 'rest', 'stress'>
         self._warn_of_what_is_unlikely(where)
 
     def _warn_of_what_is_unlikely(self, where):
-        """Warn of times beyond the recording, and of values repeated to a faster rate."""
+        """Warn of times beyond the recording, and of beats too far apart."""
         longest = max(x.shape[1] / self.sampling_rates[name] for name, x in self.signals.items())
         seconds = "Are they in seconds, from the start of the recording?"
         found = []
@@ -161,11 +160,6 @@ labels 'rest', 'stress'>
                     found.append(
                         f"{where}: {what} are {interval:g} s apart, which is no heart's. {seconds}"
                     )
-        for name, signal in self.signals.items():
-            n_repeats = count_repeats(signal[0, :_LOOKED_AT])
-            if n_repeats > 1:
-                rate = self.sampling_rates[name]
-                found.append(f"{where}: {describe_repeats(repr(name), n_repeats, rate)}")
         for text in found:
             warnings.warn(text, UserWarning, stacklevel=4)
 

@@ -13,8 +13,10 @@ from skemo import (
     DifferentialEntropyTransformer,
     EDATransformer,
     HRVTransformer,
+    Recording,
     ResampleTransformer,
     SignalArray,
+    decompose_eda,
     signal_frame,
 )
 from skemo.features.base import WindowTransformer, compute_in_chunks
@@ -177,9 +179,12 @@ def test_a_rate_too_low_for_intervals_is_refused(signal, lowest):
 def test_values_repeated_to_a_faster_rate_are_noticed(n_repeats, first):
     slow = 2 + np.random.default_rng(0).normal(0, 0.1, (3, 240))
     fast = np.repeat(slow, n_repeats, axis=1)[:, first:]
-    with pytest.warns(UserWarning, match=f"of 'eda' stands there {n_repeats} times: it looks") as w:
+    with pytest.warns(UserWarning, match=f"of 'eda' is repeated {n_repeats} times: it looks") as w:
         EDATransformer().fit(as_windows(fast, 4 * n_repeats, "eda"))
     assert len(w) == 1
+    with pytest.warns(UserWarning, match=f"of 'eda' is repeated {n_repeats} times"):
+        decompose_eda(Recording({"eda": fast[0]}, {"eda": 4 * n_repeats}, subject="a"))
+    ResampleTransformer(1).fit(as_windows(fast, 4 * n_repeats, "eda"))
 
 
 @pytest.mark.parametrize("resolution", [0.001, 0.01, 0.05])

@@ -124,12 +124,6 @@ def test_beats_that_are_no_hearts_warn_though_they_lie_in_the_recording():
         Recording({"ecg": np.zeros(1000)}, {"ecg": 10}, subject="a", beats=beats)
 
 
-def test_values_repeated_to_a_faster_rate_warn():
-    eda = np.repeat(np.random.default_rng(0).normal(2, 0.1, 400), 16)
-    with pytest.warns(UserWarning, match="'eda' stands there 16 times: it looks like"):
-        Recording({"eda": eda}, {"eda": 64}, subject="a")
-
-
 def test_masked_samples_targets_and_beats_are_missing():
     samples = np.ma.masked_equal(np.array([[1, 2, -999, 4], [1, 2, 3, 4]]), -999)
     recording = Recording(
