@@ -203,7 +203,8 @@ def _disturbed(rows: NDArray, sampling_rate: float) -> NDArray:
     alike = rows[:, 1::8] == rows[:, :-1:8]
     n_alike = np.bincount(np.flatnonzero(alike) // alike.shape[1], minlength=len(rows))
     equal = np.flatnonzero(n_alike > min(_RAIL_SHARE, _FLAT_SHARE) / 2 * alike.shape[1])
-    changes = rows[:, 4::4] - rows[:, :-4:4]
+    some = np.ascontiguousarray(rows[:, ::4])
+    changes = some[:, 1:] - some[:, :-1]
     largest = np.maximum(changes.max(axis=1), -changes.min(axis=1)) ** 2
     others = (np.vecdot(changes, changes) - largest) / (n_times / 4)
     jumping = np.flatnonzero(largest > _STANDS_OUT**2 * others)

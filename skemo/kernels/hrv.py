@@ -325,7 +325,7 @@ def hrv_frequency(rr: ArrayLike) -> dict[str, NDArray]:
         n_samples = np.floor((last - ends[:, 0]) * _RR_RATE + 1e-9).astype(int) + 1
         steps = np.minimum(np.arange(n_samples.max()), n_samples[:, np.newaxis] - 1) / _RR_RATE
         samples = interpolate(ends, series, n, ends[:, :1] + steps)
-        rounding = (_ROUNDING * np.nanmean(series, axis=1)) ** 2
+        rounding = (_ROUNDING * 1000 * last / n) ** 2
         for rows, frequencies, density in hann_periodogram(samples, n_samples, _RR_RATE):
             for name, (low, high) in {**_BANDS, "TP": _TOTAL}.items():
                 band = (frequencies >= low) & (frequencies < high)
@@ -412,11 +412,9 @@ def _sample_entropy(rr, deviation):
 
 def _from_first_interval(rr):
     """RR series shifted to the left, so that each begins with its first interval."""
-    if not rr.size:
+    if not np.isnan(rr[:, :1]).any():
         return rr
     n_before = np.isfinite(rr).argmax(axis=1)[:, np.newaxis]
-    if not n_before.any():
-        return rr
     place = np.arange(rr.shape[1]) + n_before
     shifted = np.take_along_axis(rr, np.minimum(place, rr.shape[1] - 1), axis=1)
     return np.where(place < rr.shape[1], shifted, np.nan)

@@ -53,7 +53,7 @@ _ROUNDING = 1e-6
 _FOOT = 0.2  # share of the amplitude by which the foot of a response may lie above its base
 _LAG = 4.0  # s, of the autocorrelation
 _CHUNK = 1 << 16  # samples processed together, or as many windows as are filtered together
-_SEEN, _LEAST_EQUAL = 256, 0.4  # samples at the start, and share of equal neighbours among them
+_SEEN, _LEAST_EQUAL = 64, 0.4  # samples at the start, and share of equal neighbours among them
 
 
 def tonic_phasic(
@@ -199,6 +199,8 @@ def conductance(eda: ArrayLike, off_skin: float | None = OFF_SKIN) -> NDArray:
     """
     eda = _without_steps(fill_mask(eda))
     if off_skin is None:
+        return eda
+    if (eda.min(axis=1, initial=np.inf) > off_skin).all():  # not where there is a NaN
         return eda
     low = eda <= off_skin
     if not low.any():

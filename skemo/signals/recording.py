@@ -154,7 +154,7 @@ labels 'rest', 'stress'>
             if first < -slack or last > longest + slack:
                 end = f"begin at {first:g} s" if first < -slack else f"end at {last:g} s"
                 found.append(f"{where} lasts {longest:g} s, but {what} {end}. {seconds}")
-            elif what.startswith("the beats") and len(times) > 2:
+            elif what.startswith("the beats") and len(times) >= 5:
                 interval = np.median(np.diff(times))
                 if interval > LONGEST_INTERVAL:
                     found.append(

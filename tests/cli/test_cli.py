@@ -247,6 +247,7 @@ def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
     assert "48 of 10 s" in out
 
 
+@pytest.mark.filterwarnings("ignore:.* are too short for min_beats:UserWarning")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
