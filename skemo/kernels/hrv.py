@@ -8,10 +8,10 @@ from skemo.kernels.filters import hann_periodogram, interpolate
 
 _BRIDGED = 0.2  # largest share of an RR series that may be bridged for its spectrum
 _N_AROUND = 5  # intervals on either side in the running median
-# Share of the mean interval up to which variation is rounding error: 16 µs at 75 beats per
-# minute, less than the sampling interval of any ECG. Single precision within a minute and
-# seconds since 1970 in double precision have rounding errors of up to 4 µs.
-_ROUNDING = 2e-5
+# Share of the mean interval up to which variation is an error of timing: 0.08 ms at 75 beats per
+# minute, a twentieth of the time between the samples of an ECG at 500 Hz. R peaks of a simulated
+# steady heart vary by up to 0.05 ms, and beat times in single precision by 0.004 ms in a minute.
+_ROUNDING = 1e-4
 HRV_TIME = (
     "HRV_MeanNN",
     "HRV_SDNN",
@@ -211,8 +211,9 @@ def hrv_time(rr: ArrayLike) -> dict[str, NDArray]:
 
     Notes
     -----
-    Variation of at most 2e-5 of the mean interval is a rounding error of the beat times. In
-    the features of this module it counts as 0, and ratios to it and logarithms of it are NaN.
+    Variation of at most 1e-4 of the mean interval is an error of the beat times. In the
+    features of this module it counts as 0, and ratios to it and logarithms of it are NaN. If the
+    standard deviation is that small, so is all variation.
 
     Examples
     --------
@@ -228,14 +229,16 @@ def hrv_time(rr: ArrayLike) -> dict[str, NDArray]:
     n_differences = np.isfinite(differences).sum(axis=1)
     _, deviation_of_differences = _mean_and_deviation(differences)
     rmssd = np.sqrt(_divide(np.nansum(differences**2, axis=1), n_differences))
-    deviation, deviation_of_differences, rmssd = (
-        _zero_if_rounding(spread, mean) for spread in (deviation, deviation_of_differences, rmssd)
-    )
+    steady = deviation <= _ROUNDING * mean
     ordered = np.sort(rr, axis=1)  # NaN last
     median = _quantile(ordered, n, 0.5)
     from_median = np.sort(np.abs(rr - median[:, np.newaxis]), axis=1)
-    mad = _zero_if_rounding(1.4826 * _quantile(from_median, n, 0.5), mean)
+    mad = 1.4826 * _quantile(from_median, n, 0.5)
     iqr = _quantile(ordered, n, 0.75) - _quantile(ordered, n, 0.25)
+    deviation, deviation_of_differences, rmssd, mad, iqr = (
+        _zero_if_rounding(spread, mean, steady)
+        for spread in (deviation, deviation_of_differences, rmssd, mad, iqr)
+    )
     # The margin is for rounding: sampled beat times give differences of exactly 20 ms.
     over = {
         limit: np.where(
@@ -255,7 +258,7 @@ def hrv_time(rr: ArrayLike) -> dict[str, NDArray]:
         median,
         mad,
         _divide(mad, median),
-        _zero_if_rounding(iqr, mean),
+        iqr,
         _divide(deviation, rmssd),
         _quantile(ordered, n, 0.2),
         _quantile(ordered, n, 0.8),
@@ -325,7 +328,8 @@ def hrv_frequency(rr: ArrayLike) -> dict[str, NDArray]:
         n_samples = np.floor((last - ends[:, 0]) * _RR_RATE + 1e-9).astype(int) + 1
         steps = np.minimum(np.arange(n_samples.max()), n_samples[:, np.newaxis] - 1) / _RR_RATE
         samples = interpolate(ends, series, n, ends[:, :1] + steps)
-        rounding = (_ROUNDING * 1000 * last / n) ** 2
+        mean, deviation = _mean_and_deviation(series)
+        rounding = np.where(deviation <= _ROUNDING * mean, np.inf, (_ROUNDING * mean) ** 2)
         for rows, frequencies, density in hann_periodogram(samples, n_samples, _RR_RATE):
             for name, (low, high) in {**_BANDS, "TP": _TOTAL}.items():
                 band = (frequencies >= low) & (frequencies < high)
@@ -372,7 +376,8 @@ def hrv_nonlinear(rr: ArrayLike) -> dict[str, NDArray]:
     before, after = rr[:, :-1], rr[:, 1:]
     _, sd1 = _mean_and_deviation((before - after) / np.sqrt(2))
     _, sd2 = _mean_and_deviation((before + after) / np.sqrt(2))
-    sd1, sd2, deviation = (_zero_if_rounding(each, mean) for each in (sd1, sd2, deviation))
+    steady = deviation <= _ROUNDING * mean
+    sd1, sd2, deviation = (_zero_if_rounding(each, mean, steady) for each in (sd1, sd2, deviation))
     product = 16 * sd1 * sd2
     features = (
         sd1,
@@ -420,9 +425,9 @@ def _from_first_interval(rr):
     return np.where(place < rr.shape[1], shifted, np.nan)
 
 
-def _zero_if_rounding(spread, mean):
-    """Measure of variation (ms), 0 where it is a rounding error of the mean interval."""
-    return np.where(spread <= _ROUNDING * mean, 0.0, spread)
+def _zero_if_rounding(spread, mean, steady):
+    """Measure of variation (ms), 0 where it or all variation is an error of timing."""
+    return np.where((spread <= _ROUNDING * mean) | (steady & ~np.isnan(spread)), 0.0, spread)
 
 
 def _mean_and_deviation(values):

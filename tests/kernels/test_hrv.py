@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import scipy.interpolate
 import scipy.signal
+from beats import make_ecg
 
+from skemo import HRVTransformer
 from skemo.kernels.hrv import (
     HRV_FREQUENCY,
     HRV_NONLINEAR,
@@ -247,12 +249,23 @@ def test_a_steady_acceleration_has_no_ratio_to_its_sd1():
     assert np.isnan([features[f"HRV_{name}"][0] for name in ("CSI", "CVI", "CSI_Modified")]).all()
 
 
-@pytest.mark.parametrize("change", [0.1, 1.0])
-def test_one_interval_that_differs_by_what_can_be_measured_gives_all_ratios(change):
+def test_two_intervals_that_differ_by_what_can_be_measured_give_all_ratios():
     rr = np.full((1, 80), 800.0)
-    rr[0, [30, 50]] += change, -2 * change
+    rr[0, [30, 50]] += 1, -2
     features = {**hrv_time(rr), **hrv_frequency(rr), **hrv_nonlinear(rr)}
     assert not {name for name in UNDEFINED if np.isnan(features[name][0])}
+
+
+@pytest.mark.parametrize("sampling_rate", [128, 250, 500])
+@pytest.mark.parametrize("interval", [0.6, 0.7531, 0.91])
+def test_a_steady_ecg_has_no_ratios(sampling_rate, interval):
+    ecg = make_ecg(np.arange(0.4, 60, interval), sampling_rate, 60)
+    hrv = HRVTransformer(features="all", sampling_rate=sampling_rate)
+    found = dict(
+        zip(hrv.fit(ecg[None]).get_feature_names_out(), hrv.transform(ecg[None])[0], strict=True)
+    )
+    assert {name for name in UNDEFINED if not np.isnan(found[name])} == set()
+    assert found["HRV_SDNN"] == found["HRV_RMSSD"] == 0
 
 
 @pytest.mark.parametrize("n_before", [1, 3])
