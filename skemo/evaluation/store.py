@@ -27,7 +27,7 @@ from skemo._files import write_whole
 
 # Raise it with every change of skemo after which the same call gives another result: of features,
 # networks, training, folds or controls. What was kept before is then computed again.
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "neurokit2")  # whose results may change
 _SHOWN = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "scipy", "pandas")
 
