@@ -1,8 +1,8 @@
 """What the transformers of windows share."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
+from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.checks import (
+    is_positive,
     signal_columns,
     signal_name,
     validate_signals,
@@ -52,7 +54,7 @@ def choose_features(
 def wrap_signals(
     values: NDArray,
     X: pd.DataFrame | pd.Series | ArrayLike,
-    name: str | None,
+    name: Hashable | None,
     *,
     sampling_rate: float | None = None,
     channels: Sequence[str] | None = None,
@@ -124,7 +126,7 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     sampling_rate: float | None
     signal_dtype_: SignalDtype
 
-    def fit(self, X: pd.DataFrame | ArrayLike, y: None = None) -> Self:
+    def fit(self, X: pd.DataFrame | ArrayLike, y: object = None) -> Self:
         """Check the parameters against `X`, and record the type of its windows.
 
         Parameters
@@ -161,18 +163,37 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "signal_dtype_")
         gives_features = getattr(self, "output", None) == "features"
         if gives_features or self._column is None:
-            names = self._names_of_numbers(self.signal_dtype_)
+            names: list[Any] = self._names_of_numbers(self.signal_dtype_)
         else:
             names = [self._column]
         return np.asarray(names, dtype=object)
 
-    def _validate(self, X: pd.DataFrame | ArrayLike, *, reset: bool) -> SignalArray:
+    def _validate(self, X: pd.DataFrame | ArrayLike, *, reset: bool) -> Any:
         """Check `X` and the parameters, and return the signal."""
         signal = validate_signals(
             self, X, sampling_rate=self.sampling_rate, reset=reset, needs_rate=self._needs_rate
         )
         self._check_parameters(signal.dtype)
+        least = getattr(self, "min_quality", None)
+        if least is not None and not (is_positive(least) and least <= 1):
+            raise ValueError(f"min_quality must be None or in (0, 1], got {least!r}.")
         return signal
+
+    def _below_quality(self, values, sampling_rate, kind):
+        """Which windows are worse than `min_quality`; of an EEG, which channels of each.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_windows, n_channels, n_times)
+        sampling_rate : float
+        kind : {"ecg", "ppg", "eda", "eeg", "acc"}
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_windows,) or (n_windows, n_channels)
+        """
+        quality = signal_quality(values, sampling_rate, kind)
+        return ~(quality[f"{kind.upper()}_Quality"] >= self.min_quality)
 
     def _warn_of_missing(
         self, X: pd.DataFrame | ArrayLike, signal: SignalArray, result: NDArray

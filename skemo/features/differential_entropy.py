@@ -44,7 +44,10 @@ class DifferentialEntropyTransformer(WindowTransformer):
         slow waves out of the bands in windows of a second or two.
     reject_artefacts : bool, default=True
         Whether a channel that is partly flat, clipped, or has steps is missing in that
-        (sub-)window (:func:`skemo.kernels.entropy.find_artefacts`).
+        (sub-)window (:func:`skemo.kernels.entropy.disturbed_channels`).
+    min_quality : float or None, default=None
+        A channel whose quality in a window (``EEG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower is missing there. None measures no quality.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
 
@@ -86,6 +89,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
         sub_windows: int = 1,
         detrend: bool = False,
         reject_artefacts: bool = True,
+        min_quality: float | None = None,
         sampling_rate: float | None = None,
     ) -> None:
         self.output = output
@@ -93,6 +97,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
         self.sub_windows = sub_windows
         self.detrend = detrend
         self.reject_artefacts = reject_artefacts
+        self.min_quality = min_quality
         self.sampling_rate = sampling_rate
 
     def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray | pd.DataFrame:
@@ -122,6 +127,9 @@ class DifferentialEntropyTransformer(WindowTransformer):
         )
         flat = (entropy < _FLAT).all(axis=1, keepdims=True)
         np.copyto(entropy, np.nan, where=flat)
+        if self.min_quality is not None:
+            low = self._below_quality(signal.values, rate, "eeg")
+            np.copyto(entropy, np.nan, where=low[:, np.newaxis, :, np.newaxis])
         self._warn_of_missing(X, signal, entropy)
         if self.output == "features":
             return entropy.reshape(len(entropy), -1)
@@ -139,7 +147,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
             "them."
         )
 
-    def _check_parameters(self, dtype: SignalDtype) -> None:
+    def _check_parameters(self, dtype):
         if self.output not in ("features", "map"):
             raise ValueError(f"output must be 'features' or 'map', got {self.output!r}.")
         for name in ("detrend", "reject_artefacts"):

@@ -72,6 +72,9 @@ class EDATransformer(WindowTransformer):
         Conductance, in the signal's unit, up to which the electrodes are off the skin
         (:func:`~skemo.kernels.skin_conductance.conductance`). None if the signal is not a
         conductance in µS: if it was standardised, or is in another unit.
+    min_quality : float or None, default=None
+        A window whose quality (``EDA_Quality`` of :class:`skemo.QualityTransformer`) is lower
+        is missing. None measures no quality.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
     n_jobs : int or None, default=None
@@ -158,6 +161,7 @@ class EDATransformer(WindowTransformer):
         min_relative: float = 0.1,
         onset: Literal["base", "minimum"] = "base",
         off_skin: float | None = OFF_SKIN,
+        min_quality: float | None = None,
         sampling_rate: float | None = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -169,6 +173,7 @@ class EDATransformer(WindowTransformer):
         self.min_relative = min_relative
         self.onset = onset
         self.off_skin = off_skin
+        self.min_quality = min_quality
         self.sampling_rate = sampling_rate
         self.n_jobs = n_jobs
 
@@ -194,6 +199,9 @@ class EDATransformer(WindowTransformer):
             step = optimised_together(values.shape[2], rate)
         compute = self._window_features if self.output == "features" else self._window_series
         result = compute_in_chunks(partial(compute, sampling_rate=rate), values, step, self.n_jobs)
+        if self.min_quality is not None:
+            whole = values if self.signal == "eda" else values.sum(axis=1, keepdims=True)
+            result[self._below_quality(whole, rate, "eda")] = np.nan
         self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result

@@ -71,6 +71,9 @@ class HRVTransformer(WindowTransformer):
         part of it (:func:`skemo.kernels.hrv.regular_intervals`). None leaves none out.
         ``"auto"`` is 0.25 for the pulse, whose beats have gaps where the wrist moved, and
         None for an ECG and for given beats.
+    min_quality : float or None, default=None
+        A window whose quality (``ECG_Quality`` or ``PPG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower is missing. None measures no quality.
     n_jobs : int or None, default=None
         Processes; worth it for detectors of NeuroKit2. The result is the same for any
         number.
@@ -129,6 +132,7 @@ class HRVTransformer(WindowTransformer):
         sampling_rate=None,
         min_beats=4,
         max_deviation="auto",
+        min_quality=None,
         n_jobs=None,
     ):
         self.output = output
@@ -139,6 +143,7 @@ class HRVTransformer(WindowTransformer):
         self.sampling_rate = sampling_rate
         self.min_beats = min_beats
         self.max_deviation = max_deviation
+        self.min_quality = min_quality
         self.n_jobs = n_jobs
 
     def transform(self, X):
@@ -161,6 +166,8 @@ class HRVTransformer(WindowTransformer):
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        if self.min_quality is not None:
+            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         if self.signal == "beats" and (between := typical_interval(values)) > LONGEST_INTERVAL:
             warnings.warn(
                 f"The beats are {between:g} s apart, which is no heart's. Are they in seconds, "
@@ -262,6 +269,12 @@ class HRVTransformer(WindowTransformer):
         if self.signal != "beats":
             check_detector(self.method, self.signal)
             check_rate(dtype.sampling_rate, self.signal)
+        elif self.min_quality is not None:
+            raise ValueError(
+                f"min_quality={self.min_quality!r} needs an ECG or a pulse, and beat times have no "
+                "quality. Leave it None; skemo.find_artefacts, before find_beats, takes out of a "
+                "recording what is not to be trusted."
+            )
         choose_features(self.features, FEATURES)
         if self.n_beats is not None and not _is_count(self.n_beats, 1):
             raise ValueError(f"n_beats must be None or at least 1, got {self.n_beats!r}.")

@@ -58,7 +58,7 @@ def differential_entropy(
         Subtract from each (sub-)window the line through its first and last sample, for windows
         of a second or two: see Notes.
     reject_artefacts : bool, default=False
-        Give NaN where a channel is disturbed (:func:`find_artefacts`).
+        Give NaN where a channel is disturbed (:func:`disturbed_channels`).
 
     Returns
     -------
@@ -144,7 +144,7 @@ def differential_entropy(
     return entropy
 
 
-def find_artefacts(signals: ArrayLike, sampling_rate: float) -> NDArray:
+def disturbed_channels(signals: ArrayLike, sampling_rate: float) -> NDArray:
     """Find the channels of EEG windows that are partly flat, clipped, or have steps.
 
     A channel is disturbed in a window if
@@ -177,11 +177,11 @@ def find_artefacts(signals: ArrayLike, sampling_rate: float) -> NDArray:
     Examples
     --------
     >>> import numpy as np
-    >>> from skemo.kernels.entropy import find_artefacts
+    >>> from skemo.kernels.entropy import disturbed_channels
     >>> eeg = np.random.default_rng(0).normal(size=(1, 3, 1280))
     >>> eeg[0, 1, 500:700] = 0
     >>> eeg[0, 2] = eeg[0, 2].clip(-1, 1)
-    >>> find_artefacts(eeg, 128)
+    >>> disturbed_channels(eeg, 128)
     array([[False,  True,  True]])
     """
     signals = fill_mask(signals)

@@ -405,7 +405,7 @@ def working_parts(
     zero = eda[:, :1]  # so that a constant window is exactly 0, whatever its level
     rate = sampling_rate / n_block
     with loops_along_rows(eda.shape[1]):
-        conductance = block_means(eda - zero, n_block)
+        conductance = np.asarray(block_means(eda - zero, n_block), np.float64)
     # SciPy pads by three times the number of coefficients; here it is the same or less.
     most = conductance.shape[1] - 1
     if sampling_rate > 2 * _NOISE:

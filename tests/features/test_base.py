@@ -10,12 +10,16 @@ from beats import make_ecg, make_pulse
 from sklearn.base import clone
 
 from skemo import (
+    AccelerometerTransformer,
     DifferentialEntropyTransformer,
     EDATransformer,
+    EMGTransformer,
     HRVTransformer,
     Recording,
     ResampleTransformer,
+    RespirationTransformer,
     SignalArray,
+    TemperatureTransformer,
     decompose_eda,
     signal_frame,
 )
@@ -28,6 +32,16 @@ TRANSFORMERS = [
     EDATransformer(output="series"),
     DifferentialEntropyTransformer(),
     DifferentialEntropyTransformer(output="map"),
+    RespirationTransformer(),
+    RespirationTransformer(output="series"),
+    RespirationTransformer(signal="ecg"),
+    RespirationTransformer(signal="ppg", output="series"),
+    TemperatureTransformer(valid_range=None),
+    TemperatureTransformer(output="series", valid_range=None),
+    AccelerometerTransformer(),
+    AccelerometerTransformer(output="series"),
+    EMGTransformer(highpass=20),
+    EMGTransformer(output="series", highpass=20),
     ResampleTransformer(rate=64, standardize=True),
 ]
 every_transformer = pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
@@ -96,13 +110,15 @@ def missing_most_of(kind):
     rng = np.random.default_rng(0)
     beats = np.cumsum(rng.normal(0.85, 0.05, (20, 90)), axis=1)
     pulses = np.stack([make_pulse(b, 64, 60) for b in beats])
+    noise = rng.normal(size=(20, 3840))
     slow = np.full((20, 960), np.nan)
     slow[:, ::16] = 2 + 0.01 * rng.normal(size=(20, 60))
     flat = np.zeros((20, 1280))
     flat[0] = rng.normal(size=1280)
     cases = {
         "pulse": (HRVTransformer(), pulses, 64, "need signal='ppg'"),
-        "ecg": (HRVTransformer(signal="ppg", min_beats=200), pulses, 64, "need signal='ecg'"),
+        "ecg": (HRVTransformer(signal="ppg"), noise, 64, "need signal='ecg'"),
+        "short": (HRVTransformer(), pulses[:, :128], 64, "of 2 s are too short for min_beats=4"),
         "slow": (EDATransformer(), slow, 16, "More than 5% of their samples are NaN"),
         "off": (EDATransformer(), 0.001 * rng.random((20, 240)), 4, "at most off_skin=0.01"),
         "siemens": (EDATransformer(), 2e-6 + 1e-7 * rng.random((20, 240)), 4, "is it in µS"),
@@ -120,7 +136,7 @@ def missing_most_of(kind):
 
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize(
-    "kind", ["pulse", "ecg", "slow", "off", "siemens", "flat", "clipped", "resampled"]
+    "kind", ["pulse", "ecg", "short", "slow", "off", "siemens", "flat", "clipped", "resampled"]
 )
 def test_a_modality_missing_in_most_windows_warns_once_with_the_reason(kind, plain):
     transformer, values, sampling_rate, reason = missing_most_of(kind)

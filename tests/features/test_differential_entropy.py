@@ -15,7 +15,7 @@ from skemo.kernels.entropy import (
     BANDS,
     VARIANCE_FLOOR,
     differential_entropy,
-    find_artefacts,
+    disturbed_channels,
 )
 
 LOG_2PIE = np.log(2 * np.pi * np.e)
@@ -296,7 +296,7 @@ def test_an_empty_frame_is_refused():
         ({"sub_windows": 0}, "sub_windows=0 must be"),
         ({"sub_windows": 2.0}, "sub_windows=2.0 must be"),
         ({"output": "maps"}, "output must be 'features' or 'map', got 'maps'"),
-        ({"sampling_rate": 256}, "got sampling_rate=256 Hz, but the column 'eeg' says 128.0 Hz"),
+        ({"sampling_rate": 256}, "got sampling_rate=256 Hz, but the column 'eeg' has 128.0 Hz"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_named(parameters, message):
@@ -331,9 +331,9 @@ def test_a_map_is_not_taken_for_windows():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (frame(noise(), "abc", 256), "fitted on a signal of sampling_rate=128.0, and got one of"),
-        (frame(noise(), "abd"), r"channels=\('a', 'b', 'c'\), and got one of channels=\('a', 'b',"),
-        (frame(noise(n_times=640), "abc"), r"shape=\(3, 1280\), and got one of shape=\(3, 640\)"),
+        (frame(noise(), "abc", 256), "fitted on a signal of sampling_rate=128.0, but got one of"),
+        (frame(noise(), "abd"), r"channels=\('a', 'b', 'c'\), but got one of channels=\('a', 'b',"),
+        (frame(noise(n_times=640), "abc"), r"shape=\(3, 1280\), but got one of shape=\(3, 640\)"),
     ],
 )
 def test_a_signal_unlike_the_fitted_one_is_refused(other, message):
@@ -481,7 +481,7 @@ def test_clean_eeg_has_no_artefacts_in_any_resolution(seconds, sampling_rate, re
     signals = eeg_like(100, 8, seconds, sampling_rate)
     if resolution:
         signals = np.round(signals / resolution) * resolution
-    assert find_artefacts(signals, sampling_rate).mean() < 0.002
+    assert disturbed_channels(signals, sampling_rate).mean() < 0.002
 
 
 @pytest.mark.parametrize("kind", ["held", "zero", "rail", "clipped", "step", "steps", "noise lost"])
@@ -523,7 +523,7 @@ def test_a_blink_is_no_artefact_of_the_recording():
     signals = eeg_like(20, 2, 2, 250)
     seconds = np.arange(500) / 250
     signals[:, 0] += 150 * np.exp(-(((seconds - 1) / 0.1) ** 2))
-    assert not find_artefacts(signals, 250).any()
+    assert not disturbed_channels(signals, 250).any()
 
 
 def test_an_artefact_costs_its_own_sub_window():
@@ -543,11 +543,11 @@ def test_artefacts_are_kept_on_request():
 
 def test_recorded_eeg_is_rarely_disturbed_and_where_it_is_flat_it_is(recorded):
     values = segment(recorded, 10)["eeg"].array.values
-    found = find_artefacts(values, 500)
+    found = disturbed_channels(values, 500)
     assert found.mean() < 0.02
     values = values[:50].copy()
     values[:, 3, 1000:2000] = values[:, 3, 1000:1001]
-    assert find_artefacts(values, 500)[:, 3].all()
+    assert disturbed_channels(values, 500)[:, 3].all()
 
 
 @pytest.mark.parametrize("size", [0, 30, 100])

@@ -378,7 +378,7 @@ def test_it_works_unfitted_cloned_and_pickled():
         ({"onset": "last"}, r"onset must be one of \['base', 'minimum'\], got 'last'"),
         ({"off_skin": -1}, "off_skin must be None or a number of at least 0, got -1"),
         ({"min_relative": 2}, "min_relative must be a number from 0 to 1, got 2"),
-        ({"sampling_rate": 8}, "sampling_rate=8 Hz, but the column 'eda' says 4.0 Hz"),
+        ({"sampling_rate": 8}, "sampling_rate=8 Hz, but the column 'eda' has 4.0 Hz"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_is_allowed(parameters, message):
