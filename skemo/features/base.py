@@ -214,6 +214,8 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         of = "" if column is None else f" of {column!r}"
         some = signal.values[lost[:: -(-len(lost) // _LOOKED_AT)]]
         reason = self._why_missing(some, signal.dtype)
+        if getattr(self, "min_quality", None) is not None:
+            reason += f" Or their quality is below min_quality={self.min_quality:g}."
         warnings.warn(
             f"{type(self).__name__}: {len(lost)} of {n_holding} windows{of} "
             f"({len(lost) / n_holding:.0%}) hold data, but come out missing. {reason}",
