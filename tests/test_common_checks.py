@@ -30,7 +30,7 @@ ESTIMATORS = [
     HRVTransformer(signal="beats", sampling_rate=4),
     HRVTransformer(signal="beats", output="features", features="all", sampling_rate=4),
     HRVTransformer(output="features", features="all", sampling_rate=128),
-    HRVTransformer(min_quality=0.5, sampling_rate=50),
+    HRVTransformer(signal="ppg", min_quality=0.5, sampling_rate=10),
     EDATransformer(output="features", sampling_rate=4),
     EDATransformer(output="features", sampling_rate=128),
     EDATransformer(output="series", sampling_rate=4),
