@@ -18,6 +18,7 @@ from skemo.kernels.hrv import (
     HRV_NONLINEAR,
     HRV_TIME,
     bridge_rr_gaps,
+    check_rate,
     count_up,
     hrv_frequency,
     hrv_nonlinear,
@@ -26,6 +27,7 @@ from skemo.kernels.hrv import (
     rr_intervals,
 )
 from skemo.signals.checks import signal_name
+from skemo.signals.recording import LONGEST_INTERVAL
 
 FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLINEAR}
 _KERNELS = {"time": hrv_time, "frequency": hrv_frequency, "nonlinear": hrv_nonlinear}
@@ -166,6 +168,15 @@ class HRVTransformer(WindowTransformer):
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
         if self.min_quality is not None:
             result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
+        if self.signal == "beats" and (between := typical_interval(values)) > LONGEST_INTERVAL:
+            warnings.warn(
+                f"The beats are {between:g} s apart, which is no heart's. Are they in seconds, "
+                "from the start of the window?",
+                stacklevel=2,
+            )
+        else:
+            n_values = result.shape[1] - (self.output == "series")
+            self._warn_of_missing(X, signal, result[:, :n_values])
         if self.output == "features":
             return result
         series, too_long = result[:, :-1], result[:, -1] > 0
@@ -237,11 +248,27 @@ class HRVTransformer(WindowTransformer):
     def _needs_rate(self):
         return self.signal != "beats"  # beat times are seconds already
 
+    def _why_missing(self, values, dtype):
+        if self.signal == "beats":
+            return f"They have fewer than min_beats={self.min_beats} beats 0.3 to 2 s apart."
+        return super()._why_missing(values, dtype)
+
+    def _what_is_needed(self, dtype):
+        duration = dtype.shape[-1] / dtype.sampling_rate
+        if duration < self.min_beats:
+            return f"Windows of {duration:g} s are too short for min_beats={self.min_beats} beats."
+        kind, other = ("an ECG", "ppg") if self.signal == "ecg" else ("a pulse", "ecg")
+        return (
+            f"Too few heartbeats were found with signal={self.signal!r}: is it {kind}, or does it "
+            f"need signal={other!r}; and is it sampled at {dtype.sampling_rate:g} Hz?"
+        )
+
     def _check_parameters(self, dtype):
         if self.output not in ("features", "series"):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal != "beats":
             check_detector(self.method, self.signal)
+            check_rate(dtype.sampling_rate, self.signal)
         elif self.min_quality is not None:
             raise ValueError(
                 f"min_quality={self.min_quality!r} needs an ECG or a pulse, and beat times have no "
@@ -263,6 +290,13 @@ class HRVTransformer(WindowTransformer):
         if self.output == "features":
             return choose_features(self.features, FEATURES)
         return [f"rr{i}" for i in range(self._series_length(dtype))]
+
+
+def typical_interval(beats):
+    """Median time between the beats of windows (n_windows, 1, n_beats); 0 without any."""
+    intervals = np.diff(beats[:, 0], axis=1)
+    known = intervals[np.isfinite(intervals)]
+    return np.median(known) if len(known) else 0.0
 
 
 def _is_count(value, least):

@@ -32,8 +32,7 @@ class ResampleTransformer(WindowTransformer):
         Frequencies to keep, in hertz, at most half of either rate. The band is open at an edge
         that is None: ``(0.5, None)`` removes the mean and slow drift.
     standardize : bool, default=False
-        Whether to standardise each channel of each window to mean 0 and standard deviation 1. A
-        channel that is flat, up to rounding, becomes 0.
+        Whether each window and channel is brought to mean 0 and standard deviation 1.
     min_quality : float or None, default=None
         A window whose quality (:class:`skemo.QualityTransformer`) is lower is missing, of an
         EEG a channel in a window. It needs to know what `signal` is, and None measures
@@ -58,6 +57,10 @@ class ResampleTransformer(WindowTransformer):
     lines. If more are NaN, the channel is NaN throughout in that window. Other channels and
     windows keep their values.
 
+    A flat channel has lost its sensor, and is NaN in the window if it is 0 throughout, and at
+    any level with `standardize` or a lower edge of `band`, which remove the level. With
+    `standardize`, so is a channel with nothing in the band.
+
     Standardising each window removes its level, which is informative for skin conductance and
     temperature. A `StandardScaler`, or a network's own normalisation, keeps it.
 
@@ -72,6 +75,9 @@ class ResampleTransformer(WindowTransformer):
     >>> resampled["ecg"].dtype.shape, resampled["ecg"].dtype.sampling_rate
     ((1, 640), 64.0)
     """
+
+    # Slow signals such as temperature are often stored with repeated values, which does no harm.
+    _needs_detail = False
 
     def __init__(
         self,
@@ -110,12 +116,16 @@ class ResampleTransformer(WindowTransformer):
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size))
         if self.min_quality is not None:
             result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
+        self._warn_of_missing(X, signal, result)
         rate = dtype.sampling_rate if self.rate is None else self.rate
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)
 
     def _transform_windows(self, values, sampling_rate):
         rows = values.reshape(-1, values.shape[-1])  # each a channel of a window
         missing = np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE
+        levelled = self.standardize or (self.band is not None and self.band[0] is not None)
+        flat = (rows == rows[:, :1]).all(axis=1)
+        missing |= flat if levelled else flat & (rows[:, 0] == 0)
         rows = np.where(missing[:, np.newaxis], 0, fill_gaps(rows))
         if self.standardize:
             rows -= rows[:, :1].copy()  # the offset is removed anyway, and would cost precision
@@ -130,7 +140,7 @@ class ResampleTransformer(WindowTransformer):
             rounding = 100 * np.finfo(resampled.dtype).eps * np.ptp(rows, axis=1, keepdims=True)
             flat = deviation <= rounding
             resampled /= np.where(flat, 1, deviation)
-            resampled[flat[:, 0]] = 0
+            missing |= flat[:, 0]
         resampled[missing] = np.nan
         return resampled.reshape(*values.shape[:-1], -1)
 

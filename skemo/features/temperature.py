@@ -86,6 +86,9 @@ class TemperatureTransformer(WindowTransformer):
     [[33.0, -0.001], [33.0, -0.01]]
     """
 
+    # Wristbands often store each reading several times, which does no harm.
+    _needs_detail = False
+
     def __init__(
         self,
         output: Literal["features", "series"] = "features",

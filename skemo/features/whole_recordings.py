@@ -1,14 +1,23 @@
 """What is computed better on a whole recording than window by window."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from skemo.kernels.filters import fill_gaps
 from skemo.kernels.heartbeats import channel_beats, check_detector
-from skemo.kernels.skin_conductance import PARTS, check_method, tonic_phasic
-from skemo.signals.checks import check_finite
+from skemo.kernels.skin_conductance import (
+    OFF_SKIN,
+    PARTS,
+    check_method,
+    conductance,
+    tonic_phasic,
+)
+from skemo.signals.array import SignalArray
+from skemo.signals.checks import check_finite, is_number, warn_of_repeats
+from skemo.signals.recording import Recording
 
 _STRETCH, _INNER = 30.0, 20.0  # s, of a recording in which beats are looked for together
 _DOUBT = 0.05  # s, by which two stretches may place one beat apart
@@ -82,8 +91,14 @@ def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="be
     return replace(recording, beats={**recording.beats, beats: times})
 
 
-def decompose_eda(recording, *, name="eda", method="highpass"):
-    """Put tonic and phasic skin conductance in the place of the conductance of a recording.
+def decompose_eda(
+    recording: Recording,
+    *,
+    name: str = "eda",
+    method: Literal["highpass", "cvxeda"] = "highpass",
+    off_skin: float | None = OFF_SKIN,
+) -> Recording:
+    """Replace the skin conductance of a recording by its tonic and phasic parts.
 
     The whole recording is decomposed, so that windows cut from the result,
     ``skemo.segment(map(decompose_eda, recordings), 60)``, have no edges of their own. Give
@@ -96,18 +111,22 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
         The signal to decompose, of one channel.
     method : {"highpass", "cvxeda"}, default="highpass"
         See :func:`skemo.kernels.skin_conductance.tonic_phasic`.
+    off_skin : float or None, default=0.01
+        Conductance, in the signal's unit, up to which the electrodes are off the skin
+        (:func:`skemo.kernels.skin_conductance.conductance`). None if the signal is not a
+        conductance in µS.
 
     Returns
     -------
     Recording
         With the channels ``"tonic"`` and ``"phasic"`` in the signal `name`, at the same
-        rate and in the same unit. NaN stays NaN, though the filters pass over it by
-        straight lines.
+        rate and in the same unit. Samples that are NaN or off the skin are NaN in both;
+        the filters bridge them by straight lines.
 
     Raises
     ------
     ValueError
-        Where the recording has no such signal, or it has several channels.
+        If the recording has no such signal, or the signal has several channels.
 
     Examples
     --------
@@ -118,6 +137,8 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
     <Recording of subject 'S2': 100 s; eda 2 channels at 4 Hz>
     """
     check_method(method)
+    if off_skin is not None and not (is_number(off_skin) and off_skin >= 0):
+        raise ValueError(f"off_skin must be None or a number of at least 0, got {off_skin!r}.")
     where = f"The recording of subject {recording.subject!r}"
     if name not in recording.signals:
         raise ValueError(
@@ -132,8 +153,11 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
         )
     check_finite(eda, name)
     rate = recording.sampling_rates[name]
-    parts = np.concatenate(tonic_phasic(fill_gaps(eda.astype(float)), rate, method))
-    parts = np.where(np.isnan(eda), np.nan, parts).astype(np.result_type(eda.dtype, np.float32))
+    warn_of_repeats(SignalArray(eda[np.newaxis], sampling_rate=rate), name, stacklevel=2)
+    measured = conductance(eda.astype(float), off_skin)
+    parts = np.concatenate(tonic_phasic(fill_gaps(measured), rate, method, off_skin=None))
+    parts = np.where(np.isnan(measured), np.nan, parts)
+    parts = parts.astype(np.result_type(eda.dtype, np.float32))
     return replace(
         recording,
         signals={**recording.signals, name: parts},

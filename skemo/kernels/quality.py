@@ -423,7 +423,8 @@ def _rmssd(intervals):
 def _coverage(beats, intervals, duration):
     """Share of the window's time between beats, up to its edges where these are near."""
     n_intervals = np.isfinite(intervals).sum(axis=1)
-    middle = np.sort(intervals, axis=1)  # NaN last
+    padded = np.pad(intervals, ((0, 0), (0, 1)), constant_values=np.nan)  # there may be none
+    middle = np.sort(padded, axis=1)  # NaN last
     middle = np.take_along_axis(middle, (np.maximum(n_intervals, 1) // 2)[:, np.newaxis], axis=1)
     longest = _EDGE * np.nan_to_num(middle[:, 0]) / 1000
     first = np.nan_to_num(beats[:, 0])

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skemo._samples import fill_mask
 from skemo.signals.checks import is_positive
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` returns
 _SHOWN = 5  # labels shown in a notebook
+_BEYOND = 1.0  # seconds beyond the signals up to which labels and beats are rounded
+LONGEST_INTERVAL = 3.0  # seconds between heartbeats, at most 20 a minute
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
 
 
@@ -29,7 +32,8 @@ class Recording:
     Parameters
     ----------
     signals : mapping of str to array of shape (n_channels, n_times) or (n_times,)
-        The samples of each modality; a one-dimensional array is one channel. Not copied.
+        The samples of each modality; a one-dimensional array is one channel. Not copied. Where
+        a masked array is masked, the samples are NaN, targets too, and there are no beats.
     sampling_rates : mapping of str to float
         Samples per second of each modality, in hertz.
     channels : mapping of str to sequence of str, default={}
@@ -139,15 +143,31 @@ labels 'rest', 'stress'>
             },
         }.items():
             object.__setattr__(self, what, value)
-        ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
-        longest = max(x.shape[1] / rates[name] for name, x in signals.items())
-        if ends and max(ends) > 2 * longest:
-            warnings.warn(
-                f"{where} lasts {longest:g} s, but an interval of its labels or exclusions ends at "
-                f"{max(ends):g} s. Are they in seconds, from the start of the recording?",
-                UserWarning,
-                stacklevel=3,
-            )
+        self._warn_of_what_is_unlikely(where)
+
+    def _warn_of_what_is_unlikely(self, where):
+        """Warn of times beyond the recording, and of beats too far apart."""
+        longest = max(x.shape[1] / self.sampling_rates[name] for name, x in self.signals.items())
+        seconds = "Are they in seconds, from the start of the recording?"
+        found = []
+        labelled = [(start, stop) for start, stop, _ in self.labels]
+        for what, times, slack in (
+            ("its labels", labelled, _BEYOND),
+            ("its exclusions", self.excluded, longest),
+            *((f"the beats {name!r}", times, _BEYOND) for name, times in self.beats.items()),
+        ):
+            first, last = np.min(times, initial=0.0), np.max(times, initial=0.0)
+            if first < -slack or last > longest + slack:
+                end = f"begin at {first:g} s" if first < -slack else f"end at {last:g} s"
+                found.append(f"{where} lasts {longest:g} s, but {what} {end}. {seconds}")
+            elif what.startswith("the beats") and len(times) >= 5:
+                interval = np.median(np.diff(times))
+                if interval > LONGEST_INTERVAL:
+                    found.append(
+                        f"{where}: {what} are {interval:g} s apart, which is no heart's. {seconds}"
+                    )
+        for text in found:
+            warnings.warn(text, UserWarning, stacklevel=4)
 
     @property
     def duration(self) -> float:
@@ -199,7 +219,7 @@ def _checked_signal(signal, name, where):
             f"{where}: a modality cannot be called {name!r}; the table of windows has a column of "
             "that name."
         )
-    signal = np.asarray(signal)
+    signal = fill_mask(signal)
     if signal.dtype.kind not in "iuf":
         raise ValueError(f"{where}: {name!r} must hold real numbers, got dtype {signal.dtype}.")
     if signal.ndim not in (1, 2) or 0 in signal.shape[:-1]:
@@ -219,6 +239,7 @@ def _checked_signal(signal, name, where):
 def _checked_beats(times, name, signals, where):
     if name in WINDOW_COLUMNS or name in signals:
         raise ValueError(f"{where}: beats cannot be called {name!r}; another column is.")
+    times = np.ma.compressed(times) if isinstance(times, np.ma.MaskedArray) else times
     times = np.array(times, np.float64)
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(
@@ -234,7 +255,7 @@ def _checked_target(target, name, signals, where):
         return float(target)
     try:
         values, rate = target
-        values = np.array(values, np.float64)
+        values = np.array(fill_mask(values), np.float64)
     except (TypeError, ValueError):
         values, rate = None, None
     if values is None or values.ndim != 1 or not is_positive(rate):
