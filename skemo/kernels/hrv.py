@@ -68,7 +68,9 @@ def bridge_rr_gaps(rr, beats):
     # Intervals of a gap that follow one another are one span.
     goes_on = np.append(False, in_gap[1:] & in_gap[:-1] & (rows[1:] == rows[:-1]))
     first = np.flatnonzero(~goes_on)
-    durations = np.diff(np.asarray(beats, float), axis=1)[rows, columns] * 1000
+    # A break between two beats, NaN, counts as a part of their span.
+    known = np.fmax.accumulate(np.asarray(beats, float), axis=1)
+    durations = np.diff(known, axis=1)[rows, columns] * 1000
     spans = np.add.reduceat(durations, first)
     rows, in_gap = rows[first], in_gap[first]
     median = np.full(n_windows, np.nan)
@@ -147,14 +149,15 @@ def rr_intervals(beats):
     Parameters
     ----------
     beats : array of shape (n_windows, max_beats)
-        Beat times in seconds, in order, NaN after the last.
+        Beat times in seconds, in order, NaN after the last. A NaN between two beats says that
+        another may be hidden there.
 
     Returns
     -------
     ndarray of shape (n_windows, max_beats - 1)
-        NaN after the last interval. An interval under 300 or over 2000 ms, over 200 or under
-        30 beats a minute, is NaN where it stands: it is no heartbeat's, and nothing is
-        put in its place.
+        NaN after the last interval and on both sides of a NaN. An interval under 300 or over
+        2000 ms, over 200 or under 30 beats a minute, is NaN where it stands: it is not
+        between two successive heartbeats, and nothing is put in its place.
 
     Examples
     --------
