@@ -270,7 +270,7 @@ def _maxima_above_level(envelope, rate, signal):
     level = np.maximum(level, _PULSE_FLOOR * top)
     block = np.clip(np.arange(-(-n_times // n_block)) - 8 - n_near // 2, 0, level.shape[1] - 1)
 
-    n_apart = int(np.ceil(REFRACTORY * rate))
+    n_apart = round(REFRACTORY * rate)
     rows, columns = _maxima(envelope, n_apart - 1)
     heights, levels = envelope[rows, columns], level[rows, block[columns // n_block]]
     above = (heights > _WEAK * levels) & (heights > 0)
@@ -364,7 +364,7 @@ def _describe(envelope, rate, rows, columns, relative, times, shapes, directions
         middle = np.partition(flat.take(between), _N_BETWEEN // 2, axis=0)[_N_BETWEEN // 2]
         background[:-1] = np.where(np.diff(rows) == 0, middle, np.nan)
     before = np.append(np.float32(np.nan), background[:-1])[:n]
-    nearest, farthest = round(_FASTEST * rate), int(np.ceil(REFRACTORY * rate))
+    nearest, farthest = round(_FASTEST * rate), round(REFRACTORY * rate)
     steps = np.arange(nearest - 1, farthest + 1)
     fast = np.zeros(n, bool)
     for side in (-1, 1):

@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skemo.kernels.beat_candidates import REFRACTORY, STRONG, Candidates
-from skemo.kernels.hrv import LONGEST_RR
+from skemo.kernels.hrv import SLOWEST_RR
 
 _N_NEAR, _N_ALIKE = 6, 3  # of so many candidates to either side, that many must be alike
 _N_SIDE = 3  # intervals to either side in which the background is measured
 # Cosine of two shapes that are alike, and of those that are in time as well.
 _LIKENESS = {"ecg": 0.85, "ppg": 0.75}
 _LIKENESS_IN_TIME, _IN_TIME = 0.6, 0.15
+_HEIGHT_RATIO = 4  # of two QRS complexes that are alike, at the most
 _SAMENESS = 0.92  # cosine of two shapes without much noise
 # Of the envelope between beats as a part of its height at a beat. Gaussian noise of any colour
 # has 0.35 to 0.6 on average; recorded ECG 0.01 to 0.1.
@@ -21,18 +22,21 @@ _DEVIATION = 0.25  # of an interval from the median of those around, as a part o
 _N_AROUND = 5  # intervals to either side, of which that median is
 _N_RHYTHM, _N_REGULAR = 9, 4  # of so many intervals in a row, that many must be regular
 _N_MOSTLY, _MOSTLY = 8, 0.7  # of what stands out on one side, the share that must be beats
+_AT_END = 1.0  # s, in which a window may end before the next beat
 _N_FAST = 4  # candidates to either side
 _MULTIPLE = 0.12  # of the median interval, by which a multiple of it may be off
 _FEWEST = 3  # beats in a row
 
 
-def judge(candidates: Candidates, signal: str) -> tuple[NDArray, NDArray]:
+def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray, NDArray]:
     """Which candidates are heartbeats, and after which of these there is a break.
 
     Parameters
     ----------
     candidates : Candidates
     signal : {"ecg", "ppg"}
+    duration : float
+        Seconds of a window.
 
     Returns
     -------
@@ -44,12 +48,12 @@ def judge(candidates: Candidates, signal: str) -> tuple[NDArray, NDArray]:
     rows, times = candidates.rows, candidates.times
     if not len(rows):
         return np.zeros(0, int), np.zeros(0, bool)
-    cosines = _cosines(candidates.shapes, rows)
+    cosines = _cosines(candidates, most=np.inf if signal == "ppg" else _HEIGHT_RATIO)
     strong = candidates.relative > STRONG
     if signal == "ppg":
         accepted = _pulse_waves(candidates, cosines)
     else:
-        accepted = _ecg_beats(candidates, cosines, strong)
+        accepted = _ecg_beats(candidates, cosines, strong, duration)
         accepted &= _mostly_accepted(rows, strong | accepted, accepted)
     accepted &= ~_too_fast(candidates, accepted)
     beats = np.flatnonzero(accepted)
@@ -70,7 +74,7 @@ def _pulse_waves(candidates, cosines):
     return _in_rhythm(rows, times, alike)
 
 
-def _ecg_beats(candidates, cosines, strong):
+def _ecg_beats(candidates, cosines, strong, duration):
     rows, times = candidates.rows, candidates.times
     best, worst = _background(candidates)
     n_alike = (cosines > _LIKENESS["ecg"]).sum(axis=0)
@@ -83,7 +87,8 @@ def _ecg_beats(candidates, cosines, strong):
     same = (cosines > _SAMENESS).sum(axis=0) >= np.clip(n_near // 2, 1, _N_ALIKE)
     n_same, _ = _count_near(rows, clear & same, _N_NEAR, _N_NEAR)
     quiet = (worst < _QUIET) & (n_clear >= _N_ALIKE) & (2 * n_same > n_clear)
-    clear |= quiet & (candidates.relative > _LONE_HEIGHT)
+    quiet &= candidates.relative > _LONE_HEIGHT
+    clear |= quiet & _between_others(rows, times, clear | quiet, duration)
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
     clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _AUDIBLE)
     clear &= ~_interpolated(rows, times, clear, alike)
@@ -109,6 +114,16 @@ def _background(candidates):
             count += known
         sides.append(np.where(count, total / np.maximum(count, 1), np.nan) / heights)
     return np.fmin(*sides), np.fmax(*sides)
+
+
+def _between_others(rows, times, clear, duration):
+    """Whether there is a beat, or the end of the window, at a beat's distance on either side."""
+    near = np.array([times < _AT_END, times > duration - _AT_END])
+    places = np.flatnonzero(clear)
+    follows = (np.diff(rows[places]) == 0) & (np.diff(times[places]) < SLOWEST_RR / 1000)
+    near[0, places[1:]] |= follows
+    near[1, places[:-1]] |= follows
+    return near.all(axis=0)
 
 
 def _interpolated(rows, times, clear, alike):
@@ -216,7 +231,7 @@ def _regular(rows, times, deviation):
 def _intervals(rows, times):
     """Interval from each place to the next of its row; NaN where there is none in range."""
     intervals = np.append(np.diff(times), np.nan)
-    outside = (intervals < REFRACTORY - 1e-9) | (intervals > LONGEST_RR / 1000 + 1e-9)
+    outside = (intervals < REFRACTORY - 1e-9) | (intervals > SLOWEST_RR / 1000 + 1e-9)
     outside[:-1] |= np.diff(rows) != 0
     return np.where(outside, np.nan, intervals)
 
@@ -250,14 +265,20 @@ def _count_near(rows, flags, n_before, n_after):
     return count, total
 
 
-def _cosines(shapes, rows):
-    """Cosines of each shape and those before and after, -1 where these are not of its row."""
+def _cosines(candidates, most):
+    """Cosines of each shape and those before and after.
+
+    They are -1 where these are not of its row, and 0 where one is over `most` times as high.
+    """
+    rows, heights, shapes = candidates.rows, candidates.heights, candidates.shapes
     n = len(rows)
     cosines = np.full((2 * _N_NEAR, n), -1, np.float32)
     for lag in range(1, min(_N_NEAR, n - 1) + 1):
         product = np.zeros(n - lag, shapes.dtype)
         for sample in shapes:  # in this order whatever the number of shapes
             product += sample[lag:] * sample[: n - lag]
+        one, other = heights[lag:], heights[: n - lag]
+        product[(one > most * other) | (other > most * one)] = 0
         cosines[lag - 1, lag:] = np.where(rows[lag:] == rows[:-lag], product, -1)
         cosines[-lag, :-lag] = cosines[lag - 1, lag:]
     return cosines

@@ -218,7 +218,7 @@ def r_peaks(
             candidates = ecg_candidates(filled, sampling_rate, missing)[0]
         else:
             candidates = pulse_candidates(filled, sampling_rate, missing)
-        index, broken = judge(candidates, signal)
+        index, broken = judge(candidates, signal, n_times / sampling_rate)
         rows, times = candidates.rows[index], candidates.times[index]
         broken = broken | _lost_between(rows, times, filled, missing, sampling_rate)
         table = _in_rows(rows, times, broken, len(windows), beats.shape[1])
@@ -255,24 +255,50 @@ def _channel_of_recording(channel, sampling_rate, method, signal):
         return np.zeros(0), np.zeros(0, bool)
     starts = np.unique(np.minimum(np.arange(0, n_times, step), n_times - length))
     candidates = _stretches(channel, starts, length, sampling_rate, signal)
-    index, broken = judge(candidates, signal)
+    index, broken = judge(candidates, signal, n_times / sampling_rate)
     times = candidates.times[index]
     missing = np.isnan(channel)[np.newaxis]
     missing = missing if missing.any() else None
     row = np.zeros(len(times), int)
     broken = broken | _lost_between(row, times, channel[np.newaxis], missing, sampling_rate)
-    return times, broken
+    if method == "skemo" or not len(times):
+        return times, broken
+    found = []
+    upside_down = np.array([candidates.directions.sum() < 0])
+    for start, low, high in zip(starts, *_inner_parts(starts, length, sampling_rate), strict=True):
+        stretch, offset = channel[start : start + length], start / sampling_rate
+        inside = (times >= offset) & (times < offset + length / sampling_rate)
+        width = max_beats(length, sampling_rate)
+        seen = _to_row(times[inside] - offset, broken[inside], width)
+        other = neurokit_beats(
+            stretch[np.newaxis],
+            seen[np.newaxis],
+            upside_down,
+            sampling_rate,
+            method=method,
+            signal=signal,
+        )[0]
+        other = other[~np.isnan(other)] + offset
+        found.append(other[(other >= low) & (other < high)])
+    found = np.sort(np.concatenate(found))
+    found = found[np.diff(found, prepend=-np.inf) > 2 * _DOUBT]
+    middles = (times[:-1] + times[1:])[broken[:-1]] / 2
+    after = np.searchsorted(middles, found)
+    return found, np.append(np.diff(after) > 0, False)[: len(found)]
+
+
+def _inner_parts(starts, length, sampling_rate):
+    """From where to where each stretch counts: up to the middle of where it overlaps with the
+    next, and a little beyond, since the two may place a beat there on different sides."""
+    borders = (starts[1:] + starts[:-1] + length) / 2 / sampling_rate
+    return np.append(-np.inf, borders - _DOUBT), np.append(borders + _DOUBT, np.inf)
 
 
 def _stretches(channel, starts, length, sampling_rate, signal):
     """Candidates of a recording, found in stretches that overlap."""
     stretches = sliding_window_view(channel, length)
     together = max(1, _CHUNK // length)
-    # Each stretch counts up to the middle of where it overlaps with the next, and a little
-    # beyond, since the two may place a beat there on different sides.
-    borders = (starts[1:] + starts[:-1] + length) / 2 / sampling_rate
-    low = np.append(-np.inf, borders - _DOUBT)
-    high = np.append(borders + _DOUBT, np.inf)
+    low, high = _inner_parts(starts, length, sampling_rate)
     chunks = [starts[i : i + together] for i in range(0, len(starts), together)]
     sign = 1
     if signal == "ppg":

@@ -47,6 +47,8 @@ HRV_NONLINEAR = (
 )
 SHORTEST_RR = 300.0  # ms, 200 beats a minute
 LONGEST_RR = 2000.0  # ms, 30 beats a minute
+SLOWEST_RR = 2500.0  # ms, 24 beats a minute, the longest interval of a slow heart
+_SLOW = 1500.0  # ms, the median interval of a slow heart
 _BANDS = {"VLF": (0.0033, 0.04), "LF": (0.04, 0.15), "HF": (0.15, 0.4)}  # Hz
 _TOTAL = (0.0, 0.5)
 _RR_RATE = 4.0  # Hz, of the interpolated RR series
@@ -157,7 +159,8 @@ def rr_intervals(beats):
     ndarray of shape (n_windows, max_beats - 1)
         NaN after the last interval and on both sides of a NaN. An interval under 300 or over
         2000 ms, over 200 or under 30 beats a minute, is NaN where it stands: it is not
-        between two successive heartbeats, and nothing is put in its place.
+        between two successive heartbeats, and nothing is put in its place. Where the median
+        interval is over 1500 ms, as in an athlete asleep, the limit is 2500 ms.
 
     Examples
     --------
@@ -167,6 +170,9 @@ def rr_intervals(beats):
     """
     intervals = np.diff(np.asarray(beats, float), axis=-1) * 1000
     plausible = (intervals >= SHORTEST_RR - 1e-6) & (intervals <= LONGEST_RR + 1e-6)
+    for row in np.argwhere(((intervals > LONGEST_RR) & (intervals <= SLOWEST_RR)).any(axis=-1)):
+        if np.nanmedian(intervals[*row]) > _SLOW:
+            plausible[*row] |= (intervals[*row] > LONGEST_RR) & (intervals[*row] <= SLOWEST_RR)
     return np.where(plausible, intervals, np.nan)
 
 

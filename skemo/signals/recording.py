@@ -14,6 +14,7 @@ from skemo.signals.checks import is_positive
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` makes
 _SHOWN = 5  # labels in a notebook
+_BEYOND = 0.25  # of the beats may be later than the end of the signals
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
 
 
@@ -50,6 +51,11 @@ class Recording:
     beats : mapping of str to array of shape (n_beats,), default={}
         Times of heartbeats in seconds, increasing, as `find_beats` adds them. `segment` makes
         a signal column of them under that name, for ``HRVTransformer(signal="beats")``.
+    beat_sources : mapping of str to {"ecg", "ppg"}, default={}
+        What the beats were found in. `HRVTransformer` treats them accordingly.
+    beat_gaps : mapping of str to sequence of (start, stop), default={}
+        Intervals, in seconds, in which beats may be hidden. No RR interval is taken across
+        them.
 
     Attributes
     ----------
@@ -85,11 +91,16 @@ labels 'rest', 'stress'>
     excluded: tuple = ()
     targets: Mapping = field(default_factory=dict)
     beats: Mapping = field(default_factory=dict)
+    beat_sources: Mapping = field(default_factory=dict)
+    beat_gaps: Mapping = field(default_factory=dict)
 
     def __post_init__(self):
         where = f"Recording of subject {self.subject!r}"
         where += f", trial {self.trial!r}" if self.trial else ""
-        for what in ("signals", "sampling_rates", "channels", "units", "targets", "beats"):
+        for what in (
+            *("signals", "sampling_rates", "channels", "units", "targets"),
+            *("beats", "beat_sources", "beat_gaps"),
+        ):
             if not isinstance(getattr(self, what) or {}, Mapping):
                 raise ValueError(
                     f"{where}: {what} must be a mapping, from names, got "
@@ -131,6 +142,14 @@ labels 'rest', 'stress'>
                 name: _checked_beats(times, name, signals, where)
                 for name, times in (self.beats or {}).items()
             },
+            "beat_sources": {
+                name: _checked_source(name, source, self.beats, where)
+                for name, source in (self.beat_sources or {}).items()
+            },
+            "beat_gaps": {
+                name: tuple(_checked_interval(gap, 2, "beat_gaps", where) for gap in gaps)
+                for name, gaps in (self.beat_gaps or {}).items()
+            },
         }.items():
             object.__setattr__(self, what, value)
         ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
@@ -142,6 +161,15 @@ labels 'rest', 'stress'>
                 UserWarning,
                 stacklevel=3,
             )
+        for name, times in self.beats.items():
+            if (times > longest).sum() > max(3, _BEYOND * len(times)):
+                warnings.warn(
+                    f"{where} lasts {longest:g} s, but its {name!r} go on to {times[-1]:g}. Beats "
+                    "are times in seconds from the start of the recording: divide sample numbers "
+                    "by their sampling rate, and milliseconds by 1000.",
+                    UserWarning,
+                    stacklevel=3,
+                )
 
     @property
     def duration(self):
@@ -216,6 +244,18 @@ def _checked_beats(times, name, signals, where):
             f"{where}: the beats {name!r} must be increasing times in seconds, of shape (n_beats,)."
         )
     return times
+
+
+def _checked_source(name, source, beats, where):
+    if name not in (beats or {}):
+        raise ValueError(
+            f"{where}: beat_sources names {name!r}, but the beats are {list(beats or {})}."
+        )
+    if source not in ("ecg", "ppg"):
+        raise ValueError(
+            f"{where}: the source of the beats {name!r} must be 'ecg' or 'ppg', got {source!r}."
+        )
+    return source
 
 
 def _checked_target(target, name, signals, where):
