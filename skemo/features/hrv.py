@@ -98,9 +98,9 @@ class HRVTransformer(WindowTransformer):
     Of several channels, the first counts. Where it shows no beats for a while, as with a lead
     that has come off, the next steps in.
 
-    Intervals under 300 or over 2000 ms (2500 ms in a slow heart), those across a stretch in which a beat may be hidden,
-    and those that `max_deviation` excludes are left out: the series goes on with the next, and
-    no difference is taken across them. For frequency features, such a gap is bridged by
+    Intervals under 300 or over 2000 ms (2500 ms in a slow heart), those across a stretch in
+    which a beat may be hidden, and those that `max_deviation` excludes are left out: the series
+    goes on with the next, and no difference is taken across them. For frequency features, such a gap is bridged by
     intervals of one length, the nearest to the median that fill it, if they make up no more than
     a fifth of the time (on bridging, see [1]_); otherwise they are NaN. Ectopic beats are
     corrected only with `correct_beats`.

@@ -1,8 +1,10 @@
 """Where a heartbeat may be: maxima of an envelope in windows of an ECG or a pulse wave."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from skemo.kernels.filters import (
@@ -24,7 +26,8 @@ _T_WAVE, _T_HEIGHT = 0.42, 0.5  # s after a higher maximum, and of its height: a
 _EXTREMUM_REACH = 0.06  # s from the maximum of the envelope to R or S
 _FAST = 0.7  # of a maximum's height: another as high within 0.3 s is a beat as well
 _FASTEST = 0.2  # s, between such beats
-_N_BETWEEN = 9  # values of the envelope between two maxima that measure the background
+_N_BETWEEN = 7  # values of the envelope between two maxima that measure the background
+_FILTERED = 1 << 16  # samples filtered together: what is made of them stays in the cache
 _SLOPE_RATE = 64  # Hz, of the slope of the pulse
 _CREST_WEIGHT = 0.15  # of the width of crests, beside that of the steepness of rises
 _UPSIDE_DOWN = -0.05  # what a single window must show to be turned
@@ -47,11 +50,11 @@ class Candidates(NamedTuple):
         Of the envelope.
     relative : array of shape (n_candidates,)
         Heights as a part of the level around.
-    before, after : array of shape (n_candidates,)
-        Median of the envelope between the maximum and its neighbours, as a part of its
-        height; NaN beside none.
+    after : array of shape (n_candidates,)
+        Median of the envelope between the maximum and the next, as a part of its height; NaN
+        after the last.
     fast : bool array of shape (n_candidates,)
-        Whether another maximum of that height is nearer than a heart within range beats.
+        Whether another maximum of that height follows sooner than a heart within range beats.
     shapes : array of shape (n_samples, n_candidates)
         The signal around each of them, of norm 1.
     directions : array of shape (n_candidates,)
@@ -62,7 +65,6 @@ class Candidates(NamedTuple):
     times: NDArray
     heights: NDArray
     relative: NDArray
-    before: NDArray
     after: NDArray
     fast: NDArray
     shapes: NDArray
@@ -73,24 +75,29 @@ class Candidates(NamedTuple):
         return Candidates(*(values[..., index] for values in self))
 
 
+def join(candidates: list[Candidates]) -> Candidates:
+    """Candidates of several batches of windows, one after the other."""
+    return Candidates(*(np.concatenate(each, axis=-1) for each in zip(*candidates, strict=True)))
+
+
 def fill_windows(windows: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
     """Windows with gaps bridged, moved to 0 and scaled to 1; where the gaps are; and the scales.
 
     The second is None where no sample is missing.
     """
-    missing = np.isnan(windows)
-    if missing.any():
-        windows = np.where(missing.all(axis=1, keepdims=True), 0.0, fill_gaps(windows))
-    else:
-        missing = None
+    missing = None
     with loops_along_rows(windows.shape[1]):
-        # The first sample serves as zero, so that a constant window is exactly 0.
-        filled = np.subtract(
-            windows, windows[:, :1], dtype=np.result_type(windows.dtype, np.float32)
-        )
-        filled -= filled.mean(axis=1, keepdims=True)
-        scale = np.maximum(filled.max(axis=1, initial=0), -filled.min(axis=1, initial=0))
-        filled /= np.where(scale > 0, scale, 1)[:, np.newaxis]
+        high, low = windows.max(axis=1), windows.min(axis=1)  # NaN where a sample is missing
+        if np.isnan(high).any():
+            missing = np.isnan(windows)
+            windows = np.where(missing.all(axis=1, keepdims=True), 0.0, fill_gaps(windows))
+            high, low = windows.max(axis=1), windows.min(axis=1)
+        middle = windows.mean(axis=1, dtype=np.result_type(windows.dtype, np.float32))
+        scale = np.maximum(high - middle, middle - low)
+        # A constant window is exactly 0, whatever its mean is rounded to.
+        scale = np.where(high > low, scale, 0)
+        filled = np.subtract(windows, middle[:, np.newaxis])
+        filled *= np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)[:, np.newaxis]
     return filled.astype(np.float32, copy=False), missing, scale
 
 
@@ -222,29 +229,51 @@ def _ecg_traces(windows, sampling_rate):
     """
     # Reflecting about 40 ms rather than about one sample halves the false beats at noisy edges.
     n_pivot = max(1, round(0.04 * sampling_rate))
-    spectrum, n_extended, n_before = extended_spectrum(windows, int(sampling_rate), n_pivot)
-    duration = n_extended / sampling_rate
-    frequencies = np.arange(spectrum.shape[1]) / duration
-    n_envelope, n_trace = (max(2, round(duration * rate)) for rate in (100, 250))
-    gain = band_gain(frequencies, 2, 40)
-    for mains in _MAINS:
-        gain *= 1 - np.exp(-(((frequencies - mains) / 1.5) ** 2))
-    trace = synthesise(spectrum, gain, n_extended, n_trace)
-    gain = band_gain(frequencies, 8, 20)
-    envelope = np.abs(synthesise(spectrum, gain, n_extended, n_envelope, analytic=True))
+    n_together = max(1, _FILTERED // windows.shape[1])
+    envelopes, traces = [], []
+    for start in range(0, len(windows), n_together):
+        few = windows[start : start + n_together]
+        spectrum, n_extended, n_before = extended_spectrum(few, int(sampling_rate / 2), n_pivot)
+        duration = n_extended / sampling_rate
+        n_envelope = scipy.fft.next_fast_len(max(2, round(100 * duration)))
+        n_trace = scipy.fft.next_fast_len(max(2, round(250 * duration)), real=True)
+        place, find = _ecg_gains(n_extended, sampling_rate)
+        traces.append(synthesise(spectrum, place, n_extended, n_trace))
+        envelopes.append(np.abs(synthesise(spectrum, find, n_extended, n_envelope, analytic=True)))
+    envelope, trace = np.concatenate(envelopes), np.concatenate(traces)
     before = n_before / sampling_rate
     return (envelope, n_envelope / duration), (trace, n_trace / duration), before
 
 
+@lru_cache(maxsize=16)
+def _ecg_gains(n_extended, sampling_rate):
+    """Gains of the bands in which an R wave is placed, and in which a QRS complex is found."""
+    frequencies = np.arange(n_extended // 2 + 1) * (sampling_rate / n_extended)
+    place = band_gain(frequencies, 2, 40)
+    for mains in _MAINS:
+        place *= 1 - np.exp(-(((frequencies - mains) / 1.5) ** 2))
+    return place, band_gain(frequencies, 8, 20)
+
+
 def _pulse_slope(windows, sampling_rate):
     """Slope of the pulse, its rate, and by how many seconds it begins before the windows."""
-    spectrum, n_extended, n_before = extended_spectrum(windows, int(2 * sampling_rate))
-    duration = n_extended / sampling_rate
-    frequencies = np.arange(spectrum.shape[1]) / duration
-    gain = band_gain(frequencies, 0.5, 5) * (2j * np.pi * frequencies)
-    n_slope = max(2, round(duration * _SLOPE_RATE))
-    slope = synthesise(spectrum, gain, n_extended, n_slope)
-    return slope, n_slope / duration, n_before / sampling_rate
+    n_together = max(1, _FILTERED // windows.shape[1])
+    slopes = []
+    for start in range(0, len(windows), n_together):
+        few = windows[start : start + n_together]
+        spectrum, n_extended, n_before = extended_spectrum(few, int(2 * sampling_rate))
+        n_slope = max(2, round(n_extended / sampling_rate * _SLOPE_RATE))
+        n_slope = scipy.fft.next_fast_len(n_slope, real=True)
+        gain = _pulse_gain(n_extended, sampling_rate)
+        slopes.append(synthesise(spectrum, gain, n_extended, n_slope))
+    rate = n_slope * sampling_rate / n_extended
+    return np.concatenate(slopes), rate, n_before / sampling_rate
+
+
+@lru_cache(maxsize=16)
+def _pulse_gain(n_extended, sampling_rate):
+    frequencies = np.arange(n_extended // 2 + 1) * (sampling_rate / n_extended)
+    return band_gain(frequencies, 0.5, 5) * (2j * np.pi * frequencies)
 
 
 def _maxima_above_level(envelope, rate, signal):
@@ -363,23 +392,29 @@ def _describe(envelope, rate, rows, columns, relative, times, shapes, directions
         between = place[:-1] + np.rint(parts * np.diff(place)).astype(int)
         middle = np.partition(flat.take(between), _N_BETWEEN // 2, axis=0)[_N_BETWEEN // 2]
         background[:-1] = np.where(np.diff(rows) == 0, middle, np.nan)
-    before = np.append(np.float32(np.nan), background[:-1])[:n]
-    nearest, farthest = round(_FASTEST * rate), round(REFRACTORY * rate)
-    steps = np.arange(nearest - 1, farthest + 1)
-    fast = np.zeros(n, bool)
-    for side in (-1, 1):
-        column = np.clip(columns + side * steps[:, np.newaxis], 0, envelope.shape[1] - 1)
-        near = flat.take(column + rows * envelope.shape[1])
-        peak = (near[1:-1] > near[:-2]) & (near[1:-1] >= near[2:])
-        fast |= (peak & (near[1:-1] > _FAST * heights)).any(axis=0)
     return Candidates(
         rows,
         times,
         heights,
         relative,
-        before / heights,
         background / heights,
-        fast,
+        _fast(envelope, rate, rows, columns, heights),
         shapes,
         directions,
     )
+
+
+def _fast(envelope, rate, rows, columns, heights):
+    """Whether another maximum as high follows sooner than a heart within range beats."""
+    flat, last = envelope.reshape(-1), envelope.shape[1] - 1
+    nearest, farthest = round(_FASTEST * rate), round(REFRACTORY * rate)
+    # The envelope is smooth: every other value shows where a maximum may be.
+    steps = np.arange(nearest, farthest, 2)[:, np.newaxis]
+    near = flat.take(np.clip(columns + steps, 0, last) + rows * (last + 1))
+    maybe = np.flatnonzero(near.max(axis=0) > 0.9 * _FAST * heights)
+    steps = np.arange(nearest - 1, farthest + 1)[:, np.newaxis]
+    near = flat.take(np.clip(columns[maybe] + steps, 0, last) + rows[maybe] * (last + 1))
+    peak = (near[1:-1] > near[:-2]) & (near[1:-1] >= near[2:])
+    fast = np.zeros(len(rows), bool)
+    fast[maybe] = (peak & (near[1:-1] > _FAST * heights[maybe])).any(axis=0)
+    return fast

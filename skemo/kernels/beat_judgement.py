@@ -28,7 +28,9 @@ _MULTIPLE = 0.12  # of the median interval, by which a multiple of it may be off
 _FEWEST = 3  # beats in a row
 
 
-def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray, NDArray]:
+def judge(
+    candidates: Candidates, signal: str, duration: float
+) -> tuple[NDArray, NDArray, NDArray]:
     """Which candidates are heartbeats, and after which of these there is a break.
 
     Parameters
@@ -44,10 +46,12 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
         Places among the candidates.
     broken : bool array of shape (n_beats,)
         Whether a beat may be hidden before the next one.
+    usual : array of shape (n_beats,)
+        Median of the intervals around.
     """
     rows, times = candidates.rows, candidates.times
     if not len(rows):
-        return np.zeros(0, int), np.zeros(0, bool)
+        return np.zeros(0, int), np.zeros(0, bool), np.zeros(0)
     cosines = _cosines(candidates, most=np.inf if signal == "ppg" else _HEIGHT_RATIO)
     strong = candidates.relative > STRONG
     if signal == "ppg":
@@ -57,11 +61,12 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
         accepted &= _mostly_accepted(rows, strong | accepted, accepted)
     accepted &= ~_too_fast(candidates, accepted)
     beats = np.flatnonzero(accepted)
-    broken = _breaks(rows, times, strong | accepted, beats)
+    median = _local_median(rows[beats], times[beats])
+    broken = _breaks(rows, times, strong | accepted, beats, median)
     kept = _in_company(rows[beats], times[beats], broken)
     # What is left out hides a beat as well.
     broken = broken | np.append(~kept[1:], False) | ~kept
-    return beats[kept], _after_removal(rows[beats], broken, kept)
+    return beats[kept], _after_removal(rows[beats], broken, kept), median[kept]
 
 
 def _pulse_waves(candidates, cosines):
@@ -93,7 +98,9 @@ def _ecg_beats(candidates, cosines, strong, duration):
     clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _AUDIBLE)
     clear &= ~_interpolated(rows, times, clear, alike)
     audible = worst >= _AUDIBLE
-    return clear & (~audible | _in_rhythm(rows, times, clear))
+    if audible.any():
+        clear &= ~audible | _in_rhythm(rows, times, clear)
+    return clear
 
 
 def _background(candidates):
@@ -130,16 +137,16 @@ def _interpolated(rows, times, clear, alike):
     """Whether a beat unlike the others stands between two that are one interval apart."""
     doubtful = np.zeros(len(rows), bool)
     places = np.flatnonzero(clear)
-    if len(places) < 3:
+    if len(places) < 3 or alike[places].all():
         return doubtful
-    r, t = rows[places], times[places]
-    median = local_median(r, t)
-    inner = np.arange(1, len(places) - 1)
-    same = (r[inner - 1] == r[inner]) & (r[inner + 1] == r[inner])
-    apart = t[inner + 1] - t[inner - 1]
-    odd = same & ~alike[places[inner]] & alike[places[inner - 1]] & alike[places[inner + 1]]
-    odd &= apart < (1 + _DEVIATION) * median[inner]
-    doubtful[places[inner[odd]]] = True
+    r, t, usual_shape = rows[places], times[places], alike[places]
+    odd = np.zeros(len(places), bool)
+    odd[1:-1] = ~usual_shape[1:-1] & usual_shape[:-2] & usual_shape[2:] & (r[:-2] == r[2:])
+    odd = np.flatnonzero(odd)
+    if len(odd):
+        median = _local_median(r, t)[odd]
+        odd = odd[t[odd + 1] - t[odd - 1] < (1 + _DEVIATION) * median]
+    doubtful[places[odd]] = True
     return doubtful
 
 
@@ -168,13 +175,12 @@ def _mostly_accepted(rows, notable, accepted):
     return result
 
 
-def _breaks(rows, times, notable, beats):
+def _breaks(rows, times, notable, beats, median):
     """After which beats something notable that is no beat may hide one."""
     broken = np.zeros(len(beats), bool)
     if len(beats) < 2:
         return broken
     r, t = rows[beats], times[beats]
-    median = local_median(r, t)
     passed = np.cumsum(notable)[beats]
     between = np.diff(passed) > 1
     intervals, same = np.diff(t), np.diff(r) == 0
@@ -224,7 +230,7 @@ def _in_rhythm(rows, times, chosen):
 def _regular(rows, times, deviation):
     """For each place, whether the interval to the next resembles those around."""
     intervals = _intervals(rows, times)
-    median = local_median(rows, times)
+    median = _local_median(rows, times)
     return np.abs(intervals - median) <= deviation * median + 1e-12
 
 
@@ -236,16 +242,16 @@ def _intervals(rows, times):
     return np.where(outside, np.nan, intervals)
 
 
-def local_median(rows, times):
-    """For each place, the median of the interval to the next, the five before and after."""
+def _local_median(rows: NDArray, times: NDArray) -> NDArray:
+    """For each beat, the median of the interval to the next, the five before and after."""
     intervals = _intervals(rows, times)
     n = len(rows)
-    beyond = np.pad(intervals, _N_AROUND, constant_values=np.nan)
-    same = np.pad(rows, _N_AROUND, constant_values=-1)
-    around = np.empty((2 * _N_AROUND + 1, n))
-    for step in range(2 * _N_AROUND + 1):
-        part = slice(step, step + n)
-        around[step] = np.where(same[part] == rows, beyond[part], np.nan)
+    around = np.full((2 * _N_AROUND + 1, n), np.nan)
+    around[_N_AROUND] = intervals
+    for lag in range(1, min(_N_AROUND, n - 1) + 1):
+        same = rows[lag:] == rows[:-lag]
+        around[_N_AROUND - lag, lag:] = np.where(same, intervals[:-lag], np.nan)
+        around[_N_AROUND + lag, :-lag] = np.where(same, intervals[lag:], np.nan)
     around.sort(axis=0)  # NaN last
     count = np.isfinite(around).sum(axis=0)
     each = np.arange(n)
@@ -254,15 +260,15 @@ def local_median(rows, times):
 
 def _count_near(rows, flags, n_before, n_after):
     """How many flags are set near each place, in its row; and how many places there are."""
-    n = len(rows)
-    padded = np.pad(flags, (n_before, n_after))
-    same = np.pad(rows, (n_before, n_after), constant_values=-1)
-    count, total = np.zeros(n, int), np.zeros(n, int)
-    for step in range(n_before + n_after + 1):
-        inside = same[step : step + n] == rows
-        count += padded[step : step + n] & inside
-        total += inside
-    return count, total
+    first = np.diff(rows, prepend=-1) != 0
+    each = np.arange(len(rows))
+    starts = np.flatnonzero(first)
+    stops = np.append(starts[1:], len(rows))
+    row = np.cumsum(first) - 1
+    begin = np.maximum(each - n_before, starts[row])
+    end = np.minimum(each + n_after + 1, stops[row])
+    total = np.append(0, np.cumsum(flags))
+    return total[end] - total[begin], end - begin
 
 
 def _cosines(candidates, most):

@@ -9,18 +9,19 @@ from numpy.typing import ArrayLike, NDArray
 from skemo.kernels.beat_candidates import (
     REFRACTORY,
     STRONG,
-    Candidates,
     ecg_candidates,
     fill_windows,
+    join,
     pulse_candidates,
     pulse_direction,
 )
-from skemo.kernels.beat_judgement import judge, local_median
+from skemo.kernels.beat_judgement import judge
 from skemo.kernels.leads import step_in
 from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _CHUNK = 1 << 18  # samples looked at together: a few megabytes with what is made of them
+_JUDGED = 1 << 21  # samples of which the candidates are judged together
 _STRETCH, _INNER = 60.0, 50.0  # s, of a recording in which candidates are looked for together
 _DOUBT = 0.05  # s by which two stretches may place one beat apart
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
@@ -210,17 +211,13 @@ def r_peaks(
         raise ValueError(f"Beats are found in windows (n_windows, n_times), got {ecg.shape}.")
     n_windows, n_times = ecg.shape
     beats = np.full((n_windows, max_beats(n_times, sampling_rate)), np.nan)
-    step = max(1, _CHUNK // max(1, n_times))
+    step = max(1, _JUDGED // max(1, n_times))
     for start in range(0, n_windows if n_times > 2 else 0, step):
         windows = ecg[start : start + step]
-        filled, missing, _ = fill_windows(windows)
-        if signal == "ecg":
-            candidates = ecg_candidates(filled, sampling_rate, missing)[0]
-        else:
-            candidates = pulse_candidates(filled, sampling_rate, missing)
-        index, broken = judge(candidates, signal, n_times / sampling_rate)
+        candidates = _candidates(windows, sampling_rate, signal)
+        index, broken, usual = judge(candidates, signal, n_times / sampling_rate)
         rows, times = candidates.rows[index], candidates.times[index]
-        broken = broken | _lost_between(rows, times, filled, missing, sampling_rate)
+        broken = broken | _lost_between(rows, times, usual, windows, sampling_rate)
         table = _in_rows(rows, times, broken, len(windows), beats.shape[1])
         if method != "skemo":
             directions = np.bincount(candidates.rows, candidates.directions, len(windows))
@@ -247,6 +244,20 @@ def check_detector(method: str, signal: str) -> None:
         )
 
 
+def _candidates(windows, sampling_rate, signal):
+    """Candidates of windows, each of them with a polarity of its own."""
+    step = max(1, _CHUNK // windows.shape[1])
+    found = []
+    for start in range(0, len(windows), step):
+        filled, missing, _ = fill_windows(windows[start : start + step])
+        if signal == "ecg":
+            some = ecg_candidates(filled, sampling_rate, missing)[0]
+        else:
+            some = pulse_candidates(filled, sampling_rate, missing)
+        found.append(some._replace(rows=some.rows + start))
+    return join(found)
+
+
 def _channel_of_recording(channel, sampling_rate, method, signal):
     """Beat times of one channel of a recording, and after which of them there is a break."""
     n_times = len(channel)
@@ -255,12 +266,10 @@ def _channel_of_recording(channel, sampling_rate, method, signal):
         return np.zeros(0), np.zeros(0, bool)
     starts = np.unique(np.minimum(np.arange(0, n_times, step), n_times - length))
     candidates = _stretches(channel, starts, length, sampling_rate, signal)
-    index, broken = judge(candidates, signal, n_times / sampling_rate)
+    index, broken, usual = judge(candidates, signal, n_times / sampling_rate)
     times = candidates.times[index]
-    missing = np.isnan(channel)[np.newaxis]
-    missing = missing if missing.any() else None
     row = np.zeros(len(times), int)
-    broken = broken | _lost_between(row, times, channel[np.newaxis], missing, sampling_rate)
+    broken = broken | _lost_between(row, times, usual, channel[np.newaxis], sampling_rate)
     if method == "skemo" or not len(times):
         return times, broken
     found = []
@@ -329,21 +338,20 @@ def _stretches(channel, starts, length, sampling_rate, signal):
     if signal == "ecg" and direction < 0:
         sign = -1
     chosen = [kept[1] if signal == "ecg" and sign < 0 else kept[0] for kept in sets]
-    joined = Candidates(*(np.concatenate(values, axis=-1) for values in zip(*chosen, strict=True)))
+    joined = join(chosen)
     joined = joined.take(np.argsort(joined.times, kind="stable"))
     once = np.diff(joined.times, prepend=-np.inf) > 2 * _DOUBT
     return joined.take(np.flatnonzero(once))
 
 
-def _lost_between(rows, times, windows, missing, sampling_rate):
+def _lost_between(rows, times, usual, windows, sampling_rate):
     """After which beats the signal is lost for a while in which a beat may be hidden."""
     lost = np.zeros(len(rows), bool)
     if len(rows) < 2:
         return lost
     intervals = np.append(np.diff(times), 0)
     same = np.append(np.diff(rows) == 0, False)
-    median = local_median(rows, times)
-    long = same & ~(intervals <= _PAUSE * median) & (intervals > 2 * REFRACTORY)
+    long = same & ~(intervals <= _PAUSE * usual) & (intervals > 2 * REFRACTORY)
     n_block = max(2, round(_BLOCK * sampling_rate))
 
     def quietest(i):
@@ -356,7 +364,7 @@ def _lost_between(rows, times, windows, missing, sampling_rate):
 
     for i in np.flatnonzero(long):
         begin, end = (round(times[j] * sampling_rate) for j in (i, i + 1))
-        if missing is not None and missing[rows[i], begin:end].sum() > _LOST * sampling_rate:
+        if np.isnan(windows[rows[i], begin:end]).sum() > _LOST * sampling_rate:
             lost[i] = True
             continue
         others = [j for j in (i - 2, i - 1, i + 1, i + 2) if 0 <= j < len(rows)]
