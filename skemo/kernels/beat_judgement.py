@@ -16,8 +16,9 @@ _SAMENESS = 0.92  # cosine of two shapes without much noise
 # Of the envelope between beats as a part of its height at a beat. Gaussian noise of any colour
 # has 0.35 to 0.6 on average; recorded ECG 0.01 to 0.1.
 _QUIET, _AUDIBLE, _LOUD = 0.15, 0.2, 0.35
-_LONE_HEIGHT = 0.28  # of the level, the least of a beat with a shape of its own
-_WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.18
+_LONE_HEIGHT, _TALLEST = 0.28, 2.5  # of the level, from a beat with a shape of its own
+_STEEPEST = 1.25  # of the steepness of QRS complexes, the most of such a beat
+_WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.13
 _DEVIATION = 0.25  # of an interval from the median of those around, as a part of it
 _N_AROUND = 5  # intervals to either side, of which that median is
 _N_RHYTHM, _N_REGULAR = 9, 4  # of so many intervals in a row, that many must be regular
@@ -92,10 +93,11 @@ def _ecg_beats(candidates, cosines, strong, duration):
     same = (cosines > _SAMENESS).sum(axis=0) >= np.clip(n_near // 2, 1, _N_ALIKE)
     n_same, _ = _count_near(rows, clear & same, _N_NEAR, _N_NEAR)
     quiet = (worst < _QUIET) & (n_clear >= _N_ALIKE) & (2 * n_same > n_clear)
-    quiet &= candidates.relative > _LONE_HEIGHT
+    quiet &= (candidates.relative > _LONE_HEIGHT) & (candidates.relative < _TALLEST)
+    quiet &= clear | ~_steps(rows, candidates.shapes, clear)
     clear |= quiet & _between_others(rows, times, clear | quiet, duration)
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
-    clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _AUDIBLE)
+    clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _LOUD)
     clear &= ~_interpolated(rows, times, clear, alike)
     audible = worst >= _AUDIBLE
     if audible.any():
@@ -121,6 +123,16 @@ def _background(candidates):
             count += known
         sides.append(np.where(count, total / np.maximum(count, 1), np.nan) / heights)
     return np.fmin(*sides), np.fmax(*sides)
+
+
+def _steps(rows, shapes, clear):
+    """Whether a shape is steeper than the QRS complexes of its window, as no ectopic beat is."""
+    steepness = np.abs(np.diff(shapes, axis=0)).max(axis=0)
+    steepness /= np.maximum(shapes.max(axis=0) - shapes.min(axis=0), np.finfo(np.float32).tiny)
+    n_rows = rows[-1] + 1
+    total = np.bincount(rows[clear], steepness[clear], n_rows)
+    usual = total / np.maximum(np.bincount(rows[clear], minlength=n_rows), 1)
+    return steepness > _STEEPEST * usual[rows]
 
 
 def _between_others(rows, times, clear, duration):

@@ -21,7 +21,7 @@ from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _CHUNK = 1 << 18  # samples looked at together: a few megabytes with what is made of them
-_JUDGED = 1 << 21  # samples of which the candidates are judged together
+_JUDGED = 1 << 20  # samples of which the candidates are judged together
 _STRETCH, _INNER = 60.0, 50.0  # s, of a recording in which candidates are looked for together
 _DOUBT = 0.05  # s by which two stretches may place one beat apart
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
