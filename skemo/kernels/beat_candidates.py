@@ -407,12 +407,14 @@ def _describe(envelope, rate, rows, columns, relative, times, shapes, directions
 def _fast(envelope, rate, rows, columns, heights):
     """Whether another maximum as high follows sooner than a heart within range beats."""
     flat, last = envelope.reshape(-1), envelope.shape[1] - 1
-    nearest, farthest = round(_FASTEST * rate), round(REFRACTORY * rate)
+    nearest, n_apart = round(_FASTEST * rate), round(REFRACTORY * rate)
     # The envelope is smooth: every other value shows where a maximum may be.
-    steps = np.arange(nearest, farthest, 2)[:, np.newaxis]
+    steps = np.arange(nearest, n_apart + 1, 2)[:, np.newaxis]
     near = flat.take(np.clip(columns + steps, 0, last) + rows * (last + 1))
-    maybe = np.flatnonzero(near.max(axis=0) > 0.9 * _FAST * heights)
-    steps = np.arange(nearest - 1, farthest + 1)[:, np.newaxis]
+    next_apart = np.append(np.diff(columns + rows * (last + 1)), n_apart + 1)[: len(rows)]
+    maybe = (near.max(axis=0) > 0.9 * _FAST * heights) & (next_apart > n_apart)
+    maybe = np.flatnonzero(maybe)
+    steps = np.arange(nearest - 1, n_apart + 2)[:, np.newaxis]
     near = flat.take(np.clip(columns[maybe] + steps, 0, last) + rows[maybe] * (last + 1))
     peak = (near[1:-1] > near[:-2]) & (near[1:-1] >= near[2:])
     fast = np.zeros(len(rows), bool)

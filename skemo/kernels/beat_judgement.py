@@ -11,7 +11,7 @@ _N_SIDE = 3  # intervals to either side in which the background is measured
 # Cosine of two shapes that are alike, and of those that are in time as well.
 _LIKENESS = {"ecg": 0.85, "ppg": 0.75}
 _LIKENESS_IN_TIME, _IN_TIME = 0.6, 0.15
-_HEIGHT_RATIO = 4  # of two QRS complexes that are alike, at the most
+_HEIGHT_RATIO = {"ecg": 4, "ppg": 2.5}  # of two beats that are alike, at the most
 _SAMENESS = 0.92  # cosine of two shapes without much noise
 # Of the envelope between beats as a part of its height at a beat. Gaussian noise of any colour
 # has 0.35 to 0.6 on average; recorded ECG 0.01 to 0.1.
@@ -29,9 +29,7 @@ _MULTIPLE = 0.12  # of the median interval, by which a multiple of it may be off
 _FEWEST = 3  # beats in a row
 
 
-def judge(
-    candidates: Candidates, signal: str, duration: float
-) -> tuple[NDArray, NDArray, NDArray]:
+def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray, NDArray, NDArray]:
     """Which candidates are heartbeats, and after which of these there is a break.
 
     Parameters
@@ -53,7 +51,7 @@ def judge(
     rows, times = candidates.rows, candidates.times
     if not len(rows):
         return np.zeros(0, int), np.zeros(0, bool), np.zeros(0)
-    cosines = _cosines(candidates, most=np.inf if signal == "ppg" else _HEIGHT_RATIO)
+    cosines = _cosines(candidates, _HEIGHT_RATIO[signal])
     strong = candidates.relative > STRONG
     if signal == "ppg":
         accepted = _pulse_waves(candidates, cosines)
@@ -63,7 +61,10 @@ def judge(
     accepted &= ~_too_fast(candidates, accepted)
     beats = np.flatnonzero(accepted)
     median = _local_median(rows[beats], times[beats])
-    broken = _breaks(rows, times, strong | accepted, beats, median)
+    # A small candidate that resembles others may be a beat as well.
+    small = candidates.relative > _WEAK_HEIGHT
+    small &= (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
+    broken = _breaks(rows, times, strong | small | accepted, beats, median)
     kept = _in_company(rows[beats], times[beats], broken)
     # What is left out hides a beat as well.
     broken = broken | np.append(~kept[1:], False) | ~kept
