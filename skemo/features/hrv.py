@@ -100,10 +100,10 @@ class HRVTransformer(WindowTransformer):
 
     Intervals under 300 or over 2000 ms (2500 ms in a slow heart), those across a stretch in
     which a beat may be hidden, and those that `max_deviation` excludes are left out: the series
-    goes on with the next, and no difference is taken across them. For frequency features, such a gap is bridged by
-    intervals of one length, the nearest to the median that fill it, if they make up no more than
-    a fifth of the time (on bridging, see [1]_); otherwise they are NaN. Ectopic beats are
-    corrected only with `correct_beats`.
+    goes on with the next, and no difference is taken across them. For frequency features, such a
+    gap is bridged by intervals of one length, the nearest to the median that fill it, if they
+    make up no more than a fifth of the time (on bridging, see [1]_); otherwise the features are
+    NaN. Ectopic beats are corrected only with `correct_beats`.
 
     A series with fewer than ``min_beats - 1`` intervals left is missing, and so is one whose
     intervals cover less than a fifth of the window. How much of the window they cover tells how

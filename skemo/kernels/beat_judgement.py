@@ -65,7 +65,7 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
     small = candidates.relative > _WEAK_HEIGHT
     small &= (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
-    kept = _in_company(rows[beats], times[beats], broken)
+    kept = _in_company(rows[beats], times[beats])
     # What is left out hides a beat as well.
     broken = broken | np.append(~kept[1:], False) | ~kept
     return beats[kept], _after_removal(rows[beats], broken, kept), median[kept]
@@ -209,7 +209,7 @@ def _breaks(rows, times, notable, beats, median):
     return broken
 
 
-def _in_company(rows, times, broken):
+def _in_company(rows, times):
     """Whether a beat has others in a row with it."""
     n = len(rows)
     if not n:
