@@ -101,9 +101,9 @@ def neurokit_beats(
         _write_beats(beats[row], times, seen[row])
     if failures:
         warnings.warn(
-            f"method={method!r} raised an error for {len(failures)} of {len(rows)} windows, which "
-            f"are missing. The first was {failures[0]}",
-            stacklevel=2,
+            f"method={method!r} raised an error for some windows, which are missing. The first was "
+            f"{failures[0]}",
+            stacklevel=3,
         )
     return beats
 
