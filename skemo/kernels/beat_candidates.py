@@ -32,7 +32,7 @@ _SLOPE_RATE = 64  # Hz, of the slope of the pulse
 _CREST_WEIGHT = 0.15  # of the width of crests, beside that of the steepness of rises
 _UPSIDE_DOWN = -0.05  # what a single window must show to be turned
 _MAINS = (50.0, 60.0)  # Hz
-_ECG_SHAPE = (0.1, 125)  # s to either side of a beat that are compared, at this rate
+_ECG_SHAPE = (0.1, 100)  # s to either side of a beat that are compared, at this rate
 _PULSE_SHAPE = (REFRACTORY, 32)
 _AT_GAP = 0.06  # s from a missing sample in which a QRS complex may be cut off
 
@@ -236,7 +236,7 @@ def _ecg_traces(windows, sampling_rate):
         spectrum, n_extended, n_before = extended_spectrum(few, int(sampling_rate / 2), n_pivot)
         duration = n_extended / sampling_rate
         n_envelope = scipy.fft.next_fast_len(max(2, round(100 * duration)))
-        n_trace = scipy.fft.next_fast_len(max(2, round(250 * duration)), real=True)
+        n_trace = scipy.fft.next_fast_len(max(2, round(200 * duration)), real=True)
         place, find = _ecg_gains(n_extended, sampling_rate)
         traces.append(synthesise(spectrum, place, n_extended, n_trace))
         envelopes.append(np.abs(synthesise(spectrum, find, n_extended, n_envelope, analytic=True)))

@@ -11,7 +11,7 @@ _N_SIDE = 3  # intervals to either side in which the background is measured
 # Cosine of two shapes that are alike, and of those that are in time as well.
 _LIKENESS = {"ecg": 0.85, "ppg": 0.75}
 _LIKENESS_IN_TIME, _IN_TIME = 0.6, 0.15
-_HEIGHT_RATIO = {"ecg": 4, "ppg": 2.5}  # of two beats that are alike, at the most
+_HEIGHT_RATIO = {"ecg": 4, "ppg": 3}  # of two beats that are alike, at the most
 _SAMENESS = 0.92  # cosine of two shapes without much noise
 # Of the envelope between beats as a part of its height at a beat. Gaussian noise of any colour
 # has 0.35 to 0.6 on average; recorded ECG 0.01 to 0.1.
