@@ -1,4 +1,4 @@
-"""What `bench_training.py` holds against each other: the data, and ways to train a network."""
+"""What `bench_training.py` compares: the data, and the ways to train a network."""
 
 import math
 from collections.abc import Callable
@@ -29,22 +29,22 @@ class Setting(NamedTuple):
         return 2 if self.device == "cpu" else None
 
     def choose(self, **values):
-        """The value for this device; None where there is none."""
+        """Return the value for this device, or None if there is none."""
         return values.get(self.device)
 
     def shortened(self):
-        """With fewer epochs on a CPU, where many fits would take hours."""
+        """Return a setting with fewer epochs on a CPU, where many fits would take hours."""
         return self._replace(n_epochs=min(self.n_epochs, self.choose(cpu=10) or self.n_epochs))
 
 
 class Contender(NamedTuple):
-    """What is run.
+    """One of the ways to do a kind of work.
 
-    `make` returns the function to run, which takes a seed; it raises ImportError where its
-    package is not there. `kind` is what the ratio says: ``"faster"``, how many times faster skemo
-    is; ``"floor"`` and ``"fit"``, how many times longer skemo takes. `target` is the least of the
-    first, the most of the others. `n_rows` is how many rows go through the network, and `share`
-    which part of the whole is measured: seconds are divided by it.
+    `make` returns the function to run, which takes a seed; it raises ImportError if a package is
+    not installed. `kind` says what the ratio means: with ``"faster"``, how many times faster
+    skemo is; with ``"floor"`` and ``"fit"``, how many times longer skemo takes. `target` is a
+    minimum for the first and a maximum for the others. `n_rows` is the number of rows that pass
+    through the network. If only a `share` of the work is measured, seconds are divided by it.
     """
 
     name: str
@@ -56,10 +56,10 @@ class Contender(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Contenders for one kind of work.
+    """A kind of work and its contenders.
 
-    `agreement` says how results of all repetitions agree, skemo's and the other's. `near` is the
-    target for the quickest of the floors.
+    `agreement` describes how well the results of skemo and of another contender agree over all
+    repetitions. `near` is the target for the fastest of the floors.
     """
 
     title: str
@@ -93,8 +93,10 @@ class Windows(NamedTuple):
 
 
 def simulate_windows(n_subjects, n_each, seed=0):
-    """Noise of SD 1, to which subject and class add a level: the same class adds a like one to
-    all subjects, more to some than to others."""
+    """Noise with SD 1, to which subject and class each add a level.
+
+    A class adds the same pattern in all subjects, but more strongly in some than in others.
+    """
     rng = np.random.default_rng(seed)
     y = np.tile(np.arange(n_each) % 2, n_subjects)
     subjects = np.repeat(np.arange(n_subjects), n_each)
@@ -111,7 +113,7 @@ def simulate_windows(n_subjects, n_each, seed=0):
 
 
 def eegmat_like(setting):
-    """As many windows as the comparison on EEG During Mental Arithmetic has: whole batches."""
+    """As many windows as in the comparison on EEG During Mental Arithmetic; batches are full."""
     return simulate_windows(4, 32) if setting.quick else simulate_windows(24, 24)
 
 
@@ -119,7 +121,7 @@ def eegmat_like(setting):
 
 
 class Network(nn.Module):
-    """skemo's module, for windows of which none lacks a modality."""
+    """skemo's module, for windows that have all modalities."""
 
     def __init__(self, dropout=DROPOUT):
         super().__init__()
@@ -167,7 +169,7 @@ def stock_net(setting, kind=NeuralNetClassifier, network=Network, **options):
 
 
 class PackedNetwork(Network):
-    """The same, of one array that holds all modalities: braindecode takes no more."""
+    """The same network with all modalities in a single array, as braindecode requires."""
 
     def forward(self, packed):
         parts = packed.flatten(1).split([math.prod(shape) for shape in SHAPES.values()], dim=1)
@@ -221,7 +223,7 @@ def train_step(network, optimizer, series, maps, y):
 
 
 def run_epochs(setting, step, batches):
-    """Mean loss of each epoch; nothing waits for the device before the last."""
+    """Return the mean loss of each epoch, without waiting for the device before the last one."""
     epochs = range(setting.n_epochs)
     losses = [torch.stack([step(*batch) for batch in batches()]).mean() for _ in epochs]
     return torch.stack(losses).tolist()
@@ -260,9 +262,9 @@ def resident_loop(setting, windows):
 
 
 def graph_loop(setting, windows):
-    """The loop as a CUDA graph; its first steps, and the capture, belong to the fit.
+    """The loop as a CUDA graph; the time of a fit includes its first steps and the capture.
 
-    The windows must fill whole batches.
+    The number of windows must be a multiple of the batch size.
     """
 
     def run(seed):

@@ -1,4 +1,4 @@
-"""What `bench_training.py` measures: skemo's call, the others' calls, targets, agreement."""
+"""What `bench_training.py` measures: contenders, targets and agreement of each kind of work."""
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ def epochs(setting):
 
 
 def losses_agree(ours, theirs):
-    """Epochs to a loss, and the last loss: medians over the repetitions, each with its seed."""
+    """Epochs until a loss is reached, and the last loss, as medians over repetitions."""
     parts = []
     for losses in (np.array(ours), np.array(theirs)):
         below = losses < LOSS
@@ -125,7 +125,7 @@ def predict(setting):
 
 
 def count_rows(setting, splits, n_candidates=1):
-    """Rows that go through the network in training."""
+    """Number of rows that pass through the network in training."""
     return sum(len(train) for train, _ in splits) * n_candidates * setting.n_epochs
 
 
@@ -207,7 +207,7 @@ def leave_one_out(model, X, windows, splits):
 
 
 def leave_one_out_together(model, windows, splits):
-    """Balanced accuracies of the folds, whose networks `fit_many` trains."""
+    """Balanced accuracies of the folds, with networks trained by `fit_many`."""
     frame, y = windows.frame, windows.y
     trains = [train for train, _ in splits]
     fitted = skemo.fit_many(
@@ -354,7 +354,7 @@ def compare_on_eegmat(setting, data_home):
 
 
 def against_the_first(ways, n_seeds, n_folds):
-    """Rows of several ways to score, each held against the first."""
+    """Rows for several ways to train, each compared with the first."""
     reference = None
     for name, score in ways.items():
         scores = np.array([score(seed).mean() for seed in range(n_seeds)])

@@ -315,9 +315,9 @@ def main(data_home, against):
                 "Records of the MIT-BIH Arrhythmia Database (first lead), whole or cut into "
                 "windows: sensitivity (Se) and precision (P) at ±50 ms, and windows whose RMSSD is "
                 "off by over a quarter and not missing. The noise is simulated electrode motion: "
-                "slow wandering, and steps that decay. Its spectrum falls with the frequency and ends "
-                "at 12 Hz; steps of 10 to 50 ms come every 1.5 s on average, and decay within 0.05 "
-                "to 0.6 s. Its level is defined as in the MIT-BIH Noise Stress Test Database.",
+                "slow wandering, and steps that decay. Its spectrum falls with the frequency and "
+                "ends at 12 Hz; steps of 10 to 50 ms come every 1.5 s on average, and decay within "
+                "0.05 to 0.6 s. Its level is defined as in the MIT-BIH Noise Stress Test Database.",
                 table(accuracy_rows(data_home, (now, before))),
                 "## Recorded data sets",
                 table(change_rows(now, before)),

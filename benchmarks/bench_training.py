@@ -1,12 +1,12 @@
-"""Measure skemo's training beside stock skorch, braindecode and bare PyTorch loops.
+"""Compare the speed of skemo's training with stock skorch, braindecode and PyTorch loops.
 
     python benchmarks/bench_training.py --device cpu        # all rows: half an hour or more
     python benchmarks/bench_training.py --device cuda       # minutes
     python benchmarks/bench_training.py --rows fit,predict  # some
 
-A repetition runs each contender once, in turn, and medians over the repetitions are given.
-``pip install braindecode`` adds its classifier; without it that is left out, and named. The page
-is written after each row, so that what is measured is kept if the rest is cut off.
+Each repetition runs every contender once, in turn, and medians over the repetitions are given.
+braindecode's classifier needs ``pip install braindecode``; without it, the page says that it was
+left out. The page is written after each row, so results are kept if the rest is interrupted.
 """
 
 import argparse
@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def measure(key, setting, repetitions):
-    """Rows of the table for one kind of work, and what was left out."""
+    """Return the rows of the table for one kind of work, and notes on what was left out."""
     work = WORKS[key](setting)
     warm = WORKS[key](quickest(setting)) if work.is_long else work
     pairs = [(work.skemo, warm.skemo), *zip(work.others, warm.others, strict=True)]
@@ -49,7 +49,7 @@ def measure(key, setting, repetitions):
             run = contender.make()
             (smaller.make() if work.is_long else run)(0)  # warms up
         except Exception as error:
-            # One that fails, as another version of a package may, must not cost the other rows.
+            # If one fails, for example with another version of a package, keep the other rows.
             if contender is work.skemo:
                 raise
             left_out.append(f"{work.title}: {contender.name} is left out ({describe(error)}).")
@@ -80,10 +80,10 @@ def describe(error):
 
 
 def time_run(run, seed, device, trim):
-    """Seconds, the most bytes held above those before (None where unknown), and the result.
+    """Return the seconds, the peak of additional memory (None if unknown) and the result.
 
-    On a CPU, `trim` gives unused memory back before: else what was freed is used again, and
-    counts as held.
+    On a CPU, `trim` first returns unused memory to the system. Otherwise memory that was freed
+    earlier is used again and does not count as additional.
     """
     gc.collect()
     if device == "cuda":
@@ -102,7 +102,7 @@ def time_run(run, seed, device, trim):
 
 
 def reset_peak():
-    """Forget the most memory held until now; return the bytes held, None where Linux can't."""
+    """Reset the peak of memory; return the bytes in use, or None if the system cannot tell."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
@@ -120,7 +120,7 @@ def resident(name):
 
 
 def make_rows(work, contenders, seconds, memory, results):
-    """Rows of the table, of seconds in each repetition, (n_repetitions, n_contenders)."""
+    """Make rows of the table from the seconds, of shape (n_repetitions, n_contenders)."""
     medians = np.median(seconds, axis=0)
     floors = [i for i, contender in enumerate(contenders) if contender.kind == "floor"]
     nearest = min(floors, key=lambda i: medians[i], default=None)
@@ -169,7 +169,7 @@ def describe_machine(device, threads):
 
 
 def write_page(args, machine, rows, scores, left_out, documents):
-    """The page, of what is measured until now."""
+    """Write and return the page with everything measured so far."""
     parts = [
         f"# Training: skemo and others, side by side, on {args.device}",
         machine,

@@ -1,10 +1,11 @@
-"""Make results/missing-modality.md: what the cross-modal network does without a modality.
+"""Make results/missing-modality.md: the cross-modal network when a modality is missing.
 
     python benchmarks/missing_modality.py --data-home DIR
 
-On Stress-Predict, leave-one-subject-out, per-subject: the network trained on skin conductance
-and pulse, with and without modality dropout, is tested on windows that have both and on windows
-that lack one, beside streams that were trained on one alone. Ten minutes on two cores.
+On Stress-Predict, leave-one-subject-out, per-subject: the network is trained on skin conductance
+and pulse, with and without modality dropout, and tested on windows that have both and on windows
+that lack one. It is compared with streams trained on one of them alone. Takes ten minutes on two
+cores.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main(data_home):
 
 
 def try_one(inputs, y, columns, tested, modalities, dropout):
-    """Train on the other subjects; test with all that was trained, and without each of it."""
+    """Train on the other subjects; test with all modalities, and without each of them."""
     chosen = [*(columns[modality] for modality in modalities), "subject"]
     select = ColumnTransformer(
         [("columns", "passthrough", chosen)], verbose_feature_names_out=False

@@ -1,12 +1,13 @@
-"""Make results/pretraining.md: does it help to learn from unlabelled windows first?
+"""Make results/pretraining.md: does pre-training on unlabelled windows help?
 
     python benchmarks/pretraining.py --data-home DIR
 
-`DIR` holds the folders eegmat and stress_predict. The branches of the modality-aware network learn
-to restore windows of all subjects, labelled or not, of which parts were hidden and to which noise
-was added; the network then learns the classes from there, and from its usual start, on the same
-folds by subject and with the same seeds. Classes are only learnt and tested on the subjects on
-which inputs and settings were explored, so that the others stay unseen. Half an hour on one core.
+`DIR` holds the folders eegmat and stress_predict. The branches of the modality-aware network first
+learn to restore windows of all subjects, labelled or not, in which parts were hidden and to which
+noise was added. The network then learns the classes, starting from these weights or from its usual
+initial weights, on the same folds by subject and with the same seeds. Classes are learnt and tested
+only on the subjects on which inputs and settings were explored, so that the others stay unseen.
+Takes half an hour on one core.
 """
 
 import argparse
@@ -44,7 +45,7 @@ FORMS = {
 
 
 class Pretrained(skemo.ModalityAwareAttentionClassifier):
-    """A modality-aware network whose branches start with weights that have been learnt."""
+    """A modality-aware network whose branches start with pre-trained weights."""
 
     branches = None  # their state, set after construction; a clone has none
 
@@ -82,7 +83,7 @@ def compute(windows, duration):
 
 
 def restore(X, classifier, seed):
-    """Weights of the branches of the network after learning to restore windows."""
+    """Return the weights of the network's branches after learning to restore windows."""
     torch.manual_seed(seed)
     settings = {name: getattr(classifier, name) for name in ("n_filters", "depth", "kernel_size")}
     branches = nn.ModuleList()
@@ -111,7 +112,7 @@ def train(network, values):
 
 
 def hide(window):
-    """Set stretches of a series to zero, and single places of what is not one."""
+    """Set random blocks of samples to zero."""
     n_blocks = -(-window.shape[-1] // BLOCK)
     places = torch.rand(*window.shape[:-1], n_blocks) >= HIDDEN
     return window * places.repeat_interleave(BLOCK, dim=-1)[..., : window.shape[-1]]
@@ -150,7 +151,7 @@ def try_form(form, settings, labelled, unlabelled, y, subjects, others, n_folds)
 
 
 def describe(scores):
-    """A row a scope: the mean of single networks, of the averaged, and the gain of both."""
+    """A row per scope: the scores of single and of averaged networks, and the gain of both."""
     single = scores[scores["seed"] != "averaged"].pivot_table("score", "subject", "scope")
     averaged = scores[scores["seed"] == "averaged"].pivot_table("score", "subject", "scope")
     for scope in SCOPES:

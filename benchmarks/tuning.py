@@ -3,10 +3,10 @@
     python benchmarks/tuning.py run eegmat --data-home DIR
     python benchmarks/tuning.py report
 
-`run` deals the subjects into outer folds. Within the training subjects of a fold, every model
-chooses its hyper-parameters by inner folds, by subject as well, and is then fitted to all of
-them and tested on the fold. It writes each fold as it ends, and goes on from there when it is
-called again. `report` writes the page from what `run` left.
+`run` distributes the subjects over outer folds. Within the training subjects of a fold, the
+hyper-parameters of every model are chosen by inner folds, also by subject; the model is then fitted
+to all training subjects and tested on the fold. Each fold is saved when it ends, so `run` can be
+interrupted and called again. `report` writes the page from the saved folds.
 """
 
 import argparse
@@ -42,7 +42,7 @@ LARGEST = 3.0  # standard deviations of a subject's windows, beyond which a feat
 
 
 class Tuned(NamedTuple):
-    """A model: its title, how it is made, what it may choose from, and whether it has seeds.
+    """A model: its title, how it is made, its candidate settings, and its number of seeds.
 
     ``make()`` gives an estimator over what `Choose` selects; ``candidates(dataset)`` lists
     parameters of the Pipeline of both.
@@ -55,12 +55,12 @@ class Tuned(NamedTuple):
 
 
 class Choose(TransformerMixin, BaseEstimator):
-    """Takes the columns of one form of input, which have been computed.
+    """Selects the precomputed columns of one form of input.
 
     Parameters
     ----------
     form : str
-        What the names of the columns begin with.
+        Prefix of the names of the columns.
     """
 
     def __init__(self, form):
@@ -118,7 +118,7 @@ def _both(prefix, name, table, duration):
 
 
 def pulse_energies(windows):
-    """Logarithmic energy of the pulse in four bands: of the window, and how it spreads within."""
+    """Logarithmic energy of the pulse in four bands: in the window, and its spread within it."""
     bands = {"slow": (0.1, 0.6), "beat": (0.6, 3.5), "shape": (3.5, 8.0), "fast": (8.0, 16.0)}
     whole, parts = (
         skemo.DifferentialEntropyTransformer(bands=bands, sub_windows=n).fit_transform(windows)
@@ -139,7 +139,7 @@ def forms_of(dataset, kind):
 
 
 def network_candidates(dataset):
-    """Settings of a network drawn at random, as many of each width, side by side."""
+    """Randomly drawn settings of a network, with the same number for each width."""
     space = {
         "inputs__form": forms_of(dataset, "vectors")[-1:],
         "model__lr": [0.002, 0.004],
@@ -257,7 +257,7 @@ def done(dataset):
 
 
 def append(path, rows):
-    """Add rows to a table, which is whole at any moment."""
+    """Append rows to a file, replacing it at once so that it is never incomplete."""
     table = pd.DataFrame(rows)
     if path.exists():
         table = pd.concat([pd.read_csv(path, dtype={"subject": str}), table])
@@ -267,7 +267,7 @@ def append(path, rows):
 
 
 def tune(tuned, dataset, X, y, subjects, train, test):
-    """Choose among the candidates by the training subjects, and test the one chosen."""
+    """Choose one of the candidates on the training subjects, and test it."""
     pipeline = Pipeline([("inputs", Choose("features")), ("model", tuned.make())])
     search = GridSearchCV(
         pipeline,
@@ -318,7 +318,7 @@ def report():
 
 
 def read(dataset):
-    """Balanced accuracy in per cent, the mean over seeds: a row a subject, a column a model.
+    """Balanced accuracy in per cent, averaged over seeds: a row per subject, a column per model.
 
     A model without all of its folds is left out.
     """
@@ -342,7 +342,7 @@ def describe_scores(dataset, scores):
 
 
 def describe_differences(dataset, scores):
-    """A row a pair: every network against every baseline, and against its ablation."""
+    """A row per pair: every network against every baseline, and against its ablation."""
     networks = [name for pair in ABLATIONS for name in pair if name in scores]
     pairs = [pair for pair in ABLATIONS if set(pair) <= set(scores)]
     pairs += [(one, other) for one in networks for other in BASELINES if other in scores]
@@ -361,7 +361,7 @@ def describe_differences(dataset, scores):
 
 
 def describe_choices(dataset, scores):
-    """How often each value was chosen, of as many as there are folds."""
+    """How many folds chose each value."""
     table = pd.read_csv(RESULTS / f"{dataset}-chosen.csv")
     for name in scores:
         chosen = table[table["model"] == name]

@@ -1,4 +1,4 @@
-"""How Sphinx builds this site: `python -m sphinx -W --keep-going -b html docs docs/_build/html`."""
+"""Configuration of Sphinx: `python -m sphinx -W --keep-going -b html docs docs/_build/html`."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # examples run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two examples run in parallel
 
 import results
 
@@ -33,11 +33,12 @@ exclude_patterns = ["_build", "_ext", "_templates", "examples", "**/*.codeobj.js
 templates_path = ["_templates"]
 default_role = "py:obj"
 smartquotes = False
-suppress_warnings = ["config.cache"]  # the sort key of the gallery is a class
+suppress_warnings = ["config.cache"]  # the gallery's sort key cannot be pickled
 toc_object_entries = False
 html_copy_source = False
 
-# Nothing is fetched: formulas are MathML, fonts and scripts come with the theme.
+# The site loads nothing from elsewhere: formulas are MathML, and the theme brings its own fonts and
+# scripts.
 html_theme = "pydata_sphinx_theme"
 html_title = "skemo"
 html_static_path = ["_static"]
@@ -75,7 +76,7 @@ myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3
 myst_substitutions = results.landing_numbers()
 
-# Examples run in order of difficulty, which is that of their file names.
+# The file names are in order of difficulty.
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",

@@ -1,11 +1,61 @@
 """scikit-learn estimators for emotion, stress and workload from physiological signals."""
 
 import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and editors
+    from ._versions import show_versions as show_versions
+    from .displays import AttentionDisplay as AttentionDisplay
+    from .displays import ChannelImportanceDisplay as ChannelImportanceDisplay
+    from .displays import ConfusionDisplay as ConfusionDisplay
+    from .displays import QualityDisplay as QualityDisplay
+    from .displays import RecordingDisplay as RecordingDisplay
+    from .displays import RepresentationDisplay as RepresentationDisplay
+    from .displays import SubjectScoresDisplay as SubjectScoresDisplay
+    from .displays import TrainingHistoryDisplay as TrainingHistoryDisplay
+    from .evaluation.compare import compare as compare
+    from .evaluation.comparison import Comparison as Comparison
+    from .evaluation.leakage import check_split as check_split
+    from .evaluation.leakage_gap import leakage_gap as leakage_gap
+    from .evaluation.precompute import precompute as precompute
+    from .evaluation.splitters import BlockedKFold as BlockedKFold
+    from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
+    from .features.accelerometer import AccelerometerTransformer as AccelerometerTransformer
+    from .features.artefacts import find_artefacts as find_artefacts
+    from .features.differential_entropy import (
+        DifferentialEntropyTransformer as DifferentialEntropyTransformer,
+    )
+    from .features.eda import EDATransformer as EDATransformer
+    from .features.emg import EMGTransformer as EMGTransformer
+    from .features.hrv import HRVTransformer as HRVTransformer
+    from .features.modalities import make_modality_transformer as make_modality_transformer
+    from .features.per_subject import PerSubject as PerSubject
+    from .features.quality import QualityTransformer as QualityTransformer
+    from .features.resampling import ResampleTransformer as ResampleTransformer
+    from .features.respiration import RespirationTransformer as RespirationTransformer
+    from .features.temperature import TemperatureTransformer as TemperatureTransformer
+    from .features.whole_recordings import decompose_eda as decompose_eda
+    from .features.whole_recordings import find_beats as find_beats
+    from .models.baselines import make_dummy as make_dummy
+    from .models.baselines import make_lda as make_lda
+    from .models.baselines import make_random_forest as make_random_forest
+    from .models.baselines import make_svm as make_svm
+    from .models.cross_modal import CrossModalAttentionClassifier as CrossModalAttentionClassifier
+    from .models.modality_aware import (
+        ModalityAwareAttentionClassifier as ModalityAwareAttentionClassifier,
+    )
+    from .report import write_report as write_report
+    from .signals.array import SignalArray as SignalArray
+    from .signals.array import SignalDtype as SignalDtype
+    from .signals.array import signal_frame as signal_frame
+    from .signals.recording import Recording as Recording
+    from .signals.windows import segment as segment
+    from .training.many import fit_many as fit_many
 
 __version__ = "0.1.0"
 
-# Each public name and the module that holds it. They are imported on first use, so that
-# `import skemo` costs little and loads no torch.
+# Each public name and its module. A name is imported on first use, so that `import skemo` is
+# quick and does not load torch.
 _HOME = {
     "SignalArray": "signals.array",
     "SignalDtype": "signals.array",
@@ -17,7 +67,13 @@ _HOME = {
     "DifferentialEntropyTransformer": "features.differential_entropy",
     "EDATransformer": "features.eda",
     "decompose_eda": "features.whole_recordings",
+    "RespirationTransformer": "features.respiration",
+    "TemperatureTransformer": "features.temperature",
+    "AccelerometerTransformer": "features.accelerometer",
+    "EMGTransformer": "features.emg",
     "ResampleTransformer": "features.resampling",
+    "QualityTransformer": "features.quality",
+    "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
@@ -42,31 +98,38 @@ _HOME = {
     "ChannelImportanceDisplay": "displays",
     "TrainingHistoryDisplay": "displays",
     "RecordingDisplay": "displays",
+    "QualityDisplay": "displays",
     "show_versions": "_versions",
 }
 
 __all__ = ["__version__", "all_estimators", *sorted(_HOME)]
 
 
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module 'skemo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"skemo.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+def _load(name: str) -> Any:
+    return getattr(importlib.import_module(f"skemo.{_HOME[name]}"), name)
 
 
-def __dir__():
+if not TYPE_CHECKING:  # with a __getattr__, type checkers would accept misspelt names
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'skemo' has no attribute {name!r}")
+        value = _load(name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME})
 
 
-def all_estimators():
-    """Return all public estimators of skemo, for tools that go through them.
+def all_estimators() -> list[tuple[str, type]]:
+    """List all public estimators of skemo, for tools that loop over them.
 
     Returns
     -------
     list of (str, type)
-        Name and class of each, sorted by name.
+        Name and class of each estimator, sorted by name.
 
     Examples
     --------
@@ -76,7 +139,7 @@ def all_estimators():
     """
     from sklearn.base import BaseEstimator
 
-    public = [(name, __getattr__(name)) for name in sorted(_HOME)]
+    public = [(name, _load(name)) for name in sorted(_HOME)]
     return [
         (name, value)
         for name, value in public

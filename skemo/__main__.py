@@ -1,4 +1,4 @@
-"""Entry of ``python -m skemo``."""
+"""Entry point of ``python -m skemo``."""
 
 import sys
 

@@ -1,11 +1,10 @@
-"""Where an estimator's documentation is, for the link in its HTML representation."""
+"""Links from the HTML representation of estimators to their documentation."""
 
 
 class DocLinkMixin:
-    """Lets the question mark in the HTML representation of an estimator lead to its page.
+    """Links the question mark in the HTML representation of an estimator to its page.
 
-    The attributes are those that scikit-learn reads. They hold for skemo's own estimators: a
-    user's subclass has no page and gets no link.
+    scikit-learn reads these attributes. A user's subclass has no page and gets no link.
     """
 
     _doc_link_module = "skemo"

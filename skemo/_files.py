@@ -1,16 +1,17 @@
-"""Files that are whole or not there, whenever a run is ended."""
+"""Text files that are never left half written if a program is interrupted."""
 
 import os
 import uuid
+from pathlib import Path
 
 
-def write_whole(path, text):
-    """Write a text file beside its place, and then put it there.
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file under a temporary name in the same folder, then rename it.
 
     Parameters
     ----------
     path : pathlib.Path
-        Its folder is made if there is none.
+        Where to write; the folder is created if missing.
     text : str
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
-"""What is installed, for a bug report."""
+"""Versions of the installed packages, for bug reports."""
 
 import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-# skemo's dependencies, and what its extras add.
+# skemo, its dependencies and those of its extras.
 PACKAGES = (
     "skemo",
     "numpy",
@@ -27,11 +27,10 @@ PACKAGES = (
 )
 
 
-def show_versions():
-    """Print the versions of Python, skemo and its dependencies, and what GPU torch sees.
+def show_versions() -> None:
+    """Print the versions of Python, skemo and its dependencies, and the GPU that torch finds.
 
-    Please paste what it prints into a bug report. A package that is not installed is listed as
-    such.
+    Please paste the output into bug reports. Packages that are not installed are listed as such.
 
     Examples
     --------

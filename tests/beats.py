@@ -1,4 +1,4 @@
-"""Simulated heartbeats, for tests of what finds them."""
+"""Simulated heartbeats, for tests of functions that find them."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ WAVES = {
 
 
 def make_ecg(beats, sampling_rate, duration):
-    """An ECG in mV with R peaks at `beats`: a sum of Gaussians a beat."""
+    """Return an ECG in mV with R peaks at `beats`, where each beat is a sum of Gaussians."""
     times = np.arange(round(duration * sampling_rate)) / sampling_rate
     ecg = np.zeros(len(times))
     for offset, width, height in WAVES.values():
@@ -23,7 +23,7 @@ def make_ecg(beats, sampling_rate, duration):
 
 
 def make_pulse(beats, sampling_rate, duration):
-    """A pulse wave: a systolic and a smaller dicrotic wave a beat."""
+    """Return a pulse signal with a systolic and a smaller dicrotic wave for each beat."""
     times = np.arange(round(duration * sampling_rate)) / sampling_rate
     since = times - np.asarray(beats)[:, np.newaxis]
     systolic = np.exp(-0.5 * (since / 0.08) ** 2)
@@ -32,7 +32,7 @@ def make_pulse(beats, sampling_rate, duration):
 
 
 def disturb(pulse, sampling_rate, starts, seconds=1.5, height=10.0, seed=0):
-    """The pulse with movements of the wrist, many times as high, that begin at `starts`."""
+    """Return the pulse with much larger movements of the wrist that begin at `starts`."""
     rng, disturbed = np.random.default_rng(seed), pulse.copy()
     times = np.arange(len(pulse)) / sampling_rate
     for start in starts:

@@ -12,7 +12,7 @@ MODELS = {"SVM": make_svm("passthrough"), "majority": make_dummy("passthrough")}
 
 
 def make_features(n_subjects=6, n_rows=20, effect=3.0, level=0.0, random_state=0):
-    """Features that say the class by `effect`, and the subject by `level`."""
+    """Make features that depend on the class by `effect` and on the subject by `level`."""
     rng = np.random.default_rng(random_state)
     y = np.tile(["calm", "stress"], n_subjects * n_rows // 2)
     subjects = np.repeat([f"s{i}" for i in range(n_subjects)], n_rows)
@@ -22,7 +22,7 @@ def make_features(n_subjects=6, n_rows=20, effect=3.0, level=0.0, random_state=0
 
 
 def lay_out(subjects, length=10):
-    """A table of windows end to end, in trials of `length` windows."""
+    """Make a table of consecutive windows, in trials of `length` windows."""
     place = np.arange(len(subjects))
     start = 10.0 * (place % length)
     columns = {"subject": subjects, "trial": place // length, "start": start, "stop": start + 10}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# SciPy reads this when it is imported. Without it scikit-learn skips one of its common checks.
+# SciPy reads this when imported. Without it, scikit-learn skips one of its common checks.
 os.environ["SCIPY_ARRAY_API"] = "1"
 os.environ["MPLBACKEND"] = "Agg"  # figures without a screen
 
@@ -22,7 +22,7 @@ def data_home():
 
 @pytest.fixture(autouse=True)
 def _close_figures():
-    """Close what a test has drawn, where it has."""
+    """Close the figures of each test."""
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
@@ -30,7 +30,7 @@ def _close_figures():
 
 @pytest.fixture(scope="module", params=["modality-aware", "cross-modal"])
 def network(request):
-    """Makes a small and quick network, of each kind in turn."""
+    """Return a function that makes a small, fast network, for each kind in turn."""
     from networks import NETWORKS, QUICK
 
     kind, small = NETWORKS[request.param]

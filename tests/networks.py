@@ -1,4 +1,4 @@
-"""Small networks and windows that show the class, for tests of the classifiers."""
+"""Small networks, and windows that depend on the class, for tests of the classifiers."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ NETWORKS = {
 
 
 def windows(n_windows=60, seed=0, n_subjects=6):
-    """Two modalities, each of which shows the class; and the subject of each window."""
+    """Make windows of two modalities that depend on the class, and the subject of each window."""
     rng = np.random.default_rng(seed)
     y = np.tile(["rest", "task"], n_windows // 2)
     task = (y == "task")[:, None, None]

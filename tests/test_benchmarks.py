@@ -1,4 +1,4 @@
-"""The training benchmark's other contenders keep up with changes of the networks."""
+"""The other contenders of the training benchmark still work after changes of the networks."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-def test_no_contender_fails_but_what_is_not_installed(monkeypatch, capsys):
+def test_only_contenders_that_are_not_installed_fail(monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import bench_training
 

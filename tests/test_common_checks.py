@@ -1,4 +1,4 @@
-"""Every public estimator passes all of scikit-learn's common checks, in each of its variants."""
+"""Every public estimator passes all of scikit-learn's common checks, in several variants."""
 
 import warnings
 
@@ -7,16 +7,21 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skemo
 from skemo import (
+    AccelerometerTransformer,
     CrossModalAttentionClassifier,
     DifferentialEntropyTransformer,
     EDATransformer,
+    EMGTransformer,
     HRVTransformer,
     ModalityAwareAttentionClassifier,
     PerSubject,
+    QualityTransformer,
     ResampleTransformer,
+    RespirationTransformer,
+    TemperatureTransformer,
 )
 
-# The checks' tables have no sampling rate, and 1 to 30 columns.
+# The tables of the checks have no sampling rate, and 1 to 30 columns.
 ESTIMATORS = [
     HRVTransformer(output="series", sampling_rate=4),
     HRVTransformer(output="features", sampling_rate=4),
@@ -25,20 +30,42 @@ ESTIMATORS = [
     HRVTransformer(signal="beats", sampling_rate=4),
     HRVTransformer(signal="beats", output="features", features="all", sampling_rate=4),
     HRVTransformer(output="features", features="all", sampling_rate=128),
+    HRVTransformer(min_quality=0.5, sampling_rate=4),
     EDATransformer(output="features", sampling_rate=4),
     EDATransformer(output="features", sampling_rate=128),
     EDATransformer(output="series", sampling_rate=4),
     EDATransformer(output="series", sampling_rate=128),
     EDATransformer(method="cvxeda", sampling_rate=4),
+    EDATransformer(min_quality=0.5, sampling_rate=4),
     DifferentialEntropyTransformer(output="features", bands={"all": (0, 2)}, sampling_rate=4),
     DifferentialEntropyTransformer(output="map", bands={"all": (0, 2)}, sampling_rate=4),
+    RespirationTransformer(sampling_rate=4),
+    RespirationTransformer(output="series", sampling_rate=4),
+    RespirationTransformer(signal="ecg", sampling_rate=4),
+    RespirationTransformer(signal="beats", min_breaths=1, sampling_rate=4),
+    TemperatureTransformer(sampling_rate=4),
+    TemperatureTransformer(valid_range=None, sampling_rate=4),
+    TemperatureTransformer(output="series", valid_range=None, sampling_rate=4),
+    AccelerometerTransformer(sampling_rate=2),
+    AccelerometerTransformer(gravity=9.81, sampling_rate=2),
+    EMGTransformer(highpass=0.5, sampling_rate=2),
+    EMGTransformer(output="series", highpass=0.5, sampling_rate=2),
+    DifferentialEntropyTransformer(bands={"all": (0, 2)}, min_quality=0.5, sampling_rate=4),
     ResampleTransformer(),
     ResampleTransformer(rate=2, sampling_rate=4),
     ResampleTransformer(rate=8, standardize=True, sampling_rate=4),
     ResampleTransformer(rate=3, band=(0.1, 1.2), sampling_rate=4),
     ResampleTransformer(band=(0.1, None), standardize=True, sampling_rate=4),
     ResampleTransformer(standardize=True),
-    PerSubject(by=0),  # where the checks put the NaN that is to be refused
+    ResampleTransformer(min_quality=0.5, signal="eda", sampling_rate=4),
+    QualityTransformer(sampling_rate=4),
+    QualityTransformer(signal="ppg", sampling_rate=4),
+    QualityTransformer(signal="eda", sampling_rate=4),
+    QualityTransformer("series", signal="eda", sampling_rate=4),
+    QualityTransformer(signal="eeg", sampling_rate=4),
+    QualityTransformer(signal="acc", sampling_rate=4),
+    PerSubject(by=0),
+    PerSubject(by=-1),
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
     ModalityAwareAttentionClassifier(
         n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1
@@ -51,11 +78,12 @@ ESTIMATORS = [
 
 
 @pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
+@pytest.mark.filterwarnings("ignore:PerSubject. the column by=.* is NaN in:UserWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(ESTIMATORS)
 def test_every_common_check_passes(estimator, check):
     with warnings.catch_warnings():
-        # Common checks look for this warning or do not mind it.
+        # Some common checks expect this warning, others ignore it.
         warnings.filterwarnings("ignore", "A column-vector y was passed")
         check(estimator)
 
@@ -65,7 +93,7 @@ def test_every_public_estimator_is_checked():
     assert {type(estimator) for estimator in ESTIMATORS} == public
 
 
-def test_all_estimators_lists_what_can_be_fitted_by_name():
+def test_all_estimators_lists_every_class_with_fit_by_name():
     names = [name for name, _ in skemo.all_estimators()]
     fitted = {name for name in skemo.__all__ if hasattr(getattr(skemo, name), "fit")}
     assert names == sorted(fitted)

@@ -1,4 +1,4 @@
-"""The documentation: nothing is left out of it, its links lead somewhere, and its code runs."""
+"""The documentation is complete, its links are valid, and its code runs."""
 
 import importlib
 import re
@@ -15,7 +15,7 @@ import skemo.nn
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
-MADE = {"_build", "gallery", "generated", "made", "results"}  # by the build, not by hand
+MADE = {"_build", "gallery", "generated", "made", "results"}  # written by the build
 PAGES = [
     path
     for path in sorted([*DOCS.rglob("*.md"), *DOCS.rglob("*.rst")])
@@ -37,7 +37,7 @@ def name_of(path):
 
 
 def documented_names():
-    """Full names of all that the pages of the API reference list."""
+    """Return the full names of everything that the pages of the API reference list."""
     names, module, listing = set(), "", False
     for page in sorted((DOCS / "reference").glob("*.rst")):
         for line in page.read_text(encoding="utf-8").splitlines():

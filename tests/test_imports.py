@@ -1,4 +1,4 @@
-"""The one direction in which the folders of the package import each other."""
+"""The folders of the package import each other in one direction only."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import skemo
 
 PACKAGE = Path(skemo.__file__).parent
-# A folder imports from itself and from those in rows above it.
+# A folder may import from itself and from the rows above its own.
 LEVELS = [
     {"_files", "_doc_links"},
     {"signals", "kernels", "nn"},
@@ -23,7 +23,7 @@ FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
 def imported(path):
-    """Names of the modules of this package that a file imports, as ``skemo.nn.blocks``."""
+    """Yield the modules of this package that a file imports, such as ``skemo.nn.blocks``."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "skemo")
@@ -36,7 +36,7 @@ def level(folder):
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folder_imports_only_itself_and_what_lies_below_it(folder):
+def test_a_folder_imports_only_from_itself_and_lower_levels(folder):
     allowed = set().union(*LEVELS[: level(folder)]) | {folder}
     wrong = [
         f"{path.relative_to(PACKAGE)} imports {name}"
@@ -47,7 +47,7 @@ def test_a_folder_imports_only_itself_and_what_lies_below_it(folder):
     assert not wrong
 
 
-def test_modules_import_each_other_in_no_circle():
+def test_there_are_no_circular_imports():
     modules = {
         ".".join(["skemo", *path.relative_to(PACKAGE).with_suffix("").parts]): path
         for path in PACKAGE.rglob("*.py")

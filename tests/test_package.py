@@ -1,4 +1,4 @@
-"""The package as a whole: what importing it loads, and what its documentation says."""
+"""The package as a whole: its imports, and its docstrings."""
 
 import inspect
 import re
@@ -36,7 +36,7 @@ def test_importing_skemo_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_public_name_is_there_and_documented():
+def test_every_public_name_exists_and_is_documented():
     for name in skemo.__all__:
         assert name in dir(skemo)
         if name != "__version__":
@@ -49,7 +49,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize("documented", [*CLASSES, *FUNCTIONS], ids=lambda x: x.__name__)
-def test_documented_defaults_are_those_of_the_signature(documented):
+def test_documented_defaults_match_the_signature(documented):
     section = inspect.getdoc(documented).split("Parameters\n----------\n")[1]
     section = re.split(r"\n\n\w[\w ]*\n-+\n", section)[0]
     described = {}
@@ -71,6 +71,6 @@ def test_documented_defaults_are_those_of_the_signature(documented):
             assert value == repr(parameter.default), name
 
 
-def test_constructors_assign_their_parameters_and_nothing_else():
+def test_constructors_only_assign_their_parameters():
     for estimator in CLASSES[2:]:
         assert set(vars(estimator())) == set(inspect.signature(estimator).parameters)

@@ -17,7 +17,7 @@ EEG = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4"
 
 @pytest.fixture
 def run(monkeypatch):
-    """Runs a recipe with networks that train for one epoch only."""
+    """Return a function that runs a recipe, with networks trained for one epoch only."""
 
     def run(name, *arguments):
         code = (RECIPES / name).read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def run(monkeypatch):
 
 @pytest.fixture(scope="module")
 def wesad(tmp_path_factory):
-    """Everyone's file, with signals in which there are heartbeats and responses."""
+    """Files of all subjects, with simulated heartbeats and skin-conductance responses."""
     folder = tmp_path_factory.mktemp("wesad")
     people = make_emotion_recordings(
         n_subjects=len(SUBJECTS),
@@ -54,7 +54,7 @@ def wesad(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def amigos(tmp_path_factory):
-    """Three people's files, with simulated signals."""
+    """Files of three people, with simulated signals."""
     folder = tmp_path_factory.mktemp("amigos")
     people = make_emotion_recordings(
         n_subjects=3, n_trials=20, duration=25, channels=EEG, random_state=0

@@ -1,4 +1,4 @@
-"""The version is the same wherever it stands, and what a bug report needs is shown."""
+"""The version is the same everywhere, and show_versions prints what a bug report needs."""
 
 import re
 import tomllib
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import skemo
 from skemo import _versions
-from skemo.evaluation.store import package_versions
+from skemo.evaluation.digest import package_versions
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -28,12 +28,12 @@ def test_the_versions_of_all_dependencies_are_shown(capsys):
     assert re.search(r"^ *CUDA: ", shown, re.M)
 
 
-def test_a_package_that_is_missing_is_shown_as_such(capsys, monkeypatch):
+def test_a_missing_package_is_shown_as_not_installed(capsys, monkeypatch):
     monkeypatch.setattr(_versions, "PACKAGES", ("numpy", "not-a-package"))
     skemo.show_versions()
     assert "not-a-package: not installed\n" in capsys.readouterr().out
 
 
-def test_packages_that_are_missing_are_no_part_of_what_results_depend_on(monkeypatch):
-    monkeypatch.setattr("skemo.evaluation.store._SHOWN", ("numpy", "not-a-package"))
+def test_results_do_not_depend_on_packages_that_are_not_installed(monkeypatch):
+    monkeypatch.setattr("skemo.evaluation.digest._SHOWN", ("numpy", "not-a-package"))
     assert set(package_versions()) == {"numpy"}

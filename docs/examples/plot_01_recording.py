@@ -2,12 +2,14 @@
 A recording and its windows
 ===========================
 
-Look at the raw signals first. :class:`skemo.RecordingDisplay` draws a recording as it is: a panel
-a modality, heartbeats on the ECG, the tonic part over the skin conductance and the phasic part
-below it, labelled time shaded, and the windows that :func:`skemo.segment` cut.
+Look at the raw signals first. :class:`skemo.RecordingDisplay` draws a recording as it is, with
+one panel per modality: the heartbeats on the ECG, the skin conductance with its tonic part, the
+phasic part in the panel below, the labelled time shaded, and the windows that
+:func:`skemo.segment` cut.
 
-Here an electrode came off between 38 and 43 s, and somebody noted it. The two windows that touch
-this time are hollow: they were dropped, and ``windows.attrs["segment"]`` counts them.
+In this example, an electrode came off between 38 and 43 s, and the interval is marked as
+excluded. The two windows that overlap with it are hollow: they were dropped.
+``windows.attrs["segment"]`` has their number.
 """
 
 from dataclasses import replace

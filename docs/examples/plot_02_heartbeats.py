@@ -2,12 +2,13 @@
 Heartbeats, RR series and heart-rate variability
 ================================================
 
-From an ECG to the series that a network takes and to the features that a classical model takes.
+From an ECG to the series of intervals, the input of a network, and to the features, the input of a
+classical model.
 
-Heartbeats are found on the whole recording (:func:`skemo.find_beats`), because a beat on the edge
-of a window is lost to a detector that sees the window only. The series of the intervals between
-them, the RR series, is what :class:`skemo.HRVTransformer` gives a network: as many numbers as a
-window can hold beats, zero after the last.
+Heartbeats are found on the whole recording (:func:`skemo.find_beats`), because a detector that
+sees only one window misses beats at its edges. The RR series, that is, the intervals between
+successive beats, is what :class:`skemo.HRVTransformer` passes to a network. It is padded with
+zeros to the largest number of beats that a window can hold.
 """
 
 import matplotlib.pyplot as plt
@@ -25,14 +26,14 @@ hrv = skemo.HRVTransformer(signal="beats").set_output(transform="pandas")
 features = hrv.fit_transform(windows[["beats"]])
 
 # %%
-# The same features, under NeuroKit2's names, for every window:
+# The features of each window have the names that NeuroKit2 gives them:
 
 print(features[["HRV_MeanNN", "HRV_SDNN", "HRV_RMSSD", "HRV_pNN50"]].describe().round(1))
 
 # %%
-# Aroused trials have a higher heart rate here, and less variability, because the simulation
-# planted that. People differ by more than the two states do, which is why a threshold on RMSSD
-# that fits one person fails on the next: the lines join the means of each person.
+# In aroused trials the heart rate is higher and varies less, because the data were simulated that
+# way. The differences between people are larger than those between the two states, so a threshold
+# on RMSSD that fits one person fails for the next. Each line joins the two means of one person.
 
 rr = series["beats"].array.values[0, 0]
 rr = rr[rr > 0]
@@ -53,5 +54,5 @@ means = features["HRV_RMSSD"].groupby([windows["subject"], windows["label"]]).me
 axes["hrv"].plot(
     ["aroused", "calm"], means[["aroused", "calm"]].T, "o-", color="#0072B2", alpha=0.6
 )
-axes["hrv"].set(ylabel="RMSSD, ms", title="a line a person", xlim=(-0.3, 1.3))
+axes["hrv"].set(ylabel="RMSSD, ms", title="one line per person", xlim=(-0.3, 1.3))
 plt.show()

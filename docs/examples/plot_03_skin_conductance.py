@@ -2,13 +2,13 @@
 Tonic and phasic skin conductance
 =================================
 
-Skin conductance is a slow level (tonic) with responses on top (phasic).
-:func:`skemo.decompose_eda` parts them on the whole recording, before it is cut into windows: by a
-high-pass filter at 0.05 Hz, or by convex optimisation (cvxEDA), which explains the signal by
-sparse bursts of the sudomotor nerve.
+Skin conductance consists of a slow level (tonic) with responses on top (phasic).
+:func:`skemo.decompose_eda` separates them on the whole recording, before it is cut into windows:
+with a high-pass filter at 0.05 Hz, or by convex optimisation (cvxEDA), which explains the signal
+by sparse bursts of the sudomotor nerve.
 
-The filter costs next to nothing and lets the phasic part swing below zero after a response. cvxEDA
-keeps the responses positive, gives more of slow changes to them, and takes longer.
+The filter takes hardly any time, but its phasic part swings below zero after a response. cvxEDA
+keeps the responses positive, attributes more of the slow changes to them, and takes longer.
 """
 
 import time
@@ -39,7 +39,7 @@ axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 axes[1].set(ylabel="µS")
 axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
-# The responses that are found on the phasic part of the filter, at their peaks.
+# The peaks of the responses found in the phasic part of the filter.
 phasic = skemo.decompose_eda(recording).signals["eda"][1:]
 responses = skin_conductance_responses(phasic, rate, min_amplitude=0.02)
 axes[2].vlines(
@@ -53,11 +53,11 @@ axes[2].set(xlabel="time, s", ylabel="µS")
 axes[2].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 # %%
-# Their number and size are features of a window (:class:`skemo.EDATransformer`), and depend on
-# what is taken for a response. A threshold relative to the largest one in the window, which is
-# NeuroKit2's and the default, counts ripples where nothing else happens: here it finds more
-# responses in calm windows than in aroused ones, though the simulation planted the opposite. A
-# threshold in microsiemens finds what was planted.
+# The number and size of the responses are features of a window (:class:`skemo.EDATransformer`), and
+# depend on what counts as a response. A threshold relative to the largest response in the window,
+# as in NeuroKit2 and by default, counts ripples where nothing else happens: here it finds more
+# responses in calm windows than in aroused ones, although the data were simulated the other way
+# round. A threshold in microsiemens recovers the simulated effect.
 
 windows = skemo.segment(map(skemo.decompose_eda, recordings), duration=30.0)
 for least in (0.0, 0.05):

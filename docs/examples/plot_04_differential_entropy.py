@@ -2,14 +2,16 @@
 Maps of differential entropy
 ============================
 
-The EEG that the modality-aware network takes: the differential entropy ½ ln(2πeσ²) of every band
-and channel, in sub-windows of each window. :class:`skemo.DifferentialEntropyTransformer` gives it
-as a map, bands × channels × sub-windows, or as named features.
+The modality-aware network takes the EEG in the form of its differential entropy ½ ln(2πeσ²), in
+each band and channel, and in sub-windows of each window.
+:class:`skemo.DifferentialEntropyTransformer` returns it as a map of bands × channels ×
+sub-windows, or as named features.
 
-A rhythm that loses half of its amplitude loses ln 2 ≈ 0.69 nats. The maps here are means over the
-windows of a state and over sub-windows. Their difference is what the simulation planted: less
-alpha at the back and more beta at the front. It is small beside how much the channels of one map
-differ, and a network sees single windows, without the mean.
+If the amplitude of a rhythm halves, its differential entropy falls by ln 2 ≈ 0.69 nats. The maps
+drawn here are means over the windows of a state and over the sub-windows. Their difference is the
+simulated effect: less alpha at the back of the head and more beta at the front. It is small
+compared with the differences between the channels of one map, and a network only sees single
+windows, not these means.
 """
 
 import matplotlib.pyplot as plt

@@ -2,14 +2,14 @@
 A first comparison
 ==================
 
-A network beside classical baselines, on people whom none of them has seen. :func:`skemo.compare`
-fits and tests all models on the same folds and scores each person by themselves. With
-``controls=("majority",)`` it adds what no result should stand without: the commonest class of the
-training people.
+A network and two classical baselines are tested on people that none of them has seen.
+:func:`skemo.compare` fits and tests all models on the same folds, and scores each person
+separately. With ``controls=("majority",)`` it adds a control that every result needs: always
+predicting the most frequent class of the training windows.
 
-A dot is a person. Read the spread before the mean: with eight people the interval of a mean is
-wide, and models that seem to differ may not. All inputs are measured against each person's own
-windows (:class:`skemo.PerSubject`), which needs a batch of windows of a new person: say so beside
+Each dot is a person. Look at the spread before the mean: with eight people, the interval of the
+mean is wide, and models that seem to differ may not. All inputs are standardised within each
+person (:class:`skemo.PerSubject`), which needs several windows of a new person. Mention this with
 every score.
 """
 
@@ -53,8 +53,9 @@ skemo.SubjectScoresDisplay.from_comparison(comparison)
 plt.show()
 
 # %%
-# Are the differences more than chance? A row a pair: the mean difference over people with its
-# bootstrap interval, Wilcoxon's test over people, corrected for the number of pairs.
+# Are the differences larger than chance would explain? Each row is a pair of models, with the mean
+# difference over people and its bootstrap interval, and with the p-value of Wilcoxon's test over
+# people, corrected for the number of pairs.
 
 columns = ["model", "other", "mean_difference", "low", "high", "p_corrected"]
 print(comparison.test(reference="SVM")[columns].round(3).to_string(index=False))

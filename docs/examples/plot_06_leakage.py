@@ -1,14 +1,16 @@
 """
-What leakage is worth
-=====================
+How much leakage adds to a score
+================================
 
-The signals here say *nothing* about the labels: ``effect_size=0``. But windows of one trial
-resemble each other, since every trial has a heart rate and a skin-conductance level of its own,
-and all windows of a trial have one label. A model that has seen some of them recognises the rest.
+The signals in this example contain *no* information about the labels: ``effect_size=0``. However,
+the windows of a trial resemble each other, since each trial has its own heart rate and
+skin-conductance level, and all windows of a trial have the same label. A model that has seen some
+of them recognises the others.
 
-Split by subject, it is at chance. Split by window, as in many papers, the same model seems to know
-the state. :func:`skemo.check_split` names what stands on both sides, and :func:`skemo.leakage_gap`
-measures what it is worth. Nothing but the split was changed.
+If the windows are split by subject, the model is at chance. If they are split at random, as in
+many papers, the same model seems to recognise the state. :func:`skemo.check_split` names what is on
+both sides of a split, and :func:`skemo.leakage_gap` measures how much the score gains from it. Only
+the split differs.
 """
 
 import warnings
@@ -39,7 +41,7 @@ for protocol in ("leave-one-subject-out", "segment-k-fold"):
 # %%
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns of what was just found
+    warnings.simplefilter("ignore")  # a warning about the leakage shown above
     gap = 100 * skemo.leakage_gap(models, windows, y, windows)
 print(gap.round(1).to_string())
 
@@ -51,6 +53,6 @@ ax.axvline(50, color="#808080", linestyle=":")
 ax.hlines(gap.index, gap[honest], gap[optimistic], color="#808080", linewidth=2)
 ax.plot(gap[honest], gap.index, "o", color="#0072B2", label=honest)
 ax.plot(gap[optimistic], gap.index, "o", color="#E69F00", label=optimistic)
-ax.set(xlabel="balanced accuracy, % (nothing to be found: chance is 50)", xlim=(40, 100))
+ax.set(xlabel="balanced accuracy, % (there is no effect: chance is 50)", xlim=(40, 100))
 figure.legend(loc="outside upper center", ncols=2, frameon=False)
 plt.show()

@@ -1,15 +1,15 @@
 """
-A modality that is not always there
-===================================
+A modality that is sometimes missing
+====================================
 
-Electrodes fall off. A network that was trained with everything is tested on windows that lack the
-ECG, or the EEG. A modality that is missing in a window enters as zeros, has no attention weight,
-and the class scores come from the other one.
+Electrodes come off. Here, a network trained on complete windows is tested on windows without the
+ECG, and on windows without the EEG. A modality that is missing from a window is replaced by zeros
+and has an attention weight of zero, so the class scores come from the other modality.
 
-A plain network has never seen that in training. With ``modality_dropout`` it has: in each training
-window a modality is left out with that probability. Whether that helps, and what it costs where
-nothing is missing, is for a measurement on your data; ten simulated people, three of them tested,
-show how to make one.
+By default, a network never meets such windows in training. With ``modality_dropout`` it does: each
+modality of each training window is dropped with that probability. Measure on your own data whether
+this helps, and what it costs when nothing is missing. This example, with ten simulated people of
+whom three are tested, shows how.
 """
 
 import matplotlib.pyplot as plt
@@ -43,16 +43,16 @@ for dropout in (0.0, 0.3):
         ),
     )
     network.fit(X[~tested], windows["label"][~tested])
-    for lacking in (None, "ecg", "eeg"):
+    for missing in (None, "ecg", "eeg"):
         test = X[tested].copy()
-        if lacking:
-            test.loc[:, lacking] = np.nan  # still a signal column; each window in it is missing
+        if missing:
+            test.loc[:, missing] = np.nan  # still a signal column, with all windows missing
         score = balanced_accuracy_score(windows["label"][tested], network.predict(test))
-        scores[f"without {lacking}" if lacking else "all there", dropout] = 100 * score
+        scores[f"without {missing}" if missing else "complete", dropout] = 100 * score
 
 # %%
 
-rows = ["all there", "without ecg", "without eeg"]
+rows = ["complete", "without ecg", "without eeg"]
 figure, ax = plt.subplots(figsize=(6.4, 3), layout="constrained")
 for i, (dropout, color) in enumerate({0.0: "#0072B2", 0.3: "#E69F00"}.items()):
     places = np.arange(3) + 0.36 * (i - 0.5)

@@ -1,16 +1,16 @@
 """
-Tuning by nested search
-=======================
+Tuning with a nested search
+===========================
 
-A search picks the candidate that scored highest, and that score is too high for having been
-picked. So the search belongs *inside* each fold: it chooses on the training people alone, and the
-person left out judges the choice. :func:`skemo.compare` does this with any search among the
-models, and its inner folds are by subject as well.
+A search selects the candidate with the highest score, and because of this selection the score is
+optimistic. The search therefore belongs *inside* each fold: it selects on the training people
+alone, and the selected model is tested on the person left out. :func:`skemo.compare` does this with
+any search among the models, and splits the inner folds by subject as well.
 
-What comes out is the score of the whole procedure, tuning included. It is the number to report.
-The figure shows the other one beside it: what the inner folds promised in each outer fold, and
-what the person left out gave. ``comparison.chosen`` says what was chosen; if it differs from fold
-to fold, the data do not decide it.
+The result is the score of the whole procedure, including the tuning. This is the score to report.
+The figure compares it, for each outer fold, with the score of the inner folds: the one shows what
+the search promised, the other what the person left out gave. ``comparison.chosen`` has the selected
+parameters. If they differ from fold to fold, the data do not determine them.
 """
 
 import matplotlib.pyplot as plt
@@ -34,7 +34,7 @@ search = GridSearchCV(
     svm,
     {"classifier__C": [0.01, 0.1, 1, 10, 100], "classifier__gamma": ["scale", 0.01]},
     scoring="balanced_accuracy",
-    cv=3,  # in `compare`: three folds of the training subjects
+    cv=3,  # inside `compare`, these are three folds of the training subjects
 )
 X = windows[["ecg", "eda", "subject"]]
 comparison = skemo.compare({"SVM, tuned": search, "SVM": svm}, X, windows["label"], groups=windows)

@@ -2,14 +2,15 @@
 The representation space, with and without attention
 ====================================================
 
-What the last layer of a network classifies is a representation of each window. Figure 2 of the
-paper on the modality-aware network draws it for the basic model and for the one with attention,
-and the classes look better apart in the second.
+The last layer of a network classifies a representation of each window. Figure 2 of the paper on the
+modality-aware network shows the representations of the basic model and of the model with attention,
+and the classes look better separated in the second.
 
-Such a picture can deceive: a projection to two dimensions is chosen for its looks, and the windows
-a network was trained on are always apart. So the people here were not in training, and below each
-panel stands how far apart the classes are in *all* dimensions. Look at the numbers first; whether
-attention helps on recorded data is measured in :doc:`the benchmarks </benchmarks/index>`.
+Such figures can deceive: a projection to two dimensions can be chosen for its looks, and a network
+always separates the windows it was trained on. Therefore, the windows drawn here are of people that
+the networks were not trained on, and the numbers below each panel say how far apart the classes are
+in *all* dimensions. Look at the numbers first. Whether attention helps on recorded data is measured
+in :doc:`the benchmarks </benchmarks/index>`.
 """
 
 import matplotlib.pyplot as plt

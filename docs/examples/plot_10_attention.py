@@ -1,14 +1,14 @@
 """
-What the attention lets through
-===============================
+Attention weights of the modalities
+===================================
 
-The modality-aware network scales what each modality contributes by weights between 0 and 1,
-estimated from all modalities of a window. :class:`skemo.AttentionDisplay` shows their mean for
-each class, over people; a point is a person. In a fifth of these windows the ECG is missing: there
-its weight is 0, and they are left out of the mean.
+The modality-aware network scales the contribution of each modality by weights between 0 and 1,
+which it estimates from all modalities of a window. :class:`skemo.AttentionDisplay` shows their mean
+over people for each class; each point is a person. The ECG is missing from a fifth of the windows:
+its weight there is 0, and these windows are left out of the mean.
 
-A weight is not an importance. A modality with a large weight may carry nothing that decides, since
-the last layer can ignore it. What a model loses without a modality is another measurement
+A weight is not an importance. A modality with a large weight may be irrelevant to the decision,
+since the last layer can ignore it. What a model loses without a modality is a different question
 (:ref:`sphx_glr_gallery_plot_07_missing_modality.py`).
 """
 

@@ -2,14 +2,15 @@
 Which bands and channels a model uses
 =====================================
 
-How much worse does a fitted model get on new people when the values of one band and channel are
-mixed up among their windows? That is permutation importance, here drawn on the head
-(:class:`skemo.ChannelImportanceDisplay`). Neighbouring channels tell much the same, so that a
-model does without any single one: ``reach`` mixes up a channel together with those around it.
+How much worse does a fitted model perform on new people when the values of one band and channel are
+permuted among their windows? This permutation importance is drawn here on the head
+(:class:`skemo.ChannelImportanceDisplay`). Neighbouring channels carry much the same information, so
+a model can do without any single one. With ``reach``, a channel is permuted together with those
+around it.
 
-The simulation planted less alpha at the back and more beta at the front. What a model uses may be
-less than what is there, and with three people to test on, small differences between spots mean
-nothing.
+The simulated effect is less alpha at the back of the head and more beta at the front. A model may
+use less than what is there, and with only three people in the test, small differences between
+positions mean nothing.
 """
 
 import matplotlib.pyplot as plt
@@ -35,7 +36,7 @@ entropy = skemo.make_modality_transformer(
     subject="passthrough",
 )
 model = skemo.make_lda(make_pipeline(entropy, skemo.PerSubject())).fit(X[~tested], y[~tested])
-print(f"right in {model.score(X[tested], y[tested]):.0%} of the windows of new people")
+print(f"correct in {model.score(X[tested], y[tested]):.0%} of the windows of new people")
 
 # %%
 

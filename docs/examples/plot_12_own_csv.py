@@ -2,12 +2,12 @@
 From CSV files to a report
 ==========================
 
-Bring your own recordings. Here each person has a file, ``S01.csv``, with the columns ``time`` in
-seconds, ``ecg``, ``eda`` and ``label``, which is empty where nothing is to be learned. Anything
-that can be made into arrays works the same way; :doc:`the guide </guide/own_data>` says how.
+This example starts from your own recordings. Each person has a file, such as ``S01.csv``, with the
+columns ``time`` in seconds, ``ecg``, ``eda`` and ``label``, which is empty for times to leave out.
+Any data that can be loaded into arrays work the same way; see :doc:`the guide </guide/own_data>`.
 
-The files of this example are simulated, and written first, so that it can run. With files of your
-own, begin below.
+To make the example run, it first writes files with simulated signals. With files of your own, start
+at the next section.
 """
 
 import tempfile
@@ -37,7 +37,7 @@ for i in range(0, len(simulated), 4):
         file.writelines(f"{t:.6f},{a:.4f},{b:.4f},{label}\n" for t, a, b, label in rows)
 
 # %%
-# The script, from files to a report:
+# This is the script, from the files to a report:
 
 # begin
 from pathlib import Path
@@ -75,8 +75,8 @@ report = skemo.write_report(comparison, f"{folder}/report.html", title="Calm or 
 # end
 
 # %%
-# The report is one HTML file with tables, tests and figures, to be opened in any browser. Its
-# table:
+# The report is one HTML file with tables, tests and figures, and opens in any browser. Its table
+# of scores is:
 
 print(f"{report.name}: {report.stat().st_size // 1000} kB")
 print(comparison)

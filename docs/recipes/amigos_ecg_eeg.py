@@ -2,8 +2,8 @@
 
     python docs/recipes/amigos_ecg_eeg.py DIR [arousal | valence]
 
-10-fold over windows, as published, beside leave-one-subject-out, which says how good the
-models are on somebody they have not seen.
+Compares 10-fold cross-validation over windows, as published, with leave-one-subject-out, which
+shows how good the models are on somebody they have not seen.
 """
 
 import sys

@@ -2,9 +2,10 @@
 
     python docs/recipes/wesad_ecg_eda.py DIR
 
-10-fold over windows, as it is mostly published, beside leave-one-subject-out, which says how
-good the models are on somebody they have not seen. Inputs are standardised by each subject's
-own windows, without their labels (`PerSubject`), which needs a batch of windows of each person.
+Compares 10-fold cross-validation over windows, as usually published, with leave-one-subject-out,
+which shows how good the models are on somebody they have not seen. Inputs are standardised by
+each subject's own windows, without their labels (`PerSubject`), which needs a batch of windows of
+each person.
 """
 
 import sys

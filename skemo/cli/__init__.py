@@ -1,1 +1,1 @@
-"""The command line: `main` reads it, `experiments` has the models and data sets it offers."""
+"""The command line: `main` runs it, and `experiments` defines its data sets and models."""

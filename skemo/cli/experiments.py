@@ -1,43 +1,43 @@
-"""What the command line compares: data sets, models, and the inputs that it computes for them."""
+"""Data sets and models of the command line, and the computation of their inputs."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from skemo.features.modalities import make_modality_transformer
 from skemo.features.per_subject import PerSubject
 from skemo.models.baselines import make_dummy, make_lda, make_random_forest, make_svm
+from skemo.signals.recording import Recording
 
 
 class DataSet(NamedTuple):
     """A data set of the command line.
 
-    ``load(data_home, target, on_error)`` gives recordings. `targets` are what can be predicted, the
-    first by default; none where there is one thing only. `duration` is the length of a
-    window in seconds where the user gives none, and `purity` the share of it that its label
-    must have.
+    ``load(data_home, target, on_error)`` returns recordings. `targets` lists what can be
+    predicted, the default first; it is empty if there is no choice. `duration` is the default
+    length of a window in seconds, and `purity` the fraction of a window that must have its label.
     """
 
     description: str
-    load: Callable
-    targets: tuple = ()
+    load: Callable[..., Iterable[Recording]]
+    targets: tuple[str, ...] = ()
     duration: float = 10.0
     purity: float = 1.0
 
 
 class Model(NamedTuple):
-    """A model of the command line: its name in the table, and how it is made.
+    """A model of the command line: its name in the table, and a function that makes it.
 
-    ``make(select, seed, max_epochs)`` gets a function that returns the transformer which
-    selects some inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
-    With `each_modality`, a model is made for each modality by itself.
+    In ``make(select, seed, max_epochs)``, `select` is a function that returns a transformer
+    which selects inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
+    With `each_modality`, a separate model is made for each modality.
     """
 
     title: str
-    make: Callable
+    make: Callable[..., Any]
     each_modality: bool = False
 
 
@@ -55,7 +55,7 @@ class Inputs(NamedTuple):
 
 def _load_simulated(data_home, target, on_error):
     if data_home is not None:
-        raise ValueError("these recordings come with the package: leave --data-home out.")
+        raise ValueError("these recordings come with the package: leave out --data-home.")
     from skemo.datasets import make_emotion_recordings
 
     return make_emotion_recordings(random_state=0)
@@ -86,7 +86,7 @@ def _load_wesad(data_home, target, on_error):
 
 
 def _rated(loader):
-    """Loads a data set that has ratings, by the loader of that name."""
+    """Return a function that loads a data set with ratings, given the name of its loader."""
 
     def load(data_home, target, on_error):
         from skemo import datasets
@@ -99,7 +99,7 @@ def _rated(loader):
 
 def _local(data_home):
     if data_home is None:
-        raise ValueError("it cannot be downloaded: name its folder with --data-home.")
+        raise ValueError("it cannot be downloaded: specify its folder with --data-home.")
     return data_home
 
 
@@ -173,27 +173,27 @@ MODELS = {
     "dummy": Model("majority class", lambda select, seed, max_epochs: make_dummy("passthrough")),
 }
 NORMALIZATIONS = {
-    "raw": "inputs standardised by the training windows, whoever they come from",
+    "raw": "inputs standardised by the training windows of all subjects together",
     "per-subject": "inputs standardised by each subject's own windows, without their labels: "
-    "those of a new subject by all that are to be predicted (transductive)",
+    "for a new subject, by all windows that are to be predicted (transductive)",
 }
 
 
-def decompose_conductance(recordings):
-    """Yield the recordings, with skin conductance as tonic and phasic part where they have it."""
+def decompose_conductance(recordings: Iterable[Recording]) -> Iterator[Recording]:
+    """Yield the recordings, with any skin conductance decomposed into tonic and phasic part."""
     from skemo.features.whole_recordings import decompose_eda
 
     for recording in recordings:
         yield decompose_eda(recording) if "eda" in recording.signals else recording
 
 
-def modality_inputs():
-    """Return the transformers of each modality that a comparison uses.
+def modality_inputs() -> dict[str, Inputs]:
+    """Return the transformers that a comparison uses for each modality.
 
     Returns
     -------
     dict of str to Inputs
-        By modality. Skin conductance has been decomposed before it is cut into windows.
+        By modality. Skin conductance must have been decomposed before cutting.
     """
     from skemo.features.differential_entropy import DifferentialEntropyTransformer
     from skemo.features.eda import EDATransformer
@@ -212,7 +212,7 @@ def modality_inputs():
             HRVTransformer(signal="ppg"),
         ),
         "eda": Inputs(
-            ResampleTransformer(rate=1),  # what is faster costs time and says little
+            ResampleTransformer(rate=1),  # faster rates cost time and add little information
             ResampleTransformer(rate=4),
             EDATransformer(signal="components"),
         ),
@@ -224,32 +224,36 @@ def modality_inputs():
     }
 
 
-def compute_inputs(windows, transformers):
-    """Compute, once for all folds, what the networks and the baselines take.
+def compute_inputs(
+    windows: pd.DataFrame, transformers: Mapping[str, Inputs]
+) -> tuple[pd.DataFrame, dict[str, dict[str, list[str]]]]:
+    """Compute the inputs of the networks and the baselines once for all folds.
 
-    The transformers learn nothing from other windows, so that this is the same as computing
-    it again inside each fold.
+    The transformers learn nothing from other windows, so computing the inputs again in each
+    fold would give the same result.
 
     Parameters
     ----------
     windows : DataFrame
         From `skemo.segment`.
     transformers : dict of str to Inputs
-        As `modality_inputs` returns them; modalities that `windows` lacks are left out.
+        From `modality_inputs`; those of modalities that are not in `windows` are ignored.
 
     Returns
     -------
     inputs : DataFrame
-        All inputs, and `subject`. Names begin with the kind: ``series ecg``.
+        All inputs, and ``subject``. Names begin with the kind of input: ``series ecg``.
     columns : dict of str to dict of str to list of str
-        By kind of input and modality, the names of its columns.
+        Names of the columns by kind of input and modality.
     """
     present = {name: kinds for name, kinds in transformers.items() if name in windows}
     if not present:
         raise ValueError(
-            f"The recordings have none of the modalities {list(transformers)}: {list(windows)}."
+            f"The recordings have none of the modalities {list(transformers)}, only "
+            f"{list(windows)}."
         )
-    tables, columns = [], {}
+    tables = []
+    columns: dict[str, dict[str, list[str]]] = {}
     for kind in Inputs._fields:
         columns[kind] = {}
         for name, kinds in present.items():
@@ -260,25 +264,33 @@ def compute_inputs(windows, transformers):
     return pd.concat([*tables, windows[["subject"]]], axis=1), columns
 
 
-def make_models(names, columns, normalization, *, seed=0, max_epochs=None):
-    """Make models over the computed inputs.
+def make_models(
+    names: Sequence[str],
+    columns: Mapping[str, Mapping[str, Sequence[str]]],
+    normalization: Literal["raw", "per-subject"],
+    *,
+    seed: int = 0,
+    max_epochs: int | None = None,
+) -> dict[str, Pipeline]:
+    """Make models that take the computed inputs.
 
     Parameters
     ----------
     names : sequence of str
-        Of `MODELS`.
+        Keys of `MODELS`.
     columns : dict
         From `compute_inputs`.
     normalization : {"raw", "per-subject"}
-        What is done to the inputs.
+        How the inputs are normalised.
     seed : int, default=0
+        Seed of the models.
     max_epochs : int, default=None
-        Of the networks; None is their default.
+        Number of epochs of the networks; None means their default.
 
     Returns
     -------
     dict of str to Pipeline
-        By the title in the table.
+        By their titles in the table.
     """
     modalities = list(columns["raw"])
 

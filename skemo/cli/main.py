@@ -1,9 +1,10 @@
-"""The command line: ``python -m skemo compare`` sets the models side by side on a data set."""
+"""The command line: ``python -m skemo compare`` compares models on a data set."""
 
 import argparse
 import dataclasses
 import shlex
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,21 +30,21 @@ from skemo.report import write_report
 from skemo.report.outcome import find_outcome, format_p
 from skemo.signals.windows import segment
 
-_MOST_FOLDS = 40  # of which each has a line
+_MOST_FOLDS = 40  # that are listed one by one
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters
     ----------
     argv : list of str, default=None
-        Arguments; None takes those of the process.
+        Arguments; None means those of the process.
 
     Returns
     -------
     int
-        Exit code: 0, or 130 after an interrupt. Arguments that cannot be used exit with 2.
+        Exit code: 0, or 130 after an interrupt. Invalid arguments exit with 2.
     """
     parser = _make_parser()
     argv = sys.argv[1:] if argv is None else argv
@@ -51,8 +52,8 @@ def main(argv=None):
     try:
         _compare(args, parser, argv)
     except KeyboardInterrupt:
-        kept = "; the same command goes on from there" if args.output else ""
-        print(f"Interrupted. What was finished is above{kept}.", file=sys.stderr)
+        resume = "; run the same command again to continue" if args.output else ""
+        print(f"Interrupted. The finished results are above{resume}.", file=sys.stderr)
         return 130
     return 0
 
@@ -81,31 +82,31 @@ def _make_parser():
     )
     add = command.add_argument
     add("--dataset", choices=DATASETS, default="simulated", help="default: simulated")
-    add("--data-home", metavar="DIR", help="folder of the recordings, or to download them to")
+    add("--data-home", metavar="DIR", help="folder of the recordings, downloaded if missing")
     add(
         "--on-error",
         choices=["raise", "skip"],
         default="raise",
-        help="leave out subjects that cannot be read, with a warning; default: raise",
+        help="whether to leave out subjects that cannot be read, with a warning; default: raise",
     )
-    add("--target", metavar="T", help="what to predict, where a data set has several things")
+    add("--target", metavar="T", help="what to predict, if a data set has several targets")
     add(
         "--duration",
         type=_positive(float),
         metavar="S",
-        help="seconds a window; default: 10, for stress_predict 60",
+        help="length of a window in seconds; default: 10, for stress_predict 60",
     )
     add(
         "--step",
         type=_positive(float),
         metavar="S",
-        help="from window to window; default: end to end",
+        help="seconds between the starts of windows; default: the length of a window",
     )
     add(
         "--protocol",
         action="append",
         choices=[*PROTOCOLS, "all"],
-        help="may be given several times; default: leave-one-subject-out",
+        help="can be given several times; default: leave-one-subject-out",
     )
     add(
         "--n-splits",
@@ -119,7 +120,7 @@ def _make_parser():
         type=_model_names,
         default=[name for name, model in MODELS.items() if not model.each_modality],
         metavar="A,B",
-        help=f"some of {','.join(MODELS)}; default: all but single",
+        help=f"any of {','.join(MODELS)}; default: all except single",
     )
     add(
         "--gap",
@@ -128,13 +129,13 @@ def _make_parser():
         metavar="S",
         help="seconds between training and test windows of blocked-k-fold; default: 0",
     )
-    add("--seeds", type=_positive(int), default=1, metavar="N", help="repetitions; default: 1")
+    add("--seeds", type=_positive(int), default=1, metavar="N", help="repeats; default: 1")
     add(
         "--controls",
         action="append",
         choices=["permuted"],
         default=[],
-        help="compare each model with itself on labels permuted within each subject, too",
+        help="also compare each model with itself on labels permuted within each subject",
     )
     add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks")
     add("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N", help="default: all cores")
@@ -142,8 +143,8 @@ def _make_parser():
         "--output",
         type=Path,
         metavar="DIR",
-        help="write report.html, table.md, scores.csv and predictions.csv there, and keep every "
-        "finished fit: after an interruption the same command goes on",
+        help="write report.html, table.md, scores.csv and predictions.csv to this folder, and keep "
+        "every finished fit there, so that the same command continues after an interruption",
     )
     return parser
 
@@ -158,7 +159,7 @@ def _describe_data(dataset):
 
 
 def _describe_model(model):
-    return f"{model.title}, of each modality" if model.each_modality else model.title
+    return f"{model.title}, for each modality" if model.each_modality else model.title
 
 
 def _positive(kind):
@@ -184,7 +185,7 @@ def _model_names(text):
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"unknown {', '.join(map(repr, unknown))}; there are {', '.join(MODELS)}"
+            f"unknown {', '.join(map(repr, unknown))}; choose from {', '.join(MODELS)}"
         )
     return list(dict.fromkeys(names))
 
@@ -195,14 +196,14 @@ def _compare(args, parser, argv):
     both = args.normalization == "both"
     normalizations = list(NORMALIZATIONS) if both else [args.normalization]
     if args.n_jobs == 0:
-        parser.error("argument --n-jobs: 0 is no number of processes")
+        parser.error("argument --n-jobs: must not be 0")
     if args.gap and "blocked-k-fold" not in protocols:
-        parser.error("argument --gap: only blocked-k-fold keeps a gap, choose it by --protocol")
+        parser.error("argument --gap: only for blocked-k-fold, choose it with --protocol")
     dataset = DATASETS[args.dataset]
     target = args.target or (dataset.targets or (None,))[0]
     if target is not None and target not in dataset.targets:
-        there = ", ".join(dataset.targets) or "none to choose"
-        parser.error(f"argument --target: {target!r}, but {args.dataset} has {there}")
+        targets = ", ".join(dataset.targets) or "none to choose from"
+        parser.error(f"argument --target: {target!r}, but {args.dataset} has {targets}")
     duration = args.duration or dataset.duration
     try:
         if args.output is not None:
@@ -215,7 +216,7 @@ def _compare(args, parser, argv):
     n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
 
     for name in ("report.html", "table.md", "scores.csv", "predictions.csv"):
-        if args.output is not None:  # of another run, perhaps
+        if args.output is not None:  # may be from another run
             (args.output / name).unlink(missing_ok=True)
     title = f"{args.dataset}{f', {target}' if target else ''}"
     text = _Text(args.output)
@@ -261,13 +262,13 @@ def _compare(args, parser, argv):
 
 
 class _Text:
-    """Markdown on standard output as it comes, and in a folder if one is given."""
+    """Prints pieces of Markdown as they are added, and writes them to a folder if there is one."""
 
     def __init__(self, folder):
         self.folder = folder
         self.texts = []
 
-    def add(self, text):
+    def add(self, text: str) -> None:
         if not text:
             return
         self.texts.append(text)
@@ -317,8 +318,8 @@ def _describe_run(args, title, windows, modalities, protocols, n_splits):
 - modalities: {", ".join(signals)}
 - scores: mean ± standard deviation over subjects, in per cent, {seeds}{folds}.
   SEN & SPE is the mean of sensitivity and specificity, which for two classes is the balanced
-  accuracy; PPR is precision; each is averaged over the classes. Brier is the error of the
-  probabilities, less is better.
+  accuracy; PPR is precision. Each is averaged over the classes. Brier is the error of the
+  probabilities (lower is better).
 """
 
 
@@ -343,7 +344,7 @@ def _lines(lines):
 
 
 def _describe_tests(comparison):
-    """Which models differ from each other and from the controls by more than chance."""
+    """Describe which models differ from each other and from the controls by more than chance."""
     outcome = find_outcome(comparison)
     tests = pd.concat([table for table in (outcome.shown, outcome.against) if len(table)] or [[]])
     if tests.empty:
@@ -361,8 +362,8 @@ def _describe_tests(comparison):
     columns = ["models", "points", "better / worse / same", "p", "p (Holm)"]
     table = pd.DataFrame(rows, columns=columns).set_index("models")
     return f"""
-Differences of balanced accuracy, with 95 % bootstrap intervals over subjects; p by the test named
-{tests["test"].iloc[0]}, corrected for all pairs of models, and against each kind of control for
+Differences of balanced accuracy, with 95 % bootstrap intervals over subjects. p values are from the
+test {tests["test"].iloc[0]!r}, corrected for all pairs of models and, for each kind of control, for
 the number of models.
 
 {format_table(table, "markdown")}
@@ -370,7 +371,7 @@ the number of models.
 
 
 def _describe_folds(comparison):
-    """Every fold's balanced accuracy, which `scores.csv` has by subject and with the others."""
+    """Describe the balanced accuracy of each fold; `scores.csv` has all scores by subject."""
     scores = comparison.scores
     if scores["fold"].nunique() > _MOST_FOLDS:
         return ""
@@ -379,7 +380,7 @@ def _describe_folds(comparison):
     table = scores.pivot_table("balanced_accuracy", "fold", "model", sort=False).set_axis(rows)
     table.index.name = "fold: subjects"
     return f"""\
-Balanced accuracy of each fold in per cent, the mean over its subjects:
+Balanced accuracy of each fold in per cent, as the mean over its subjects:
 
 {format_table((100 * table).map("{:.1f}".format), "markdown")}
 """
@@ -391,10 +392,10 @@ def _shorten(names, n_shown=4):
 
 
 def _describe_gap(normalization, comparisons):
-    """How much better the models look when they know the subjects, where both were run."""
-    of_it = {protocol: one for (protocol, n), one in comparisons.items() if n == normalization}
-    optimistic = [one for one in of_it.values() if one.optimistic]
-    honest = {name: one for name, one in of_it.items() if not PROTOCOLS[name].known_subjects}
+    """Describe how much better models look on known subjects, if both protocols were run."""
+    chosen = {protocol: one for (protocol, n), one in comparisons.items() if n == normalization}
+    optimistic = [one for one in chosen.values() if one.optimistic]
+    honest = {name: one for name, one in chosen.items() if not PROTOCOLS[name].known_subjects}
     if not optimistic or not honest:
         return ""
     columns = {}
@@ -408,7 +409,7 @@ def _describe_gap(normalization, comparisons):
     return f"""\
 ## The gap, {normalization}
 
-Balanced accuracy in per cent; the gap is what {optimistic[0].protocol} adds by testing on known
+Balanced accuracy in per cent. The gap is what {optimistic[0].protocol} adds by testing on known
 subjects, with its 95 % bootstrap interval over subjects.
 
 {format_table(pd.DataFrame(columns).rename_axis(index="model"), "markdown")}

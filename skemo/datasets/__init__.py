@@ -1,4 +1,4 @@
-"""Data sets as recordings: simulated ones, and loaders of published ones."""
+"""Data sets as recordings: simulated data, and loaders of published data sets."""
 
 from skemo.datasets.amigos import load_amigos
 from skemo.datasets.case import load_case

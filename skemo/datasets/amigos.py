@@ -1,6 +1,9 @@
 """AMIGOS: EEG, ECG and skin conductance of 40 people watching short and long videos."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
+from os import PathLike
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from skemo.datasets.mat import (
     text,
     to_signal,
 )
+from skemo.signals.recording import Recording
 
 URL = "http://www.eecs.qmul.ac.uk/mmv/datasets/amigos/"
 SUBJECTS = tuple(f"P{number:02d}" for number in range(1, 41))
@@ -47,73 +51,73 @@ _REMEDY = "Unpack or download it again, or pass on_error='skip'."
 
 
 def load_amigos(
-    data_home,
+    data_home: str | PathLike[str],
     *,
-    target="arousal",
-    threshold=5,
-    videos="short",
-    baseline=False,
-    modalities=None,
-    subjects=None,
-    on_error="raise",
-    lazy=False,
-    n_jobs=None,
-    progress=False,
-):
-    """Load AMIGOS: EEG, ECG and skin conductance while watching videos that were rated.
+    target: Literal["arousal", "valence"] = "arousal",
+    threshold: float = 5,
+    videos: Literal["short", "long", "all"] = "short",
+    baseline: bool = False,
+    modalities: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    lazy: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[Recording] | Iterator[Recording]:
+    """Load AMIGOS: EEG, ECG and skin conductance of people watching videos, with ratings.
 
-    The publisher states no unit of the skin conductance ("GSR"), and readers of the data
-    disagree: some take the numbers for a resistance, and invert them. Look at them before
-    believing in responses: a response is a rise of conductance, and a fall of resistance.
+    The publisher does not state the unit of the skin conductance ("GSR"), and users of the
+    data disagree: some take the numbers for a resistance and invert them. Look at the signal
+    before you interpret responses: a response is a rise in conductance, but a fall in
+    resistance.
 
-    40 people watched 16 short videos (51 to 150 s), and 37 of them, alone or in groups, 4
-    long ones (14 to 24 min). After each video they rated their own arousal, valence,
-    dominance, liking and familiarity from 1 to 9. Read are the preprocessed signals, at
-    128 Hz: 14 channels of EEG in microvolt, 2 of ECG and the skin conductance; the unit of
-    the latter two is left open.
+    40 people watched 16 short videos (51 to 150 s), and 37 of them also watched 4 long videos
+    (14 to 24 min), alone or in groups. After each video they rated their arousal, valence,
+    dominance, liking and familiarity from 1 to 9. The loader reads the preprocessed signals at
+    128 Hz: 14 channels of EEG in microvolts, 2 of ECG, and the skin conductance; the unit of
+    the latter two is not set.
 
-    A recording is a trial, that is a video, without the 5 s of baseline before it: second 0
-    is the start of the video. Its label is ``"high"`` where the rating of `target` is above
-    the threshold, and ``"low"`` where it is at the threshold or below. All five ratings are
-    in its ``targets``.
+    A recording is a trial, that is, one video without the 5 s of baseline before it: second 0
+    is the start of the video. Its label is ``"high"`` if the rating of `target` is above the
+    threshold, else ``"low"``. All five ratings are in its ``targets``.
 
-    Some trials have no signals or no rating. They are left out, and one warning says how
-    many of which subjects: a video without a sample or NaN throughout in all `modalities`,
-    one of less than a second, one whose rating of `target` is empty or NaN. In a trial that
-    is used, a modality that is NaN throughout stays so, as do single NaN.
+    Some trials have no signals or no rating. They are left out with one warning that lists
+    their number by subject: trials in which all `modalities` are empty or entirely NaN, that
+    last less than a second, or whose rating of `target` is empty, NaN or off the scale. In the
+    other trials, NaN samples and modalities that are entirely NaN stay as they are.
 
-    The data are given to researchers who sign the End User License Agreement of Queen Mary
-    University of London, at http://www.eecs.qmul.ac.uk/mmv/datasets/amigos/, and bound to its
-    terms. Of the preprocessed data in MATLAB format, unpack every archive.
+    The data are available to researchers who sign the End User License Agreement of Queen Mary
+    University of London, http://www.eecs.qmul.ac.uk/mmv/datasets/amigos/, and may be used
+    under its terms only. Unpack all archives of the preprocessed data in MATLAB format.
 
     Parameters
     ----------
     data_home : str or path
         Folder of the files ``Data_Preprocessed_P01.mat`` to ``Data_Preprocessed_P40.mat``,
-        or of folders of those names (without ``.mat``) that each have the file.
+        or of folders with these names (without ``.mat``) that each contain the file.
     target : {"arousal", "valence"}, default="arousal"
-        The self-assessment that makes the labels.
+        The rating from which the labels are made.
     threshold : float, default=5
-        Ratings above it are high; from 1 to below 9.
+        Ratings above the threshold are high. At least 1 and below 9.
     videos : {"short", "long", "all"}, default="short"
-        Which videos. Short and long ones are two experiments, and long videos give most of
-        the windows.
+        Which videos to load. Short and long videos are two experiments, and most windows come
+        from the long ones.
     baseline : bool, default=False
-        Whether to put before each trial a recording of its 5 s of baseline, with the label
-        ``"baseline"``, the trial ``"<video> baseline"`` and no ``targets``.
+        Whether to return, before each trial, a recording of its 5 s of baseline, with the
+        label ``"baseline"``, the trial ``"<video> baseline"`` and no ``targets``.
     modalities : sequence of {"eeg", "ecg", "eda"}, default=None
-        What to keep in memory, and in which order. None is all three, ECG first.
+        Which modalities to load, in this order. None means all three, ECG first.
     subjects : sequence of str, default=None
-        Who to load, ``"P01"`` to ``"P40"``. None is everyone in the folder.
+        Which subjects to load, ``"P01"`` to ``"P40"``. None means everyone in the folder.
     on_error : {"raise", "skip"}, default="raise"
-        Whether a subject whose file lacks or cannot be read is an error, or left out with a
-        warning.
+        Whether to raise an error if a subject cannot be read because its file is missing or
+        damaged, or to leave it out with a warning.
     lazy : bool, default=False
-        Return an iterator, which reads a subject when it is asked, and warns at its end.
+        Whether to return an iterator that reads each subject on demand, and warns at its end.
     n_jobs : int, default=None
-        Processes that read at once, each a subject.
+        Number of subjects read at the same time, each in its own process.
     progress : bool, default=False
-        Show a bar while reading.
+        Whether to show a progress bar while reading.
 
     Returns
     -------
@@ -123,10 +127,10 @@ def load_amigos(
     Raises
     ------
     FileNotFoundError
-        The folder has no such file, or none of a subject.
+        If the folder has no such files, or not that of a subject.
     ValueError
-        A file is truncated or unlike the published ones, a rating is off its scale, no
-        trial could be used, or a parameter is not one of the above.
+        If a file is truncated or differs from the published one, no trial can be used, or a
+        parameter is invalid.
 
     References
     ----------
@@ -151,8 +155,8 @@ def load_amigos(
     if not there:
         raise FileNotFoundError(
             f"{folder} has no files Data_Preprocessed_P01.mat to Data_Preprocessed_P40.mat, nor "
-            f"folders of them.{found_below(folder, 'Data_Preprocessed_P[0-9][0-9]*')} Pass "
-            f"data_home=<the folder that has them>. The data are to be had from {URL}"
+            f"folders with them.{found_below(folder, 'Data_Preprocessed_P[0-9][0-9]*')} Pass "
+            f"data_home=<the folder that has them>. Get the data from {URL}"
         )
     wanted = there if subjects is None else check_subjects(subjects, SUBJECTS)
     read = partial(
@@ -178,13 +182,13 @@ def _find(folder, subject):
     archive = folder / f"{name}.zip"
     remedy = f"Unpack {archive}" if archive.exists() else "Put it there"
     raise FileNotFoundError(
-        f"{folder} has no {name}.mat, nor {name}/{name}.mat. {remedy}, name the other subjects in "
-        "subjects=, or pass on_error='skip'."
+        f"{folder} has no {name}.mat, nor {name}/{name}.mat. {remedy}, select the other subjects "
+        "with subjects=, or pass on_error='skip'."
     )
 
 
 def _read_subject(folder, subject, *, target, threshold, trials, baseline, modalities):
-    """Recordings of a subject, and a `LeftOut` for each trial that gives none."""
+    """Return the recordings of a subject, and a `LeftOut` for each trial without one."""
     path = _find(folder, subject)
     names = ["joined_data", "labels_selfassessment", "VideoIDs"]
     found = read_variables(path, names, _REMEDY)
@@ -210,20 +214,20 @@ def _read_subject(folder, subject, *, target, threshold, trials, baseline, modal
 
 
 def _ratings(values, where):
-    """The five ratings by name; None where the cell is empty or NaN throughout."""
+    """Return the five ratings by name, or None if the cell is empty or entirely NaN."""
     values = numbers(values, where)
     if np.isnan(values).all():
         return None
     if values.size != _N_ANSWERS:
         raise ValueError(
-            f"{where} has shape {values.shape}, and should have (1, {_N_ANSWERS}): five ratings "
-            "and seven emotions. Get the file again."
+            f"{where} has shape {values.shape}, but should have (1, {_N_ANSWERS}): five ratings "
+            "and seven emotions. Download the file again."
         )
     return {name: float(x) for name, x in zip(RATINGS, values.ravel(), strict=False)}
 
 
 def _cut(table, modalities):
-    """Signals of the video and of the baseline; None for both where there is no video."""
+    """Return the signals of the video and of the baseline, or None and None without a video."""
     start = int(BASELINE * SAMPLING_RATE)
     if table is None or len(table) < start + SAMPLING_RATE:
         return None, None

@@ -1,21 +1,26 @@
-"""What the loaders share: where files lie, a checked download, reading subject by subject."""
+"""Shared by the loaders: folders of data sets, verified downloads, reading by subject."""
 
 import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
+from types import FrameType
+from typing import Literal, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 
-_INSIDE = ("skemo", "rich", "joblib")  # packages whose lines are not the user's
+_Item = TypeVar("_Item")
+_INSIDE = ("skemo", "rich", "joblib")  # packages that are not the user's code
 
 
-def data_folder(data_home, name):
-    """Folder of a data set: the user's own, or one in the system's cache folder."""
+def data_folder(data_home: str | PathLike[str] | None, name: str) -> Path:
+    """Return the folder of a data set: `data_home`, or a folder in the system's cache."""
     if data_home is not None:
         return Path(data_home).expanduser()
     import pooch
@@ -23,35 +28,43 @@ def data_folder(data_home, name):
     return Path(pooch.os_cache("skemo")) / name
 
 
-def download_files(url, folder, names, *, hashes=None, keep_list=True, progress=False):
-    """Download files, and hold them against their hashes.
+def download_files(
+    url: str,
+    folder: Path,
+    names: Sequence[str],
+    *,
+    hashes: Mapping[str, str | None] | None = None,
+    keep_list: bool = True,
+    progress: bool = False,
+) -> None:
+    """Download files and verify their hashes.
 
-    A file that is there with the right hash is not fetched again, so that a download that
-    broke off continues. Files appear under their name only when their hash is right.
+    A file that already exists with the right hash is not downloaded again, so that an
+    interrupted download is resumed. A file gets its name only after its hash was verified.
 
     Parameters
     ----------
     url : str
         Folder of the files, ending in a slash.
     folder : pathlib.Path
-        Where the files go; the list of hashes too, as ``SHA256SUMS.txt``.
+        Where to put the files, and the list of their hashes as ``SHA256SUMS.txt``.
     names : sequence of str
-        The files, with the folders they are in below `url`.
+        The files, as paths relative to `url`.
     hashes : mapping of str to str or None, default=None
-        SHA-256 of each file by its name; a file with None is taken as it comes. If None, a
-        ``SHA256SUMS.txt`` of the publisher's at `url` says them, and must say all.
+        SHA-256 of each file by its name; a file whose hash is None is not verified. If None,
+        the publisher's ``SHA256SUMS.txt`` at `url` lists the hashes of all files.
     keep_list : bool, default=True
-        Leave the list of hashes there, by which a folder is known as one to be completed; not
-        in a folder that has files of the user's own.
+        Whether to keep the list of hashes, which marks a folder as one to be completed. Do not
+        keep it in a folder with files of the user's own.
     progress : bool, default=False
-        Show a bar.
+        Whether to show a progress bar.
 
     Raises
     ------
     ConnectionError
-        The server cannot be reached or has no such file.
+        If the server cannot be reached or does not have a file.
     ValueError
-        A file is not in the list, or does not have the hash that the list says.
+        If a file is not in the list, or its hash is not the one listed.
     """
     import pooch
     import requests
@@ -82,14 +95,14 @@ def download_files(url, folder, names, *, hashes=None, keep_list=True, progress=
                 source.fetch(name)
             except ValueError as error:  # pooch names the file without its folder
                 raise ValueError(
-                    f"{url}{name} is not the file that is known: {error} Try again. If the "
-                    f"publisher has changed it, put it into {folder} yourself, and pass "
+                    f"{url}{name} is not the expected file: {error} Try again. If the "
+                    f"publisher has changed it, put it into {folder} yourself and pass "
                     "download=False."
                 ) from error
     except requests.RequestException as error:
         raise ConnectionError(
-            f"Could not download from {url} ({error}). Try again to continue, or download the "
-            f"files by other means into {folder}."
+            f"Could not download from {url} ({error}). Try again to resume, or put the files into "
+            f"{folder} by other means."
         ) from error
     finally:
         logger.setLevel(level)
@@ -97,22 +110,22 @@ def download_files(url, folder, names, *, hashes=None, keep_list=True, progress=
             sums.unlink(missing_ok=True)
 
 
-def check_subjects(subjects, known):
-    """Return the subjects asked for, all that are `known` if None; others are an error."""
+def check_subjects(subjects: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    """Return the requested subjects, all `known` ones if None; others are an error."""
     if subjects is None:
         return list(known)
     wanted = _as_list(subjects)
     unknown = [subject for subject in wanted if subject not in known]
     if unknown or not wanted:
         raise ValueError(
-            f"subjects must be among {known[0]!r} to {known[-1]!r}, got {unknown or wanted}; there "
-            f"are {len(known)} of them."
+            f"subjects must be among the {len(known)} from {known[0]!r} to {known[-1]!r}, got "
+            f"{unknown or wanted}."
         )
     return wanted
 
 
-def check_modalities(modalities, known):
-    """Return the modalities asked for; if None, those `known` that skemo has transformers for."""
+def check_modalities(modalities: Sequence[str] | None, known: Collection[str]) -> list[str]:
+    """Return the requested modalities; if None, the `known` ones that skemo can transform."""
     if modalities is None:
         return [name for name in ("ecg", "eeg", "eda", "ppg") if name in known]
     wanted = _as_list(modalities)
@@ -123,60 +136,70 @@ def check_modalities(modalities, known):
 
 
 def _as_list(names):
-    """Each name once, in order; a name by itself is a list of one."""
+    """Return the names without duplicates, in order; a single name becomes a list."""
     if isinstance(names, str) or not isinstance(names, Iterable):
         return [names]
     names = list(names)
     return [name for i, name in enumerate(names) if name not in names[:i]]
 
 
-def local_folder(data_home):
-    """The folder that the user names, of a data set that cannot be downloaded."""
+def local_folder(data_home: str | PathLike[str]) -> Path:
+    """Return the user's folder of a data set that cannot be downloaded."""
     if not isinstance(data_home, str | os.PathLike):
         raise ValueError(f"data_home must be the folder of the data set, got {data_home!r}.")
     return Path(data_home).expanduser()
 
 
-def check_on_error(on_error):
+def check_on_error(on_error: Literal["raise", "skip"]) -> None:
     """Raise unless `on_error` is one of its two values."""
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
 
 
-def check_file(path):
-    """Raise unless a subject's file is there."""
+def check_file(path: Path) -> None:
+    """Raise if a subject's file is missing."""
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing. Put it there, name the other subjects in subjects=, or pass "
+            f"{path} is missing. Put it there, select the other subjects with subjects=, or pass "
             "on_error='skip'."
         )
 
 
-def runs(values):
-    """The runs of equal values in a series, as (start, stop) in samples."""
+def runs(values: ArrayLike) -> list[tuple[int, int]]:
+    """Return the runs of equal values in a series, as (start, stop) in samples."""
+    values = np.asarray(values)
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1), len(values)]
     return list(pairwise(edges)) if len(values) else []
 
 
-def read_subjects(read, subjects, on_error, *, lazy=False, n_jobs=None, progress=False):
-    """Recordings of each subject, one subject at a time.
+def read_subjects(
+    read: Callable[[str], list[_Item]],
+    subjects: Sequence[str],
+    on_error: Literal["raise", "skip"],
+    *,
+    lazy: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[_Item] | Iterator[_Item]:
+    """Read the recordings of one subject after the other.
 
     Parameters
     ----------
     read : callable
-        Gives the list of recordings of a subject; its OSError or ValueError names the file
-        and what is wrong with it.
+        Returns the list of recordings of a subject, or raises an OSError or ValueError that
+        names the file and what is wrong with it.
     subjects : sequence of str
-        Passed to `read` one by one.
+        The subjects, passed to `read` one by one.
     on_error : {"raise", "skip"}
-        Whether a subject that cannot be read is an error, or left out with a warning that
-        says which and why.
+        Whether to raise an error if a subject cannot be read, or to leave it out with a
+        warning that says why.
     lazy : bool, default=False
-        Return an iterator that reads a subject when it is asked for, and keeps no other.
+        Whether to return an iterator that reads each subject on demand and keeps no other in
+        memory.
     n_jobs : int or None, default=None
-        Processes that read at once, each a subject.
+        Number of subjects read at the same time, each in its own process.
     progress : bool, default=False
-        Show a bar.
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -197,7 +220,7 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
         except (OSError, ValueError) as error:
             return error
 
-    # A subject ahead for each process, and no more, so that memory stays bounded.
+    # Each process reads at most one subject ahead, so that memory stays bounded.
     settings = {"return_as": "generator", "pre_dispatch": "n_jobs", "backend": "loky"}
     parallel = Parallel(n_jobs=n_jobs, **settings)
     results = parallel(delayed(attempt)(subject) for subject in subjects)
@@ -224,14 +247,15 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
         warn_user(report)
 
 
-def warn_user(message):
-    """Warn at the line of the user's that called skemo, or that asks an iterator for more."""
-    level, frame = 2, sys._getframe(1)
+def warn_user(message: str) -> None:
+    """Warn at the line of the user's code that called skemo or iterates over recordings."""
+    level = 2
+    frame: FrameType = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, UserWarning, stacklevel=level)
 
 
-def parse_hashes(text):
-    """File names and their hashes, from lines of the form ``<hash>  <name>``."""
+def parse_hashes(text: str) -> dict[str, str]:
+    """Return hashes by file name, from lines of the form ``<hash>  <name>``."""
     return {name: value for value, name in re.findall(r"(?m)^(\w{64}) +\*?(.*\S)", text)}

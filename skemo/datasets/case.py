@@ -1,6 +1,9 @@
-"""Emotional videos, with valence and arousal told all along by joystick, of 30 people (CASE)."""
+"""Physiology of 30 people watching videos, with continuous joystick annotations (CASE)."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
+from os import PathLike
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,80 +39,80 @@ _REMEDY = "Extract it again from the publisher's archive, or pass on_error='skip
 
 
 def load_case(
-    data_home,
+    data_home: str | PathLike[str],
     *,
-    target="arousal",
-    threshold=5.0,
-    modalities=None,
-    subjects=None,
-    on_error="raise",
-    lazy=False,
-    n_jobs=None,
-    progress=False,
-):
-    """Load CASE: physiology of 30 people who told their emotion while they watched videos.
+    target: Literal["arousal", "valence"] = "arousal",
+    threshold: float = 5.0,
+    modalities: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    lazy: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[Recording] | Iterator[Recording]:
+    """Load CASE: physiology of 30 people who reported their emotions while watching videos.
 
-    Each person watched eight videos, in an order of their own, and moved a joystick all
-    along: to the right for pleasant and up for aroused. Signals have 1000 Hz and the
-    joystick 20 Hz, both on one clock, onto whose milliseconds the publisher has
-    interpolated them. Videos 1 and 2 were chosen as amusing, 3 and 4 as boring, 5 and 6 as
-    relaxing, 7 and 8 as scary.
+    Each person watched eight videos in their own order, and reported their emotion throughout
+    with a joystick: right for pleasant, up for aroused. Signals were recorded at 1000 Hz and
+    the joystick at 20 Hz on the same clock; the publisher has interpolated both to whole
+    milliseconds. Videos 1 and 2 were meant to be amusing, 3 and 4 boring, 5 and 6 relaxing,
+    7 and 8 scary.
 
-    A recording is one person's one video; the two minutes of blue screen between videos,
-    the first and the last video are left out. Which video is when is taken from the file of
-    the signals: in that of the joystick the publisher has rounded the ends to 50 ms, one
-    after the other, so that they can be off by several tenths of a second.
+    A recording is one video of one person. The two minutes of blue screen between videos and
+    the first and last video are left out. The times of videos are those in the files of the
+    signals: in the joystick files, the publisher has rounded the end of one video after another
+    to 50 ms, which can add up to errors of several tenths of a second.
 
-    A recording's labels are ``"low"`` and ``"high"``: the runs of one of the two axes, in
-    steps of 50 ms, up to the threshold and above it. A joystick in the middle says 5, which
-    is low unless `threshold` is less. Both axes are targets besides, at 20 Hz from the start
-    of the video, linearly interpolated where that falls between two samples.
+    The labels of a recording are ``"low"`` and ``"high"``: intervals in which the `target` axis
+    is at most the threshold or above it, in steps of 50 ms. The centre of the joystick is 5,
+    which is low unless `threshold` is lower. Both axes are also ``targets``, at 20 Hz from the
+    start of the video, linearly interpolated between samples where necessary.
 
-    The data are CC BY, and nothing is to be signed. Download ``CASE_full`` from
-    https://doi.org/10.6084/m9.figshare.c.4260668 and extract it. The authors' repository has
-    only the raw data, and the scripts that make the files which are read here:
-    ``data/interpolated/physiological/sub_1.csv`` to ``sub_30.csv``, and those of the same
+    The data are licensed under CC BY and need no agreement. Download ``CASE_full`` from
+    https://doi.org/10.6084/m9.figshare.c.4260668 and extract it. The authors' code repository
+    has only the raw data and the scripts that produce the files read here:
+    ``data/interpolated/physiological/sub_1.csv`` to ``sub_30.csv``, and files with the same
     names in ``data/interpolated/annotations``.
 
     Parameters
     ----------
     data_home : str or path
-        The folder that has ``data``, or ``data`` or ``data/interpolated`` itself.
+        The folder that contains ``data``, or ``data`` or ``data/interpolated`` itself.
     target : {"arousal", "valence"}, default="arousal"
-        The axis that the labels are of.
+        The axis from which the labels are made.
     threshold : float, default=5.0
-        What is above it is ``"high"``, what is equal or less ``"low"``. The axes go from
-        0.5 to 9.5.
+        Values above the threshold are ``"high"``, others ``"low"``. The axes range from 0.5
+        to 9.5.
     modalities : sequence of str, default=None
-        What to load, and in which order, of ecg (mV), eda (µS), ppg (%), resp (%), temp
-        (°C) and emg (µV; of zygomaticus, corrugator and trapezius). None is ecg, eda and
+        Which modalities to load, in this order, from ecg (mV), eda (µS), ppg (%), resp (%),
+        temp (°C) and emg (µV; zygomaticus, corrugator and trapezius). None means ecg, eda and
         ppg.
     subjects : sequence of str, default=None
-        Who to load, ``"sub_1"`` to ``"sub_30"``. None is everyone.
+        Which subjects to load, ``"sub_1"`` to ``"sub_30"``. None means everyone.
     on_error : {"raise", "skip"}, default="raise"
-        Whether a subject whose files lack or cannot be read is an error, or left out with a
-        warning.
+        Whether to raise an error if a subject cannot be read because one of its files is missing or
+        damaged, or to leave it out with a warning.
     lazy : bool, default=False
-        Return an iterator that reads a subject when it is asked for.
+        Whether to return an iterator that reads each subject on demand.
     n_jobs : int, default=None
-        Processes that read at once, each a subject.
+        Number of subjects read at the same time, each in its own process.
     progress : bool, default=False
-        Show a bar.
+        Whether to show a progress bar.
 
     Returns
     -------
     list or iterator of Recording
-        By subject, eight each in the order seen, float32. The trial is the number of the
-        video; the targets are ``"valence"`` and ``"arousal"``.
+        By subject, eight per subject in the order in which the videos were seen; float32. The
+        trial is the number of the video; the targets are ``"valence"`` and ``"arousal"``.
 
     Raises
     ------
     FileNotFoundError
-        There are no such files in `data_home`, or a subject's is missing.
+        If `data_home` has no such files, or one of a subject is missing.
     ValueError
-        A parameter cannot be, or a file is truncated or not as published: a column or a
-        value is missing, time is off the milliseconds by more than a tenth of a step, or
-        not every video is there once.
+        If a parameter is invalid, or a file is truncated or not as published: a column or
+        value is missing, a time is off its step by more than a tenth of it, or a video is
+        missing or occurs twice.
 
     References
     ----------
@@ -132,15 +135,15 @@ def load_case(
 
 
 def _find_folder(data_home):
-    """The folder ``interpolated``, from itself or from above."""
+    """Return the folder ``interpolated``, given itself or a folder above it."""
     home = local_folder(data_home)
     for folder in (home / "data" / "interpolated", home / "interpolated", home):
         if any((folder / "physiological").glob("sub_*.csv")):
             return folder
     raise FileNotFoundError(
         f"{home} has no files data/interpolated/physiological/sub_1.csv to sub_30.csv. Pass "
-        "data_home=<the folder that has data>; if it has raw data only, make the others with the "
-        "publisher's scripts or download CASE_full."
+        "data_home=<the folder that contains data>. If it has only raw data, run the publisher's "
+        "scripts to interpolate them, or download CASE_full."
     )
 
 
@@ -148,14 +151,14 @@ def _read_subject(folder, target, threshold, modalities, subject):
     path = folder / "physiological" / f"{subject}.csv"
     columns = [column for name in modalities for column in _COLUMNS[name][0]]
     table = _read_table(path, "daqtime", [*columns, "video"], 1000 / SAMPLING_RATE)
-    told_path = folder / "annotations" / f"{subject}.csv"
-    told = _read_table(told_path, "jstime", list(TARGETS), 1000 / ANNOTATION_RATE)
+    annotation_path = folder / "annotations" / f"{subject}.csv"
+    annotations = _read_table(annotation_path, "jstime", list(TARGETS), 1000 / ANNOTATION_RATE)
     signals = {name: table[_COLUMNS[name][0]].to_numpy() for name in modalities}
     recordings = []
     for video, start, stop in _find_videos(path, table["video"].to_numpy()):
         duration = (stop - start) / SAMPLING_RATE
         begin = table["daqtime"].iloc[start]
-        axes = _axes(told_path, told, video, begin, duration)
+        axes = _axes(annotation_path, annotations, video, begin, duration)
         recordings.append(
             Recording(
                 signals={name: values[start:stop].T.copy() for name, values in signals.items()},
@@ -172,50 +175,51 @@ def _read_subject(folder, target, threshold, modalities, subject):
 
 
 def _find_videos(path, video):
-    """The emotional videos in the order seen, as (number, first row, row after the last)."""
+    """Return the emotional videos in the order seen, as (number, first row, row after the last)."""
     spans = [(int(video[i]), i, j) for i, j in runs(video) if video[i] in VIDEOS]
     seen = [number for number, *_ in spans]
     if sorted(seen) != list(VIDEOS):
         raise ValueError(
             f"{path} is truncated or not as published: video should have each of 1 to 8 once, in "
-            f"one piece, and has {seen}. {_REMEDY}"
+            f"one piece, but has {seen}. {_REMEDY}"
         )
     if spans[-1][2] == len(video):
         raise ValueError(
-            f"{path} is truncated: video {seen[-1]} should not be its last, and is. {_REMEDY}"
+            f"{path} is truncated: it ends with video {seen[-1]}, which should not be the last "
+            f"entry. {_REMEDY}"
         )
     return spans
 
 
-def _axes(path, told, video, begin, duration):
-    """Both axes of the joystick, from the start of a video, every 50 ms."""
+def _axes(path, annotations, video, begin, duration):
+    """Return both axes of the joystick every 50 ms, from the start of a video."""
     step = 1000 / ANNOTATION_RATE
     seconds = np.arange(np.ceil(duration * ANNOTATION_RATE - 1e-6))
     times = begin + step * seconds
-    jstime = told["jstime"].to_numpy()
+    jstime = annotations["jstime"].to_numpy()
     if jstime[0] > times[0] or jstime[-1] < times[-1]:
         raise ValueError(
-            f"{path} is truncated: jstime should reach from {times[0]:g} to {times[-1]:g} ms for "
-            f"video {video}, and goes from {jstime[0]:g} to {jstime[-1]:g}. {_REMEDY}"
+            f"{path} is truncated: jstime should extend from {times[0]:g} to {times[-1]:g} ms for "
+            f"video {video}, but extends from {jstime[0]:g} to {jstime[-1]:g}. {_REMEDY}"
         )
     middle = np.searchsorted(jstime, times[len(times) // 2])
-    if "video" in told and told["video"].iloc[middle] != video:
+    if "video" in annotations and annotations["video"].iloc[middle] != video:
         raise ValueError(
             f"{path} does not belong to the signals: at {jstime[middle]:g} ms its video is "
-            f"{told['video'].iloc[middle]:g}, and theirs {video}. {_REMEDY}"
+            f"{annotations['video'].iloc[middle]:g}, but theirs is {video}. {_REMEDY}"
         )
-    axes = {axis: np.interp(times, jstime, told[axis].to_numpy()) for axis in TARGETS}
+    axes = {axis: np.interp(times, jstime, annotations[axis].to_numpy()) for axis in TARGETS}
     for axis, values in axes.items():
         if values.min() < 0 or values.max() > 10:
             raise ValueError(
-                f"{path} is not as published: {axis} should be from 0.5 to 9.5, and is from "
-                f"{values.min():g} to {values.max():g} in video {video}. {_REMEDY}"
+                f"{path} is not as published: {axis} should range from 0.5 to 9.5, but ranges "
+                f"from {values.min():g} to {values.max():g} in video {video}. {_REMEDY}"
             )
     return axes
 
 
 def _label_intervals(high, duration):
-    """Runs of low and high as (start, stop, label) in seconds."""
+    """Return the runs of low and high as (start, stop, label) in seconds."""
     return [
         (i / ANNOTATION_RATE, min(j / ANNOTATION_RATE, duration), "high" if high[i] else "low")
         for i, j in runs(high)
@@ -223,9 +227,9 @@ def _label_intervals(high, duration):
 
 
 def _read_table(path, time, columns, step):
-    """Columns of a file, whose `time` goes up by `step` milliseconds a row.
+    """Read columns of a file, whose `time` increases by `step` milliseconds from row to row.
 
-    Signals are float32. ``video`` is read wherever it is there.
+    Signals are float32. A column ``video`` is read if there is one.
     """
     check_file(path)
     wanted = [time, *columns]
@@ -236,11 +240,11 @@ def _read_table(path, time, columns, step):
             usecols=lambda name: name in wanted or name == "video",
             dtype={name: "float64" if name in exact else "float32" for name in [*wanted, "video"]},
         )
-    except ValueError as error:  # what pandas raises is one, too
+    except ValueError as error:  # the base class of pandas' own errors
         raise ValueError(f"{path} cannot be read as a table ({error}). {_REMEDY}") from error
     missing = [name for name in wanted if name not in table]
     if missing:
-        raise ValueError(f"{path} is not as published: no column is {missing[0]!r}. {_REMEDY}")
+        raise ValueError(f"{path} is not as published: it has no column {missing[0]!r}. {_REMEDY}")
     if table.empty:
         raise ValueError(f"{path} is truncated: it has no rows. {_REMEDY}")
     for name in table:
@@ -254,9 +258,9 @@ def _read_table(path, time, columns, step):
     off = np.flatnonzero(np.abs(times - times[0] - step * np.arange(len(times))) > step / 10)
     if off.size:
         raise ValueError(
-            f"{path} is not as published: {time} should go up by {step:g} ms a line, and line "
+            f"{path} is not as published: {time} should increase by {step:g} ms per line, but line "
             f"{off[0] + 2} has {times[off[0]]:.10g} after {times[off[0] - 1]:.10g}. A line is "
-            "missing, or this is not the interpolated data; extract it again from the publisher's "
-            "archive, or pass on_error='skip'."
+            "missing, or these are not the interpolated data. Extract them again from the "
+            "publisher's archive, or pass on_error='skip'."
         )
     return table

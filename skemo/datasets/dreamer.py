@@ -1,6 +1,9 @@
 """DREAMER: EEG and ECG of 23 people watching 18 film clips."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
+from os import PathLike
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +29,7 @@ from skemo.datasets.mat import (
     text,
     to_signal,
 )
+from skemo.signals.recording import Recording
 
 URL = "https://zenodo.org/records/546113"
 SUBJECTS = tuple(str(number) for number in range(1, 24))
@@ -46,60 +50,60 @@ _REMEDY = f"Download it again from {URL}."
 
 
 def load_dreamer(
-    data_home,
+    data_home: str | PathLike[str],
     *,
-    target="arousal",
-    threshold=3,
-    baseline=False,
-    modalities=None,
-    subjects=None,
-    on_error="raise",
-    lazy=False,
-    progress=False,
-):
-    """Load DREAMER: EEG and ECG while watching film clips that were rated.
+    target: Literal["arousal", "valence", "dominance"] = "arousal",
+    threshold: float = 3,
+    baseline: bool = False,
+    modalities: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    lazy: bool = False,
+    progress: bool = False,
+) -> list[Recording] | Iterator[Recording]:
+    """Load DREAMER: EEG and ECG of people watching film clips, with ratings.
 
-    23 people watched 18 film clips (65 to 393 s), and after each rated their own arousal,
-    valence and dominance from 1 to 5. The signals are as recorded with wireless devices: 14
-    channels of EEG at 128 Hz, in microvolt about an offset of some 4,200, and 2 of ECG at
-    256 Hz, whose unit is left open. The two may end at times a fraction of a second apart.
+    23 people watched 18 film clips (65 to 393 s), and rated their arousal, valence and
+    dominance from 1 to 5 after each clip. The signals are those recorded by wireless devices:
+    14 channels of EEG at 128 Hz, in microvolts with an offset of about 4,200, and 2 of ECG at
+    256 Hz, whose unit is not set. The two may end a fraction of a second apart.
 
-    A recording is a trial, that is a clip. Its label is ``"high"`` where the rating of
-    `target` is above the threshold, and ``"low"`` where it is at the threshold or below.
-    All three ratings are in its ``targets``.
+    A recording is a trial, that is, one clip. Its label is ``"high"`` if the rating of
+    `target` is above the threshold, else ``"low"``. All three ratings are in its ``targets``.
 
-    As published, all clips have signals and ratings. Should one have no rating of `target`
-    (NaN), or less than a second of signals in all `modalities`, it is left out, and one
-    warning says how many of which subjects. A modality that only lacks in a clip is missing
-    in its recording.
+    In the published file, all clips have signals and ratings. A clip whose rating of `target`
+    is NaN or off the scale, or with less than a second of signals in all `modalities`, is left
+    out, and one warning lists the number of such clips by subject. If only one modality of a
+    clip is missing, its recording has the other one.
 
-    The data are given on request, for academic use, at https://zenodo.org/records/546113.
+    The data are available on request, for academic use, at https://zenodo.org/records/546113.
 
     Parameters
     ----------
     data_home : str or path
-        The file ``DREAMER.mat``, or the folder that has it. The file is read once and as a
-        whole, which takes some 2 GB of memory at first; subjects are freed as they are done.
-        Processes would each need a copy, so that there is no ``n_jobs``.
+        The file ``DREAMER.mat``, or the folder that contains it. The file is read once and in
+        full, which takes about 2 GB of memory at first; subjects are freed when they are done.
+        There is no ``n_jobs``, because each process would need a copy.
     target : {"arousal", "valence", "dominance"}, default="arousal"
-        The self-assessment that makes the labels.
+        The rating from which the labels are made.
     threshold : float, default=3
-        Ratings above it are high; from 1 to below 5.
+        Ratings above the threshold are high. At least 1 and below 5.
     baseline : bool, default=False
-        Whether to put before each trial a recording of the 61 s of neutral film before it,
-        with the label ``"baseline"``, the trial ``"<clip> baseline"`` and no ``targets``.
+        Whether to return, before each trial, a recording of the 61 s of neutral film before
+        it, with the label ``"baseline"``, the trial ``"<clip> baseline"`` and no ``targets``.
     modalities : sequence of {"eeg", "ecg"}, default=None
-        What to keep in memory, and in which order. None is both, ECG first.
+        Which modalities to load, in this order. None means both, ECG first.
     subjects : sequence of str, default=None
-        Who to load, ``"1"`` to ``"23"``, as they are counted in the file. None is everyone.
+        Which subjects to load, ``"1"`` to ``"23"``, numbered as in the file. None means
+        everyone.
     on_error : {"raise", "skip"}, default="raise"
-        Whether a subject whose part of the file is not as published is an error, or left
-        out with a warning. A file that cannot be read is always an error.
+        Whether to raise an error if a subject's part of the file is not as published, or to
+        leave the subject out with a warning. A file that cannot be read is always an error.
     lazy : bool, default=False
-        Return an iterator, which reads the file at its first recording, converts a subject
-        when it is asked, and warns at its end.
+        Whether to return an iterator that reads the file when the first recording is requested,
+        converts each subject on demand, and warns at its end.
     progress : bool, default=False
-        Show a bar while converting subjects.
+        Whether to show a progress bar while converting subjects.
 
     Returns
     -------
@@ -109,10 +113,10 @@ def load_dreamer(
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        If there is no such file.
     ValueError
-        The file is truncated or unlike the published one, a rating is off its scale, no
-        trial could be used, or a parameter is not one of the above.
+        If the file is truncated or differs from the published one, no trial can be used, or a
+        parameter is invalid.
 
     References
     ----------
@@ -147,21 +151,21 @@ def _find(home):
     if not path.is_file():
         raise FileNotFoundError(
             f"{home} has no DREAMER.mat.{found_below(home, 'DREAMER.mat')} Pass data_home=<the "
-            f"folder that has it, or the file>. It is to be had from {URL}"
+            f"folder that has it, or the file>. Get the data from {URL}"
         )
     return path
 
 
 def _read(path, wanted, on_error, progress, options):
-    """Items of each subject; the file is parsed when the first is asked for."""
+    """Yield the items of each subject; the file is read when the first one is requested."""
     people = _read_people(path, wanted, options["modalities"])
     read = partial(_read_subject, path, people, **options)
-    # n_jobs=1 and not None, which a parallel_config could turn into processes.
+    # n_jobs=1, since a parallel_config could turn None into several processes.
     yield from read_subjects(read, wanted, on_error, lazy=True, n_jobs=1, progress=progress)
 
 
 def _read_people(path, wanted, modalities):
-    """The struct of each wanted subject, of a file whose rates and electrodes are right."""
+    """Return the struct of each wanted subject, after checking sampling rates and electrodes."""
     root = read_variables(path, ["DREAMER"], _REMEDY)["DREAMER"]
 
     def get(name):
@@ -172,8 +176,8 @@ def _read_people(path, wanted, modalities):
         rate = numbers(get(what), f"{path}: DREAMER.{what}")
         if rate.size != 1 or rate.item() != SAMPLING_RATES[name]:
             raise ValueError(
-                f"{path}: DREAMER.{what} is {rate.tolist()}, and {SAMPLING_RATES[name]:g} as "
-                f"published. {_REMEDY}"
+                f"{path}: DREAMER.{what} is {rate.tolist()}, but {SAMPLING_RATES[name]:g} in the "
+                f"published file. {_REMEDY}"
             )
     if "eeg" in modalities:
         where = f"{path}: DREAMER.EEG_Electrodes"
@@ -181,7 +185,8 @@ def _read_people(path, wanted, modalities):
         names = tuple(text(name, where) for name in names)
         if names != CHANNELS["eeg"]:
             raise ValueError(
-                f"{where} are {list(names)}, and {list(CHANNELS['eeg'])} as published. {_REMEDY}"
+                f"{where} are {list(names)}, but {list(CHANNELS['eeg'])} in the published file. "
+                f"{_REMEDY}"
             )
     people = cells(get("Data"), len(SUBJECTS), f"{path}: DREAMER.Data")
     people = dict(zip(SUBJECTS, people, strict=True))
@@ -189,8 +194,8 @@ def _read_people(path, wanted, modalities):
 
 
 def _read_subject(path, people, subject, *, target, threshold, baseline, modalities):
-    """Recordings of a subject, and a `LeftOut` for each trial that gives none."""
-    person = people.pop(subject)  # so that its memory is freed afterwards
+    """Return the recordings of a subject, and a `LeftOut` for each trial without one."""
+    person = people.pop(subject)  # frees its memory afterwards
     where = f"{path}: DREAMER.Data{{{subject}}}."
     ratings = {name: _scores(person, name, where) for name in TARGETS}
     clips = _tables(person, "stimuli", modalities, where)
@@ -218,13 +223,13 @@ def _scores(person, name, where):
     scores = numbers(field(person, f"Score{name.capitalize()}", where), where)
     if scores.size != len(CLIPS):
         raise ValueError(
-            f"{where} has shape {scores.shape}, and should have ({len(CLIPS)}, 1). {_REMEDY}"
+            f"{where} has shape {scores.shape}, but should have ({len(CLIPS)}, 1). {_REMEDY}"
         )
     return scores.ravel()
 
 
 def _tables(person, part, modalities, where):
-    """For each clip, the signals of its modalities that are there, float32."""
+    """Return, for each clip, the float32 signals of the modalities that it has."""
     clips = [{} for _ in CLIPS]
     for modality in modalities:
         device = modality.upper()

@@ -1,7 +1,10 @@
 """EEG during mental arithmetic: rest and workload of 36 people (PhysioNet eegmat 1.0.0)."""
 
 import warnings
+from collections.abc import Iterator, Sequence
 from functools import partial
+from os import PathLike
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +22,7 @@ URL = "https://physionet.org/files/eegmat/1.0.0/"
 SUBJECTS = tuple(f"{number:02d}" for number in range(36))
 CONDITIONS = {"rest": "1", "arithmetic": "2"}  # label: suffix of the file
 # The 10/20 system, in the order of the files.
-CHANNELS = ("Fp1", "Fp2", "F3", "F4", "F7", "F8", "T3", "T4", "C3", "C4")
+CHANNELS: tuple[str, ...] = ("Fp1", "Fp2", "F3", "F4", "F7", "F8", "T3", "T4", "C3", "C4")
 CHANNELS += ("T5", "T6", "P3", "P4", "O1", "O2", "Fz", "Cz", "Pz")
 SAMPLING_RATE = 500.0
 
@@ -29,49 +32,50 @@ _UNITS = {"eeg": "uV", "ecg": "mV"}
 
 
 def fetch_eegmat(
-    data_home=None,
+    data_home: str | PathLike[str] | None = None,
     *,
-    download=True,
-    modalities=None,
-    subjects=None,
-    on_error="raise",
-    lazy=False,
-    n_jobs=None,
-    progress=False,
-):
+    download: bool = True,
+    modalities: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    lazy: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[Recording] | Iterator[Recording]:
     """Load the EEG and ECG of 36 people at rest and during mental arithmetic.
 
     Each person has two recordings at 500 Hz: about three minutes of rest with closed eyes,
     then about one minute of serial subtraction. The labels are ``"rest"`` and
-    ``"arithmetic"``: workload, not emotion. Rest always came first, so that the condition
-    is confounded with order. EEG is in microvolt, 19 channels of the 10/20 system against
-    the ears; ECG in millivolt. The publisher has filtered both to 0.5 to 45 Hz.
+    ``"arithmetic"``: workload, not emotion. Rest always came first, so the condition is
+    confounded with order. The EEG has 19 channels of the 10/20 system, referenced to the ears,
+    in microvolts; the ECG is in millivolts. The publisher has filtered both to 0.5 to 45 Hz.
 
-    Files are looked for in a folder, and downloaded where they lack (175 MB, ODC-By 1.0).
+    Files are downloaded if missing (175 MB, ODC-By 1.0).
 
     Parameters
     ----------
     data_home : str or path, default=None
         Folder of the files ``Subject00_1.edf`` to ``Subject35_2.edf``, or of some of them.
-        None is the folder ``skemo/eegmat`` in the system's cache folder.
+        None means the folder ``skemo/eegmat`` in the system's cache folder.
     download : bool, default=True
-        Whether to download what lacks: the subjects asked for, or all where `data_home` is
-        None, is empty, or holds a download that broke off (it then has a
-        ``SHA256SUMS.txt``). A folder that has other EDF files is read as it is. Each file
-        is held against the publisher's hash.
+        Whether to download missing files: those of the requested subjects, or all if `data_home`
+        is None, is empty, or contains an interrupted download (it then has a
+        ``SHA256SUMS.txt``). A folder that has other EDF files is read as it is. The
+        downloaded files are verified with the publisher's hashes.
     modalities : sequence of {"eeg", "ecg"}, default=None
-        What to load, and in which order. None is both, EEG first.
+        Which modalities to load, in this order. None means both, EEG first.
     subjects : sequence of str, default=None
-        Who to load, ``"00"`` to ``"35"``. None is everyone, or everyone in the folder.
+        Which subjects to load, ``"00"`` to ``"35"``. None means everyone, or everyone in the
+        folder.
     on_error : {"raise", "skip"}, default="raise"
-        Whether a subject with a file that lacks or cannot be read is an error, or left out
-        with a warning.
+        Whether to raise an error if a subject cannot be read because one of its files is missing or
+        damaged, or to leave it out with a warning.
     lazy : bool, default=False
-        Return an iterator that reads a subject when it is asked for.
+        Whether to return an iterator that reads each subject on demand.
     n_jobs : int or None, default=None
-        Processes that read at once, each a subject.
+        Number of subjects read at the same time, each in its own process.
     progress : bool, default=False
-        Show a bar while downloading and reading.
+        Whether to show a progress bar while downloading and reading.
 
     Returns
     -------
@@ -81,11 +85,12 @@ def fetch_eegmat(
     Raises
     ------
     FileNotFoundError
-        Files lack and `download` is False, or a subject in the folder has one file only.
+        If files are missing and `download` is False, or a subject in the folder has only one
+        file.
     ConnectionError
-        The download failed; another call continues it.
+        If the download failed; another call resumes it.
     ValueError
-        A file is truncated, unreadable, or not the publisher's.
+        If a file is truncated, unreadable, or not the publisher's.
 
     References
     ----------
@@ -105,7 +110,7 @@ def fetch_eegmat(
     if subjects is not None:
         wanted = check_subjects(subjects, SUBJECTS)
     else:
-        wanted = SUBJECTS if complete and download else there
+        wanted = list(SUBJECTS) if complete and download else there
 
     missing = [path.name for s in wanted for path in _paths(folder, s) if not path.exists()]
     if download and missing and (complete or subjects is not None):
@@ -122,7 +127,7 @@ def fetch_eegmat(
 
 
 def _paths(folder, subject):
-    """Files of a subject, rest first."""
+    """Return the files of a subject, rest first."""
     return [folder / f"Subject{subject}_{suffix}.edf" for suffix in CONDITIONS.values()]
 
 
@@ -146,22 +151,22 @@ def _read_subject(folder, modalities, subject):
 
 
 def _read_edf(path, modalities):
-    """Signals by modality, each (n_channels, n_times)."""
+    """Return the signals by modality, each (n_channels, n_times)."""
     import edfio
 
     check_file(path)
-    remedy = "Delete it and fetch it again, or pass on_error='skip'."
+    remedy = "Delete it and download it again, or pass on_error='skip'."
     try:
         with path.open("rb") as file:
             declared = int(file.read(256)[236:244])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the length, which is an error below
+            warnings.simplefilter("ignore")  # about the length, which is an error below
             edf = edfio.read_edf(path)
-    except Exception as error:  # edfio has no exception of its own
+    except Exception as error:  # edfio does not define its own exceptions
         raise ValueError(f"{path} cannot be read as EDF ({error!r}). {remedy}") from error
     if edf.num_data_records != declared:
         raise ValueError(
-            f"{path} has {edf.num_data_records} data records, and its header declares {declared}: "
+            f"{path} has {edf.num_data_records} data records, but its header declares {declared}: "
             f"it is {'truncated' if edf.num_data_records < declared else 'damaged'}. {remedy}"
         )
     by_label = {signal.label: signal for signal in edf.signals}
@@ -173,7 +178,7 @@ def _read_edf(path, modalities):
             if kind != (SAMPLING_RATE, _UNITS[name]):
                 raise ValueError(
                     f"{path} is not as published: {label!r} should have {SAMPLING_RATE:g} Hz and "
-                    f"{_UNITS[name]}, and {f'has {kind}' if found else 'is missing'}. {remedy}"
+                    f"{_UNITS[name]}, but {f'has {kind}' if found else 'is missing'}. {remedy}"
                 )
         samples = [by_label[label].data for label in _LABELS[name]]
         signals[name] = np.stack(samples).astype("float32")

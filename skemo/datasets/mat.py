@@ -1,33 +1,36 @@
-"""What loaders of rated .mat data sets share: reading the files, ratings, trials left out."""
+"""Shared by loaders of rated .mat data sets: reading files, ratings, trials left out."""
 
 from collections import Counter
-from numbers import Real
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skemo.datasets.base import warn_user
+from skemo.signals.checks import is_number
 from skemo.signals.recording import Recording
 
-_ROUNDING = 1e-3  # by which a rating may be off its scale
-_REMEDY = "The file is not as published: get it again."
+_ROUNDING = 1e-3  # how far a rating may be outside its scale
+_REMEDY = "The file is not as published: download it again."
 
 
 class LeftOut(NamedTuple):
-    """A trial that gave no recording, and what it is without."""
+    """A trial without a recording, and what was missing for one."""
 
     subject: str
-    lack: str
+    missing: str
 
 
-def read_variables(path, names, remedy):
-    """Variables of a MATLAB file of version 5 to 7, as `scipy.io.loadmat` gives them.
+def read_variables(path: Path, names: Sequence[str], remedy: str) -> dict[str, NDArray[Any]]:
+    """Read variables of a MATLAB file of version 5 to 7, as `scipy.io.loadmat` returns them.
 
     Parameters
     ----------
     path : pathlib.Path
     names : sequence of str
-        Variables to read; all of them must be there.
+        Variables to read; all of them must exist.
     remedy : str
         What the user can do about a file that cannot be read.
 
@@ -38,35 +41,35 @@ def read_variables(path, names, remedy):
     Raises
     ------
     ValueError
-        The file is truncated, damaged, of version 7.3, or lacks a variable.
+        If the file is truncated, damaged or of version 7.3, or a variable is missing.
     """
     from scipy.io import loadmat
 
     with path.open("rb") as file:
         try:
-            # The check is for bytes left over behind a variable, which some files as published
-            # have. What is truncated or altered within a compressed variable fails without it.
+            # SciPy's check is for extra bytes after a variable, which some published files have.
+            # Truncated or altered data in a compressed variable is an error without it.
             found = loadmat(file, variable_names=names, verify_compressed_data_integrity=False)
         except NotImplementedError as error:
             raise ValueError(
-                f"{path} is a MATLAB file of version 7.3 (HDF5), which is not how it is published. "
-                "Save its variables in MATLAB with the option '-v7'."
+                f"{path} is a MATLAB file of version 7.3 (HDF5), but was published in an older "
+                "version. Save its variables in MATLAB with the option '-v7'."
             ) from error
         except MemoryError:
             raise
-        except Exception as error:  # SciPy lets out OSError, TypeError, IndexError, zlib.error, …
+        except Exception as error:  # SciPy raises OSError, TypeError, IndexError, zlib.error, …
             raise ValueError(
-                f"{path} is truncated or no MATLAB file: it cannot be read ({error!r}). {remedy}"
+                f"{path} is truncated or not a MATLAB file and cannot be read ({error!r}). {remedy}"
             ) from error
     for name in names:
         if not isinstance(found.get(name), np.ndarray):
-            state = "is no array" if name in found else "is missing"
+            state = "is not an array" if name in found else "is missing"
             raise ValueError(f"{path}: the variable {name!r} {state}. {remedy}")
     return {name: found[name] for name in names}
 
 
-def cells(values, n_cells, where):
-    """Contents of a cell array as a list; another number than `n_cells` is an error."""
+def cells(values: Any, n_cells: int, where: str) -> list[Any]:
+    """Return the contents of a cell array, which must have `n_cells` cells, as a list."""
     values = _unwrap(values)
     if not isinstance(values, np.ndarray) or values.dtype != object or values.size != n_cells:
         raise ValueError(
@@ -75,8 +78,8 @@ def cells(values, n_cells, where):
     return list(values.ravel())
 
 
-def field(struct, name, where):
-    """A field of a struct; `where` names the field."""
+def field(struct: Any, name: str, where: str) -> Any:
+    """Return a field of a struct; `where` names the field in error messages."""
     struct = _unwrap(struct)
     names = getattr(getattr(struct, "dtype", None), "names", None) or ()
     if name not in names or struct.size != 1:
@@ -85,36 +88,36 @@ def field(struct, name, where):
     return struct[name].item()
 
 
-def numbers(values, where):
-    """An array of numbers; an empty cell is an array without elements."""
+def numbers(values: Any, where: str) -> NDArray[Any]:
+    """Return the array of numbers in a cell, without elements if the cell is empty."""
     values = _unwrap(values)
-    if isinstance(values, np.ndarray) and values.size == 0:  # MATLAB has empties of any type
+    if isinstance(values, np.ndarray) and values.size == 0:  # empty arrays may have any type
         return np.empty((0, 0))
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "buif":
         raise ValueError(f"{where} should hold real numbers, got {_kind(values)}. {_REMEDY}")
     return values
 
 
-def samples(values, n_channels, where):
-    """A table of shape (n_times, n_channels); None where the cell is empty or NaN throughout."""
+def samples(values: Any, n_channels: int, where: str) -> NDArray[Any] | None:
+    """Return a table (n_times, n_channels), or None if the cell is empty or entirely NaN."""
     values = numbers(values, where)
-    if np.isnan(values).all():  # of no elements too
+    if np.isnan(values).all():  # also true of an empty array
         return None
     if values.ndim != 2 or values.shape[1] != n_channels:
         raise ValueError(
-            f"{where} has shape {values.shape}, and should have (n_samples, {n_channels}). "
+            f"{where} has shape {values.shape}, but should have (n_samples, {n_channels}). "
             f"{_REMEDY}"
         )
     return values
 
 
-def to_signal(table):
-    """A signal (n_channels, n_times) of float32 that shares no memory with the table."""
+def to_signal(table: NDArray[Any]) -> NDArray[np.float32]:
+    """Copy a table to a float32 signal (n_channels, n_times)."""
     return np.array(table.T, np.float32)
 
 
-def text(values, where):
-    """A name in a cell, which may be written as a whole number."""
+def text(values: Any, where: str) -> str:
+    """Return the name in a cell, which may be stored as a whole number."""
     values = np.asarray(_unwrap(values))
     if values.size == 1 and values.dtype.kind in "Uiuf":
         value = values.item()
@@ -124,30 +127,46 @@ def text(values, where):
     raise ValueError(f"{where} should be a name, got {_kind(values)}. {_REMEDY}")
 
 
-def check_rating(target, targets, threshold, scale):
-    """Raise unless `target` is one of `targets`, and `threshold` parts the scale in two."""
+def check_rating(
+    target: str, targets: Sequence[str], threshold: float, scale: tuple[float, float]
+) -> None:
+    """Raise unless `target` is one of `targets` and `threshold` divides the scale in two."""
     if target not in targets:
         names = ", ".join(repr(name) for name in targets)
         raise ValueError(f"target must be one of {names}, got {target!r}.")
     low, high = scale
-    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
-    if not (is_number and low <= threshold < high):
+    if not (is_number(threshold) and low <= threshold < high):
         raise ValueError(
-            f"threshold must be a number from {low} to below {high}, as ratings go from {low} to "
-            f"{high}, got {threshold!r}."
+            f"threshold must be a number from {low} to below {high}, since ratings range from "
+            f"{low} to {high}, got {threshold!r}."
         )
 
 
-def level(rating, threshold, scale):
-    """The label of a rating: "high" above the threshold, "low" at it and below; None off scale."""
+def level(
+    rating: float, threshold: float, scale: tuple[float, float]
+) -> Literal["high", "low"] | None:
+    """Return "high" for a rating above the threshold, else "low", or None if off the scale."""
     low, high = scale
     if not low - _ROUNDING <= rating <= high + _ROUNDING:
         return None
     return "high" if rating > threshold else "low"
 
 
-def make_recording(signals, subject, trial, label, targets, *, sampling_rates, channels, units):
-    """A trial with one label throughout; the mappings may name more modalities than it has."""
+def make_recording(
+    signals: Mapping[str, NDArray[Any]],
+    subject: str,
+    trial: str,
+    label: str,
+    targets: Mapping[str, float],
+    *,
+    sampling_rates: Mapping[str, float],
+    channels: Mapping[str, Sequence[str]],
+    units: Mapping[str, str],
+) -> Recording:
+    """Make the recording of a trial that has a single label.
+
+    `sampling_rates`, `channels` and `units` may contain modalities that it does not have.
+    """
     duration = min(x.shape[1] / sampling_rates[name] for name, x in signals.items())
     return Recording(
         signals=signals,
@@ -161,41 +180,42 @@ def make_recording(signals, subject, trial, label, targets, *, sampling_rates, c
     )
 
 
-def report_left_out(items):
-    """Yield the recordings among `items`; at the end, warn of the trials left out.
+def report_left_out(items: Iterable[Recording | LeftOut]) -> Iterator[Recording]:
+    """Yield the recordings among `items`; at the end, warn about the trials left out.
 
     Raises
     ------
     ValueError
-        There was no recording.
+        If there was no recording.
     """
-    n_recordings, left_out = 0, {}
+    n_recordings = 0
+    left_out: dict[str, list[str]] = {}
     for item in items:
         if isinstance(item, Recording):
             n_recordings += 1
             yield item
         else:
-            left_out.setdefault(item.lack, []).append(item.subject)
+            left_out.setdefault(item.missing, []).append(item.subject)
     if not left_out:
         return
     parts = []
-    for lack, subjects in left_out.items():
+    for missing, subjects in left_out.items():
         counts = ", ".join(f"{subject}: {n}" for subject, n in Counter(subjects).items())
-        parts.append(f"{len(subjects)} without {lack} (subject {counts})")
+        parts.append(f"{len(subjects)} without {missing} (subject {counts})")
     report = f"Left out {'; '.join(parts)}."
     if not n_recordings:
         raise ValueError(f"No trial could be used. {report}")
     warn_user(report)
 
 
-def found_below(folder, pattern):
-    """A hint at a file that lies one folder deeper; nothing where there is none."""
+def found_below(folder: Path, pattern: str) -> str:
+    """Return a hint at a file in a subfolder, or an empty string if there is none."""
     found = sorted(folder.glob(f"*/{pattern}"))
     return f" Found below: {found[0]}." if found else ""
 
 
 def _unwrap(values):
-    """What a cell of one, in a cell of one, … holds."""
+    """Return the contents of nested cells of size one."""
     while isinstance(values, np.ndarray) and values.dtype == object and values.size == 1:
         values = values.item()
     return values

@@ -1,4 +1,7 @@
-"""Simulated ECG, EDA and EEG of people in calm and aroused trials, with a planted effect."""
+"""Simulated signals of people in calm and aroused trials, with a planted effect."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
 import numpy as np
 import scipy.fft
@@ -7,10 +10,10 @@ import scipy.signal
 from skemo.signals.recording import Recording
 
 LABELS = ("calm", "aroused")
-SAMPLING_RATES = {"ecg": 128.0, "eda": 8.0, "eeg": 128.0}
-UNITS = {"ecg": "mV", "eda": "µS", "eeg": "µV"}
+SAMPLING_RATES = {"ecg": 128.0, "eda": 8.0, "eeg": 128.0, "resp": 32.0, "temp": 4.0}
+UNITS = {"ecg": "mV", "eda": "µS", "eeg": "µV", "resp": "%", "temp": "°C"}
 
-# Head seen from above: right and front are positive, the ears at (-1, 0) and (1, 0).
+# The head seen from above: right and front are positive, the ears are at (-1, 0) and (1, 0).
 POSITIONS = {
     "AF3": (-0.25, 0.75),
     "AF4": (0.25, 0.75),
@@ -34,8 +37,8 @@ POSITIONS = {
     "O2": (0.3, -0.9),
 }
 
-# What arousal does at effect_size=1. Rates in beats or responses a minute; the others are
-# changes of a logarithm.
+# Effects of arousal at effect_size=1. Rates in beats or responses per minute; what has no unit is
+# a change of a logarithm.
 EFFECT = {
     "heart_rate": 8.0,
     "rr_variability": -0.4,
@@ -43,6 +46,8 @@ EFFECT = {
     "tonic": 0.2,
     "alpha": -0.35,
     "beta": 0.25,
+    "breath_depth": -0.3,
+    "temperature_slope": -0.2,  # °C a minute
 }
 
 # P, Q, R, S and T: time from the R peak in seconds, amplitude in millivolt, width in seconds.
@@ -55,12 +60,12 @@ _WAVES = (
 )
 _ECG_STEP = 0.1  # seconds between the values of the instantaneous heart rate
 
-# A skin-conductance response: rise and decay in seconds of Bateman's curve.
+# A skin-conductance response: rise and decay of the Bateman function in seconds.
 _RISE, _DECAY = 0.75, 2.0
-_LEAD_IN = 20.0  # seconds before a trial whose responses still reach into it
+_LEAD_IN = 20.0  # seconds before a trial in which responses are simulated, too
 
-# Rhythms of the EEG: centre and width in hertz, standard deviation in microvolt over each of
-# the sources, their places.
+# Rhythms of the EEG: centre and width in hertz, standard deviation in microvolts above each
+# source, positions of the sources.
 _RHYTHMS = {
     "theta": (6.0, 1.2, 8.5, [(0.0, 0.5)]),
     "alpha": (10.3, 1.0, 10.0, [(-0.3, -0.8), (0.3, -0.8)]),
@@ -69,57 +74,62 @@ _RHYTHMS = {
 
 
 def make_emotion_recordings(
-    n_subjects=12,
-    n_trials=6,
-    duration=60.0,
+    n_subjects: int = 12,
+    n_trials: int = 6,
+    duration: float = 60.0,
     *,
-    effect_size=1.0,
-    modalities=("ecg", "eda", "eeg"),
-    sampling_rates=None,
-    channels=("F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"),
-    random_state=None,
-):
-    """Simulate recordings of people in calm and in aroused trials.
+    effect_size: float = 1.0,
+    modalities: Sequence[str] = ("ecg", "eda", "eeg"),
+    sampling_rates: Mapping[str, float] | None = None,
+    channels: Sequence[str] = ("F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"),
+    random_state: int | np.random.Generator | None = None,
+) -> list[Recording]:
+    """Simulate recordings of people in calm and aroused trials.
 
-    Arousal raises heart rate and beta power over the front, lowers the variability of the
-    RR intervals (RMSSD) and alpha power over the back, and brings more skin-conductance
-    responses and a higher tonic level. People differ by more than that in each of these,
-    and so do the trials of one person, whatever the label. So a model that has seen a trial
-    recognises its other windows: splitting by window is optimistic, also with
-    ``effect_size=0``, where the labels say nothing about the signals.
+    Arousal raises heart rate and frontal beta power, lowers the variability of the RR
+    intervals (RMSSD) and posterior alpha power, and causes more skin-conductance responses and
+    a higher tonic level; breaths are shallower, and the skin cools. In all of these, people
+    differ by more than that, and so do the trials of one person, whatever their label. A model
+    that has seen windows of a trial therefore recognises the others: splitting by window is
+    optimistic, even with ``effect_size=0``, where the signals do not depend on the labels.
 
     Parameters
     ----------
     n_subjects : int, default=12
         Number of people.
     n_trials : int, default=6
-        Trials of each person, an even number: half are calm, half aroused, in random order.
+        Number of trials per person. It must be even: half of the trials are calm and half
+        aroused, in random order.
     duration : float, default=60.0
         Length of a trial in seconds, at least 5.
     effect_size : float, default=1.0
-        Scales all that arousal does. 0 is no effect: the signals do not depend on the label.
-    modalities : sequence of {"ecg", "eda", "eeg"}, default=("ecg", "eda", "eeg")
-        Which signals to make.
+        Factor by which all effects of arousal are multiplied; 0 means no effect.
+    modalities : sequence of {"ecg", "eda", "eeg", "resp", "temp"}, \
+            default=("ecg", "eda", "eeg")
+        Which signals to simulate. ``"resp"`` is respiration, with the rate and phase that it
+        has in the ECG, ``"temp"`` the temperature of the skin.
     sampling_rates : dict of str to float, default=None
-        In hertz, for the modalities that shall not have 128 (ECG), 8 (EDA), 128 (EEG).
+        Sampling rates in hertz that differ from 128 (ECG), 8 (EDA), 128 (EEG), 32
+        (respiration) and 4 (temperature).
     channels : sequence of str, default=("F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2")
-        EEG channels, of the 20 in ``skemo.datasets.simulated.POSITIONS``.
+        EEG channels, from the 20 in ``skemo.datasets.simulated.POSITIONS``.
     random_state : int, numpy.random.Generator or None, default=None
-        Seed. Each person, and each modality of a person, has an own stream: changing the
-        number of people, the modalities or the effect size leaves the rest as it was.
+        Seed. Each modality of each person has its own random stream, so that a change of the
+        number of people, the modalities or the effect size does not affect anything else.
 
     Returns
     -------
     list of Recording
-        One a trial, by subject (``"00"``, …) and trial (``"0"``, … in order). Float32;
-        ECG in millivolt, EDA in microsiemens, EEG in microvolt. The label, ``"calm"`` or
-        ``"aroused"``, spans the whole trial.
+        One per trial, sorted by subject (``"00"``, …) and trial (``"0"``, …). Float32;
+        ECG in millivolts, EDA in microsiemens, EEG in microvolts, respiration in percent,
+        temperature in degrees Celsius. The label, ``"calm"`` or ``"aroused"``, covers the
+        whole trial.
 
     Notes
     -----
-    Leaving out single trials is no fair test of chance: the trials that a person has left
-    are mostly of the other label, which gives accuracies below one half at
-    ``effect_size=0``. Leave out people, or as many calm as aroused trials of each.
+    Leaving out single trials is not a fair test of chance: most of the remaining trials of that
+    person have the other label, so accuracies are below one half at ``effect_size=0``. Leave
+    out people, or equal numbers of calm and aroused trials.
 
     Examples
     --------
@@ -131,10 +141,12 @@ eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
     """
     rates = SAMPLING_RATES | dict(sampling_rates or {})
     _check(n_subjects, n_trials, duration, effect_size, modalities, rates, channels)
-    names = {"ecg": ("ECG",), "eda": ("EDA",), "eeg": tuple(channels)}
+    names: dict[str, tuple[str, ...]] = {name: (name.upper(),) for name in SAMPLING_RATES}
+    names["eeg"] = tuple(channels)
     recordings = []
     for subject, rng in enumerate(np.random.default_rng(random_state).spawn(n_subjects)):
-        streams = dict(zip(("order", *SAMPLING_RATES), rng.spawn(4), strict=True))
+        streams = dict(zip(("order", *SAMPLING_RATES), rng.spawn(6), strict=True))
+        heart = deepcopy(streams["ecg"])  # which draws the breathing of the ECG again
         aroused = streams["order"].permutation(np.arange(n_trials) % 2)
         effect = effect_size * aroused
         signals = {}
@@ -144,6 +156,12 @@ eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
             signals["eda"] = _eda(streams["eda"], effect, duration, rates["eda"])
         if "eeg" in modalities:
             signals["eeg"] = _eeg(streams["eeg"], effect, duration, rates["eeg"], channels)
+        if "resp" in modalities:
+            signals["resp"] = _respiration(
+                streams["resp"], _heart_rhythm(heart, effect), effect, duration, rates["resp"]
+            )
+        if "temp" in modalities:
+            signals["temp"] = _temperature(streams["temp"], effect, duration, rates["temp"])
         for trial in range(n_trials):
             recordings.append(
                 Recording(
@@ -178,7 +196,7 @@ def _check(n_subjects, n_trials, duration, effect_size, modalities, rates, chann
         unknown = [name for name in given if name not in known]
         if isinstance(given, str) or unknown or not given:
             raise ValueError(f"{what} must be among {', '.join(known)}, got {given!r}.")
-    for modality, lowest in {"ecg": 64, "eda": 1, "eeg": 64}.items():
+    for modality, lowest in {"ecg": 64, "eda": 1, "eeg": 64, "resp": 4, "temp": 1}.items():
         if modality in modalities and not lowest <= rates[modality] < np.inf:
             raise ValueError(
                 f"sampling_rates: {modality!r} needs at least {lowest} Hz, got {rates[modality]!r}."
@@ -186,13 +204,13 @@ def _check(n_subjects, n_trials, duration, effect_size, modalities, rates, chann
 
 
 def _levels(rng, shape, between, within):
-    """A level per trial: the subject's own, and a deviation of each trial's."""
+    """Draw a level for each trial: that of the subject plus a deviation of the trial."""
     n_trials, *rest = shape
     return rng.normal(0, between, (1, *rest)) + rng.normal(0, within, (n_trials, *rest))
 
 
 def _coloured_noise(rng, n_rows, n_times, rate, amplitude):
-    """Gaussian noise of unit variance whose spectrum has the shape `amplitude(frequencies)`."""
+    """Draw Gaussian noise with unit variance and spectral amplitude `amplitude(frequencies)`."""
     n_fft = scipy.fft.next_fast_len(n_times, real=True)
     frequencies = scipy.fft.rfftfreq(n_fft, 1 / rate)
     shape = np.zeros_like(frequencies)
@@ -204,22 +222,29 @@ def _coloured_noise(rng, n_rows, n_times, rate, amplitude):
 
 
 def _slow(knee):
-    """Shape of noise that is flat below `knee` hertz and falls as 1/f above."""
+    """Return the amplitude of noise that is flat below `knee` hertz and falls as 1/f above."""
     return lambda f: 1 / np.hypot(1, f / knee)
 
 
-def _ecg(rng, effect, duration, rate):
-    """ECG of each trial, (n_trials, 1, n_times), from an RR process."""
+def _heart_rhythm(rng, effect):
+    """Draw heart rate, its variability, rate of breathing in hertz and its phase, by trial."""
     n_trials = len(effect)
     heart_rate = 70 + _levels(rng, (n_trials,), 8.0, 3.5) + EFFECT["heart_rate"] * effect
     variability = _levels(rng, (n_trials,), 0.4, 0.2) + EFFECT["rr_variability"] * effect
     breathing = 0.25 * np.exp(_levels(rng, (n_trials, 1), 0.12, 0.06))
+    breath_phase = rng.uniform(0, 2 * np.pi, (n_trials, 1))
+    return heart_rate, variability, breathing, breath_phase
+
+
+def _ecg(rng, effect, duration, rate):
+    """Simulate the ECG of each trial, (n_trials, 1, n_times), from an RR process."""
+    n_trials = len(effect)
+    heart_rate, variability, breathing, breath_phase = _heart_rhythm(rng, effect)
 
     # Heart rate from two seconds before to two seconds after the trial: respiratory
-    # arrhythmia, slow waves about 0.1 Hz, and a faster irregularity.
+    # arrhythmia, slow waves around 0.1 Hz, and faster irregularities.
     n = int((duration + 4) / _ECG_STEP)
     seconds = np.arange(n) * _ECG_STEP - 2
-    breath_phase = rng.uniform(0, 2 * np.pi, (n_trials, 1))
     change = 0.045 * np.sin(2 * np.pi * breathing * seconds + breath_phase)
     change += 0.02 * _coloured_noise(rng, n_trials, n, 1 / _ECG_STEP, _slow(0.1))
     change += 0.012 * _coloured_noise(rng, n_trials, n, 1 / _ECG_STEP, lambda f: np.exp(-f))
@@ -243,7 +268,7 @@ def _ecg(rng, effect, duration, rate):
 
 
 def _heartbeats(r_peaks, scale, n_times, rate):
-    """Sum of the waves of heartbeats at `r_peaks` seconds; P and T follow the RR interval."""
+    """Add up the waves of heartbeats at `r_peaks` seconds; P and T follow the RR interval."""
     stretch = np.sqrt(np.diff(r_peaks, append=2 * r_peaks[-1] - r_peaks[-2]) / 0.85)[:, None]
     near = np.arange(-int(0.4 * rate), int(0.7 * rate))
     samples = np.round(r_peaks * rate).astype(int)[:, None] + near
@@ -257,7 +282,7 @@ def _heartbeats(r_peaks, scale, n_times, rate):
 
 
 def _eda(rng, effect, duration, rate):
-    """EDA of each trial, (n_trials, 1, n_times): tonic level and responses."""
+    """Simulate the EDA of each trial, (n_trials, 1, n_times): tonic level and responses."""
     n_trials, n_times = len(effect), round(duration * rate)
     tonic = np.log(4.0) + _levels(rng, (n_trials, 1), 0.5, 0.15)
     tonic = tonic + EFFECT["tonic"] * effect[:, None]
@@ -276,8 +301,30 @@ def _eda(rng, effect, duration, rate):
     return (eda + 0.005 * rng.standard_normal(eda.shape))[:, None]
 
 
+def _respiration(rng, rhythm, effect, duration, rate):
+    """Simulate the respiration of each trial, (n_trials, 1, n_times), as a belt records it."""
+    _, _, breathing, breath_phase = rhythm
+    n_trials, n_times = len(effect), round(duration * rate)
+    depth = _levels(rng, (n_trials, 1), 0.3, 0.1) + EFFECT["breath_depth"] * effect[:, None]
+    depth = depth + 0.15 * _coloured_noise(rng, n_trials, n_times, rate, _slow(0.05))
+    phase = 2 * np.pi * breathing * np.arange(n_times) / rate + breath_phase
+    respiration = 4 * np.exp(depth) * np.sin(phase)
+    respiration += 1.0 * _coloured_noise(rng, n_trials, n_times, rate, _slow(0.01))
+    return (respiration + 0.1 * rng.standard_normal(respiration.shape))[:, None]
+
+
+def _temperature(rng, effect, duration, rate):
+    """Simulate the skin temperature of each trial, (n_trials, 1, n_times)."""
+    n_trials, n_times = len(effect), round(duration * rate)
+    level = 32 + _levels(rng, (n_trials, 1), 1.2, 0.3)
+    slope = _levels(rng, (n_trials, 1), 0.05, 0.1) + EFFECT["temperature_slope"] * effect[:, None]
+    temperature = level + slope / 60 * (np.arange(n_times) / rate - duration / 2)
+    temperature += 0.03 * _coloured_noise(rng, n_trials, n_times, rate, _slow(0.02))
+    return (temperature + 0.01 * rng.standard_normal(temperature.shape))[:, None]
+
+
 def _eeg(rng, effect, duration, rate, channels):
-    """EEG of each trial, (n_trials, n_channels, n_times): 1/f background and rhythms."""
+    """Simulate the EEG of each trial, (n_trials, n_channels, n_times): background and rhythms."""
     n_trials, n_times = len(effect), round(duration * rate)
     places = np.array([POSITIONS[channel] for channel in channels])
 
@@ -305,11 +352,11 @@ def _eeg(rng, effect, duration, rate, channels):
 
 
 def _background(f):
-    """Amplitude of the EEG's background: power falls as 1/f, and slow drift is filtered."""
+    """Return the amplitude of the background EEG: 1/f power, with slow drift filtered out."""
     return f**-0.5 / np.hypot(1, 0.5 / f)
 
 
 def _reach(places, sources):
-    """How strongly each source reaches each place, (n_places, n_sources); 1 where it is."""
+    """Return the weight of each source at each place, (n_places, n_sources); 1 at the source."""
     distance = np.linalg.norm(places[:, None] - sources, axis=-1)
     return np.exp(-0.5 * (distance / 0.5) ** 2)

@@ -1,8 +1,11 @@
 """Stress at the wrist: pulse and skin conductance of 35 people (Stress-Predict)."""
 
 import warnings
+from collections.abc import Iterator, Sequence
 from functools import partial
+from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,7 @@ from skemo.signals.recording import Recording
 
 URL = "https://raw.githubusercontent.com/italha-d/Stress-Predict-Dataset/main/"
 SUBJECTS = tuple(f"S{number:02d}" for number in range(2, 36))  # S01 has no labels
-LABELS = ("rest", "stress")  # 0 and 1 of the publisher's
+LABELS = ("rest", "stress")  # the publisher's 0 and 1
 HASHES = Path(__file__).with_name("_stress_predict.sha256")
 LABEL_FILE = "Processed_data/Improved_All_Combined_hr_rsp_binary.csv"
 
@@ -33,87 +36,88 @@ _FILES = {
     "acc": ("ACC.csv", 32.0, "1/64 g", ("x", "y", "z")),
 }
 _COLUMNS = ["Participant", "Time(sec)", "Label"]
-_LARGEST_MISMATCH = 60.0  # s that labels may go on before or after a signal
+_LARGEST_MISMATCH = 60.0  # s that labels may extend beyond a signal
 _LARGEST_DIFFERENCE = 10.0  # s between the ends of the signals of one wristband
-_REMEDY = "Delete it and fetch it again, or pass on_error='skip'."
+_REMEDY = "Delete it and download it again, or pass on_error='skip'."
 
 
 def fetch_stress_predict(
-    data_home=None,
+    data_home: str | PathLike[str] | None = None,
     *,
-    download=True,
-    modalities=None,
-    subjects=None,
-    on_error="raise",
-    lazy=False,
-    n_jobs=None,
-    progress=False,
-):
+    download: bool = True,
+    modalities: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    lazy: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[Recording] | Iterator[Recording]:
     """Load the pulse and skin conductance of 34 people at rest and under stress.
 
     Each person has one recording of about 55 minutes by a wristband (Empatica E4), with
     three tasks in the same order, and rest before, between and after them: the Stroop
     colour-word test, an interview, and hyperventilation. The labels are ``"stress"`` during
-    the tasks (the publisher's 1; a third of the time) and ``"rest"`` (0) else. They do
-    not tell which task it is, and not what people felt: in the interview they speak, and
-    hyperventilation is breathing. The first nine seconds, in which the wristband settles
-    and its first samples are 0, have no label.
+    the tasks (the publisher's 1; a third of the time) and ``"rest"`` (0) otherwise. They do
+    not tell the tasks apart, nor what people felt: the interview involves speaking, and
+    hyperventilation is a way of breathing. The first nine seconds, in which the wristband
+    settles and its first samples are 0, have no label.
 
-    Files are looked for in a folder, and downloaded where they lack (60 MB, MIT licence).
+    Files are downloaded if missing (60 MB, MIT licence).
 
     Parameters
     ----------
     data_home : str or path, default=None
-        Folder that has ``Processed_data`` and ``Raw_data/S02`` to ``Raw_data/S35``, or
-        some of them, as a copy of the publisher's repository. None is the folder
+        Folder that contains ``Processed_data`` and ``Raw_data/S02`` to ``Raw_data/S35``, or
+        some of them, such as a copy of the publisher's repository. None means the folder
         ``skemo/stress_predict`` in the system's cache folder.
     download : bool, default=True
-        Whether to download what lacks: the subjects asked for, or all where `data_home` is
-        None, is empty, or holds a download that broke off (it then has a
+        Whether to download missing files: those of the requested subjects, or all if `data_home`
+        is None, is empty, or contains an interrupted download (it then has a
         ``SHA256SUMS.txt``). A folder that has other recordings is read as it is.
     modalities : sequence of str, default=None
-        What to load: ``"ppg"`` (blood volume pulse, 64 Hz, no unit), ``"eda"`` (skin
-        conductance, µS, 4 Hz), ``"temp"`` (skin temperature, °C, 4 Hz), ``"acc"``
-        (acceleration along three axes in 1/64 g, 32 Hz). None is ``("eda", "ppg")``.
+        Which modalities to load: ``"ppg"`` (blood volume pulse, 64 Hz, no unit), ``"eda"``
+        (skin conductance, µS, 4 Hz), ``"temp"`` (skin temperature, °C, 4 Hz), ``"acc"``
+        (acceleration along three axes in 1/64 g, 32 Hz). None means ``("eda", "ppg")``.
     subjects : sequence of str, default=None
-        Who to load, ``"S02"`` to ``"S35"``. None is everyone, or everyone in the folder.
-        S01 is not among them, having no labels.
+        Which subjects to load, ``"S02"`` to ``"S35"``. None means everyone, or everyone in
+        the folder. S01 has no labels and is not included.
     on_error : {"raise", "skip"}, default="raise"
-        Whether a subject with a file that lacks or cannot be read is an error, or left out
-        with a warning.
+        Whether to raise an error if a subject cannot be read because one of its files is missing or
+        damaged, or to leave it out with a warning.
     lazy : bool, default=False
-        Return an iterator that reads a subject when it is asked for the next.
+        Whether to return an iterator that reads each subject on demand.
     n_jobs : int or None, default=None
-        Processes that read at once.
+        Number of subjects read at the same time, each in its own process.
     progress : bool, default=False
-        Show a bar while downloading and reading.
+        Whether to show a progress bar while downloading and reading.
 
     Returns
     -------
     list or iterator of Recording
-        One a subject, float32. All signals start at the same second.
+        One per subject, float32. All signals start at the same second.
 
     Raises
     ------
     FileNotFoundError
-        Files lack and `download` is False, or some of a subject in the folder.
+        If files are missing and `download` is False, or some files of a subject in the folder
+        are missing.
     ConnectionError
-        The download failed; another call continues it.
+        If the download failed; another call resumes it.
     ValueError
-        A file is truncated, unreadable, or not as published.
+        If a file is truncated, unreadable, or not as published.
 
     Notes
     -----
-    The publisher gives no hashes. A download of BVP, EDA and TEMP of S02, S03, S05, S06,
+    The publisher does not provide hashes. Downloads of BVP, EDA and TEMP of S02, S03, S05, S06,
     S08 to S10, S12 to S14, S16, S17, S19, S20, S22, S23, S25 to S27, S29, S30, S32 and S34
-    is held against the hashes of the copies that this loader was tested on. The others'
-    files, all ACC and the labels are taken as they come: what is checked are their form,
-    and that labels and signals span the same time.
+    are verified with the hashes of the copies on which this loader was tested. The files of
+    other subjects, all ACC files and the labels are not: for these, only the format is checked,
+    and that labels and signals cover the same time.
 
-    Things to know, from 23 of the subjects: labels change when a button was pressed
-    (``tags_S02.csv`` and so on), to the second, except for S06, where they change at whole
-    minutes, minutes away from any press, and for the first ones of S17 and S30. Skin
-    conductance is very low in S08 and S23, and falls to 0 for single samples in some.
+    Known properties of 23 of the subjects: labels change at the second in which a button was
+    pressed (``tags_S02.csv`` and so on), except in S06, where they change at whole minutes,
+    minutes away from any press, and for the first labels of S17 and S30. Skin conductance is
+    very low in S08 and S23, and drops to 0 for single samples in some subjects.
 
     References
     ----------
@@ -134,7 +138,7 @@ def fetch_stress_predict(
     if subjects is not None:
         wanted = check_subjects(subjects, SUBJECTS)
     else:
-        wanted = SUBJECTS if complete and download else there
+        wanted = list(SUBJECTS) if complete and download else there
 
     files = [f"Raw_data/{subject}/{_FILES[name][0]}" for subject in wanted for name in modalities]
     files = [LABEL_FILE, *files]
@@ -153,16 +157,16 @@ def fetch_stress_predict(
 
 
 def _read_labels(path):
-    """Time in unix seconds and label, (n_seconds, 2), of each subject."""
+    """Return the time in unix seconds and the label, (n_seconds, 2), of each subject."""
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}, the labels, is missing. Put it there, or fetch the data set into an empty "
+            f"{path}, the labels, is missing. Put it there, or download the data set into an empty "
             "folder."
         )
-    remedy = "Delete it and fetch it again."
+    remedy = "Delete it and download it again."
     try:
         table = pd.read_csv(path, usecols=_COLUMNS)[_COLUMNS].to_numpy(np.float64)
-    except ValueError as error:  # pandas' own errors are such
+    except ValueError as error:  # the base class of pandas' own errors
         raise ValueError(
             f"{path} cannot be read as a table with the columns {', '.join(_COLUMNS)} ({error}). "
             f"{remedy}"
@@ -171,16 +175,16 @@ def _read_labels(path):
 
 
 def _label_intervals(table, path, subject):
-    """(start, stop, label) in unix seconds."""
+    """Return the labels as (start, stop, label) in unix seconds."""
     times, labels = table.T
     wrong = np.flatnonzero(~np.isfinite(times) | ~np.isin(labels, (0, 1)))
     if len(wrong):
         raise ValueError(
             f"{path}: second {wrong[0]} of {subject} should have a time and the label 0 or 1, "
-            f"and has {table[wrong[0]].tolist()}. {_REMEDY}"
+            f"but has {table[wrong[0]].tolist()}. {_REMEDY}"
         )
     if (np.diff(times) <= 0).any():
-        raise ValueError(f"{path}: the times of {subject} do not rise. {_REMEDY}")
+        raise ValueError(f"{path}: the times of {subject} do not increase. {_REMEDY}")
     breaks = (np.diff(times) != 1) | (np.diff(labels) != 0)
     return [
         (times[start], times[stop - 1] + 1, LABELS[int(labels[start])])
@@ -192,7 +196,7 @@ def _read_subject(folder, labels, modalities, subject):
     if subject not in labels:
         raise ValueError(
             f"{folder / LABEL_FILE} has no labels of {subject} (no row with Participant "
-            f"{int(subject[1:])}). Fetch the publisher's file, or pass on_error='skip'."
+            f"{int(subject[1:])}). Download the publisher's file, or pass on_error='skip'."
         )
     intervals = _label_intervals(labels[subject], folder / LABEL_FILE, subject)
     first, last = intervals[0][0], intervals[-1][1]
@@ -203,9 +207,9 @@ def _read_subject(folder, labels, modalities, subject):
         stop = starts[name] + signals[name].shape[1] / _FILES[name][1]
         if starts[name] > first + _LARGEST_MISMATCH or stop < last - _LARGEST_MISMATCH:
             raise ValueError(
-                f"{path} spans the unix seconds {starts[name]:.0f} to {stop:.0f}, and the "
-                f"labels of {subject} {first:.0f} to {last:.0f}: it is truncated, or not of that "
-                f"recording. {_REMEDY}"
+                f"{path} covers the unix seconds {starts[name]:.0f} to {stop:.0f}, but the "
+                f"labels of {subject} cover {first:.0f} to {last:.0f}: it is truncated, or from "
+                f"another recording. {_REMEDY}"
             )
     start = max(starts.values())
     for name in modalities:
@@ -236,26 +240,26 @@ def _read_subject(folder, labels, modalities, subject):
 
 
 def _read_signal(path, name):
-    """Start in unix seconds, and samples (n_channels, n_times), of a file of the wristband."""
+    """Return the start in unix seconds and the samples (n_channels, n_times) of a file."""
     check_file(path)
     _, rate, _, channels = _FILES[name]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an empty file, which is an error below
+            warnings.simplefilter("ignore")  # about an empty file, which is an error below
             table = np.loadtxt(path, delimiter=",", ndmin=2)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as numbers ({error}). {_REMEDY}") from error
     if len(table) < 3 or table.shape[1] != len(channels):
         raise ValueError(
-            f"{path} should hold a start, a rate and samples in lines of {len(channels)}, and "
+            f"{path} should contain a start, a rate and samples in lines of {len(channels)}, but "
             f"has {len(table)} lines of {table.shape[1]}. {_REMEDY}"
         )
     if not np.isfinite(table).all():
         line = np.flatnonzero(~np.isfinite(table).all(axis=1))[0] + 1
-        raise ValueError(f"{path} holds no finite number in line {line}. {_REMEDY}")
+        raise ValueError(f"{path} has a value that is not finite in line {line}. {_REMEDY}")
     if (table[1] != rate).any():
         raise ValueError(
-            f"{path} is not as published: its second line should say {rate:g} Hz, and says "
+            f"{path} is not as published: its second line should be {rate:g} (Hz), but is "
             f"{table[1, 0]:g}. {_REMEDY}"
         )
     return table[0, 0], np.ascontiguousarray(table[2:].T, dtype=np.float32)

@@ -1,10 +1,13 @@
 """Stress and amusement of 15 people, measured at the chest and the wrist (WESAD)."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skemo.datasets.base import (
     check_file,
@@ -23,7 +26,7 @@ LABEL_RATE = 700.0  # hertz
 
 # By device and modality: field of the file, sampling rate in hertz, unit, channels.
 _XYZ = ("x", "y", "z")
-_FIELDS = {
+_FIELDS: dict[str, dict[str, tuple[str, float, str | None, tuple[str, ...]]]] = {
     "chest": {
         "ecg": ("ECG", 700.0, "mV", ("ECG",)),
         "eda": ("EDA", 700.0, "µS", ("EDA",)),
@@ -44,77 +47,76 @@ _NUMBERS = [kind + size for kind in "iu" for size in "1248"] + ["f4", "f8"]
 
 
 def load_wesad(
-    data_home,
+    data_home: str | PathLike[str],
     *,
-    device="chest",
-    classes=("baseline", "stress", "amusement"),
-    modalities=None,
-    subjects=None,
-    on_error="raise",
-    lazy=False,
-    n_jobs=None,
-    progress=False,
-):
+    device: Literal["chest", "wrist"] = "chest",
+    classes: str | Sequence[str] | Mapping[str, str] = ("baseline", "stress", "amusement"),
+    modalities: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    lazy: bool = False,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> list[Recording] | Iterator[Recording]:
     """Load WESAD: physiology of 15 people at rest, under stress and amused.
 
     Each person has one recording of about an hour and a half: a baseline of reading, a
-    social stress test, funny films, and twice a meditation; the order of stress and
-    amusement is not the same for all. A chest strap measured at 700 Hz, a wristband at 4 to
-    64 Hz; the publisher has synchronised them, so that both start at second 0 with the
-    labels.
+    social stress test, funny films, and two meditations; the order of stress and amusement
+    varies. A chest strap recorded at 700 Hz and a wristband at 4 to 64 Hz. The publisher has
+    synchronised them, so that both start at second 0, like the labels.
 
-    The data are for scientific, non-commercial use. Nothing is to be signed: download the
-    archive from https://archive.ics.uci.edu/dataset/465 or
-    https://uni-siegen.sciebo.de/s/HGdUkoNlW1Ub0Gx and extract it. Read are the files
-    ``S2/S2.pkl`` to ``S17/S17.pkl``, without S12 and S1, whose sensors failed.
+    The data are for scientific, non-commercial use and need no agreement. Download the archive
+    from https://archive.ics.uci.edu/dataset/465 or
+    https://uni-siegen.sciebo.de/s/HGdUkoNlW1Ub0Gx and extract it. The loader reads the files
+    ``S2/S2.pkl`` to ``S17/S17.pkl``. There is no S1 or S12, because their sensors failed.
 
-    These are pickles, which can run any program when they are read in the usual way. Here
-    nothing in them is run: whatever is not a container, a string or an array of numbers is
-    refused; a file that was made to exhaust memory or time is not recognised. A file of up to about
-    1 GB is held in memory while it is read, one for each process; what is not asked for is
-    then dropped.
+    The files are pickles, which usually can run arbitrary code when they are read. This loader
+    runs nothing in them: it refuses everything except containers, strings and arrays of
+    numbers. It does not detect a file that was made to exhaust memory or time. Files have up to
+    about 1 GB, and one per process is held in memory while it is read; data that were not
+    requested are then dropped.
 
     Parameters
     ----------
     data_home : str or path
-        The folder ``WESAD`` of the archive, that has the folders S2 to S17.
+        The folder ``WESAD`` of the archive, which contains the folders S2 to S17.
     device : {"chest", "wrist"}, default="chest"
-        Which device's signals to load. Chest, all at 700 Hz: ecg (mV), eda (µS), emg (mV),
+        Which device to load. Chest, all at 700 Hz: ecg (mV), eda (µS), emg (mV),
         resp (%), temp (°C), acc (g). Wrist: ppg (64 Hz, no unit), eda (4 Hz, µS), temp
         (4 Hz, °C), acc (32 Hz, 1/64 g).
     classes : sequence of str, mapping of str to str, or "binary", \
 default=("baseline", "stress", "amusement")
         The labels: at least two of baseline, stress, amusement and meditation. A mapping
-        gives the class of each, so that several can be one. ``"binary"`` is stress against
-        ``"non-stress"``, which is baseline and amusement, as in the publication. All other
-        time has no label, so that `skemo.segment` leaves it out.
+        gives the class of each, so that several can be merged. ``"binary"`` is stress versus
+        ``"non-stress"``, that is, baseline and amusement, as in the publication. All other
+        time has no label, so `skemo.segment` leaves it out.
     modalities : sequence of str, default=None
-        What to load, and in which order. None is ecg and eda of the chest, eda and ppg of
-        the wrist.
+        Which modalities to load, in this order. None means ecg and eda of the chest, or eda
+        and ppg of the wrist.
     subjects : sequence of str, default=None
-        Who to load, ``"S2"`` to ``"S17"``. None is everyone.
+        Which subjects to load, ``"S2"`` to ``"S17"``. None means everyone.
     on_error : {"raise", "skip"}, default="raise"
-        Whether a subject whose file lacks or cannot be read is an error, or left out with a
-        warning.
+        Whether to raise an error if a subject cannot be read because its file is missing or
+        damaged, or to leave it out with a warning.
     lazy : bool, default=False
-        Return an iterator that reads a subject when it is asked for.
+        Whether to return an iterator that reads each subject on demand.
     n_jobs : int, default=None
-        Processes that read at once, each a subject.
+        Number of subjects read at the same time, each in its own process.
     progress : bool, default=False
-        Show a bar.
+        Whether to show a progress bar.
 
     Returns
     -------
     list or iterator of Recording
-        One a subject, float32; the trial is empty.
+        One per subject, float32; the trial is empty.
 
     Raises
     ------
     FileNotFoundError
-        There are no such files in `data_home`, or a subject's is missing.
+        If `data_home` has no such files, or that of a subject is missing.
     ValueError
-        A parameter cannot be, or a file is truncated, not as published, or asks for
-        anything but arrays of numbers.
+        If a parameter is invalid, or a file is truncated, not as published, or contains
+        anything except arrays of numbers.
 
     References
     ----------
@@ -143,7 +145,7 @@ default=("baseline", "stress", "amusement")
     if not any(_path(folder, subject).exists() for subject in SUBJECTS):
         raise FileNotFoundError(
             f"{folder} has none of the files S2/S2.pkl to S17/S17.pkl. Pass data_home=<the folder "
-            "WESAD of the archive, that has the folders S2 to S17>."
+            "WESAD of the archive, which contains the folders S2 to S17>."
         )
     return read_subjects(read, subjects, on_error, lazy=lazy, n_jobs=n_jobs, progress=progress)
 
@@ -153,7 +155,7 @@ def _path(folder, subject):
 
 
 def _check_classes(classes):
-    """Class of each number in the label series that has one."""
+    """Return the class of each number in the label series that has one."""
     if isinstance(classes, str):
         class_of = BINARY if classes == "binary" else {}
     else:
@@ -177,17 +179,17 @@ def _read_subject(folder, device, modalities, classes, subject):
         found = repr(found[:9]) if isinstance(found, str) else type(found).__name__
         raise ValueError(f"{path} is not as published: its subject is {found}. {_REMEDY}")
     label = _numbers(content, path, "label")
-    strange = np.setdiff1d(label, range(8))
-    if label.ndim != 1 or strange.size:
+    unknown = np.setdiff1d(label, range(8))
+    if label.ndim != 1 or unknown.size:
         raise ValueError(
-            f"{path} is not as published: label should be a series of numbers 0 to 7, and has "
-            f"shape {label.shape} and the values {strange[:3].tolist()}. {_REMEDY}"
+            f"{path} is not as published: label should be a series of numbers 0 to 7, but has "
+            f"shape {label.shape} and the values {unknown[:3].tolist()}. {_REMEDY}"
         )
     intervals = _label_intervals(label.astype(np.intp), classes)
     if not intervals:
         raise ValueError(
             f"{path}: no sample of label has any of the classes {sorted(set(classes.values()))}. "
-            "Ask for others in classes=, or pass on_error='skip'."
+            "Choose other classes=, or pass on_error='skip'."
         )
     fields = {name: _FIELDS[device][name] for name in modalities}
     return [
@@ -206,7 +208,7 @@ def _read_subject(folder, device, modalities, classes, subject):
 
 
 def _label_intervals(label, classes):
-    """Runs of each class as (start, stop, class) in seconds."""
+    """Return the runs of each class as (start, stop, class) in seconds."""
     names = sorted(set(classes.values()))
     code_of = np.full(8, -1)
     for number, name in classes.items():
@@ -220,20 +222,20 @@ def _label_intervals(label, classes):
 
 
 def _signal(content, path, device, field, rate, n_channels, n_labels):
-    """Samples of a field, (n_channels, n_times), if they are as long as the labels."""
+    """Return the samples of a field, (n_channels, n_times), after checking their number."""
     values = _numbers(content, path, "signal", device, field)
     if values.ndim != 2 or values.shape[1] != n_channels:
         raise ValueError(
             f"{path} is not as published: signal/{device}/{field} should have shape (n, "
-            f"{n_channels}), and has {values.shape}. {_REMEDY}"
+            f"{n_channels}), but has {values.shape}. {_REMEDY}"
         )
-    # The wristband's clock is another: its signals end within a second of the labels.
+    # The wristband has its own clock: its signals end within a second of the labels.
     allowed = 0 if rate == LABEL_RATE else 1
     if abs(len(values) / rate - n_labels / LABEL_RATE) > allowed:
         raise ValueError(
             f"{path} is not as published: signal/{device}/{field} has {len(values)} samples at "
-            f"{rate:g} Hz, and label {n_labels} at {LABEL_RATE:g} Hz: they should last as long as "
-            f"each other. {_REMEDY}"
+            f"{rate:g} Hz, and label has {n_labels} at {LABEL_RATE:g} Hz, but both should have the "
+            f"same duration. {_REMEDY}"
         )
     return np.array(values.T, np.float32, order="C")
 
@@ -247,7 +249,7 @@ def _field(content, path, *keys):
 
 
 def _numbers(content, path, *keys):
-    """Array of a field, in the file's own value type."""
+    """Return the array of a field, in the value type of the file."""
     array = _field(content, path, *keys)
     try:
         if not isinstance(array, _Array):
@@ -255,7 +257,7 @@ def _numbers(content, path, *keys):
         return array.values()
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"{path} is not as published: {'/'.join(keys)} is no array of numbers ({error}). "
+            f"{path} is not as published: {'/'.join(keys)} is not an array of numbers ({error}). "
             f"{_REMEDY}"
         ) from error
 
@@ -264,27 +266,31 @@ def _unpickle(path):
     try:
         with path.open("rb") as file:
             if file.read(2) > b"\x80\x02":
-                raise pickle.UnpicklingError("it is not of Python 2, which wrote what is published")
+                raise pickle.UnpicklingError(
+                    "it was not written by Python 2, as the published files were"
+                )
             file.seek(0)
             return _Unpickler(file, encoding="latin1").load()
     except OSError:
         raise
     except MemoryError as error:
         raise ValueError(
-            f"{path}, of {path.stat().st_size / 1e6:.0f} MB, asks for more memory than there is: "
-            f"it is damaged, or the machine too small. {_REMEDY}"
+            f"{path}, of {path.stat().st_size / 1e6:.0f} MB, needs more memory than there is: the "
+            f"file is damaged, or the machine is too small. {_REMEDY}"
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
         raise ValueError(f"{path} cannot be read: {error or 'it is empty'}. {_REMEDY}") from error
 
 
 class _DataType:
-    """What a pickle gets for ``numpy.dtype``: one of plain numbers, or an error."""
+    """Replaces ``numpy.dtype`` in a pickle: a type of plain numbers, or an error."""
 
     def __init__(self, code, align=False, copy=False):
         if not isinstance(code, str) or code not in _NUMBERS:
             kind = repr(code[:9]) if isinstance(code, str) else type(code).__name__
-            raise pickle.UnpicklingError(f"it has an array of {kind}, and only numbers may be")
+            raise pickle.UnpicklingError(
+                f"it has an array of {kind}, but only arrays of numbers are allowed"
+            )
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state):
@@ -292,7 +298,7 @@ class _DataType:
 
 
 class _Array:
-    """What a pickle gets for ``numpy.ndarray``: the bytes of an array, and what they mean."""
+    """Replaces ``numpy.ndarray`` in a pickle: the bytes of an array, and its type and shape."""
 
     def __init__(self, *_):
         pass
@@ -300,12 +306,12 @@ class _Array:
     def __setstate__(self, state):
         _, self.shape, self.data_type, self.is_fortran, self.data = state
 
-    def values(self):
+    def values(self) -> NDArray[Any]:
         values = np.frombuffer(self.data.encode("latin1"), self.data_type.dtype)
         return values.reshape(self.shape, order="F" if self.is_fortran else "C")
 
 
-_ADMITTED = {
+_ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _DataType,
@@ -313,16 +319,17 @@ _ADMITTED = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads containers, strings and arrays of numbers as Python 2 wrote them.
+    """Reads containers, strings and arrays of numbers that were written by Python 2.
 
-    NumPy's own functions are not let in: a pickle could build with them an object array
-    that passes for numbers, whose bytes are then taken for addresses.
+    NumPy's own functions are not allowed: with them a pickle could build an object array that
+    looks like numbers, and whose bytes are then used as addresses.
     """
 
-    def find_class(self, module, name):
-        if (module, name) not in _ADMITTED:
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(
-                f"it asks for '{module}.{name}', which could run a program, and was refused; only "
-                "arrays of numbers may be. Do not read it by other means unless you trust it"
+                f"it contains '{module}.{name}', which could run arbitrary code and was refused; "
+                "only arrays of numbers are allowed. Do not read it by other means unless you "
+                "trust it"
             )
-        return _ADMITTED[module, name]
+        return _ALLOWED[module, name]

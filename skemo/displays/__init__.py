@@ -1,8 +1,9 @@
-"""Displays in scikit-learn's form: comparisons, networks and recordings to look at."""
+"""Figures of comparisons, networks and recordings, in the form of scikit-learn's displays."""
 
 from skemo.displays.attention import AttentionDisplay
 from skemo.displays.confusion import ConfusionDisplay
 from skemo.displays.importance import ChannelImportanceDisplay
+from skemo.displays.quality import QualityDisplay
 from skemo.displays.recording import RecordingDisplay
 from skemo.displays.representation import RepresentationDisplay
 from skemo.displays.subject_scores import SubjectScoresDisplay
@@ -12,6 +13,7 @@ __all__ = [
     "AttentionDisplay",
     "ChannelImportanceDisplay",
     "ConfusionDisplay",
+    "QualityDisplay",
     "RecordingDisplay",
     "RepresentationDisplay",
     "SubjectScoresDisplay",

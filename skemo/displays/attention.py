@@ -1,55 +1,64 @@
 """Attention weights of a network, per modality, class and subject."""
 
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skemo.displays.representation import enter_last_step
 from skemo.displays.style import check_axes, color_of
 
-_ALL = "all windows"  # where there are no classes
-_SIDE = 0.8  # of the room of a modality, shared by the bars of its classes
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ALL = "all windows"  # the only row, where no classes are given
+_GROUP_WIDTH = 0.8  # of a modality's share of the axis, divided among the bars of its classes
 
 
 class AttentionDisplay:
-    """How much of each modality a network's attention lets through.
+    """Attention weights that a network gives to its modalities, by class or by subject.
 
-    ``kind="class"`` draws a bar per modality and class: the mean over subjects, each of whom
-    counts once, with the standard deviation over subjects, and a point a subject.
-    ``kind="subject"`` draws a heat map with a row a subject, a column a modality and class.
+    ``kind="class"`` draws one bar per modality and class: the mean over subjects, each
+    counted once, with the standard deviation over subjects and one point per subject.
+    ``kind="subject"`` draws a heat map with one row per subject and one column per modality
+    and class.
 
-    A weight of 0 or NaN says that the window lacks the modality, or that it is shared with
-    none. Such windows are left out of the means, and counted in ``absent_``: absent is not low.
+    A weight of 0 or NaN means that the modality is missing from the window, or that there is
+    no other modality to share the attention with. Such windows are left out of the means and
+    counted in ``absent_``: an absent modality does not have a low weight.
 
-    Make it with `from_estimator` or `from_predictions`.
+    Create it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     weights : DataFrame of n_windows rows
-        Attention weights between 0 and 1, a column a modality.
+        Attention weights between 0 and 1, one column per modality.
     y : array-like of shape (n_windows,), default=None
-        Class labels; None takes all windows together.
+        Class labels; if None, all windows are averaged together.
     subjects : array-like of shape (n_windows,), default=None
-        The subject of each window. Without them each window counts for itself, and the
-        standard deviation is over windows.
+        The subject of each window. If None, each window counts on its own, and the standard
+        deviation is taken over windows.
 
     Attributes
     ----------
     class_means_ : DataFrame
-        Mean weight over subjects, a row a class, a column a modality.
+        Mean weight over subjects, one row per class and one column per modality.
     class_spread_ : DataFrame
-        Standard deviation over subjects (n - 1), as `class_means_`; NaN for a single subject.
+        Standard deviation over subjects (divisor n - 1), laid out as `class_means_`; NaN for a
+        single subject.
     subject_means_ : DataFrame
-        Mean weight of each subject's windows: a row a subject and class, a column a modality;
-        NaN where the modality is absent in all of them.
+        Mean weight over each subject's windows: one row per subject and class, one column per
+        modality; NaN where the modality is absent from all of these windows.
     absent_ : Series
-        Share of the windows in which each modality is absent.
+        Share of the windows from which each modality is absent.
     ax_ : matplotlib axes
     figure_ : matplotlib Figure
     bars_ : list of BarContainer
-        A class each, after ``kind="class"``.
+        One per class; only with ``kind="class"``.
     image_ : QuadMesh
-        After ``kind="subject"``.
+        The heat map; only with ``kind="subject"``.
 
     Examples
     --------
@@ -62,21 +71,36 @@ class AttentionDisplay:
     all windows  0.45  0.8
     """
 
-    def __init__(self, weights, *, y=None, subjects=None):
+    def __init__(
+        self,
+        weights: pd.DataFrame,
+        *,
+        y: ArrayLike | None = None,
+        subjects: ArrayLike | None = None,
+    ) -> None:
         self.weights = weights
         self.y = y
         self.subjects = subjects
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, subjects=None, kind="class", ax=None):
-        """Draw the attention weights of a fitted network for windows.
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: pd.DataFrame | ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        kind: Literal["class", "subject"] = "class",
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw the attention weights that a fitted network gives to windows.
 
         Parameters
         ----------
         estimator : classifier with ``attention_weights``, or Pipeline that ends in one
             Fitted.
         X : DataFrame or array of n_windows rows
-            Windows, best of subjects that it was not fitted on.
+            Windows, preferably of subjects that it was not fitted on.
         y : array-like of shape (n_windows,), default=None
             Class labels.
         subjects : array-like of shape (n_windows,), default=None
@@ -84,7 +108,7 @@ class AttentionDisplay:
         kind : {"class", "subject"}, default="class"
             Bars by class, or a heat map by subject.
         ax : matplotlib axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; a new figure if None.
 
         Returns
         -------
@@ -93,7 +117,7 @@ class AttentionDisplay:
         Raises
         ------
         ValueError
-            The estimator has no attention.
+            The estimator has no attention weights.
         """
         classifier, rows = enter_last_step(estimator, X)
         if not hasattr(classifier, "attention_weights"):
@@ -106,13 +130,21 @@ class AttentionDisplay:
         return cls.from_predictions(weights, y, subjects=subjects, kind=kind, ax=ax)
 
     @classmethod
-    def from_predictions(cls, weights, y=None, *, subjects=None, kind="class", ax=None):
-        """Draw attention weights that are at hand.
+    def from_predictions(
+        cls,
+        weights: pd.DataFrame,
+        y: ArrayLike | None = None,
+        *,
+        subjects: ArrayLike | None = None,
+        kind: Literal["class", "subject"] = "class",
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw attention weights that were computed before.
 
         Parameters
         ----------
         weights : DataFrame of n_windows rows
-            From ``attention_weights``: a column a modality.
+            As ``attention_weights`` returns them: one column per modality.
         y : array-like of shape (n_windows,), default=None
             Class labels.
         subjects : array-like of shape (n_windows,), default=None
@@ -120,7 +152,7 @@ class AttentionDisplay:
         kind : {"class", "subject"}, default="class"
             Bars by class, or a heat map by subject.
         ax : matplotlib axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; a new figure if None.
 
         Returns
         -------
@@ -128,7 +160,9 @@ class AttentionDisplay:
         """
         return cls(weights, y=y, subjects=subjects).plot(kind, ax=ax)
 
-    def plot(self, kind="class", *, ax=None):
+    def plot(
+        self, kind: Literal["class", "subject"] = "class", *, ax: "Axes | None" = None
+    ) -> Self:
         """Draw the weights.
 
         Parameters
@@ -136,7 +170,7 @@ class AttentionDisplay:
         kind : {"class", "subject"}, default="class"
             Bars by class, or a heat map by subject.
         ax : matplotlib axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; a new figure if None.
 
         Returns
         -------
@@ -145,7 +179,7 @@ class AttentionDisplay:
         if kind not in ("class", "subject"):
             raise ValueError(f'kind must be "class" or "subject", got {kind!r}.')
         if kind == "subject" and self.subjects is None:
-            raise ValueError('kind="subject" needs the subjects of the windows: subjects=...')
+            raise ValueError('kind="subject" needs the subject of each window: pass subjects=...')
         self._average()
         if kind == "class":
             self._draw_bars(ax)
@@ -169,7 +203,7 @@ class AttentionDisplay:
         self.ax_ = check_axes(ax, figsize=(max(3.6, 1.2 + 1.5 * n_modalities), 3.6))
         self.figure_ = self.ax_.figure
         places = np.arange(n_modalities)
-        width = _SIDE / n_classes
+        width = _GROUP_WIDTH / n_classes
         self.bars_ = []
         for i, label in enumerate(means.index):
             middle = places + (i - (n_classes - 1) / 2) * width
@@ -210,7 +244,7 @@ class AttentionDisplay:
         size = (max(3.6, 1.6 + 0.75 * n_columns), 1.2 + 0.27 * n_subjects)
         self.ax_ = check_axes(ax, figsize=size)
         self.figure_ = self.ax_.figure
-        self.ax_.set_facecolor("0.93")  # what is absent
+        self.ax_.set_facecolor("0.93")  # shows where a modality is absent
         values = np.ma.masked_invalid(table.to_numpy())
         self.image_ = self.ax_.pcolormesh(values, cmap="viridis", vmin=0, vmax=1, linewidth=0)
         for row, column in np.ndindex(values.shape):
@@ -240,14 +274,14 @@ class AttentionDisplay:
 
 
 def _check_weights(weights, y, subjects):
-    """Weights as floats, and a class and a subject for each of them, whether known or not."""
+    """Return the weights as floats, with a class and a subject per window, given or made up."""
     weights = pd.DataFrame(weights).astype(float).reset_index(drop=True)
     y = np.full(len(weights), _ALL) if y is None else column_or_1d(y)
     subjects = np.arange(len(weights)) if subjects is None else column_or_1d(subjects)
     check_consistent_length(weights, y, subjects)
     if len(weights) == 0 or ((weights < 0) | (weights > 1)).any(axis=None):
         raise ValueError(
-            "weights must be attention weights between 0 and 1 or NaN of at least one window, got "
+            "weights must be between 0 and 1, or NaN, and there must be at least one window: got "
             f"{len(weights)} windows from {weights.min(axis=None)} to {weights.max(axis=None)}."
         )
     return weights, y, subjects

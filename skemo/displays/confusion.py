@@ -1,49 +1,57 @@
 """Confusion matrices of models side by side, averaged over subjects."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.displays.style import check_panels
 from skemo.displays.subject_scores import chosen_models, predictions_by_model
 
-_COLUMNS = 3  # matrices beside each other
-_CHARACTER = 0.075  # width of one in small print, in inches
-_DARK = 0.68  # share from which on its colour is too dark for dark letters
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from skemo.evaluation.comparison import Comparison
+
+_MAX_COLUMNS = 3  # matrices side by side
+_CHARACTER_WIDTH = 0.075  # of small print, in inches
+_DARK = 0.68  # above this share, the cell's colour is too dark for dark letters
 
 
 class ConfusionDisplay:
-    """Confusion matrices of one or several models, on one scale of colours.
+    """Confusion matrices of one or several models, on one colour scale.
 
-    A row is a true class and sums to 1: which share of its windows were taken for which
-    class. By default each subject's matrix is computed for itself and their mean is drawn, so
-    that each subject counts the same, however many windows they have: the diagonal's
-    mean is then near the mean balanced accuracy over subjects. In small print stand the
-    numbers of windows, of all subjects together.
+    Each row belongs to a true class and sums to 1: it shows the share of that class's windows
+    that were predicted as each class. By default, one matrix is computed per subject and their
+    mean is drawn, so that every subject counts the same however many windows they have; the
+    mean of the diagonal is then close to the mean balanced accuracy over subjects. The small
+    numbers are counts of windows, over all subjects.
 
-    scikit-learn's ``ConfusionMatrixDisplay``, upon which this is built, draws one matrix of
-    pooled windows. Use `from_comparison`, `from_predictions` or `from_estimator` to make one.
+    scikit-learn's ``ConfusionMatrixDisplay``, on which this is built, draws one matrix of
+    pooled windows. Create it with `from_comparison`, `from_predictions` or `from_estimator`.
 
     Parameters
     ----------
     confusion : ndarray of shape (n_models, n_classes, n_classes)
-        Shares, true classes in rows and predicted classes in columns.
+        Shares, with true classes in rows and predicted classes in columns.
     counts : ndarray of shape (n_models, n_classes, n_classes)
-        Windows; with repeats, their mean over repeats.
+        Numbers of windows; with repetitions, their mean over repetitions.
     labels : sequence of length n_classes
         The classes.
     models : sequence of str of length n_models
-        Names, for the titles.
+        Names of the models, used as titles.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib axes, of shape (n_rows, n_columns)
     figure_ : matplotlib figure
     displays_ : list of sklearn.metrics.ConfusionMatrixDisplay
-        One a model.
+        One per model.
     im_ : list of matplotlib AxesImage
-        One a model.
+        One per model.
     text_ : ndarray of matplotlib Text, of shape (n_models, n_classes, n_classes)
         The shares.
 
@@ -56,24 +64,37 @@ class ConfusionDisplay:
     [[[1.0, 0.0], [0.5, 0.5]]]
     """
 
-    def __init__(self, confusion, *, counts, labels, models):
+    def __init__(
+        self,
+        confusion: NDArray[np.floating],
+        *,
+        counts: NDArray[np.floating],
+        labels: Sequence[Any],
+        models: Sequence[str],
+    ) -> None:
         self.confusion = confusion
         self.counts = counts
         self.labels = labels
         self.models = models
 
-    def plot(self, ax=None, *, cmap="Blues", name_width=None):
-        """Draw.
+    def plot(
+        self,
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+        *,
+        cmap: str = "Blues",
+        name_width: int | None = None,
+    ) -> Self:
+        """Draw the matrices.
 
         Parameters
         ----------
         ax : matplotlib axes or sequence of them, default=None
-            A place that the matrices share, or one for each; a new figure if None.
+            One axes to divide among the matrices, or one per matrix; a new figure if None.
         cmap : str, default="Blues"
-            Scale of colours from 0 to 1.
+            Colour map, from 0 to 1.
         name_width : int, default=None
-            Characters after which a model's name is broken into lines; None is as many as
-            there is room for.
+            Number of characters after which a model's name is wrapped; if None, as many as
+            fit.
 
         Returns
         -------
@@ -82,13 +103,13 @@ class ConfusionDisplay:
         from sklearn.metrics import ConfusionMatrixDisplay
 
         n_models, n_classes = self.confusion.shape[:2]
-        n_columns = min(n_models, _COLUMNS)
+        n_columns = min(n_models, _MAX_COLUMNS)
         n_rows = -(-n_models // n_columns)
         given = ax is not None and not hasattr(ax, "get_subplotspec")
         shape = (1, n_models) if given else (n_rows, n_columns)
         longest = max(len(str(label)) for label in self.labels)
-        side = max(2.0, n_classes * max(0.6, _CHARACTER * longest + 0.1))
-        width = int(side / _CHARACTER)
+        side = max(2.0, n_classes * max(0.6, _CHARACTER_WIDTH * longest + 0.1))
+        width = int(side / _CHARACTER_WIDTH)
         n_lines = max(len(textwrap.wrap(str(model), width)) for model in self.models)
         self.axes_ = check_panels(
             ax,
@@ -115,14 +136,14 @@ class ConfusionDisplay:
             self.im_.append(display.im_)
             self._write_cells(i, panel)
             width = panel.get_position().width * self.figure_.get_figwidth()
-            room = max(8, int(width / _CHARACTER)) if name_width is None else name_width
+            room = max(8, int(width / _CHARACTER_WIDTH)) if name_width is None else name_width
             panel.set_title(textwrap.fill(str(model), room), fontsize="small")
             panel.tick_params(length=0, labelsize="small")
             panel.spines[:].set_visible(False)
             panel.tick_params(axis="y", rotation=90 if n_classes < 4 else 0)
             for label in panel.get_yticklabels():
                 label.set_verticalalignment("center")
-            if longest * _CHARACTER > 1.25 * width / n_classes:  # before the layout is final
+            if longest * _CHARACTER_WIDTH > 1.25 * width / n_classes:  # before the layout is final
                 panel.tick_params(axis="x", rotation=45)
             is_left = given or i % n_columns == 0
             is_lowest = given or i + n_columns >= n_models
@@ -133,7 +154,7 @@ class ConfusionDisplay:
         return self
 
     def _write_cells(self, i, panel):
-        """Write shares, and counts below them, dark on light colours and light on dark ones."""
+        """Write the shares, and the counts below them, readable on any colour."""
         n_classes = self.confusion.shape[-1]
         size = 11 if n_classes < 4 else 9 if n_classes < 7 else 7
         for row, column in np.ndindex(n_classes, n_classes):
@@ -149,18 +170,26 @@ class ConfusionDisplay:
             )
 
     @classmethod
-    def from_comparison(cls, comparison, models=None, *, average="subjects", ax=None):
-        """Draw what :func:`skemo.compare` found.
+    def from_comparison(
+        cls,
+        comparison: "Comparison",
+        models: str | Sequence[str] | None = None,
+        *,
+        average: Literal["subjects", "windows"] = "subjects",
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+    ) -> Self:
+        """Draw the confusion matrices of a comparison.
 
         Parameters
         ----------
         comparison : Comparison
-        models : list of str, default=None
-            Which models, in which order; all if None.
+            As :func:`skemo.compare` returns it.
+        models : str or list of str, default=None
+            The models to draw, in this order; all of them if None.
         average : {"subjects", "windows"}, default="subjects"
-            Whether each subject counts the same, or each window.
+            Whether to give each subject the same weight, or each window.
         ax : matplotlib axes or sequence of them, default=None
-            A place that the matrices share, or one for each; a new figure if None.
+            One axes to divide among the matrices, or one per matrix; a new figure if None.
 
         Returns
         -------
@@ -169,31 +198,38 @@ class ConfusionDisplay:
         Raises
         ------
         ValueError
-            No such model or average.
+            A model is not in the comparison, or `average` is not one of the above.
         """
         models = chosen_models(comparison, models)
         return cls._of_predictions(comparison.predictions, models, average).plot(ax)
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_pred, subjects, *, name="model", average="subjects", ax=None
-    ):
-        """Draw the confusion of predictions.
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike | Mapping[str, ArrayLike],
+        subjects: ArrayLike,
+        *,
+        name: str = "model",
+        average: Literal["subjects", "windows"] = "subjects",
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+    ) -> Self:
+        """Draw the confusion matrices of predictions.
 
         Parameters
         ----------
         y_true : array-like of shape (n_windows,)
             Labels.
         y_pred : array-like of shape (n_windows,), or dict of str to such
-            Predicted labels; of several models by their names.
+            Predicted labels; for several models, a dict from their names.
         subjects : array-like of shape (n_windows,)
-            Whose the windows are.
+            The subject of each window.
         name : str, default="model"
-            The model's name, where there is one.
+            Name of a single model.
         average : {"subjects", "windows"}, default="subjects"
-            Whether each subject counts the same, or each window.
+            Whether to give each subject the same weight, or each window.
         ax : matplotlib axes or sequence of them, default=None
-            A place that the matrices share, or one for each; a new figure if None.
+            One axes to divide among the matrices, or one per matrix; a new figure if None.
 
         Returns
         -------
@@ -202,28 +238,40 @@ class ConfusionDisplay:
         Raises
         ------
         ValueError
-            Lengths differ, or there is no such average.
+            The lengths differ, or `average` is not one of the above.
         """
         predictions = predictions_by_model(y_true, y_pred, subjects, name)
         models = list(predictions["model"].unique())
         return cls._of_predictions(predictions, models, average).plot(ax)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, subjects, *, name=None, average="subjects", ax=None):
-        """Draw the confusion of a fitted classifier on windows of subjects it has not seen.
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: pd.DataFrame | ArrayLike,
+        y: ArrayLike,
+        subjects: ArrayLike,
+        *,
+        name: str | None = None,
+        average: Literal["subjects", "windows"] = "subjects",
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw the confusion matrix of a fitted classifier for subjects it has not seen.
 
         Parameters
         ----------
-        estimator : fitted classifier or Pipeline
+        estimator : classifier or Pipeline
+            Fitted.
         X : DataFrame or array of n_windows rows
+            Windows, or features.
         y : array-like of shape (n_windows,)
             Labels.
         subjects : array-like of shape (n_windows,)
-            Whose the windows are.
+            The subject of each window.
         name : str, default=None
-            The model's name; that of its class if None.
+            The model's name; the name of its class if None.
         average : {"subjects", "windows"}, default="subjects"
-            Whether each subject counts the same, or each window.
+            Whether to give each subject the same weight, or each window.
         ax : matplotlib axes, default=None
             Where to draw; a new figure if None.
 
@@ -234,7 +282,7 @@ class ConfusionDisplay:
         Raises
         ------
         ValueError
-            Lengths differ, or there is no such average.
+            The lengths differ, or `average` is not one of the above.
         """
         name = type(estimator).__name__ if name is None else name
         y_pred = estimator.predict(X)
@@ -246,7 +294,7 @@ class ConfusionDisplay:
             raise ValueError(f'average must be "subjects" or "windows", got {average!r}.')
         predictions = predictions[predictions["model"].isin(models)]
         if predictions.empty:
-            raise ValueError(f"There are no predictions of {models}: all fits failed.")
+            raise ValueError(f"There are no predictions of {models}: all of their fits failed.")
         labels = np.unique(predictions[["y_true", "y_pred"]].to_numpy().ravel())
         subjects = pd.unique(predictions["subject"])
         n_repeats = predictions["repeat"].nunique() if "repeat" in predictions else 1
@@ -259,17 +307,17 @@ class ConfusionDisplay:
         of_subjects = _shares(counts)
         counts = counts.sum(axis=1)
         if average == "subjects":
-            # A subject without windows of a class says nothing about it.
+            # A subject without windows of a class does not count for that class.
             known = ~np.isnan(of_subjects)
             total, number = of_subjects.sum(axis=1, where=known), known.sum(axis=1)
-            nothing = np.full(total.shape, np.nan)
-            confusion = np.divide(total, number, out=nothing, where=number > 0)
+            unknown = np.full(total.shape, np.nan)
+            confusion = np.divide(total, number, out=unknown, where=number > 0)
         else:
             confusion = _shares(counts)
         return cls(confusion, counts=counts / n_repeats, labels=labels.tolist(), models=models)
 
 
 def _shares(counts):
-    """Each row by its sum; NaN where that is 0."""
+    """Divide each row by its sum; NaN where that is 0."""
     total = counts.sum(axis=-1, keepdims=True)
     return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)

@@ -1,10 +1,12 @@
-"""Which EEG bands and channels a classifier looks at, drawn on the head."""
+"""Which EEG bands and channels a classifier relies on, drawn on the head."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
@@ -17,68 +19,72 @@ from skemo.kernels.entropy import BANDS
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import signal_columns
 
-_MANY = 32  # channels; the names of more would cover each other
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MAX_NAMED = 32  # channels; with more, the names would overlap
 
 
 def band_channel_importance(
-    estimator,
-    X,
-    y,
+    estimator: Any,
+    X: pd.DataFrame,
+    y: ArrayLike,
     *,
-    subjects=None,
-    n_repeats=5,
-    scoring="balanced_accuracy",
-    bands=None,
-    reach=0.0,
-    random_state=0,
-):
-    """Measure how much a fitted classifier's score falls without a band of a channel.
+    subjects: ArrayLike | None = None,
+    n_repeats: int = 5,
+    scoring: str | Callable[..., float] = "balanced_accuracy",
+    bands: Sequence[str] | None = None,
+    reach: float = 0.0,
+    random_state: int | np.random.RandomState | None = 0,
+) -> pd.DataFrame:
+    """Measure how much a fitted classifier's score falls without one band of one channel.
 
-    The values of one band and channel are permuted between windows, in what the last steps of
-    a Pipeline are given, and the score of that is taken from the score as it is [1]_. A
-    network's input is a map of bands by channels by sub-windows, whose sub-windows move
-    together; a classical model's are features named ``<band>_<channel>``.
+    The values of one band and channel are permuted among the windows, in the input of the last
+    steps of a Pipeline, and the score is compared with that of the unpermuted input [1]_. The
+    input of a network is a map of bands × channels × sub-windows, where the sub-windows are
+    permuted together; that of a classical model is features named ``<band>_<channel>``.
 
-    Neighbouring channels tell much the same. Where one is permuted, a model can do by the
-    others, so that all look unimportant. `reach` permutes a channel together with those
-    around it: what is measured then is a region.
+    Neighbouring channels carry much the same information. If only one of them is permuted, a
+    model can rely on the others, and all of them look unimportant. With `reach`, a channel is
+    permuted together with those around it, which measures the importance of a region.
 
     Parameters
     ----------
     estimator : classifier or Pipeline
-        Fitted; of a search the best one is taken.
+        Fitted. For a search, its best estimator is used.
     X : DataFrame of n_windows rows
-        Windows, best of subjects that it was not fitted on.
+        Windows, preferably of subjects that it was not fitted on.
     y : array-like of shape (n_windows,)
         Class labels.
     subjects : array-like of shape (n_windows,), default=None
-        Permute within each subject, so that what tells people apart stays. None permutes
-        among all windows.
+        The subject of each window: values are then permuted within each subject, which keeps
+        the differences between people. If None, they are permuted among all windows.
     n_repeats : int, default=5
-        Permutations of each band and channel.
+        Number of permutations of each band and channel.
     scoring : str or callable, default="balanced_accuracy"
-        A scorer of scikit-learn, higher is better. ``"neg_log_loss"`` also sees what changes
-        probabilities and no decision.
+        A scikit-learn scorer, where higher is better. ``"neg_log_loss"`` also reacts to changes
+        in the probabilities that do not change a decision.
     bands : sequence of str or None, default=None
-        Names of the bands. None takes them from the `DifferentialEntropyTransformer` in the
-        Pipeline.
+        Names of the bands. If None, they are taken from the `DifferentialEntropyTransformer` in
+        the Pipeline.
     reach : float, default=0.0
-        Distance on the head, whose radius is 1, up to which channels of the same band are
-        permuted together. Neighbours in the 10-20 system are 0.4 apart, in the 10-10 system 0.2.
+        Distance on a head of radius 1 within which channels of the same band are permuted
+        together. Neighbours are 0.4 apart in the 10-20 system and 0.2 in the 10-10 system.
     random_state : int, RandomState instance or None, default=0
         Seed of the permutations.
 
     Returns
     -------
     DataFrame of n_bands rows
-        ``importances["mean"]`` has a column a channel: the mean fall of the score over the
-        permutations; ``importances["std"]`` their standard deviation (n - 1). Below 0 the score
-        rose: by chance, or since what the model learned there doesn't hold for these windows.
+        ``importances["mean"]`` has one column per channel: the mean fall of the score over the
+        permutations. ``importances["std"]`` is their standard deviation (divisor n - 1). A
+        negative value means that the score rose: by chance, or because what the model learned
+        there does not hold for these windows.
 
     Raises
     ------
     ValueError
-        No step is given bands of channels, or the names of the bands are not known.
+        No step takes bands of channels as its input, or the names of the bands are unknown.
 
     References
     ----------
@@ -98,33 +104,33 @@ def band_channel_importance(
     """
     if n_repeats < 1:
         raise ValueError(f"n_repeats must be at least 1, got {n_repeats!r}.")
-    y = column_or_1d(y)
-    subjects = np.zeros(len(y)) if subjects is None else column_or_1d(subjects)
-    check_consistent_length(X, y, subjects)
+    labels = column_or_1d(y)
+    n_windows = len(labels)
+    subjects = np.zeros(n_windows) if subjects is None else column_or_1d(subjects)
+    check_consistent_length(X, labels, subjects)
     rng = check_random_state(random_state)
     estimator = getattr(estimator, "best_estimator_", estimator)
     model, rows, cells = _find_cells(estimator, X, _band_names(estimator, bands))
     score = check_scoring(model, scoring=scoring)
-    best = score(model, rows, y)
+    best = score(model, rows, labels)
     rows_of = [np.flatnonzero(subjects == subject) for subject in np.unique(subjects)]
-    falls = {}
+    falls: dict[Any, list[float]] = {}
     for cell, together in _neighbours(cells, reach).items():
         falls[cell] = []
         for _ in range(n_repeats):
-            order = np.arange(len(y))
+            order = np.arange(n_windows)
             for own in rows_of:
                 order[own] = rng.permutation(own)
-            falls[cell].append(best - score(model, _permute(rows, together, order), y))
-    falls = pd.DataFrame(falls)
-    table = pd.concat({"mean": falls.mean().unstack(), "std": falls.std().unstack()}, axis=1)
-    bands, channels = (falls.columns.unique(level) for level in (0, 1))
-    return table.reindex(
-        index=bands, columns=pd.MultiIndex.from_product([["mean", "std"], channels])
-    )
+            falls[cell].append(best - score(model, _permute(rows, together, order), labels))
+    table = pd.DataFrame(falls)
+    importances = pd.concat({"mean": table.mean().unstack(), "std": table.std().unstack()}, axis=1)
+    bands_found, channels = (table.columns.unique(level) for level in (0, 1))
+    columns = pd.MultiIndex.from_product([["mean", "std"], channels])
+    return importances.reindex(index=bands_found, columns=columns)
 
 
 def _band_names(estimator, bands):
-    """The names given, or those of the transformer that is somewhere inside the estimator."""
+    """Return the given names, or those of the transformer found inside the estimator."""
     if bands is not None:
         return [str(band) for band in bands]
     parts = estimator.get_params().values()
@@ -134,19 +140,21 @@ def _band_names(estimator, bands):
         if isinstance(part, DifferentialEntropyTransformer)
     }
     if len(found) != 1:
+        transformers = "no DifferentialEntropyTransformer"
+        if found:
+            transformers = f"{len(found)} DifferentialEntropyTransformers with different bands"
         raise ValueError(
-            f"The estimator has {len(found) or 'no'} DifferentialEntropyTransformer"
-            f"{'s with unlike bands' if found else ''} to tell the names of the bands: pass them "
-            'in order, as bands=["theta", "alpha", "beta", "gamma"].'
+            f"The names of the bands are not known: the estimator has {transformers}. Pass the "
+            'names in order, as in bands=["theta", "alpha", "beta", "gamma"].'
         )
     return list(found.pop())
 
 
 def _find_cells(estimator, X, bands):
-    """Find what is as near to the classifier as can be and still has bands and channels.
+    """Find the last step of the estimator whose input still has bands and channels.
 
-    Return the steps from there on, the rows that they get, and where in these each band and
-    channel is: its places are (column, band, channel) in maps, and (column,) among features.
+    Return the steps from there on, their input, and the places of each band and channel in it:
+    (column, band, channel) in maps, and (column,) among features.
     """
     n_steps = len(estimator.steps) if isinstance(estimator, Pipeline) else 1
     for first in range(n_steps - 1, -1, -1):
@@ -157,9 +165,9 @@ def _find_cells(estimator, X, bands):
         if cells:
             return model, rows, cells
     raise ValueError(
-        f"No step of {type(estimator).__name__} is given bands of channels: that takes a signal "
-        "column of maps (n_bands, n_channels, n_sub_windows), as DifferentialEntropyTransformer"
-        f'(output="map") makes them, or features named as {bands[0]}_Cz.'
+        f"No step of {type(estimator).__name__} takes bands of channels as its input. They must be "
+        "a signal column of maps (n_bands, n_channels, n_sub_windows), as made by "
+        f'DifferentialEntropyTransformer(output="map"), or features with names like {bands[0]}_Cz.'
     )
 
 
@@ -172,7 +180,7 @@ def _map_cells(rows, bands):
         n_bands, n_channels, _ = dtype.shape
         if n_bands != len(bands):
             raise ValueError(
-                f"{column!r} is a map of {n_bands} bands, but bands names {len(bands)}: {bands}."
+                f"{column!r} is a map of {n_bands} bands, but {len(bands)} are named: {bands}."
             )
         channels = dtype.channels or [str(i) for i in range(n_channels)]
         for b, band in enumerate(bands):
@@ -182,12 +190,12 @@ def _map_cells(rows, bands):
 
 
 def _feature_cells(rows, before, bands):
-    """Columns by band and channel; sub-windows, as in alpha_F3_0, belong together."""
+    """Return the columns of each band and channel, with all sub-windows (``alpha_F3_0``)."""
     names = getattr(rows, "columns", None)
     if names is None and before is not None:
         try:
             names = before.get_feature_names_out()
-        except AttributeError:  # a step has no names
+        except AttributeError:  # a step without feature names
             return {}
     form = rf"(?:.*(?:__| ))?({'|'.join(map(re.escape, bands))})_(.+?)(?:_\d+)?"
     cells = {}
@@ -199,7 +207,7 @@ def _feature_cells(rows, before, bands):
 
 
 def _neighbours(cells, reach):
-    """For each band and channel, the places of those of the band within reach."""
+    """Return, for each band and channel, the places of the band's channels within reach."""
     if reach == 0:
         return cells
     channels = list(dict.fromkeys(channel for _, channel in cells))
@@ -218,7 +226,7 @@ def _neighbours(cells, reach):
 
 
 def _permute(rows, places, order):
-    """Rows in which what is at these places comes from other rows."""
+    """Return the rows with the values at these places taken from other rows."""
     if not isinstance(rows, pd.DataFrame):
         rows = rows.copy()
         columns = [column for (column,) in places]
@@ -239,32 +247,34 @@ def _permute(rows, places, order):
 
 
 class ChannelImportanceDisplay:
-    """Importance of each EEG band and channel, on a head a band, seen from above.
+    """Importance of each EEG band and channel, with one head per band, seen from above.
 
-    All heads have one scale of colours, white at 0: red says that the score falls without it,
-    blue that it rises, by chance or since the model learned there what doesn't hold for these
-    windows. Between electrodes the colour is interpolated, and means nothing of its own.
+    All heads share one colour scale, with white at 0. Red means that the score falls without
+    the band and channel. Blue means that it rises: by chance, or because what the model learned
+    there does not hold for these windows. Colours between electrodes are interpolated and have
+    no meaning of their own.
 
-    Make it with `from_estimator` or `from_importances`.
+    Create it with `from_estimator` or `from_importances`.
 
     Parameters
     ----------
     importances : DataFrame of n_bands rows
-        A column a channel, or as :func:`band_channel_importance` returns it.
+        One column per channel, or as :func:`band_channel_importance` returns it.
     positions : dict of str to (x, y) or None, default=None
-        Where the electrodes are; the nose is at (0, 1), the right ear at (1, 0). None takes
-        them by their names from the 10-10 system, or MNE's 10-05 system where MNE is installed.
+        Positions of the electrodes, with the nose at (0, 1) and the right ear at (1, 0). If
+        None, they are looked up by name in the 10-10 system, and in MNE's 10-05 system where
+        MNE is installed.
     label : str, default="importance"
-        Of the scale of colours.
+        Label of the colour bar.
 
     Attributes
     ----------
     importances_ : DataFrame of n_bands rows
-        What is drawn: a column a channel.
+        The values drawn, one column per channel.
     axes_ : ndarray of n_bands matplotlib axes
     figure_ : matplotlib Figure
     images_ : list of AxesImage
-        The interpolated importance, a band each.
+        The interpolated importance, one image per band.
     colorbar_ : matplotlib Colorbar
 
     Examples
@@ -277,7 +287,13 @@ class ChannelImportanceDisplay:
     ['alpha', 'beta']
     """
 
-    def __init__(self, importances, *, positions=None, label="importance"):
+    def __init__(
+        self,
+        importances: pd.DataFrame,
+        *,
+        positions: Mapping[str, Sequence[float]] | None = None,
+        label: str = "importance",
+    ) -> None:
         self.importances = importances
         self.positions = positions
         self.label = label
@@ -285,19 +301,19 @@ class ChannelImportanceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: pd.DataFrame,
+        y: ArrayLike,
         *,
-        subjects=None,
-        n_repeats=5,
-        scoring="balanced_accuracy",
-        bands=None,
-        reach=0.0,
-        random_state=0,
-        positions=None,
-        ax=None,
-    ):
+        subjects: ArrayLike | None = None,
+        n_repeats: int = 5,
+        scoring: str | Callable[..., float] = "balanced_accuracy",
+        bands: Sequence[str] | None = None,
+        reach: float = 0.0,
+        random_state: int | np.random.RandomState | None = 0,
+        positions: Mapping[str, Sequence[float]] | None = None,
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+    ) -> Self:
         """Measure the importance by permutation, and draw it.
 
         Parameters
@@ -305,25 +321,25 @@ class ChannelImportanceDisplay:
         estimator : classifier or Pipeline
             Fitted.
         X : DataFrame of n_windows rows
-            Windows, best of subjects that it was not fitted on.
+            Windows, preferably of subjects that it was not fitted on.
         y : array-like of shape (n_windows,)
             Class labels.
         subjects : array-like of shape (n_windows,), default=None
-            Permute within each subject.
+            The subject of each window, to permute within each subject.
         n_repeats : int, default=5
-            Permutations of each band and channel.
+            Number of permutations of each band and channel.
         scoring : str or callable, default="balanced_accuracy"
-            A scorer of scikit-learn, higher is better.
+            A scikit-learn scorer, where higher is better.
         bands : sequence of str or None, default=None
             Names of the bands, as for :func:`band_channel_importance`.
         reach : float, default=0.0
-            Distance on the head up to which channels are permuted together.
+            Distance on the head within which channels are permuted together.
         random_state : int, RandomState instance or None, default=0
             Seed of the permutations.
         positions : dict of str to (x, y) or None, default=None
-            Where the electrodes are.
+            Positions of the electrodes.
         ax : matplotlib axes or array of axes, default=None
-            Where to draw; one axes is divided among the bands.
+            Where to draw; a single axes is divided among the bands. A new figure if None.
 
         Returns
         -------
@@ -343,19 +359,26 @@ class ChannelImportanceDisplay:
         return cls(importances, positions=positions, label=_describe(scoring)).plot(ax)
 
     @classmethod
-    def from_importances(cls, importances, *, positions=None, label="importance", ax=None):
-        """Draw importances that are at hand, however they were measured.
+    def from_importances(
+        cls,
+        importances: pd.DataFrame,
+        *,
+        positions: Mapping[str, Sequence[float]] | None = None,
+        label: str = "importance",
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+    ) -> Self:
+        """Draw importances that were computed before, by any method.
 
         Parameters
         ----------
         importances : DataFrame of n_bands rows
-            A column a channel.
+            One column per channel.
         positions : dict of str to (x, y) or None, default=None
-            Where the electrodes are.
+            Positions of the electrodes.
         label : str, default="importance"
-            Of the scale of colours.
+            Label of the colour bar.
         ax : matplotlib axes or array of axes, default=None
-            Where to draw; one axes is divided among the bands.
+            Where to draw; a single axes is divided among the bands. A new figure if None.
 
         Returns
         -------
@@ -363,15 +386,20 @@ class ChannelImportanceDisplay:
         """
         return cls(importances, positions=positions, label=label).plot(ax)
 
-    def plot(self, ax=None, *, names=None):
-        """Draw a head a band.
+    def plot(
+        self,
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+        *,
+        names: bool | None = None,
+    ) -> Self:
+        """Draw one head per band.
 
         Parameters
         ----------
         ax : matplotlib axes or array of axes, default=None
-            Where to draw; one axes is divided among the bands.
+            Where to draw; a single axes is divided among the bands. A new figure if None.
         names : bool or None, default=None
-            Write the electrodes' names; None does so for up to 32.
+            Whether to write the electrodes' names; if None, only for up to 32 electrodes.
 
         Returns
         -------
@@ -399,7 +427,7 @@ class ChannelImportanceDisplay:
         ]
         for panel, band in zip(self.axes_, self.importances_.index, strict=True):
             panel.set_title(str(band))
-            if names or (names is None and n_channels <= _MANY):
+            if names or (names is None and n_channels <= _MAX_NAMED):
                 name_electrodes(panel, places, self.importances_.columns)
         self.colorbar_ = self.figure_.colorbar(
             self.images_[0], ax=list(panels), label=self.label, aspect=30, shrink=0.8
@@ -412,7 +440,7 @@ class ChannelImportanceDisplay:
             return electrode_positions(channels)
         if not isinstance(self.positions, Mapping) or not set(channels) <= set(self.positions):
             raise ValueError(
-                f"positions must be a dict with each of the electrodes {channels}, got "
+                f"positions must be a dict with an entry for each electrode of {channels}, got "
                 f"{self.positions!r}."
             )
         return np.array([self.positions[channel] for channel in channels], float)

@@ -1,70 +1,81 @@
-"""A recording to look at: signals, heartbeats, skin conductance in parts, labels and windows."""
+"""A recording to look at: signals, heartbeats, tonic and phasic parts, labels and windows."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from skemo.displays.style import NEUTRAL, check_panels, color_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from skemo.signals.recording import Recording
 
 _KINDS = {"ecg": "ecg", "ppg": "ppg", "bvp": "ppg", "eda": "eda", "gsr": "eda"}
 _INK, _MARK = "#333333", "#D55E00"
 _N_BINS = 1500  # across a panel, each drawn from its lowest to its highest sample
-_MOST_BEATS = 200  # in view; of more the rate is drawn
-_MOST_LINES = 3  # channels in one place; more are stacked
-_MOST_LANES = 20  # of overlapping windows
-_CHARACTERS = 9  # for which an inch of a new figure has room
-_NARROWEST = 0.004  # part of the view that a window takes up, if it is to have an edge
+_MAX_BEATS = 200  # in view; with more, the heart rate is drawn instead
+_MAX_LINES = 3  # channels on top of each other; more are stacked
+_MAX_LANES = 20  # of overlapping windows
+_CHARACTERS_PER_INCH = 9  # of a figure's width
+_MIN_EDGED = 0.004  # share of the view; narrower windows are drawn without an edge
 _PARTS = ("tonic", "phasic")
 _HATCHED = {"facecolor": "none", "edgecolor": NEUTRAL, "hatch": "////", "linewidth": 0}
 _LEGEND = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.95), "frameon": False, "ncols": 3}
-_LONGEST_RR = 3.0  # seconds between beats, beyond which some are missing
-_IN_MINUTES = 300.0  # seconds in view from which on the time is in minutes
+_MAX_RR = 3.0  # seconds; a longer interval is a gap in the beats, not a heart rate
+_MAX_IN_SECONDS = 300.0  # seconds in view; a longer time axis is in minutes
 
 
 class RecordingDisplay:
     """A recording as it is, before anything is learned from it.
 
-    A panel a modality over one time axis, with unit and sampling rate. On ECG and pulse stand
-    the heartbeats of :func:`skemo.find_beats` (a pulse's at its steepest rise); where more than
-    200 are in view, their rate has a panel of its own. Skin conductance has its tonic part
-    (:func:`skemo.decompose_eda`) over it and its phasic part below. More than three channels are
-    stacked, with their names. Labelled time is shaded, excluded time hatched. Windows have the
-    colour of their label, and are hollow where they were dropped.
+    Each modality has a panel with its unit and sampling rate; all panels share one time axis.
+    The heartbeats found by :func:`skemo.find_beats` are marked on the ECG and the pulse (where
+    the pulse rises most steeply). If more than 200 beats are in view, a panel with the heart
+    rate is drawn instead. Skin conductance is drawn with its tonic part
+    (:func:`skemo.decompose_eda`), and with its phasic part in the panel below. More than three
+    channels are stacked, with their names. Labelled time is shaded, excluded time hatched.
+    Windows have the colour of their label, or are hollow if they were dropped.
 
-    Of long recordings each panel shows lowest and highest values of 1,500 stretches, which
-    look as all samples would, and no peak is lost.
+    For long recordings, each panel shows the lowest and highest value of each of 1,500
+    stretches of time. This looks the same as drawing all samples, and no peak is lost.
 
-    Use `from_recording` to make one. There is no `from_estimator`, `from_predictions` or
+    Create it with `from_recording`. There is no `from_estimator`, `from_predictions` or
     `from_comparison`, since nothing is predicted.
 
     Parameters
     ----------
     recording : Recording
     start, stop : float
-        What is in view, in seconds.
+        The time in view, in seconds.
     kinds : dict of str to str
-        The modalities to draw, in order, and what they are: "ecg", "ppg", "eda" or None.
+        The modalities to draw, in this order, and their kinds: "ecg", "ppg", "eda" or None.
     beats : dict of str to ndarray of shape (n_beats,), default=None
         Times of heartbeats in seconds, by modality.
     parts : dict of str to ndarray of shape (2, n_times), default=None
         Tonic and phasic conductance of the whole recording, by modality.
     windows : DataFrame, default=None
-        Columns ``start`` and ``stop`` in seconds, ``label``, and ``kept``, False for those that
-        were dropped.
+        Columns ``start`` and ``stop`` in seconds, ``label``, and ``kept``, which is False for
+        dropped windows.
 
     Attributes
     ----------
     axes_ : dict of str to matplotlib axes
-        Panels from top to bottom: ``"windows"`` (labels and windows, where there are any), then
-        modalities, each with ``"<modality> rate"`` or ``"<modality> phasic"`` below.
+        Panels from top to bottom: ``"windows"`` (labels and windows, if there are any), then
+        the modalities, each followed by ``"<modality> rate"`` or ``"<modality> phasic"`` where
+        there is one.
     figure_ : matplotlib figure
     lines_ : dict of str to list of matplotlib Line2D
-        The signals: one line a channel for each panel.
+        The signals of each panel: one line per channel.
     beats_ : dict of str to matplotlib Line2D
-        Dots on heartbeats, by modality.
+        The dots on the heartbeats, by modality.
     bands_ : list of (label, (start, stop))
         The labelled intervals in view, in seconds.
     windows_ : list of matplotlib PolyCollection
-        The windows, those of one label and lane together.
+        The windows: one collection per label and lane.
 
     Examples
     --------
@@ -78,7 +89,17 @@ class RecordingDisplay:
     ['windows', 'ecg', 'eda', 'eda phasic', 'eeg']
     """
 
-    def __init__(self, recording, *, start, stop, kinds, beats=None, parts=None, windows=None):
+    def __init__(
+        self,
+        recording: "Recording",
+        *,
+        start: float,
+        stop: float,
+        kinds: Mapping[str, str | None],
+        beats: Mapping[str, NDArray[np.floating]] | None = None,
+        parts: Mapping[str, NDArray[np.floating]] | None = None,
+        windows: pd.DataFrame | None = None,
+    ) -> None:
         self.recording = recording
         self.start = start
         self.stop = stop
@@ -87,15 +108,17 @@ class RecordingDisplay:
         self.parts = {} if parts is None else parts
         self.windows = windows
 
-    def plot(self, ax=None, *, width=7.5):
-        """Draw.
+    def plot(
+        self, ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None, *, width: float = 7.5
+    ) -> Self:
+        """Draw the recording.
 
         Parameters
         ----------
         ax : matplotlib axes or sequence of them, default=None
-            A place that the panels share, or an axes for each; a new figure if None.
+            One axes to divide among the panels, or one per panel; a new figure if None.
         width : float, default=7.5
-            Of a new figure, in inches.
+            Width of a new figure, in inches.
 
         Returns
         -------
@@ -111,7 +134,10 @@ class RecordingDisplay:
         )
         self.axes_ = dict(zip(heights, panels[:, 0], strict=True))
         self.figure_ = panels[0, 0].figure
-        self.lines_, self.beats_, self.bands_, self.windows_ = {}, {}, [], []
+        self.lines_: dict[str, list[Any]] = {}
+        self.beats_: dict[str, Any] = {}
+        self.bands_: list[tuple[str, tuple[float, float]]] = []
+        self.windows_: list[Any] = []
         labels = dict.fromkeys(label for *_, label in self.recording.labels)
         self._colors = {label: color_of(i) for i, label in enumerate(labels)}
         for modality, kind in self.kinds.items():
@@ -135,22 +161,22 @@ class RecordingDisplay:
         return self
 
     def _panels(self):
-        """Names of the panels from top to bottom, and their relative heights."""
+        """Return the names of the panels from top to bottom, and their relative heights."""
         heights = {}
         has_windows = self.windows is not None
         if self.recording.labels or self.recording.excluded or has_windows:
             heights["windows"] = 0.25 + (0.22 * self._lanes_height() if has_windows else 0)
         for modality, kind in self.kinds.items():
             n_channels = len(self.recording.signals[modality])
-            heights[modality] = 1.0 if n_channels <= _MOST_LINES else 0.6 + 0.12 * n_channels
-            if kind in ("ecg", "ppg") and self._beats_in_view(modality)[0].size > _MOST_BEATS:
+            heights[modality] = 1.0 if n_channels <= _MAX_LINES else 0.6 + 0.12 * n_channels
+            if kind in ("ecg", "ppg") and self._beats_in_view(modality)[0].size > _MAX_BEATS:
                 heights[f"{modality} rate"] = 0.7
             if modality in self.parts:
                 heights[f"{modality} phasic"] = 0.7
         return heights
 
     def _samples(self, modality, values=None):
-        """Seconds and samples in view, (n_channels, n_times), as few as can be told apart."""
+        """Return the times and samples in view, no more than can be told apart in the figure."""
         rate = self.recording.sampling_rates[modality]
         values = self.recording.signals[modality] if values is None else values
         first, end = int(np.ceil(self.start * rate)), int(np.floor(self.stop * rate)) + 1
@@ -162,11 +188,10 @@ class RecordingDisplay:
         seconds, values = self._samples(modality)
         names = self.recording.channels[modality]
         if names == _PARTS:
-            values, names = (
-                self._samples(modality, self.parts[modality].sum(0, keepdims=True))[1],
-                None,
-            )
-        if len(values) > _MOST_LINES:
+            conductance = self.parts[modality].sum(axis=0, keepdims=True)
+            _, values = self._samples(modality, conductance)
+            names = None
+        if len(values) > _MAX_LINES:
             names = names or [str(i) for i in range(len(values))]
             self.lines_[modality] = _plot_stacked(panel, seconds, values, names, unit)
             unit = None
@@ -188,7 +213,7 @@ class RecordingDisplay:
         panel.set_ylabel(f"{modality} ({unit})\n{rate}" if unit else f"{modality}\n{rate}")
 
     def _beats_in_view(self, modality):
-        """Times of the beats in view, and the seconds since the beat before each."""
+        """Return the times of the beats in view, and the seconds since the beat before each."""
         times = self.beats.get(modality, np.empty(0))
         since = np.diff(times, prepend=np.nan)
         inside = (times >= self.start) & (times <= self.stop)
@@ -209,7 +234,7 @@ class RecordingDisplay:
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 2},
             )
         elif f"{modality} rate" in self.axes_:
-            rate = np.where(since < _LONGEST_RR, 60 / since, np.nan)
+            rate = np.where(since < _MAX_RR, 60 / since, np.nan)
             panel = self.axes_[f"{modality} rate"]
             lines = panel.plot(times, rate, ".", color=_MARK, markersize=2)
             self.lines_[f"{modality} rate"] = lines
@@ -235,15 +260,15 @@ class RecordingDisplay:
         panel.set_ylabel(f"phasic\n({unit})" if unit else "phasic")
 
     def _n_lanes(self):
-        """How many lanes the windows need so as not to overlap."""
+        """Return the number of lanes that the windows need so that they do not overlap."""
         if len(self.windows) < 2:
             return 1
         step = np.diff(np.sort(self.windows["start"])).min()
         duration = (self.windows["stop"] - self.windows["start"]).max()
-        return int(np.clip(np.ceil(duration / step - 1e-6), 1, _MOST_LANES))
+        return int(np.clip(np.ceil(duration / step - 1e-6), 1, _MAX_LANES))
 
     def _plot_lanes(self, panel):
-        """Labels above, and below them windows."""
+        """Draw the labels, and the windows below them."""
         ticks = {0.55: "labels"} if self.recording.labels else {}
         notes = []
         self.bands_ = [
@@ -251,8 +276,8 @@ class RecordingDisplay:
             for begin, end, label in self.recording.labels
             if begin < self.stop and end > self.start
         ]
-        # Names stand where there is room for them, and each where it has the most.
-        room = _CHARACTERS * self.figure_.get_figwidth() / (self.stop - self.start)
+        # A label is named wherever there is room for it, and in any case where it lasts longest.
+        room = _CHARACTERS_PER_INCH * self.figure_.get_figwidth() / (self.stop - self.start)
         lengths = {}
         for label, (begin, end) in self.bands_:
             lengths[label] = max(lengths.get(label, 0), end - begin)
@@ -281,14 +306,14 @@ class RecordingDisplay:
         return 0.45 * min(self._n_lanes(), 3)
 
     def _plot_windows(self, panel):
-        """Draw the windows in view; return what is to be said of them."""
+        """Draw the windows in view; return the notes on them for the panel's title."""
         n_lanes = self._n_lanes()
         height = self._lanes_height() / n_lanes
         lanes = self.windows["start"].rank(method="dense").astype(int).sub(1) % n_lanes
         inside = (self.windows["start"] < self.stop) & (self.windows["stop"] > self.start)
         shown = self.windows.assign(lane=lanes)[inside]
         duration = (shown["stop"] - shown["start"]).min()
-        is_wide = duration / (self.stop - self.start) > _NARROWEST
+        is_wide = duration / (self.stop - self.start) > _MIN_EDGED
         for (kept, label, lane), group in shown.groupby(["kept", "label", "lane"], dropna=False):
             color = self._colors.get(label, NEUTRAL)
             bars = panel.broken_barh(
@@ -310,7 +335,7 @@ class RecordingDisplay:
     def _style_time(self, panel):
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-        if self.stop - self.start > _IN_MINUTES:
+        if self.stop - self.start > _MAX_IN_SECONDS:
             steps = MaxNLocator(nbins=8, steps=[1, 2, 3, 5, 6, 10])
             ticks = 60 * steps.tick_values(self.start / 60, self.stop / 60)
             panel.set_xticks([tick for tick in ticks if self.start <= tick <= self.stop])
@@ -321,32 +346,41 @@ class RecordingDisplay:
 
     @classmethod
     def from_recording(
-        cls, recording, start=0.0, stop=60.0, windows=None, modalities=None, *, kinds=None, ax=None
-    ):
-        """Find heartbeats and parts of the skin conductance, and draw them with the signals.
+        cls,
+        recording: "Recording",
+        start: float = 0.0,
+        stop: float | None = 60.0,
+        windows: pd.DataFrame | None = None,
+        modalities: str | Sequence[str] | None = None,
+        *,
+        kinds: Mapping[str, str | None] | None = None,
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+    ) -> Self:
+        """Find the heartbeats and decompose the skin conductance, and draw both with the signals.
 
-        Both are found in the whole recording, and do not depend on what is in view.
+        Both are computed on the whole recording, and do not depend on the time in view.
 
         Parameters
         ----------
         recording : Recording
-            Where it has beats already, they are drawn on its first ECG or pulse, and not
-            looked for there.
+            If it already has beats, they are drawn on its first ECG or pulse instead of being
+            searched for there.
         start : float, default=0.0
-            Where to begin, in seconds.
+            Start of the time in view, in seconds.
         stop : float or None, default=60.0
-            Where to end; None is the end of the recording.
+            End of the time in view, in seconds; the end of the recording if None.
         windows : DataFrame, default=None
-            What :func:`skemo.segment` made of this recording, and of others, whose windows are
-            left out here. All windows that it could have cut and which are not in the table
+            The table that :func:`skemo.segment` made from this recording. Windows of other
+            recordings are ignored. Windows that could have been cut but are not in the table
             count as dropped.
         modalities : str or list of str, default=None
-            Which to draw, in which order; all if None.
+            The modalities to draw, in this order; all of them if None.
         kinds : dict of str to {"ecg", "ppg", "eda", None}, default=None
-            What modalities are whose names do not begin with ecg, ppg, bvp, eda or gsr; None
-            for one that is none of these though its name says so.
+            Kinds of the modalities whose names do not say so, that is, do not begin with ecg,
+            ppg, bvp, eda or gsr. None is for a modality that is none of these in spite of its
+            name.
         ax : matplotlib axes or sequence of them, default=None
-            A place that the panels share, or an axes for each; a new figure if None.
+            One axes to divide among the panels, or one per panel; a new figure if None.
 
         Returns
         -------
@@ -355,8 +389,8 @@ class RecordingDisplay:
         Raises
         ------
         ValueError
-            Nothing to see between `start` and `stop`, no such modality or kind, or windows
-            without what `segment` writes into their table.
+            The recording has nothing between `start` and `stop`, a modality or kind is unknown,
+            or `windows` lacks something that `segment` writes into its table.
         """
         from skemo.features.whole_recordings import decompose_eda, find_beats
 
@@ -378,19 +412,32 @@ class RecordingDisplay:
                 if own is not None:
                     beats[name], own = own, None
                 else:
-                    beats[name] = find_beats(recording, name=name, signal=kind).beats["beats"]
+                    what: Literal["ecg", "ppg"] = "ecg" if kind == "ecg" else "ppg"
+                    beats[name] = find_beats(recording, name=name, signal=what).beats["beats"]
             elif kind == "eda" and recording.channels[name] == _PARTS:
                 parts[name] = signal
             elif kind == "eda" and len(signal) == 1 and not np.isnan(signal).all():
                 parts[name] = decompose_eda(recording, name=name).signals[name]
         if windows is not None:
             windows = _windows_of(recording, windows)
-        view = {"start": float(start), "stop": float(stop), "kinds": kinds}
-        return cls(recording, **view, beats=beats, parts=parts, windows=windows).plot(ax)
+        display = cls(
+            recording,
+            start=float(start),
+            stop=float(stop),
+            kinds=kinds,
+            beats=beats,
+            parts=parts,
+            windows=windows,
+        )
+        return display.plot(ax)
 
 
-def envelope(values, n_bins):
-    """Return lowest and highest values of `n_bins` stretches, or all samples if these are few.
+def envelope(
+    values: NDArray[Any], n_bins: int
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the lowest and highest value of each of `n_bins` stretches of a signal.
+
+    A signal of at most ``2 * n_bins`` samples is returned as it is.
 
     Parameters
     ----------
@@ -400,9 +447,9 @@ def envelope(values, n_bins):
     Returns
     -------
     positions : ndarray of shape (n_points,)
-        In samples: the middle of each stretch, twice.
+        The middle of each stretch, twice, in samples.
     points : ndarray of shape (n_channels, n_points)
-        The lowest and the highest value in turn; NaN where a stretch has only that.
+        The lowest and the highest value, alternating; NaN if a stretch is NaN throughout.
 
     Examples
     --------
@@ -422,7 +469,7 @@ def envelope(values, n_bins):
 
 
 def _kinds_of(recording, modalities, kinds):
-    """What each modality to draw is, checked."""
+    """Return the kind of each modality to draw."""
     if not hasattr(recording, "signals"):
         raise TypeError(f"Expected one Recording, got {type(recording).__name__}.")
     modalities = [modalities] if isinstance(modalities, str) else modalities
@@ -430,8 +477,8 @@ def _kinds_of(recording, modalities, kinds):
     for name in [*names, *kinds]:
         if name not in recording.signals:
             raise ValueError(
-                f"The recording of subject {recording.subject!r} has no signal {name!r}, but "
-                f"{list(recording.signals)}."
+                f"The recording of subject {recording.subject!r} has no signal {name!r}. Its "
+                f"signals are {list(recording.signals)}."
             )
     found = {name: kinds.get(name, _KINDS.get(str(name)[:3].lower())) for name in names}
     for name, kind in found.items():
@@ -441,14 +488,14 @@ def _kinds_of(recording, modalities, kinds):
 
 
 def _windows_of(recording, windows):
-    """The windows of a recording, those that `segment` dropped among them."""
+    """Return the windows of a recording, including those that `segment` dropped."""
     attrs = windows.attrs.get("segment")
     columns = {"subject", "trial", "start", "label"}
     if attrs is None or not columns <= set(windows):
         raise ValueError(
             f"windows must be a table as skemo.segment returns it, with {sorted(columns)} and "
-            f'attrs["segment"]; it has {[*map(str, windows)]}, and '
-            f'{"" if attrs else "not "}attrs["segment"].'
+            f'attrs["segment"]; it has the columns {[*map(str, windows)]} and '
+            f'{"" if attrs else "no "}attrs["segment"].'
         )
     duration, step = attrs["duration"], attrs["step"]
     own = windows["subject"].eq(recording.subject) & windows["trial"].eq(recording.trial)
@@ -465,7 +512,7 @@ def _windows_of(recording, windows):
 
 
 def _plot_stacked(panel, seconds, values, names, unit):
-    """Channels below each other, with a bar for their unit."""
+    """Draw the channels below each other, with a scale bar."""
     from matplotlib.transforms import blended_transform_factory
 
     low, middle, high = np.zeros((3, len(values), 1))

@@ -1,9 +1,11 @@
-"""The representation that models classify, drawn in two dimensions and measured in all."""
+"""The representations that models classify: drawn in two dimensions, measured in all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import davies_bouldin_score, silhouette_samples
@@ -14,14 +16,17 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from skemo.displays.style import check_panels, color_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 METHODS = {"pca": "PC", "tsne": "t-SNE", "umap": "UMAP"}
 _MARKERS = "osD^vPX<>*hpd8"
 
 
-def enter_last_step(estimator, X):
-    """Return a fitted estimator's last step, and what it gets of `X` from those before it.
+def enter_last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the last step of a fitted estimator, and its input: `X` after the other steps.
 
-    Of a search the best estimator is taken.
+    For a search, the best estimator is used.
     """
     estimator = getattr(estimator, "best_estimator_", estimator)
     if not isinstance(estimator, Pipeline):
@@ -31,18 +36,20 @@ def enter_last_step(estimator, X):
     return estimator[-1], X
 
 
-def class_separation(representation, y, subjects=None):
+def class_separation(
+    representation: ArrayLike, y: ArrayLike, subjects: ArrayLike | None = None
+) -> pd.Series:
     r"""Measure how far apart the classes lie in a representation.
 
-    Distances are Euclidean, in all dimensions and as they are: bring features of unlike units
-    to one scale first.
+    Distances are Euclidean, over all dimensions, without any scaling: standardise features of
+    different units first.
 
     Parameters
     ----------
     representation : array of shape (n_windows, n_features)
-        What a model made of each window.
+        A model's representation of each window.
     y : array-like of shape (n_windows,)
-        Class labels, at least two.
+        Labels of at least two classes.
     subjects : array-like of shape (n_windows,), default=None
         The subject of each window.
 
@@ -50,22 +57,23 @@ def class_separation(representation, y, subjects=None):
     -------
     pandas.Series of float
         ``silhouette``
-            Mean silhouette of the windows [1]_, between -1 and 1, higher is better; and of each
-            class, ``silhouette <label>``.
+            Mean silhouette of the windows [1]_, between -1 and 1; higher is better. The mean
+            over the windows of one class is in ``silhouette <label>``.
         ``davies_bouldin``
-            Spread within the classes over the distance between them [2]_, lower is better.
+            Spread within the classes divided by the distance between them [2]_; lower is better.
         ``fisher_ratio``
             :math:`\sum_k n_k |\mu_k - \mu|^2 / \sum_k \sum_{i \in k} |x_i - \mu_k|^2`: the
-            variance between the classes over that within them.
+            variance between the classes divided by the variance within them.
         ``probe_balanced_accuracy``
-            A logistic regression on the standardised representation of all other subjects
-            predicts each subject's windows. The mean over subjects of their balanced accuracy;
-            NaN without subjects, or where leaving one out leaves a single class.
+            Balanced accuracy of a linear probe, as the mean over subjects: each subject's
+            windows are predicted by a logistic regression fitted on the standardised
+            representation of all other subjects. NaN without subjects, or if leaving out a
+            subject leaves only one class.
 
     Raises
     ------
     ValueError
-        There is one class only, or the representation is the same for all windows.
+        There is only one class, or the representation is the same for all windows.
 
     References
     ----------
@@ -87,11 +95,13 @@ def class_separation(representation, y, subjects=None):
     y, subjects = _check_rows(len(values), y, subjects)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"Separation needs windows of two classes, got {classes.tolist()}.")
+        raise ValueError(
+            f"Separation needs windows of at least two classes, got {classes.tolist()}."
+        )
     if (values == values[0]).all():
         raise ValueError(
-            "The representation is the same for all windows: the model that made it tells none "
-            "apart."
+            "The representation is the same for all windows: the model does not distinguish "
+            "between any of them."
         )
     silhouettes = silhouette_samples(values, codes)
     means = np.array([values[codes == k].mean(axis=0) for k in range(len(classes))])
@@ -111,7 +121,7 @@ def class_separation(representation, y, subjects=None):
 
 
 def _probe(values, codes, subjects):
-    """Mean over subjects of the balanced accuracy of a linear probe that never saw them."""
+    """Return the mean balanced accuracy over subjects of a probe fitted on the other subjects."""
     if subjects is None:
         return np.nan
     names = np.unique(subjects)
@@ -125,19 +135,25 @@ def _probe(values, codes, subjects):
     return recall.groupby(level=0).mean().mean()
 
 
-def project(representation, method="pca", *, perplexity=None, random_state=0):
-    """Project a representation to two dimensions, to look at.
+def project(
+    representation: ArrayLike,
+    method: Literal["pca", "tsne", "umap"] = "pca",
+    *,
+    perplexity: float | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+) -> tuple[NDArray[np.floating], tuple[str, str]]:
+    """Project a representation to two dimensions, to look at it.
 
     Parameters
     ----------
     representation : array of shape (n_windows, n_features)
-        What a model made of each window.
+        A model's representation of each window.
     method : {"pca", "tsne", "umap"}, default="pca"
-        "pca" keeps distances as far as a plane can. "tsne" and "umap" keep neighbourhoods:
-        sizes of clusters and gaps between them mean little. "umap" needs umap-learn.
+        "pca" keeps distances as well as a plane can. "tsne" and "umap" keep neighbourhoods:
+        the sizes of clusters and the gaps between them mean little. "umap" needs umap-learn.
     perplexity : float or None, default=None
-        About how many neighbours t-SNE and UMAP look at, fewer than there are windows. None is
-        30, or a third of the windows where they are fewer than 90.
+        Approximate number of neighbours considered by t-SNE and UMAP, less than the number of
+        windows. If None, 30, or a third of the windows if there are fewer than 90.
     random_state : int, RandomState instance or None, default=0
         Seed of t-SNE and UMAP.
 
@@ -145,12 +161,12 @@ def project(representation, method="pca", *, perplexity=None, random_state=0):
     -------
     points : ndarray of shape (n_windows, 2)
     names : (str, str)
-        Of both axes; PCA's say the share of variance.
+        Names of the two axes; for PCA, with the share of the variance.
 
     Raises
     ------
     ImportError
-        UMAP is asked for and not installed.
+        `method` is "umap", and umap-learn is not installed.
 
     Examples
     --------
@@ -175,7 +191,8 @@ def project(representation, method="pca", *, perplexity=None, random_state=0):
             perplexity = min(30.0, len(values) / 3)
         points = _neighbourhoods(values, method, perplexity, random_state)
         shares = ["", ""]
-    return points, tuple(f"{METHODS[method]} {i}{share}" for i, share in enumerate(shares, 1))
+    first, second = (f"{METHODS[method]} {i}{share}" for i, share in enumerate(shares, 1))
+    return points, (first, second)
 
 
 def _neighbourhoods(values, method, perplexity, random_state):
@@ -197,15 +214,15 @@ def _neighbourhoods(values, method, perplexity, random_state):
 
 
 class RepresentationDisplay:
-    """The representation space of one or several models, side by side.
+    """The representation spaces of one or several models, side by side.
 
-    A network's last layer classifies a representation of each window, which its ``transform``
-    returns. This draws it in two dimensions, a panel a model, coloured by class, as Figure 2 of
-    [1]_ does for the basic and the proposed model. A picture in two dimensions can deceive, so
-    each panel has below it how far apart the classes lie in all dimensions
-    (:func:`class_separation`).
+    The last layer of a network classifies a representation of each window, which the network's
+    ``transform`` returns. This display draws the representation in two dimensions, with one
+    panel per model and one colour per class, as Figure 2 of [1]_ does for the basic and the
+    proposed model. Two dimensions can deceive, so the text below each panel says how far apart
+    the classes lie in all dimensions (:func:`class_separation`).
 
-    Make it with `from_estimator` or `from_representations`.
+    Create it with `from_estimator` or `from_representations`.
 
     Parameters
     ----------
@@ -216,20 +233,20 @@ class RepresentationDisplay:
     subjects : array-like of shape (n_windows,), default=None
         The subject of each window.
     separation : DataFrame or None, default=None
-        A row a model, the columns of :func:`class_separation`; written below the panels.
+        One row per model with the columns of :func:`class_separation`; written below the panels.
     axis_names : dict of str to (str, str) or None, default=None
-        Of each model's two axes.
+        Names of the two axes of each model.
 
     Attributes
     ----------
     separation_ : DataFrame or None
-        As `separation`.
+        The parameter `separation`.
     axes_ : ndarray of matplotlib axes
-        A panel a model.
+        One panel per model.
     figure_ : matplotlib Figure
     artists_ : dict of str to list of PathCollection
-        The points of each model: class by class, and where subjects are marked, subject by
-        subject within a class.
+        The points of each model: one collection per class or, with marked subjects, per class
+        and subject.
 
     References
     ----------
@@ -248,7 +265,15 @@ class RepresentationDisplay:
     Name: silhouette, dtype: float64
     """
 
-    def __init__(self, points, y, *, subjects=None, separation=None, axis_names=None):
+    def __init__(
+        self,
+        points: Mapping[str, NDArray[np.floating]],
+        y: ArrayLike,
+        *,
+        subjects: ArrayLike | None = None,
+        separation: pd.DataFrame | None = None,
+        axis_names: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         self.points = points
         self.y = y
         self.subjects = subjects
@@ -258,26 +283,27 @@ class RepresentationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimators,
-        X,
-        y,
+        estimators: Any,
+        X: pd.DataFrame | ArrayLike,
+        y: ArrayLike,
         *,
-        subjects=None,
-        method="pca",
-        perplexity=None,
-        random_state=0,
-        mark_subjects=False,
-        ax=None,
-    ):
-        """Draw what fitted models make of windows.
+        subjects: ArrayLike | None = None,
+        method: Literal["pca", "tsne", "umap"] = "pca",
+        perplexity: float | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        mark_subjects: bool = False,
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+    ) -> Self:
+        """Draw the representations that fitted models give to windows.
 
-        Give windows of subjects that no model was fitted on, as the test rows of a fold: the
-        representation of training windows is drawn apart by training itself and shows nothing.
+        Pass windows of subjects that no model was fitted on, such as the test rows of a fold:
+        training itself moves the training windows of different classes apart, so they show
+        nothing.
 
         Parameters
         ----------
         estimators : estimator, or dict of str to estimator
-            Fitted, whose last step has ``transform``; by the title of the panel.
+            Fitted, with a last step that has ``transform``. The keys are the panels' titles.
         X : DataFrame or array of n_windows rows
             Held-out windows.
         y : array-like of shape (n_windows,)
@@ -285,15 +311,15 @@ class RepresentationDisplay:
         subjects : array-like of shape (n_windows,), default=None
             The subject of each window.
         method : {"pca", "tsne", "umap"}, default="pca"
-            How two dimensions are made, see :func:`project`.
+            The projection to two dimensions, see :func:`project`.
         perplexity : float or None, default=None
-            About how many neighbours t-SNE and UMAP look at.
+            Approximate number of neighbours considered by t-SNE and UMAP.
         random_state : int, RandomState instance or None, default=0
             Seed of t-SNE and UMAP.
         mark_subjects : bool, default=False
-            Give each subject a marker.
+            Whether each subject has a marker of its own.
         ax : matplotlib axes or array of axes, default=None
-            Where to draw; one axes is divided among the models.
+            Where to draw; a single axes is divided among the models. A new figure if None.
 
         Returns
         -------
@@ -317,36 +343,36 @@ class RepresentationDisplay:
     @classmethod
     def from_representations(
         cls,
-        representations,
-        y,
+        representations: Mapping[str, ArrayLike],
+        y: ArrayLike,
         *,
-        subjects=None,
-        method="pca",
-        perplexity=None,
-        random_state=0,
-        mark_subjects=False,
-        ax=None,
-    ):
-        """Draw representations that are at hand.
+        subjects: ArrayLike | None = None,
+        method: Literal["pca", "tsne", "umap"] = "pca",
+        perplexity: float | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        mark_subjects: bool = False,
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+    ) -> Self:
+        """Draw representations that were computed before.
 
         Parameters
         ----------
         representations : dict of str to array of shape (n_windows, n_features)
-            By the title of the panel.
+            The representation of each model. The keys are the panels' titles.
         y : array-like of shape (n_windows,)
             Class labels.
         subjects : array-like of shape (n_windows,), default=None
             The subject of each window.
         method : {"pca", "tsne", "umap"}, default="pca"
-            How two dimensions are made, see :func:`project`.
+            The projection to two dimensions, see :func:`project`.
         perplexity : float or None, default=None
-            About how many neighbours t-SNE and UMAP look at.
+            Approximate number of neighbours considered by t-SNE and UMAP.
         random_state : int, RandomState instance or None, default=0
             Seed of t-SNE and UMAP.
         mark_subjects : bool, default=False
-            Give each subject a marker.
+            Whether each subject has a marker of its own.
         ax : matplotlib axes or array of axes, default=None
-            Where to draw; one axes is divided among the models.
+            Where to draw; a single axes is divided among the models. A new figure if None.
 
         Returns
         -------
@@ -354,7 +380,7 @@ class RepresentationDisplay:
         """
         if not isinstance(representations, Mapping) or not representations:
             raise ValueError(
-                "representations must be a dict of title to array of shape (n_windows, "
+                "representations must be a dict from titles to arrays of shape (n_windows, "
                 f"n_features), got {type(representations).__name__}."
             )
         separation = {
@@ -373,15 +399,20 @@ class RepresentationDisplay:
         )
         return display.plot(ax, mark_subjects=mark_subjects)
 
-    def plot(self, ax=None, *, mark_subjects=False):
-        """Draw a panel a model.
+    def plot(
+        self,
+        ax: "Axes | Sequence[Axes] | NDArray[Any] | None" = None,
+        *,
+        mark_subjects: bool = False,
+    ) -> Self:
+        """Draw one panel per model.
 
         Parameters
         ----------
         ax : matplotlib axes or array of axes, default=None
-            Where to draw; one axes is divided among the models.
+            Where to draw; a single axes is divided among the models. A new figure if None.
         mark_subjects : bool, default=False
-            Give each subject a marker; they repeat after fourteen.
+            Whether each subject has a marker of its own; the markers repeat after fourteen.
 
         Returns
         -------
@@ -393,7 +424,9 @@ class RepresentationDisplay:
         self.figure_ = self.axes_[0].figure
         y, subjects = _check_rows(len(next(iter(self.points.values()))), self.y, self.subjects)
         if mark_subjects and subjects is None:
-            raise ValueError("mark_subjects=True needs the subjects of the windows: subjects=...")
+            raise ValueError(
+                "mark_subjects=True needs the subject of each window: pass subjects=..."
+            )
         if not mark_subjects:
             subjects = np.zeros(len(y))
         self.artists_ = {
@@ -436,9 +469,9 @@ def _represent(name, estimator, X):
     classifier, rows = enter_last_step(estimator, X)
     if not hasattr(classifier, "transform"):
         raise ValueError(
-            f"{name!r} ends in {type(classifier).__name__}, which has no transform and so no "
-            "representation: draw what it is given with RepresentationDisplay."
-            "from_representations."
+            f"{name!r} ends in {type(classifier).__name__}, which has no transform method and "
+            "therefore no representation. To draw its input instead, pass that to "
+            "RepresentationDisplay.from_representations."
         )
     return classifier.transform(rows)
 
@@ -451,7 +484,7 @@ def _check_rows(n_windows, y, subjects):
 
 
 def _scatter(panel, points, y, subjects):
-    """Draw each class, and each subject within it; those drawn last hide the least they can."""
+    """Draw the points of each class and subject, smaller where there are many."""
     size = float(np.clip(3000 / len(points), 6, 36))
     return [
         panel.scatter(
@@ -468,7 +501,7 @@ def _scatter(panel, points, y, subjects):
 
 
 def _set_limits(panel, points):
-    """Set square limits that a few outliers don't decide; return how many are outside."""
+    """Set square limits that ignore a few outliers; return how many points lie outside."""
     low, high = np.quantile(points, [0.02, 0.98], axis=0)
     reach = 0.75 * (high - low).max()
     near = points[(np.abs(points - (low + high) / 2) <= reach + (high - low) / 2).all(axis=1)]
@@ -484,7 +517,7 @@ def _marker_of(i):
 
 
 def _describe(separation):
-    """Lines of text: the numbers that stand below a panel."""
+    """Return the lines of text with the numbers below a panel."""
     lines = [
         f"silhouette {separation['silhouette']:.2f}",
         f"Davies–Bouldin {separation['davies_bouldin']:.2f}",

@@ -1,16 +1,23 @@
-"""Where electrodes are on a head seen from above, and how values on it are drawn."""
+"""Positions of electrodes on a head seen from above, and drawings of values at them."""
 
 import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 
-_RING = 72.0  # degrees from the vertex to the ring of Fpz, T7, Oz and T8: 80 % of the way
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+_RING = 72.0  # degrees from the vertex to the ring of Fpz, T7, Oz and T8: 80 % of 90 degrees
 _RENAMED = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 
 
 def _on_sphere(azimuth, polar):
-    """The point at angles, in degrees, from the nose clockwise and from the vertex down."""
+    """Return the point at angles in degrees: clockwise from the nose, and down from the vertex."""
     azimuth, polar = np.deg2rad(azimuth), np.deg2rad(polar)
     return np.array(
         [np.sin(polar) * np.sin(azimuth), np.sin(polar) * np.cos(azimuth), np.cos(polar)]
@@ -18,14 +25,14 @@ def _on_sphere(azimuth, polar):
 
 
 def _flatten(points):
-    """Azimuthal equidistant projection of directions: 90 degrees off the vertex are 1."""
+    """Project directions (azimuthal equidistant), with 90 degrees off the vertex as distance 1."""
     polar = np.arctan2(np.hypot(points[:, 0], points[:, 1]), points[:, 2]) / (np.pi / 2)
     azimuth = np.arctan2(points[:, 0], points[:, 1])
     return polar[:, np.newaxis] * np.column_stack([np.sin(azimuth), np.cos(azimuth)])
 
 
 def _along_arc(middle, end):
-    """A quarter, half and three quarters of the way along a row of electrodes."""
+    """Return the points at a quarter, half and three quarters of the way along a row."""
     other_end = end * [-1, 1, 1]
     normal = np.cross(middle - other_end, end - other_end)
     normal /= np.linalg.norm(normal)
@@ -40,13 +47,14 @@ def _along_arc(middle, end):
 
 
 @functools.cache
-def standard_positions():
-    """Return where the electrodes of the 10-10 system are on a head seen from above.
+def standard_positions() -> dict[str, tuple[float, float]]:
+    """Return the positions of the electrodes of the 10-10 system on a head seen from above.
 
-    The head is a sphere. Electrodes are 10 % of the way from the nose over the vertex to the
-    inion apart, and so from ear to ear and on the ring of Fpz, T7, Oz and T8; those of the
-    other rows divide the arc through the row's two ends on the ring and its middle. Distance
-    and direction from the vertex are kept [1]_.
+    The head is modelled as a sphere. Along the line from the nose over the vertex to the inion,
+    the line from ear to ear, and the ring of Fpz, T7, Oz and T8, neighbouring electrodes are
+    10 % of the way apart. Those of the other rows divide the arc through the middle of the row
+    and its two ends on the ring. The projection keeps distance and direction from the vertex
+    [1]_.
 
     Returns
     -------
@@ -86,14 +94,14 @@ def standard_positions():
     return places | {old: places[new] for old, new in _RENAMED.items()}
 
 
-def electrode_positions(channels):
-    """Return where electrodes are on a head seen from above.
+def electrode_positions(channels: Sequence[str]) -> NDArray[np.floating]:
+    """Return the positions of electrodes on a head seen from above.
 
     Parameters
     ----------
     channels : sequence of str
-        Names of the 10-10 system, in any case. Others are looked up in the 10-05 system of MNE,
-        where MNE is installed.
+        Names of the 10-10 system, in upper or lower case. Other names are looked up in MNE's
+        10-05 system where MNE is installed.
 
     Returns
     -------
@@ -103,7 +111,7 @@ def electrode_positions(channels):
     Raises
     ------
     ValueError
-        Names that are not known.
+        A name is unknown.
 
     Examples
     --------
@@ -118,15 +126,15 @@ def electrode_positions(channels):
     unknown = [name for name in channels if str(name).lower() not in known]
     if unknown:
         raise ValueError(
-            f"No position is known for the electrodes {unknown}: known are those of the 10-10 "
-            "system, and with MNE installed those of the 10-05 system. Rename them, or pass "
+            f"No position is known for the electrodes {unknown}, only for those of the 10-10 "
+            "system and, with MNE installed, of the 10-05 system. Rename them, or pass "
             'positions={"name": (x, y), ...}, with the nose at (0, 1) and the right ear at (1, 0).'
         )
     return np.array([known[str(name).lower()] for name in channels])
 
 
 def _mne_positions():
-    """Those that MNE measured on a head, projected as ours are; none without MNE."""
+    """Return MNE's positions, measured on a head and projected like ours; none without MNE."""
     try:
         from mne.channels import get_builtin_montages, make_standard_montage
     except ImportError:
@@ -135,7 +143,7 @@ def _mne_positions():
     montage = make_standard_montage(newer if newer in get_builtin_montages() else older)
     measured = montage.get_positions()["ch_pos"]
     points = np.array(list(measured.values()))
-    # The sphere through them: |p|^2 = 2 p.c + (r^2 - |c|^2), by least squares.
+    # Fit a sphere to them by least squares: |p|^2 = 2 p.c + (r^2 - |c|^2).
     equations = np.column_stack([2 * points, np.ones(len(points))])
     centre = np.linalg.lstsq(equations, (points**2).sum(axis=1), rcond=None)[0][:3]
     up = measured["Cz"] - centre
@@ -149,24 +157,24 @@ def _mne_positions():
     return {name: tuple(place * 0.8 / np.mean(ring)) for name, place in places.items()}
 
 
-def interpolate(places, values, grid):
+def interpolate(places: ArrayLike, values: ArrayLike, grid: ArrayLike) -> NDArray[np.floating]:
     """Interpolate smoothly between electrodes, by thin-plate splines.
 
-    Beyond the outermost electrodes it tends to the mean of those nearby.
+    Beyond the outermost electrodes, the result tends to the mean of those nearby.
 
     Parameters
     ----------
     places : array of shape (n_channels, 2)
-        Where the electrodes are on a head of radius 1.
+        Positions of the electrodes on a head of radius 1.
     values : array of shape (n_channels,)
-        NaN is left out.
+        Electrodes with NaN are left out.
     grid : array of shape (n_points, 2)
-        Where the result is wanted.
+        Positions at which to interpolate.
 
     Returns
     -------
     ndarray of shape (n_points,)
-        At the electrodes, their values.
+        At an electrode, this is the electrode's value.
 
     Examples
     --------
@@ -174,19 +182,20 @@ def interpolate(places, values, grid):
     >>> interpolate([[0.0, 0.5], [0.0, -0.5]], [0.0, 1.0], [[0.0, -0.5]]).round(6)
     array([1.])
     """
-    values = np.asarray(values, float)
-    known = np.isfinite(values)
-    places, values = np.asarray(places, float)[known], values[known]
+    known = np.isfinite(np.asarray(values, float))
+    points, heights = np.asarray(places, float)[known], np.asarray(values, float)[known]
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     border = 1.5 * np.column_stack([np.cos(angles), np.sin(angles)])
-    weight = np.linalg.norm(border[:, np.newaxis] - places, axis=-1) ** -4.0
-    beyond = weight @ values / weight.sum(axis=1)
-    spline = RBFInterpolator(np.vstack([places, border]), np.concatenate([values, beyond]))
+    weight = np.linalg.norm(border[:, np.newaxis] - points, axis=-1) ** -4.0
+    beyond = weight @ heights / weight.sum(axis=1)
+    spline = RBFInterpolator(np.vstack([points, border]), np.concatenate([heights, beyond]))
     return spline(np.asarray(grid, float))
 
 
-def draw_head(panel, places, values, limit):
-    """Draw interpolated values, from -limit to limit, on a head; return the image."""
+def draw_head(
+    panel: "Axes", places: NDArray[np.floating], values: ArrayLike, limit: float
+) -> "AxesImage":
+    """Draw interpolated values on a head, coloured from -limit to limit; return the image."""
     from matplotlib.patches import Circle
 
     side = np.linspace(-1, 1, 101)
@@ -200,7 +209,7 @@ def draw_head(panel, places, values, limit):
         vmax=limit,
         interpolation="bilinear",
     )
-    outline = {"color": "black", "linewidth": 1.2, "clip_on": False}
+    outline: dict[str, Any] = {"color": "black", "linewidth": 1.2, "clip_on": False}
     head = panel.add_patch(Circle((0, 0), 1, fill=False, **outline))
     image.set_clip_path(head)
     panel.plot([-0.12, 0, 0.12], [0.993, 1.12, 0.993], **outline)
@@ -212,8 +221,8 @@ def draw_head(panel, places, values, limit):
     return image
 
 
-def name_electrodes(panel, places, channels):
-    """Write the names of electrodes below their dots."""
+def name_electrodes(panel: "Axes", places: NDArray[np.floating], channels: Sequence[str]) -> None:
+    """Write the name of each electrode below its dot."""
     from matplotlib.patheffects import withStroke
 
     for (x, y), name in zip(places, channels, strict=True):

@@ -1,13 +1,21 @@
-"""Scores of each subject under each model, their means and how sure these are."""
+"""Scores of each subject under each model, with their means and intervals."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length
 
 from skemo.displays.style import NEUTRAL, check_axes, color_of
 from skemo.evaluation.scores import METRICS, score_predictions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from skemo.evaluation.comparison import Comparison
 
 TITLES = {
     "accuracy": "Accuracy",
@@ -18,32 +26,32 @@ TITLES = {
     "precision": "Precision (PPR)",
     "brier": "Brier score (lower is better)",
 }
-_GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, spread evenly however many there are
+_GOLDEN = (5**0.5 - 1) / 2  # the multiples of this, modulo 1, are spread evenly for any number
 
 
 class SubjectScoresDisplay:
-    """Scores per subject and model: a row a model, a dot a subject.
+    """Scores of each subject under each model: one row per model, one dot per subject.
 
-    Under the dots of each model stands their mean with its bootstrap interval, over subjects.
-    A subject's dots are joined across models, so that it shows whether one model is better
-    for nearly everyone, or much better for a few.
+    Below the dots of each model is their mean over subjects, with its bootstrap interval. A
+    subject's dots are joined across the models, which shows whether one model is better for
+    nearly everyone, or much better for a few.
 
-    Use `from_comparison`, `from_predictions` or `from_estimator` to make one.
+    Create it with `from_comparison`, `from_predictions` or `from_estimator`.
 
     Parameters
     ----------
     scores : DataFrame of shape (n_subjects, n_models)
-        A row a subject, a column a model; NaN where a subject has no score.
+        One row per subject and one column per model; NaN where a subject has no score.
     metric : str, default="balanced_accuracy"
-        What the scores are; see :func:`skemo.compare`.
+        Name of the score; see :func:`skemo.compare`.
     intervals : DataFrame of shape (n_models, 2), default=None
-        Columns ``low`` and ``high``, bounds of the mean; indexed by model.
+        Interval of each model's mean, in the columns ``low`` and ``high``; indexed by model.
     confidence : float, default=0.95
-        Of these intervals.
+        Confidence level of these intervals.
     chance : float, default=None
         The score of a guess, drawn as a dashed line.
     protocol : str, default=None
-        How subjects were tested, for the title.
+        How the subjects were tested; used as the title.
 
     Attributes
     ----------
@@ -52,11 +60,11 @@ class SubjectScoresDisplay:
     points_ : list of matplotlib PathCollection
         The dots of each model.
     lines_ : list of matplotlib Line2D
-        One a subject; empty where dots are not joined.
+        One per subject; empty if the dots are not joined.
     means_ : list of matplotlib ErrorbarContainer
         Mean and interval of each model.
     text_ : list of matplotlib Text
-        The same in numbers.
+        Mean and interval of each model, in numbers.
     chance_ : matplotlib Line2D or None
 
     Examples
@@ -71,14 +79,14 @@ class SubjectScoresDisplay:
 
     def __init__(
         self,
-        scores,
+        scores: pd.DataFrame,
         *,
-        metric="balanced_accuracy",
-        intervals=None,
-        confidence=0.95,
-        chance=None,
-        protocol=None,
-    ):
+        metric: str = "balanced_accuracy",
+        intervals: pd.DataFrame | None = None,
+        confidence: float = 0.95,
+        chance: float | None = None,
+        protocol: str | None = None,
+    ) -> None:
         self.scores = scores
         self.metric = metric
         self.intervals = intervals
@@ -86,17 +94,17 @@ class SubjectScoresDisplay:
         self.chance = chance
         self.protocol = protocol
 
-    def plot(self, ax=None, *, max_joined=6, name_width=22):
-        """Draw.
+    def plot(self, ax: "Axes | None" = None, *, max_joined: int = 6, name_width: int = 22) -> Self:
+        """Draw the scores.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
             Where to draw; a new figure if None.
         max_joined : int, default=6
-            With more models than these, the dots of a subject are not joined.
+            Largest number of models for which the dots of a subject are joined.
         name_width : int, default=22
-            Characters after which a model's name is broken into lines.
+            Number of characters after which a model's name is wrapped.
 
         Returns
         -------
@@ -106,10 +114,13 @@ class SubjectScoresDisplay:
         ax = self.ax_ = check_axes(ax, figsize=(6.4, 0.9 + 0.75 * n_models))
         self.figure_ = ax.figure
         values = self.scores.to_numpy(np.float64)
-        # A subject is at the same height in each row, so that the lines don't cross needlessly.
+        # A subject has the same height in every row, so that the lines do not cross needlessly.
         order = np.arange(1, n_subjects + 1) * _GOLDEN % 1
         rows = np.arange(n_models) - 0.18 + 0.36 * (order[:, np.newaxis] - 0.5)
-        self.lines_, self.points_, self.means_, self.text_ = [], [], [], []
+        self.lines_: list[Any] = []
+        self.points_: list[Any] = []
+        self.means_: list[Any] = []
+        self.text_: list[Any] = []
         if 1 < n_models <= max_joined:
             for x, y in zip(values, rows, strict=True):
                 self.lines_ += ax.plot(x, y, color=NEUTRAL, linewidth=0.6, alpha=0.35, zorder=1)
@@ -145,7 +156,7 @@ class SubjectScoresDisplay:
         return self
 
     def _plot_model(self, i, model, values, rows):
-        """One row: dots above, and below them the mean with its interval."""
+        """Draw the row of a model: its dots, and below them the mean with its interval."""
         color, below = color_of(i), i + 0.26
         self.points_.append(
             self.ax_.scatter(values, rows, s=20, color=color, alpha=0.7, linewidth=0, zorder=2)
@@ -182,21 +193,28 @@ class SubjectScoresDisplay:
 
     @classmethod
     def from_comparison(
-        cls, comparison, metric="balanced_accuracy", models=None, ax=None, *, confidence=0.95
-    ):
-        """Draw what :func:`skemo.compare` found.
+        cls,
+        comparison: "Comparison",
+        metric: str = "balanced_accuracy",
+        models: str | Sequence[str] | None = None,
+        ax: "Axes | None" = None,
+        *,
+        confidence: float = 0.95,
+    ) -> Self:
+        """Draw the scores of a comparison.
 
         Parameters
         ----------
         comparison : Comparison
+            As :func:`skemo.compare` returns it.
         metric : str, default="balanced_accuracy"
             One of `skemo.evaluation.scores.METRICS`.
-        models : list of str, default=None
-            Which models, in which order; all if None.
+        models : str or list of str, default=None
+            The models to draw, in this order; all of them if None.
         ax : matplotlib axes, default=None
             Where to draw; a new figure if None.
         confidence : float, default=0.95
-            Of the interval of the mean.
+            Confidence level of the interval of the mean.
 
         Returns
         -------
@@ -205,7 +223,7 @@ class SubjectScoresDisplay:
         Raises
         ------
         ValueError
-            No such metric or model.
+            The metric is unknown, or a model is not in the comparison.
         """
         _check_metric(metric, METRICS)
         models = chosen_models(comparison, models)
@@ -218,15 +236,15 @@ class SubjectScoresDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_pred,
-        subjects,
+        y_true: ArrayLike,
+        y_pred: ArrayLike | Mapping[str, ArrayLike],
+        subjects: ArrayLike,
         *,
-        metric="balanced_accuracy",
-        name="model",
-        confidence=0.95,
-        ax=None,
-    ):
+        metric: str = "balanced_accuracy",
+        name: str = "model",
+        confidence: float = 0.95,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw the scores of predictions.
 
         Parameters
@@ -234,15 +252,16 @@ class SubjectScoresDisplay:
         y_true : array-like of shape (n_windows,)
             Labels.
         y_pred : array-like of shape (n_windows,), or dict of str to such
-            Predicted labels; of several models by their names.
+            Predicted labels; for several models, a dict from their names.
         subjects : array-like of shape (n_windows,)
-            Whose the windows are.
+            The subject of each window.
         metric : str, default="balanced_accuracy"
-            One of `skemo.evaluation.scores.METRICS` but the Brier score, which needs probabilities.
+            One of `skemo.evaluation.scores.METRICS`, except for the Brier score, which needs
+            probabilities.
         name : str, default="model"
-            The model's name, where there is one.
+            Name of a single model.
         confidence : float, default=0.95
-            Of the interval of the mean.
+            Confidence level of the interval of the mean.
         ax : matplotlib axes, default=None
             Where to draw; a new figure if None.
 
@@ -253,7 +272,7 @@ class SubjectScoresDisplay:
         Raises
         ------
         ValueError
-            No such metric, or lengths differ.
+            The metric is unknown, or the lengths differ.
         """
         _check_metric(metric, [metric for metric in METRICS if metric != "brier"])
         predicted = predictions_by_model(y_true, y_pred, subjects, name)
@@ -264,32 +283,34 @@ class SubjectScoresDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
-        subjects,
+        estimator: Any,
+        X: pd.DataFrame | ArrayLike,
+        y: ArrayLike,
+        subjects: ArrayLike,
         *,
-        metric="balanced_accuracy",
-        name=None,
-        confidence=0.95,
-        ax=None,
-    ):
-        """Draw the scores of a fitted classifier on windows of subjects that it has not seen.
+        metric: str = "balanced_accuracy",
+        name: str | None = None,
+        confidence: float = 0.95,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw the scores of a fitted classifier for subjects that it has not seen.
 
         Parameters
         ----------
-        estimator : fitted classifier or Pipeline
+        estimator : classifier or Pipeline
+            Fitted.
         X : DataFrame or array of n_windows rows
+            Windows, or features.
         y : array-like of shape (n_windows,)
             Labels.
         subjects : array-like of shape (n_windows,)
-            Whose the windows are.
+            The subject of each window.
         metric : str, default="balanced_accuracy"
-            One of `skemo.evaluation.scores.METRICS`, but for the Brier score.
+            One of `skemo.evaluation.scores.METRICS`, except for the Brier score.
         name : str, default=None
-            The model's name; that of its class if None.
+            The model's name; the name of its class if None.
         confidence : float, default=0.95
-            Of the interval of the mean.
+            Confidence level of the interval of the mean.
         ax : matplotlib axes, default=None
             Where to draw; a new figure if None.
 
@@ -300,7 +321,7 @@ class SubjectScoresDisplay:
         Raises
         ------
         ValueError
-            No such metric, or lengths differ.
+            The metric is unknown, or the lengths differ.
         """
         return cls.from_predictions(
             y,
@@ -314,7 +335,7 @@ class SubjectScoresDisplay:
 
     @classmethod
     def _of_scores(cls, scores, models, metric, n_classes, confidence, protocol):
-        """The display of a table with the columns `model`, `subject` and `metric`."""
+        """Return the display of a table with the columns `model`, `subject` and `metric`."""
         from skemo.evaluation.statistics import bootstrap_interval
 
         table = scores.pivot(index="subject", columns="model", values=metric)
@@ -328,35 +349,49 @@ class SubjectScoresDisplay:
             "sensitivity": 1 / n_classes,
             "specificity": 1 - 1 / n_classes,
         }.get(metric)
-        known = {"metric": metric, "chance": chance, "protocol": protocol}
-        return cls(table, intervals=intervals, confidence=confidence, **known)
+        return cls(
+            table,
+            metric=metric,
+            intervals=intervals,
+            confidence=confidence,
+            chance=chance,
+            protocol=protocol,
+        )
 
 
-def chosen_models(comparison, models):
-    """Names of the models to draw: those of the comparison, or some of them, checked."""
+def chosen_models(comparison: "Comparison", models: str | Sequence[str] | None) -> list[str]:
+    """Return the names of the models to draw: all of the comparison's, or those in `models`."""
     if models is None:
         return list(comparison.models)
     models = [models] if isinstance(models, str) else list(dict.fromkeys(models))
     unknown = [model for model in models if model not in comparison.models]
     if unknown or not models:
         raise ValueError(
-            f"models names {unknown}, but the comparison has {list(comparison.models)}."
+            f"models has {unknown}, but the models of the comparison are {list(comparison.models)}."
         )
     return models
 
 
-def predictions_by_model(y_true, y_pred, subjects, name):
-    """A table of predictions, as a comparison has it: `model`, `subject`, `y_true`, `y_pred`."""
+def predictions_by_model(
+    y_true: ArrayLike,
+    y_pred: ArrayLike | Mapping[str, ArrayLike],
+    subjects: ArrayLike,
+    name: str,
+) -> pd.DataFrame:
+    """Return a table of predictions with the columns `model`, `subject`, `y_true`, `y_pred`."""
     by_model = y_pred if isinstance(y_pred, dict) else {name: y_pred}
-    if not by_model or len(y_true) == 0:
+    if not by_model or np.size(y_true) == 0:
         raise ValueError("There are no predictions to draw.")
     if subjects is None or pd.isna(np.asarray(subjects)).any():
-        raise ValueError("subjects must name the subject of each window, and none is missing.")
+        raise ValueError("subjects must name the subject of every window, without NaN or None.")
     parts = []
     for model, labels in by_model.items():
         check_consistent_length(y_true, labels, subjects)
-        columns = {"subject": subjects, "y_true": y_true, "y_pred": labels}
-        columns = {what: np.asarray(values) for what, values in columns.items()}
+        columns = {
+            "subject": np.asarray(subjects),
+            "y_true": np.asarray(y_true),
+            "y_pred": np.asarray(labels),
+        }
         own, known = (set(columns[what].tolist()) for what in ("y_pred", "y_true"))
         are_text = [any(isinstance(label, str) for label in labels) for labels in (own, known)]
         if own.isdisjoint(known) and are_text[0] != are_text[1]:

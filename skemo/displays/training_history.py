@@ -1,42 +1,49 @@
-"""How the loss of networks fell while they were trained."""
+"""The loss of networks while they were trained."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
 from skemo.displays.style import check_axes, color_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
 _NAMES = {"train_loss": "training", "valid_loss": "validation"}
-_THRESHOLD = 1e-4  # skorch's EarlyStopping: part of the loss by which it must have fallen
+_THRESHOLD = 1e-4  # relative fall of the loss that skorch's EarlyStopping counts as better
 
 
 class TrainingHistoryDisplay:
     """Training and validation loss of fitted networks, per epoch.
 
-    Where early stopping was used, the epoch whose weights were kept is marked. Of several
-    fits, such as the folds of a cross-validation, each is a thin line, and their mean a thick
-    one, up to the epoch that all of them reached.
+    With early stopping, the epoch whose weights were kept is marked. Several fits, such as the
+    folds of a cross-validation, are drawn as thin lines, and their mean as a thick line, up to
+    the last epoch that all of them reached.
 
-    Use `from_estimator` to make one. There is no `from_predictions` or `from_comparison`:
-    neither predictions nor a comparison know how the networks were trained.
+    Create it with `from_estimator`. There is no `from_predictions` or `from_comparison`:
+    neither predictions nor a comparison contain how the networks were trained.
 
     Parameters
     ----------
     histories : list of DataFrame
-        One a fit: indexed by ``epoch`` from 1, with the columns ``train_loss`` and, where
+        One per fit: indexed by ``epoch`` from 1, with the columns ``train_loss`` and, where
         windows were held back, ``valid_loss``.
     best_epochs : list of int or None, default=None
-        For each fit the epoch whose weights were kept; None where it is the last.
+        For each fit, the epoch whose weights were kept, or None if that is the last one.
 
     Attributes
     ----------
     ax_ : matplotlib axes
     figure_ : matplotlib figure
     lines_ : dict of str to list of matplotlib Line2D
-        For ``"train_loss"`` and ``"valid_loss"`` one line a fit.
+        One line per fit, for ``"train_loss"`` and ``"valid_loss"``.
     means_ : dict of str to matplotlib Line2D
-        The mean over fits, where there are several.
+        The mean over fits, if there are several.
     best_ : list of matplotlib Line2D
-        The marks of the epochs kept.
+        Markers of the epochs whose weights were kept.
 
     Examples
     --------
@@ -49,12 +56,17 @@ class TrainingHistoryDisplay:
     [[2.0, 0.6]]
     """
 
-    def __init__(self, histories, *, best_epochs=None):
+    def __init__(
+        self,
+        histories: Sequence[pd.DataFrame],
+        *,
+        best_epochs: Sequence[int | None] | None = None,
+    ) -> None:
         self.histories = histories
         self.best_epochs = best_epochs
 
-    def plot(self, ax=None):
-        """Draw.
+    def plot(self, ax: "Axes | None" = None) -> Self:
+        """Draw the losses.
 
         Parameters
         ----------
@@ -67,7 +79,9 @@ class TrainingHistoryDisplay:
         """
         ax = self.ax_ = check_axes(ax, figsize=(6.4, 3.8))
         self.figure_ = ax.figure
-        self.lines_, self.means_, self.best_ = {}, {}, []
+        self.lines_: dict[str, list[Line2D]] = {}
+        self.means_: dict[str, Line2D] = {}
+        self.best_: list[Line2D] = []
         is_one = len(self.histories) == 1
         for i, (column, name) in enumerate(_NAMES.items()):
             color, self.lines_[column] = color_of(i), []
@@ -93,14 +107,14 @@ class TrainingHistoryDisplay:
         self._mark_best(is_one)
         ax.set_xlabel("Epoch")
         ax.set_ylabel("Loss (cross-entropy)")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
         ax.grid(color="#808080", alpha=0.2, linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False, fontsize="small")
         return self
 
     def _mark_best(self, is_one):
-        """A dot on the validation loss where the weights were kept; of one fit, a line too."""
+        """Draw a dot where the weights were kept and, for a single fit, a line."""
         kept = self.best_epochs or [None] * len(self.histories)
         for history, epoch in zip(self.histories, kept, strict=True):
             if epoch is None:
@@ -119,13 +133,13 @@ class TrainingHistoryDisplay:
                 self.ax_.axvline(epoch, color=color_of(4), linewidth=1, linestyle="--", zorder=0)
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
-        """Draw the training of a fitted network, or of several.
+    def from_estimator(cls, estimator: Any, *, ax: "Axes | None" = None) -> Self:
+        """Draw the training history of one or several fitted networks.
 
         Parameters
         ----------
-        estimator : fitted classifier, Pipeline or search that ends in one, or list of them
-            A list as ``cross_validate(..., return_estimator=True)["estimator"]`` has it.
+        estimator : network, Pipeline or search that ends in one, or list of them
+            Fitted. ``cross_validate(..., return_estimator=True)["estimator"]`` is such a list.
         ax : matplotlib axes, default=None
             Where to draw; a new figure if None.
 
@@ -136,9 +150,9 @@ class TrainingHistoryDisplay:
         Raises
         ------
         TypeError
-            No network of skemo.
+            The estimator is not a network of skemo.
         ValueError
-            It is not fitted, or was loaded from a file, which keeps no history.
+            A network is not fitted, or was loaded from a file, which does not keep the history.
         """
         several = isinstance(estimator, list | tuple | np.ndarray)
         networks = [_network(one) for one in (estimator if several else [estimator])]
@@ -152,10 +166,11 @@ class TrainingHistoryDisplay:
         return cls(histories, best_epochs=best_epochs).plot(ax)
 
 
-def best_epoch(losses):
-    """Return the epoch whose weights early stopping keeps, as skorch's callback has it.
+def best_epoch(losses: pd.Series) -> int:
+    """Return the epoch whose weights early stopping keeps, by the rule of skorch's callback.
 
-    It is the last whose loss was lower than the best before it by a ten-thousandth at least.
+    This is the last epoch whose loss was lower than the best one before by more than a
+    ten-thousandth of it.
 
     Parameters
     ----------
@@ -174,7 +189,7 @@ def best_epoch(losses):
 
 
 def _network(estimator):
-    """The network at the end of Pipelines and searches."""
+    """Return the network at the end of Pipelines and searches."""
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
@@ -190,12 +205,13 @@ def _history(network):
     name = type(network).__name__
     if not hasattr(network, "patience") and not hasattr(network, "net_"):
         raise TypeError(
-            f"{name} is not trained by epochs: pass a network, as ModalityAwareAttentionClassifier."
+            f"{name} is not trained in epochs: pass a network, such as "
+            "ModalityAwareAttentionClassifier."
         )
     if not len(getattr(getattr(network, "net_", None), "history", ())):
         raise ValueError(
-            f"This {name} has no history of training: fit it first. One that was loaded from a "
-            "file has none, since files don't keep it."
+            f"This {name} has no training history: fit it first. A network that was loaded from a "
+            "file has none, since the file does not keep it."
         )
     columns = {"epoch": [], **{column: [] for column in _NAMES}}
     for record in network.net_.history:

@@ -1,6 +1,7 @@
 """Evaluation by subject: protocols, leaks, comparisons, scores and statistics.
 
-`protocols` and `splitters` make folds, `leakage` and `scaling` find what they share; `compare`
-fits and tests models by `fits`, `precompute`, `nested` and `controls`, and keeps results by
-`store`; `comparison` is what it returns, with `scores`, `statistics` and `calibration`.
+`protocols` and `splitters` make the folds; `leakage` and `scaling` find what training and test
+sets share. `compare` fits and tests models by means of `fits`, `precompute`, `nested` and
+`controls`, and keeps finished fits in a `store` under a `digest`. It returns a `comparison`, which
+uses `scores`, `statistics` and `calibration`.
 """

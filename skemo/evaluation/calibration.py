@@ -1,16 +1,19 @@
-"""How far probabilities can be believed: reliability, calibration error, logarithmic loss."""
+"""Calibration of predicted probabilities: reliability, calibration error, logarithmic loss."""
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.evaluation.scores import PROBABILITY, squared_errors
 
 
-def calibration_bins(y_true, probabilities, classes, n_bins=10):
-    """Hold the confidence of predictions against their accuracy, in bins of confidence.
+def calibration_bins(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike, n_bins: int = 10
+) -> pd.DataFrame:
+    """Compare the confidence of predictions with their accuracy, in bins of confidence.
 
-    The confidence of a prediction is the probability of its class, the likeliest one. Drawn
-    against each other, confidence and accuracy are a reliability diagram.
+    The confidence of a prediction is the probability of the predicted class, the most probable
+    one. A plot of accuracy against confidence is a reliability diagram.
 
     Parameters
     ----------
@@ -26,14 +29,14 @@ def calibration_bins(y_true, probabilities, classes, n_bins=10):
     Returns
     -------
     DataFrame
-        A row a bin: its edges `low` and `high`, the mean `confidence` and the `accuracy` of its
-        windows, NaN if it has none, and their number `n_windows`.
+        One row per bin: its edges `low` and `high`, the mean `confidence` and the `accuracy` of
+        its windows (NaN if it has none), and their number `n_windows`.
 
     Raises
     ------
     ValueError
-        Shapes do not fit, `n_bins` is not positive, a label is not among the classes, or the
-        probabilities of a window are negative or do not sum to 1.
+        The shapes do not match, `n_bins` is not positive, a label is not among the classes, or
+        the probabilities of a window are negative or do not sum to 1.
 
     Examples
     --------
@@ -44,11 +47,11 @@ def calibration_bins(y_true, probabilities, classes, n_bins=10):
     """
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1, got {n_bins!r}.")
-    probabilities, is_true = _check_probabilities(y_true, probabilities, classes)
-    known = ~np.isnan(probabilities).any(axis=1)
-    probabilities, is_true = probabilities[known], is_true[known]
-    best = probabilities.argmax(axis=1)[:, np.newaxis]
-    confidence = np.take_along_axis(probabilities, best, axis=1)[:, 0]
+    checked, is_true = _check_probabilities(y_true, probabilities, classes)
+    known = ~np.isnan(checked).any(axis=1)
+    checked, is_true = checked[known], is_true[known]
+    best = checked.argmax(axis=1)[:, np.newaxis]
+    confidence = np.take_along_axis(checked, best, axis=1)[:, 0]
     hits = np.take_along_axis(is_true, best, axis=1)[:, 0]
     edges = np.linspace(0, 1, n_bins + 1)
     bins = np.digitize(confidence, edges[1:-1], right=True)
@@ -65,10 +68,12 @@ def calibration_bins(y_true, probabilities, classes, n_bins=10):
     )
 
 
-def expected_calibration_error(y_true, probabilities, classes, n_bins=10):
-    """Return the mean distance between confidence and accuracy [1]_.
+def expected_calibration_error(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike, n_bins: int = 10
+) -> float:
+    """Return the expected calibration error, the mean gap between confidence and accuracy [1]_.
 
-    Over the `calibration_bins`, each weighted by its windows.
+    The mean is over the `calibration_bins`, weighted by their numbers of windows.
 
     Parameters
     ----------
@@ -107,23 +112,24 @@ def expected_calibration_error(y_true, probabilities, classes, n_bins=10):
     return float((gaps * bins["n_windows"]).sum() / (bins["n_windows"].sum() or np.nan))
 
 
-def log_losses(y_true, probabilities, classes):
-    """Return each window's logarithmic loss, minus the logarithm of its class's probability.
+def log_losses(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the logarithmic loss of each window, −log of the probability of its true class.
 
     Parameters
     ----------
     y_true : array-like of shape (n_windows,)
         Labels.
     probabilities : array-like of shape (n_windows, n_classes)
-        Those below the precision of their type count as that, as in scikit-learn's `log_loss`.
+        Clipped from below at the precision of their type, as in scikit-learn's `log_loss`.
     classes : array-like of shape (n_classes,)
         The class of each column.
 
     Returns
     -------
     ndarray of shape (n_windows,)
-        In nats, to be averaged over a subject's windows or over all; NaN where there are no
-        probabilities.
+        In nats; NaN where there are no probabilities.
 
     Raises
     ------
@@ -136,14 +142,14 @@ def log_losses(y_true, probabilities, classes):
     >>> log_losses(["a", "b"], [[0.5, 0.5], [0.0, 1.0]], ["a", "b"]).round(3).tolist()
     [0.693, 0.0]
     """
-    probabilities, is_true = _check_probabilities(y_true, probabilities, classes)
-    smallest = np.finfo(probabilities.dtype).eps
-    losses = np.log(1 / np.maximum(probabilities[is_true], smallest, dtype=np.float64))
-    return np.where(np.isnan(probabilities).any(axis=1), np.nan, losses)
+    checked, is_true = _check_probabilities(y_true, probabilities, classes)
+    smallest = np.finfo(checked.dtype).eps
+    losses = np.log(1 / np.maximum(checked[is_true], smallest, dtype=np.float64))
+    return np.where(np.isnan(checked).any(axis=1), np.nan, losses)
 
 
-def score_calibration(predictions, n_bins=10):
-    """Return how far each model's probabilities can be believed.
+def score_calibration(predictions: pd.DataFrame, n_bins: int = 10) -> pd.DataFrame:
+    """Return how well the probabilities of each model are calibrated.
 
     Parameters
     ----------
@@ -155,7 +161,7 @@ def score_calibration(predictions, n_bins=10):
     Returns
     -------
     DataFrame
-        A row a model that gives probabilities, in order of appearance, over the windows that
+        One row per model with probabilities, in order of appearance, over the windows that
         have them: `brier`, between 0 and 1, the mean of `skemo.evaluation.scores.squared_errors`;
         `log_loss` in nats, the mean of `log_losses`; `ece`, `expected_calibration_error`.
 
@@ -184,7 +190,7 @@ def score_calibration(predictions, n_bins=10):
 
 
 def _check_probabilities(y_true, probabilities, classes):
-    """Return the probabilities, and of the same shape which class is the true one."""
+    """Return the probabilities, and an array of the same shape that marks the true classes."""
     y_true, probabilities = np.asarray(y_true), np.asarray(probabilities)
     classes = np.asarray(classes)
     if not np.issubdtype(probabilities.dtype, np.floating):
@@ -201,5 +207,5 @@ def _check_probabilities(y_true, probabilities, classes):
     known = probabilities[~np.isnan(probabilities).any(axis=1)]
     wrong = (known < 0).any(axis=1) | (np.abs(known.sum(axis=1) - 1) > 1e-3)
     if wrong.any():
-        raise ValueError(f"Probabilities of a window must sum to 1, got {known[wrong][0]}.")
+        raise ValueError(f"The probabilities of a window must sum to 1, got {known[wrong][0]}.")
     return probabilities, is_true

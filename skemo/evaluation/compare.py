@@ -2,24 +2,34 @@
 
 import functools
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from numbers import Integral
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo.evaluation.comparison import assemble_comparison, describe_data, warn_of_comparison
+from skemo.evaluation.comparison import (
+    Comparison,
+    assemble_comparison,
+    describe_data,
+    warn_of_comparison,
+)
 from skemo.evaluation.controls import MAJORITY, PERMUTED, labels_vary, permute_labels
-from skemo.evaluation.fits import Run, run_fits
+from skemo.evaluation.digest import digest, package_versions, pickle_by_value, settings
+from skemo.evaluation.fits import Run, run_fits, uses_processes
 from skemo.evaluation.leakage import check_split, format_findings
 from skemo.evaluation.nested import fit_parameters, split_by_subject
 from skemo.evaluation.precompute import Precomputed
 from skemo.evaluation.progress import progress_bar
-from skemo.evaluation.protocols import PROTOCOLS, protocol_folds, window_groups
-from skemo.evaluation.store import FitStore, digest, package_versions, settings
+from skemo.evaluation.protocols import PROTOCOLS, ProtocolName, protocol_folds, window_groups
+from skemo.evaluation.store import FitStore
 from skemo.models.baselines import make_dummy
 from skemo.signals.groups import trial_codes
 
@@ -27,125 +37,139 @@ _CONTROLS = ("majority", "permuted")
 
 
 def compare(
-    models,
-    X,
-    y,
-    groups,
+    models: Mapping[str, BaseEstimator],
+    X: pd.DataFrame | ArrayLike,
+    y: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
     *,
-    protocol="leave-one-subject-out",
-    n_splits=10,
-    n_jobs=None,
-    random_state=0,
-    progress=False,
-    together="auto",
-    gap=0.0,
-    n_repeats=1,
-    controls=(),
-    output=None,
-    on_error="record",
-):
+    protocol: ProtocolName = "leave-one-subject-out",
+    n_splits: int = 10,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+    progress: bool = False,
+    together: bool | Literal["auto"] = "auto",
+    gap: float = 0.0,
+    n_repeats: int = 1,
+    controls: Sequence[Literal["majority", "permuted"]] = (),
+    output: str | Path | None = None,
+    on_error: Literal["record", "raise"] = "record",
+) -> Comparison:
     """Fit and test models on the same folds, and score them subject by subject.
 
-    Each model is cloned for each fold, fitted on the training rows, and predicts the test
-    rows. First steps of a Pipeline that learn nothing, such as `HRVTransformer`, are computed
-    once for all folds and for all models that share them, as in `cross_validate`. A model
-    whose last step has ``early_stopping=True`` and takes `groups` gets the subjects of the
-    training rows, so that its validation split is by subject too.
-
-    A search among the models, `GridSearchCV` for example, is nested: it chooses anew in every
-    fold, on the training rows alone. Where its `cv` is a number or None, its inner folds are
-    that many folds of subjects (None: five, or as many as there are subjects); a splitter of
-    its own gets the subjects if it takes them. For "leave-one-trial-out" they are of trials, of
-    which each subject then needs three of each class.
+    A clone of each model is fitted to the training windows of each fold and predicts the test
+    windows. Every subject is then scored on all of their test windows, and the result has a table
+    of means over subjects, tests of the differences between models, and every prediction.
 
     Parameters
     ----------
     models : dict of str to classifier
-        Models by the name that the table shows.
+        The models by name, as the table shows them. A search such as ``GridSearchCV`` is nested:
+        see Notes.
     X : DataFrame or array of n_windows rows
-        Input of every model. Columns that only some of them need may be there, where the
-        others select theirs.
+        The input of every model. It may have columns that only some of the models select.
     y : array-like of shape (n_windows,)
         Labels.
     groups : array-like of shape (n_windows,), or DataFrame
-        The subject of each window; or a table with `subject` and, where they are known, `trial`,
-        `start` and `stop` in seconds, which the windows of `skemo.segment` are. Within-subject
-        protocols need them, and what stands on both sides of a fold is found by them.
-    protocol : str, default="leave-one-subject-out"
-        How the folds are made; `skemo.evaluation.protocols.protocol_splitter` describes them.
+        The subject of each window, or a table with a column `subject` and, where known, `trial`,
+        and `start` and `stop` in seconds. The windows that `skemo.segment` returns are such a
+        table. The within-subject protocols need it, and with it leaks between training and test
+        windows are found by trial and time as well.
+    protocol : {"leave-one-subject-out", "group-k-fold", "leave-one-trial-out", "blocked-k-fold", \
+            "segment-k-fold"}, default="leave-one-subject-out"
+        How the folds are made, as `skemo.evaluation.protocols.protocol_splitter` describes.
         "segment-k-fold" is optimistic.
     n_splits : int, default=10
-        Number of folds of the k-fold protocols.
+        Number of folds, for the k-fold protocols.
     n_jobs : int or None, default=None
-        Fits at once, as for `joblib.Parallel`. The result does not depend on it.
+        Number of fits that run in parallel, as for ``joblib.Parallel``. It does not change the
+        result.
     random_state : int, RandomState or None, default=0
-        Seed of the folds. The models have their own.
+        Seed of the folds. The models have seeds of their own.
     progress : bool, default=False
-        Draw a bar with the remaining time on the standard error stream.
+        Whether to draw a progress bar with the remaining time on the standard error stream.
     together : {"auto", True, False}, default="auto"
-        Train the networks of several folds as one computation, as `fit_many` does; "auto" does
-        it where that is faster, as far as it has been measured: small windows, on a CPU.
+        Whether to train the networks of several folds as one computation, as `fit_many` does.
+        "auto" does so where it was measured to be faster: for small windows, on a CPU.
     gap : float, default=0.0
-        Seconds between training and test windows of one trial, for "blocked-k-fold" alone.
+        Seconds to keep between training and test windows of a trial. Only for "blocked-k-fold".
     n_repeats : int, default=1
-        How often all is done: repetition r adds r to the seed of the folds and to every whole
-        number that is a model's ``random_state``. Scores of a subject are the mean.
+        How often to repeat the whole comparison. Repetition r adds r to the seed of the folds and
+        to every ``random_state`` of a model that is a whole number. A subject's score is the mean
+        over the repetitions.
     controls : sequence of {"majority", "permuted"}, default=()
-        What is compared besides. "majority" is the class that is commonest in training.
-        "permuted" is every model once more, trained and tested on labels that were permuted
-        within each subject: those of whole trials, if trials are known, each has one label, and
-        each subject several trials of each label; else those of windows. It should be at chance;
-        one permutation is one draw, of which `n_repeats` gives more.
+        Controls to add to the comparison. "majority" always predicts the most frequent class of
+        the training windows. "permuted" trains and tests every model once more on labels that
+        were permuted within each subject, and should score at chance. Whole trials exchange their
+        labels if trials are known, each trial has one label, and each subject has several trials
+        of each label; otherwise windows do. One permutation is a single draw: use `n_repeats` for
+        more.
     output : str, Path or None, default=None
-        Folder in which every finished fit is kept, at once. What is there already for the same
-        data, model, fold and versions is taken from there: after an interruption, the same call
-        goes on, and ends with the same result.
+        Folder in which each fit is kept as soon as it is finished. Fits of the same data, model,
+        fold and versions that are already there are not computed again, so that the same call
+        continues after an interruption and ends with the same result.
     on_error : {"record", "raise"}, default="record"
-        A fit that fails is recorded in `failures`, and the others go on; or it ends all.
+        Whether a fit that fails is recorded in `failures` while the others continue, or stops the
+        comparison.
 
     Returns
     -------
     Comparison
+        Printed, it is the table. It has the predictions, scores, failures, warnings and leakage
+        as tables, and methods such as `table`, `test` and `calibration`.
 
     Raises
     ------
     ValueError
-        Lengths differ, labels or subjects are missing, the protocol is unknown or cannot be
-        followed on these windows.
+        Lengths differ, labels or subjects are missing, or the protocol is unknown or cannot be
+        followed with these windows.
     RuntimeError
-        Every fit failed, or one with ``on_error="raise"``; the message names model and fold.
+        Every fit failed, or one did and ``on_error="raise"``; the message names model and fold.
 
     Warns
     -----
     UserWarning
-        Training and test share what the protocol should keep apart; a fit failed; a fit warned.
+        Training and test windows share what the protocol should keep apart, a fit failed, or a
+        fit warned.
 
     See Also
     --------
-    leakage_gap : What an optimistic protocol adds.
+    leakage_gap : How much better models look under an optimistic protocol.
 
     Notes
     -----
-    Per subject, from the confusion matrix over the subject's windows, each class against the
-    others: sensitivity TP/(TP+FN), specificity TN/(TN+FP), precision (PPR) TP/(TP+FP), F1
-    2TP/(2TP+FP+FN), each averaged over the classes that the subject's windows have (macro). A
-    class that is there and never predicted has precision 0. The specificity of a subject with
-    a single class is not defined: NaN, which `summarize` leaves out. Macro sensitivity is the
-    balanced accuracy. The Brier score is half the mean over windows of Σ (p − indicator)².
+    **Scores.** Sensitivity TP/(TP+FN), specificity TN/(TN+FP), precision (PPR) TP/(TP+FP) and F1
+    2TP/(2TP+FP+FN) are computed from each subject's confusion matrix, for each class against the
+    others, and averaged over the classes that the subject's windows have (macro). A class that is
+    never predicted has precision 0. The specificity of a subject with a single class is not
+    defined: it is NaN and left out of the mean over subjects. Macro sensitivity is the balanced
+    accuracy. The Brier score is half the mean over windows of Σ (p − indicator)².
 
-    Results kept in `output` are taken again only while everything that they depend on is the same:
-    the data with their index, the folds, the model, scikit-learn's configuration, the versions of
-    the packages and, for networks, the device. Classes and functions that are yours, in a
-    notebook, a script or a module, count by what they are when `compare` is called, with all that
-    they refer to; an edit of a helper or of a constant is noticed. What they read while they run
-    (files, modules that they import by a computed name) is not. A model that cannot be told apart
-    from another, because it has an open connection for instance, is computed each time, with a
-    warning. So is a fit whose file was damaged or changed. Under joblib's threading backend
-    warnings are not recorded.
+    **Features.** The leading steps of a Pipeline that learn nothing, such as `HRVTransformer`, are
+    computed once for all folds and all models that share them, as by `precompute`.
 
-    A model that splits its training rows by itself, such as ``StackingClassifier`` or
-    ``LogisticRegressionCV``, gets no subjects: its inner folds mix them. That does not touch
-    the test rows, but what it chooses by is optimistic.
+    **Early stopping.** A model whose last step has ``early_stopping=True`` and takes `groups` is
+    given the subjects of the training windows, so that its validation split is by subject too.
+
+    **Searches** choose anew in every fold, on the training windows alone. If the `cv` of a search
+    is a number, it has that many inner folds of subjects; if it is None, five, or as many as
+    there are subjects. A splitter is used as it is, and is given the subjects if it takes them.
+    Under "leave-one-trial-out" the inner folds are of trials, and each subject needs three trials
+    of each class. A model that splits its training windows by itself, such as
+    ``StackingClassifier`` or ``LogisticRegressionCV``, is not given the subjects, so its inner
+    folds mix them. The test windows stay unseen, but its own choice rests on optimistic scores.
+
+    **Kept results** are used again only if all they depend on is the same: the data with their
+    index, the folds, the model, scikit-learn's configuration, the package versions and, for
+    networks, the device. Your own classes and functions, from a notebook, script or module, count
+    by their code when `compare` is called, including the helpers and constants they refer to, and
+    this code is also what other processes run. Not noticed are changes to files that your code
+    reads while it runs, to modules it imports by a computed name, and, if a search has an `n_jobs`
+    of its own, edits that its processes import. A model is computed each time, with a warning, if
+    its state cannot be compared (it has an open connection, for example) or, with `n_jobs`, if
+    other processes would import a part of your code from its file. So is a fit whose file was
+    damaged or changed.
+
+    Warnings of fits are not recorded under joblib's threading backend.
 
     Examples
     --------
@@ -163,19 +187,19 @@ def compare(
     check_consistent_length(X, y, groups)
     X = X if hasattr(X, "shape") else np.asarray(X)
     attributes = getattr(X, "attrs", {}) or getattr(groups, "attrs", {})
-    y, groups = column_or_1d(y), window_groups(groups)
-    subjects = groups["subject"].to_numpy()
-    if pd.isna(y).any():
-        raise ValueError(f"y is missing (NaN) in {pd.isna(y).sum()} row(s): drop these rows.")
-    check_classification_targets(y)
-    if len(np.unique(y)) < 2:
-        raise ValueError(f"y has one class, {y[0]}: there is nothing to tell apart.")
+    targets, table = column_or_1d(y), window_groups(groups)
+    subjects = table["subject"].to_numpy()
+    if pd.isna(targets).any():
+        raise ValueError(f"y is missing (NaN) in {pd.isna(targets).sum()} row(s): drop these rows.")
+    check_classification_targets(targets)
+    if len(np.unique(targets)) < 2:
+        raise ValueError(f"y has one class, {targets[0]}: a comparison needs at least two.")
     folds = [
-        protocol_folds(protocol, y, groups, n_splits, _shift(random_state, repeat), gap)
+        protocol_folds(protocol, targets, table, n_splits, _shift(random_state, repeat), gap)
         for repeat in range(n_repeats)
     ]
     details = {
-        "data": describe_data(X, y, subjects, attributes),
+        "data": describe_data(X, targets, subjects, attributes),
         "protocol": protocol,
         "description": PROTOCOLS[protocol].description,
         "n_splits": n_splits,
@@ -189,72 +213,77 @@ def compare(
         f"n_splits={n_splits}, random_state={random_state!r}, gap={gap!r}, "
         f"n_repeats={n_repeats}, controls={controls!r})",
     }
-    leakage = check_split(X, groups, folds[0], y)
+    leakage = check_split(X, table, folds[0], targets)
     expected = [*PROTOCOLS[protocol].by_design, "per-subject normalisation"]
-    if PROTOCOLS[protocol].optimistic:  # and said to be, wherever it is shown
+    if PROTOCOLS[protocol].optimistic:  # it is marked so wherever it is shown
         expected += ["subject", "trial", "overlap"]
-    elif not labels_vary(groups, y) and "trial" in expected:
-        expected.remove("trial")  # to know the trial is to know the label
+    elif not labels_vary(table, targets) and "trial" in expected:
+        expected.remove("trial")  # knowing the trial means knowing the label
     unexpected = leakage[~leakage["kind"].isin(expected)]
     if len(unexpected):
         warnings.warn(format_findings(unexpected), stacklevel=2)
 
     store = None if output is None else FitStore(output)
-    # Where training has one subject, inner folds and validation splits are of trials.
-    units = trial_codes(groups) if protocol == "leave-one-trial-out" else subjects
+    # With one training subject, inner folds and validation splits are made of trials.
+    units = trial_codes(table) if protocol == "leave-one-trial-out" else subjects
     codes = pd.factorize(units)[0]
     precomputed = Precomputed(X)
-    refused = {}  # what has no digest, and why
-    data = (X, y, units, together, settings())
-    common = _digest_or_none(data, "the data", refused) if store else None
-    runs, same = [], {}
+    refused: dict[str, TypeError] = {}  # what cannot be kept, and why
+    data = (X, targets, units, together, settings())
+    common = _or_none(digest, data, "the data", refused) if store else None
+    in_processes = uses_processes(n_jobs)
+    runs: list[Run] = []
+    same: dict[tuple[str | None, ...], int] = {}
     for repeat, own_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
-        counts = [_count_units(codes[train], y[train]) for train, _ in own_folds]
+        counts = [_count_units(codes[train], targets[train]) for train, _ in own_folds]
         most, least = np.min(counts, axis=0)
-        # Networks that train together depend on which folds there are.
+        # Networks that are trained together depend on all the folds.
         of_folds = digest(own_folds) if store else None
-        permuted = permute_labels(y, groups, seed) if "permuted" in controls else None
+        permuted = permute_labels(targets, table, seed) if "permuted" in controls else targets
         for name, (model, is_permuted) in models.items():
             model = _reseed(split_by_subject(model, seed, most, least), repeat)
             params = fit_parameters(model, units)
-            labels = permuted if is_permuted else y
-            keys = [None] * len(own_folds)
+            labels = permuted if is_permuted else targets
+            features, rest = _compute_leading_steps(precomputed, model)
+            keys: list[Any] = [None] * len(own_folds)
+            pickled = None
             if store:
-                of_model = _digest_or_none(model, f"the model {name!r}", refused)
+                of_model = _or_none(digest, model, f"the model {name!r}", refused)
+                if of_model and in_processes:
+                    pickled = _or_none(pickle_by_value, rest, f"the model {name!r}", refused)
+                    of_model = of_model if pickled else None
                 of_fits = (common, of_folds, of_model, digest(labels))
-                # Models without a seed give another result each time, so that they do not share.
+                # Equal models without a seed differ in their results, so they must not share them.
                 same[of_fits] = same.get(of_fits, -1) + 1
                 if None not in of_fits:
                     which = str(same[of_fits])
                     keys = [(*of_fits, which, str(fold)) for fold in range(len(own_folds))]
-            table, rest = _compute_leading_steps(precomputed, model)
-            runs.append(Run(name, repeat, rest, table, labels, own_folds, params, keys))
+            runs.append(Run(name, repeat, rest, features, labels, own_folds, params, keys, pickled))
     if refused:
         reasons = "; ".join(f"{what} ({why})" for what, why in refused.items())
         warnings.warn(
-            "output= keeps no results of what cannot be compared with a later call's, so that they "
-            f"are computed each time: {reasons}.",
+            "output= cannot keep results that a later call could not recognise, so they are "
+            f"computed each time: {reasons}.",
             stacklevel=2,
         )
     bar = functools.partial(progress_bar, protocol, drawn=progress)
-    arguments = np.unique(y), store, n_jobs, together, on_error, bar
-    records, failures = run_fits(runs, *arguments)
+    records, failures = run_fits(runs, np.unique(targets), store, n_jobs, together, on_error, bar)
     if not records:
         first = failures[0]
         raise RuntimeError(
-            f"Every fit failed, first that of {first['model']!r} in fold {first['fold']}: "
+            f"Every fit failed, beginning with {first['model']!r} in fold {first['fold']}: "
             f"{first['error']}\n\n{first['traceback']}"
         )
     comparison = assemble_comparison(
-        protocol, runs, y, subjects, records, failures, leakage, details
+        protocol, runs, targets, subjects, records, failures, leakage, details
     )
     warn_of_comparison(comparison)
     return comparison
 
 
 def _check_models(models, controls):
-    """The models and the controls by name, each with whether its labels are permuted."""
+    """The models and controls by name, each with whether its labels are permuted."""
     if not isinstance(models, dict) or not models:
         raise ValueError(f"models must be a dict of name to classifier, got {models!r}.")
     for name, model in models.items():
@@ -274,7 +303,7 @@ def _check_models(models, controls):
         added |= {
             f"{name}{PERMUTED}": (model, True)
             for name, model in models.items()
-            if name != MAJORITY  # which no labels can teach anything
+            if name != MAJORITY  # it looks at the counts of labels only
         }
     if "majority" in controls:
         added[MAJORITY] = (make_dummy("passthrough"), False)
@@ -285,10 +314,10 @@ def _check_models(models, controls):
 
 
 def _count_units(units, y):
-    """How many subjects or trials training has, and with windows of its rarer class."""
+    """The number of training subjects or trials, in total and with windows of the rarer class."""
     n_units = len(np.unique(units))
     classes = np.unique(y)
-    if len(classes) != 2:  # a third one can be missing
+    if len(classes) != 2:  # with more, training may do without one
         return n_units, n_units
     return n_units, min(len(np.unique(units[y == label])) for label in classes)
 
@@ -302,23 +331,23 @@ def _check_options(n_repeats, on_error, output, random_state, together):
         raise ValueError(f'on_error must be "record" or "raise", got {on_error!r}.')
     if output is not None and not isinstance(random_state, Integral):
         raise ValueError(
-            f"output= goes on with the same folds only if random_state is a whole number, got "
+            "output= continues with the same folds only if random_state is a whole number, got "
             f"{random_state!r}."
         )
 
 
 def _compute_leading_steps(precomputed, model):
-    """The table for a model and the rest of it; where the steps fail, so do the folds."""
+    """The table for a model and the rest of the model; if the steps fail, so will the folds."""
     try:
         return precomputed.split(model)
     except (TypeError, ValueError):  # of skemo's own transformers
         return precomputed.X, model
 
 
-def _digest_or_none(value, what, refused):
-    """The digest of a value; None if it has none, and `refused` then gets the reason."""
+def _or_none(function, value, what, refused):
+    """What a function returns for a value; None if it cannot, and `refused` gets the reason."""
     try:
-        return digest(value)
+        return function(value)
     except TypeError as error:
         refused.setdefault(what, error)
         return None

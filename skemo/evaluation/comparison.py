@@ -1,11 +1,14 @@
-"""What a comparison found: predictions, scores, and what can be said of them."""
+"""The result of a comparison: predictions, scores, tables and tests."""
 
 import html
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import (
@@ -19,10 +22,15 @@ from skemo.evaluation.scores import (
 )
 from skemo.signals.checks import signal_columns
 
+if TYPE_CHECKING:
+    from skemo.evaluation.fits import Run
+
 FIT_KEYS = ["model", "repeat", "fold"]
 
 
-def describe_data(X, y, subjects, attributes):
+def describe_data(
+    X: Any, y: NDArray, subjects: NDArray, attributes: Mapping[str, Any]
+) -> dict[str, Any]:
     classes, counts = np.unique(y, return_counts=True)
     signals = signal_columns(X)
     inputs = [{"name": str(name), "dtype": str(X[name].dtype)} for name in signals]
@@ -39,7 +47,16 @@ def describe_data(X, y, subjects, attributes):
     }
 
 
-def assemble_comparison(protocol, runs, y, subjects, records, failures, leakage, details):
+def assemble_comparison(
+    protocol: str,
+    runs: Sequence["Run"],
+    y: NDArray,
+    subjects: NDArray,
+    records: Mapping[tuple[int, int], dict[str, Any]],
+    failures: Sequence[dict[str, Any]],
+    leakage: pd.DataFrame,
+    details: dict[str, Any],
+) -> "Comparison":
     classes = np.unique(y)
     parts, fits, caught, chosen = [], [], [], []
     for (i, fold), record in sorted(records.items(), key=lambda item: item[0]):
@@ -72,8 +89,8 @@ def assemble_comparison(protocol, runs, y, subjects, records, failures, leakage,
     )
 
 
-def warn_of_comparison(comparison):
-    """Say once for each model what its fits warned of, and how many failed."""
+def warn_of_comparison(comparison: "Comparison") -> None:
+    """Warn once per model about the failures and the warnings of its fits."""
     n_fits = comparison.n_fits
     for model, own in comparison.failures.groupby("model", sort=False):
         warnings.warn(
@@ -90,33 +107,33 @@ def warn_of_comparison(comparison):
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare` found: every prediction, and the scores that follow from them.
+    """The result of `compare`: every prediction, and the scores computed from them.
 
     Parameters
     ----------
     protocol : str
-        The protocol's name.
+        Name of the protocol.
     predictions : DataFrame
-        A row per model, repetition and tested window: `model`, `repeat`, `fold`, `row` (position
+        One row per model, repetition and tested window: `model`, `repeat`, `fold`, `row` (position
         in `X`), `subject`, `y_true`, `y_pred`, and ``probability <class>`` for each class, NaN
         where the model gives no probabilities.
     scores : DataFrame
-        A row per model, repetition, fold and subject: `model`, `repeat`, `fold`, `subject`, the
-        `METRICS` over the subject's windows in that fold, their number `n_windows`, and of the
-        whole fold `n_train`, the windows trained on, and `fit_time` and `predict_time` in seconds,
-        without what is computed once for all folds.
+        One row per model, repetition, fold and subject: `model`, `repeat`, `fold`, `subject`, the
+        `METRICS` over the subject's windows in that fold and their number `n_windows`; and, for
+        the whole fold, the number of training windows `n_train`, and `fit_time` and
+        `predict_time` in seconds, without the steps that are computed once for all folds.
     failures : DataFrame
-        A row a fit that failed: `model`, `repeat`, `fold`, `error`, `traceback`.
+        One row per failed fit: `model`, `repeat`, `fold`, `error`, `traceback`.
     warnings : DataFrame
-        A row a warning: `model`, `repeat`, `fold`, `category`, `message`.
+        One row per warning: `model`, `repeat`, `fold`, `category`, `message`.
     leakage : DataFrame
-        What stands on both sides of the folds, as `check_split` returns it.
+        What training and test windows share, as `check_split` returns it.
     chosen : DataFrame
-        What each search among the models chose: `model`, `repeat`, `fold`, `params`, and `score`,
+        The choice of each search in each fold: `model`, `repeat`, `fold`, `params`, and `score`,
         the mean over the inner folds.
     details : dict
-        What was run: `data`, `protocol`, `description`, `n_splits`, `n_repeats`, `random_state`,
-        `models` (name to text), `versions`, `started`, `code`.
+        A description of the run: `data`, `protocol`, `description`, `n_splits`, `n_repeats`,
+        `random_state`, `models` (name to text), `versions`, `started`, `code`.
     """
 
     protocol: str
@@ -126,44 +143,45 @@ class Comparison:
     warnings: pd.DataFrame
     leakage: pd.DataFrame
     chosen: pd.DataFrame
-    details: dict
+    details: dict[str, Any]
 
     def __repr__(self):
         lines = [f"<Comparison by {self.title}>", self.table("text")]
         return "\n".join([*lines, *self.notes()])
 
     def _repr_html_(self):
-        """Return title, table and notes, as notebooks show them."""
+        """Return title, table and notes as HTML, for notebooks."""
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes())
         return f"<p>Comparison by {html.escape(self.title)}</p>{self.table().to_html()}{notes}"
 
     @property
-    def models(self):
-        """Names of the models, in the order in which they were given."""
+    def models(self) -> list[str]:
+        """Names of the models, in the order in which they were passed."""
         return list(self.details["models"])
 
     @property
-    def optimistic(self):
-        """Whether the models had seen the tested subjects, and neighbours of the windows."""
+    def optimistic(self) -> bool:
+        """Whether the models were trained on the tested subjects and on neighbouring windows."""
         return PROTOCOLS[self.protocol].optimistic
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The protocol, and whether it is optimistic."""
         return f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
 
     @property
-    def n_fits(self):
-        """How often each model was to be fitted."""
+    def n_fits(self) -> int:
+        """Number of fits per model, including failed ones."""
         return self.details["n_folds"] * self.details["n_repeats"]
 
-    def notes(self):
-        """Return what has to be said beside the table, a line each.
+    def notes(self) -> list[str]:
+        """Return the caveats that belong beside the table.
 
         Returns
         -------
         list of str
-            Models that failed, subjects without specificity, and intervals of few subjects.
+            One line each: models that failed, subjects without specificity, and intervals over
+            few subjects.
         """
         notes = []
         for model, own in self.failures.groupby("model", sort=False):
@@ -184,11 +202,11 @@ class Comparison:
             )
         return notes
 
-    def subject_scores(self):
-        """Return a row per model and subject, with `METRICS` over all the subject's windows.
+    def subject_scores(self) -> pd.DataFrame:
+        """Return `METRICS` per model and subject, over all windows of the subject.
 
-        A window counts once, in the fold that tested it, so that the scores of a subject mean
-        the same under every protocol. Over several repetitions it is the mean.
+        Every window counts once, in the fold that tested it, so the scores of a subject mean the
+        same under every protocol. With several repetitions, the scores are averaged over them.
 
         Returns
         -------
@@ -199,8 +217,8 @@ class Comparison:
         subjects = scores.groupby(["model", "subject"], sort=False)
         return subjects[[*METRICS, "n_windows"]].mean().astype({"n_windows": int}).reset_index()
 
-    def fold_scores(self):
-        """Return a row per model, repetition and fold, with `METRICS` over the fold's windows.
+    def fold_scores(self) -> pd.DataFrame:
+        """Return `METRICS` per model, repetition and fold, over the test windows of the fold.
 
         Returns
         -------
@@ -211,8 +229,8 @@ class Comparison:
         scores = score_predictions(self.predictions, keys)
         return scores.merge(self.scores[[*keys, "n_train"]].drop_duplicates(keys), on=keys)
 
-    def summary(self):
-        """Return the mean over subjects and its spread, in numbers.
+    def summary(self) -> pd.DataFrame:
+        """Return the mean and standard deviation over subjects, as numbers.
 
         Returns
         -------
@@ -221,20 +239,22 @@ class Comparison:
         """
         return summarize(self.subject_scores())
 
-    def table(self, format=None):
-        """Return mean ± standard deviation over subjects, in per cent, ready to print.
+    def table(
+        self, format: Literal["text", "markdown", "latex"] | None = None
+    ) -> pd.DataFrame | str:
+        """Return the mean ± standard deviation over subjects in per cent, as text.
 
         Parameters
         ----------
         format : {"text", "markdown", "latex"} or None, default=None
-            None is a DataFrame.
+            None returns a DataFrame.
 
         Returns
         -------
         DataFrame of str, or str
-            As `format_summary` returns it, with a row for every model. The columns are named for
-            the protocol, and say whether it is optimistic. Where fits failed, `failed` says how
-            many, and the scores are those of the subjects that were tested.
+            As `format_summary` returns it, with one row per model. The name of the columns is the
+            protocol, marked if it is optimistic. If fits failed, the column `failed` has their
+            number, and the scores are over the subjects that were tested.
         """
         table = format_summary(self.summary()).reindex(self.models, fill_value="–")
         if len(self.failures):
@@ -246,8 +266,8 @@ class Comparison:
         table = table.rename_axis(index="model", columns=self.title)
         return table if format is None else format_table(table, format)
 
-    def calibration(self, n_bins=10):
-        """Return how far each model's probabilities can be believed.
+    def calibration(self, n_bins: int = 10) -> pd.DataFrame:
+        """Return how well the probabilities of each model are calibrated.
 
         Parameters
         ----------
@@ -257,7 +277,7 @@ class Comparison:
         Returns
         -------
         DataFrame
-            A row a model that gives probabilities: `brier`, `log_loss` and `ece`, the expected
+            One row per model that gives probabilities: `brier`, `log_loss` and `ece`, the expected
             calibration error, over all tested windows.
         """
         from skemo.evaluation.calibration import score_calibration
@@ -266,35 +286,35 @@ class Comparison:
 
     def test(
         self,
-        metric="balanced_accuracy",
+        metric: str = "balanced_accuracy",
         *,
-        reference=None,
-        test="auto",
-        correction="holm",
-        confidence=0.95,
-        random_state=0,
-    ):
-        """Test which differences between the models are more than chance.
+        reference: str | None = None,
+        test: Literal["auto", "wilcoxon", "corrected-t"] = "auto",
+        correction: Literal["holm", "fdr"] | None = "holm",
+        confidence: float = 0.95,
+        random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    ) -> pd.DataFrame:
+        """Test which differences between the models are larger than chance.
 
         Parameters
         ----------
         metric : str, default="balanced_accuracy"
             One of `METRICS`.
         reference : str or None, default=None
-            The model that the others are held against; None is each against each.
+            The model to compare all others with. None compares every pair.
         test : str, default="auto"
             As for `skemo.evaluation.statistics.compare_models`.
         correction : {"holm", "fdr"} or None, default="holm"
-            For the number of comparisons.
+            Correction of p values for the number of pairs.
         confidence : float, default=0.95
-            Of the bootstrap interval over subjects.
+            Level of the bootstrap interval over subjects.
         random_state : int, default=0
             Seed of the bootstrap.
 
         Returns
         -------
         DataFrame
-            A row a pair, as `skemo.evaluation.statistics.compare_models` describes it.
+            One row per pair, as `skemo.evaluation.statistics.compare_models` describes.
         """
         from skemo.evaluation.statistics import compare_models
 
@@ -308,31 +328,38 @@ class Comparison:
             random_state=random_state,
         )
 
-    def gap(self, optimistic, metric="balanced_accuracy", *, confidence=0.95, random_state=0):
-        """Return how much better the models look under another protocol.
+    def gap(
+        self,
+        optimistic: "Comparison",
+        metric: str = "balanced_accuracy",
+        *,
+        confidence: float = 0.95,
+        random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    ) -> pd.DataFrame:
+        """Return how much better the models score under another protocol.
 
         Parameters
         ----------
         optimistic : Comparison
-            Of the same models on the same windows, by the protocol to hold against this one.
+            The same models on the same windows, under the other protocol.
         metric : str, default="balanced_accuracy"
             One of `METRICS`.
         confidence : float, default=0.95
-            Of the bootstrap interval over subjects.
+            Level of the bootstrap interval over subjects.
         random_state : int, default=0
             Seed of the bootstrap.
 
         Returns
         -------
         DataFrame
-            A row a model, columns named for the protocols, the mean over subjects; `gap`, the
-            mean difference over subjects, and its interval, `low` and `high`. NaN where no
-            subject has the score.
+            One row per model: the mean score over subjects under each protocol, in columns named
+            after the protocols; `gap`, the mean difference over subjects; and the ends of its
+            interval, `low` and `high`. NaN if no subject has the score.
 
         Raises
         ------
         ValueError
-            No such metric, or the two have no models or no subjects in common.
+            The metric is unknown, or the two have no models or no subjects in common.
         """
         from skemo.evaluation.statistics import bootstrap_interval
 

@@ -2,23 +2,26 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.signals.groups import trial_codes
 
-# Names of what `compare` adds as controls: a model, and what follows the name of each model.
+# The name of a control, and the suffix that the other adds to the name of each model.
 MAJORITY = "majority class"
 PERMUTED = ", labels permuted"
 
 
-def labels_vary(groups, y):
-    """Whether any trial has windows of several labels, as far as trials are known."""
+def labels_vary(groups: pd.DataFrame, y: NDArray) -> bool:
+    """Whether labels vary within any trial; True if trials are not known."""
     if "trial" not in groups:
         return True
     return bool((pd.Series(y).groupby(trial_codes(groups)).nunique() > 1).any())
 
 
-def permute_labels(y, groups, random_state):
-    """Labels permuted within each subject, by trials where there is enough to exchange."""
+def permute_labels(
+    y: NDArray, groups: pd.DataFrame, random_state: int | np.random.RandomState | None
+) -> NDArray:
+    """Permute labels within each subject, by trials if there are enough to exchange."""
     subjects = groups["subject"].to_numpy()
     if pd.Series(y).groupby(subjects).nunique().max() < 2:
         raise ValueError(
@@ -29,33 +32,46 @@ def permute_labels(y, groups, random_state):
     if not labels_vary(groups, y):
         trials = pd.DataFrame({"subject": subjects, "label": y, "trial": trial_codes(groups)})
         counts = trials.drop_duplicates("trial").groupby(["subject", "label"]).size()
-        # With one trial of a label, an exchange would be all or nothing.
+        # With one trial per label, the exchange would be all or nothing.
         if counts.min() > 1:
             blocks = groups["trial"]
-    random = random_state
-    if not isinstance(random, np.random.RandomState):
-        random = np.random.default_rng(random)
+    random = _as_generator(random_state)
     permuted = y
-    while (permuted == y).all():  # of few trials, it may come out as it was
+    while (permuted == y).all():  # with few trials, a permutation may change nothing
         permuted = permute_within(y, subjects, blocks=blocks, random_state=random)
     return permuted
 
 
-def permute_within(labels, groups, *, blocks=None, random_state=0):
+def _as_generator(
+    random_state: int | np.random.RandomState | np.random.Generator | None,
+) -> np.random.RandomState | np.random.Generator:
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    return np.random.default_rng(random_state)
+
+
+def permute_within(
+    labels: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
+    *,
+    blocks: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> NDArray:
     """Permute labels within each subject, for the permutation control.
 
-    Models that are trained and tested on permuted labels must fall to chance; a score above it
-    comes from the evaluation.
+    Models that are trained and tested on permuted labels must score at chance. A score above
+    chance comes from the evaluation itself.
 
     Parameters
     ----------
     labels : array-like of shape (n_windows,)
         Labels.
     groups : array-like of shape (n_windows,) or DataFrame with a column `subject`
-        The subject of each window. How many windows of each label a subject has stays the same.
+        The subject of each window. The label counts of each subject stay the same.
     blocks : array-like of shape (n_windows,) or None, default=None
-        The trial of each window, counted anew for each subject: whole trials exchange their
-        labels. How many trials of each label a subject has stays the same. None permutes windows.
+        The trial of each window; equal names in different subjects are different trials. Whole
+        trials exchange their labels, and the number of trials per label and subject stays the
+        same. None permutes windows.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the permutation.
 
@@ -67,16 +83,16 @@ def permute_within(labels, groups, *, blocks=None, random_state=0):
     Raises
     ------
     ValueError
-        Lengths differ, or a block has windows of several labels.
+        Lengths differ, values are missing, or a block has windows of several labels.
 
     Notes
     -----
-    Permuted windows stand for "no relation between signal and label at all". Recorded labels
-    come in runs, and signals drift: windows of one trial resemble each other whatever was felt.
-    Their permutation breaks up the runs, so that scores spread less around chance than those of
-    a model that tells trials apart. `blocks` keeps the runs and is the stricter control. It
-    needs several trials a subject to have something to permute: with two, one of each label,
-    it exchanges them in half of the subjects.
+    Permuting windows removes any relation between signal and label. But recorded labels come in
+    runs, and signals drift, so windows of one trial resemble each other whatever the label.
+    Permuting windows breaks up the runs, and the scores then spread less around chance than those
+    of a model that only tells trials apart. `blocks` keeps the runs and is the stricter control.
+    It needs several trials per subject: with two, one of each label, it exchanges them in half of
+    the subjects.
 
     Examples
     --------
@@ -90,12 +106,10 @@ def permute_within(labels, groups, *, blocks=None, random_state=0):
     keys = [groups] if blocks is None else [groups, np.asarray(blocks)]
     if any(key.shape != labels.shape for key in keys):
         shapes = ", ".join(str(key.shape) for key in keys)
-        raise ValueError(f"labels of shape {labels.shape} need one group a window, got {shapes}.")
+        raise ValueError(f"labels of shape {labels.shape} need one group per window, got {shapes}.")
     if any(pd.isna(key).any() for key in keys):
         raise ValueError("groups or blocks are missing (NaN) in some rows: drop these rows.")
-    random = random_state
-    if not isinstance(random, np.random.RandomState):
-        random = np.random.default_rng(random)
+    random = _as_generator(random_state)
     units = np.arange(len(labels))
     if blocks is not None:
         subject, block = (pd.factorize(key)[0] for key in keys)

@@ -1,78 +1,110 @@
-"""The fits of a comparison: trained together or one by one, kept as they are finished."""
+"""The fits of a comparison: run together or one by one, and kept once finished."""
 
 import contextlib
 import itertools
 import math
+import pickle
 import sys
 import threading
 import time
 import traceback
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from skemo.evaluation.nested import chosen_parameters
+from skemo.evaluation.store import FitStore
 
-_TOGETHER = 12  # fits on a CPU: more gain little, and leave less for other processes
+_TOGETHER = 12  # fits on a CPU: more would gain little and leave less for other processes
 
 
 class Run(NamedTuple):
-    """A model in one repetition: what it is fitted to, fold by fold.
+    """A model in one repetition, with what it is fitted to in each fold.
 
-    `X` is the table that the model takes, whose leading steps may be computed already; `y` are
-    its labels, which a control permutes; `params` is for ``fit``, of all rows; `keys` are those
-    of each fold's record in a store, None of one that cannot be kept.
+    `X` is the input of the estimator, after the leading steps that are already computed; `y` are
+    its labels, permuted for a control; `params` are parameters of ``fit`` for all rows; `keys` are
+    the keys of each fold's record in a store, or None if it cannot be kept. `pickled` is the
+    estimator by value, for fits that are kept and run in other processes.
     """
 
     model: str
     repeat: int
     estimator: BaseEstimator
-    X: object
+    X: Any
     y: np.ndarray
     folds: list
     params: dict
     keys: list
+    pickled: bytes | None = None
+
+    def __reduce__(self):
+        if self.pickled is None:
+            return Run, tuple(self)
+        return _unpickled_run, (self.pickled, *self._replace(estimator=None, pickled=None))
 
 
-def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
-    """Fit and test all runs in all folds, but for what the store has.
+def _unpickled_run(pickled, *fields):
+    return Run(*fields)._replace(estimator=pickle.loads(pickled))
+
+
+def uses_processes(n_jobs: int | None) -> bool:
+    """Return whether fits run in other processes, by joblib's active backend."""
+    shares_memory = getattr(get_active_backend()[0], "supports_sharedmem", False)
+    return effective_n_jobs(n_jobs) > 1 and not shares_memory
+
+
+def run_fits(
+    runs: Sequence[Run],
+    classes: NDArray,
+    store: FitStore | None,
+    n_jobs: int | None,
+    together: bool | Literal["auto"],
+    on_error: Literal["record", "raise"],
+    bar: Callable[[int, int], AbstractContextManager[Callable[[], None]]],
+) -> tuple[dict[tuple[int, int], dict[str, Any]], list[dict[str, Any]]]:
+    """Fit and test all runs in all folds, except for those in the store.
 
     Parameters
     ----------
     runs : list of Run
     classes : ndarray of shape (n_classes,)
     store : FitStore or None
-        What keeps every finished fit.
+        Where finished fits are kept.
     n_jobs : int or None
     together : {"auto", True, False}
         Whether the networks of several folds are trained as one computation.
     on_error : {"record", "raise"}
     bar : callable
-        Given the numbers of all fits and of those that the store has, a context that gives the
-        function to call after each other fit.
+        Called with the number of all fits and of those in the store, returns a context manager
+        that gives the function to call after each fit.
 
     Returns
     -------
     records : dict of (int, int) to dict
-        By position of the run and fold: `y_pred`, positions among the classes; `probabilities`, a
-        list a row or None; `fit_time`, `predict_time`, `chosen`, `warnings`.
+        By position of run and fold: `y_pred`, positions in `classes`; `probabilities`, a list per
+        row or None; `fit_time`, `predict_time`, `chosen`, `warnings`.
     failures : list of dict
         `model`, `repeat`, `fold`, `error`, `traceback`.
     """
     tasks = [(i, fold) for i, run in enumerate(runs) for fold in range(len(run.folds))]
     kept = {}
-    for i, fold in tasks if store else ():
-        _, test = runs[i].folds[fold]
-        kept[i, fold] = store.read(runs[i].keys[fold], len(test), len(classes))
+    if store:
+        for i, fold in tasks:
+            _, test = runs[i].folds[fold]
+            kept[i, fold] = store.read(runs[i].keys[fold], len(test), len(classes))
     records = {task: record for task, record in kept.items() if record is not None}
     failures = {}
-    # What is trained together is so again if one of it is missing, so that all end as they would
-    # have without an interruption; and it takes longest, so that it comes first.
+    # Networks that are trained together are all trained again if one is missing, so that they end
+    # as they would have without an interruption. They take longest and come first.
     stacked, single = [], []
     for i, run in enumerate(runs):
         missing = [fold for fold in range(len(run.folds)) if (i, fold) not in records]
@@ -101,7 +133,7 @@ def run_fits(runs, classes, store, n_jobs, together, on_error, bar):
     return records, [failures[task] for task in sorted(failures)]
 
 
-def take_rows(X, rows):
+def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     """Return a copy of some rows of a table or array, by position."""
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
@@ -123,7 +155,7 @@ def _training_data(run, fold):
 
 
 def _in_chunks(folds):
-    """Folds that are trained together: parts of one size, an even number of them if several."""
+    """Chunks of folds to train together: of similar size, and an even number if several."""
     n_chunks = math.ceil(len(folds) / _TOGETHER)
     n_chunks += n_chunks % 2 if n_chunks > 1 else 0  # for two processes, or four
     bounds = [len(folds) * i // n_chunks for i in range(n_chunks + 1)]
@@ -131,13 +163,13 @@ def _in_chunks(folds):
 
 
 def _in_parallel(calls, n_jobs):
-    """Results as they come, or all at the end where joblib's backend can't do otherwise."""
+    """Results as they are ready, or all at the end if joblib's backend cannot stream them."""
     streams = get_active_backend()[0].supports_return_generator
     return Parallel(n_jobs=n_jobs, return_as="generator_unordered" if streams else "list")(calls)
 
 
 def _recorded_warnings():
-    """Record warnings, but not in a thread beside others, where they would be mixed up."""
+    """Record warnings, except in threads, where those of different fits would be mixed up."""
     if threading.current_thread() is threading.main_thread():
         return warnings.catch_warnings(record=True)
     return contextlib.nullcontext([])
@@ -146,8 +178,7 @@ def _recorded_warnings():
 def _fit_and_predict(i, run, folds, classes, on_error):
     """Fit a model in some folds and predict the tested rows.
 
-    Returns `i`, which says whose the results are, and of each fold its number, its record and
-    how it failed, one of which is None.
+    Returns `i`, and for each fold its number, its record and its failure, one of which is None.
     """
     fitted = _fit_together(run, folds) if len(folds) > 1 else [_fit(run, folds[0])]
     results = []
@@ -166,17 +197,16 @@ def _fit_and_predict(i, run, folds, classes, on_error):
                 failure = {"error": text, "traceback": traceback.format_exc()}
                 results.append((fold, None, failure))
                 continue
-        messages = [(warning.category.__name__, str(warning.message)) for warning in later]
         record |= {
             "fit_time": seconds,
-            "warnings": [list(pair) for pair in dict.fromkeys([*caught, *messages])],
+            "warnings": [list(pair) for pair in dict.fromkeys([*caught, *_texts(later)])],
         }
         results.append((fold, record, None))
     return i, results
 
 
 def _fit(run, fold):
-    """Fit in one fold; return the model or its exception, the seconds, and the warnings."""
+    """Fit in one fold; return the model or its exception, the seconds and the warnings."""
     X, y, params = _training_data(run, fold)
     with _recorded_warnings() as caught:
         started = time.perf_counter()
@@ -186,25 +216,30 @@ def _fit(run, fold):
         except Exception as error:
             model = error
         seconds = time.perf_counter() - started
-    return model, seconds, [(warning.category.__name__, str(warning.message)) for warning in caught]
+    return model, seconds, _texts(caught)
 
 
 def _fit_together(run, folds):
-    """Fit in several folds as `_fit` does, each with its share of the seconds."""
-    from skemo.training.many import collected_fits, train_together
+    """Fit in several folds as `_fit` does, each with an equal share of the seconds."""
+    from skemo.training.many import begin_fit, finish_fits
 
     started = time.perf_counter()
-    with collected_fits() as fits:
-        fitted = [_fit(run, fold) for fold in folds]
+    begun, caught = [], []
+    for fold in folds:
+        with _recorded_warnings() as own:
+            begun.append(begin_fit(run.estimator, *_training_data(run, fold)))
+        caught.append(own)
     with _recorded_warnings() as common:
-        train_together(fits)
+        fitted = finish_fits(begun)
     share = (time.perf_counter() - started) / len(folds)
-    common = [(warning.category.__name__, str(warning.message)) for warning in common]
-    errors = {id(fit.classifier): fit.error for fit in fits if fit.error is not None}
     return [
-        (errors.get(id(_last_step(model)), model), share, [*caught, *common])
-        for model, _, caught in fitted
+        (model, share, _texts([*own, *common])) for model, own in zip(fitted, caught, strict=True)
     ]
+
+
+def _texts(caught):
+    """The category and the text of each warning."""
+    return [(warning.category.__name__, str(warning.message)) for warning in caught]
 
 
 def _last_step(model):
@@ -212,7 +247,7 @@ def _last_step(model):
 
 
 def _test(model, X, test, classes):
-    """Predict the tested rows: a record without the fit's time and warnings."""
+    """Predict the test rows; return a record without the time and warnings of the fit."""
     started = time.perf_counter()
     y_pred, probabilities = _predict(model, take_rows(X, test), classes)
     seconds = time.perf_counter() - started
@@ -230,12 +265,12 @@ def _test(model, X, test, classes):
 
 
 def _predict(model, rows, classes):
-    """Predicted labels, and a list of probabilities a row in the order of `classes`, or None."""
+    """Predicted labels, and a list of probabilities per row in the order of `classes`, or None."""
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
         return np.asarray(model.predict(rows)), None
     try:
         own = np.asarray(model.predict_proba(rows), np.float64)
-    except AttributeError as error:  # a search may have the method whatever it searches
+    except AttributeError as error:  # a search may have the method when its estimator does not
         if "predict_proba" not in str(error):
             raise
         return np.asarray(model.predict(rows)), None

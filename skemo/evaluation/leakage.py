@@ -1,9 +1,11 @@
-"""Find what stands on both sides of a split: people, trials, seconds, rows and statistics."""
+"""Find what training and test share: people, trials, seconds, rows and statistics."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -19,8 +21,13 @@ _TYPES = dict(zip(COLUMNS, (int, str, str, int, int, float, str), strict=True))
 _BY_FOLD = ("subject", "trial", "overlap", "duplicate")
 
 
-def check_split(X, groups, cv, y=None):
-    """Name what stands on both sides of a split into training and test.
+def check_split(
+    X: pd.DataFrame | ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
+    cv: Any,
+    y: ArrayLike | None = None,
+) -> pd.DataFrame:
+    """List what the training and test sides of a split share.
 
     ============================= =======================================================
     kind                          what was found
@@ -28,7 +35,7 @@ def check_split(X, groups, cv, y=None):
     ``subject``                   subjects with windows on both sides
     ``trial``                     trials with windows on both sides
     ``overlap``                   tested windows that share seconds with training windows
-    ``duplicate``                 tested rows that are in training too, value for value
+    ``duplicate``                 tested rows that are also in training, value for value
     ``normalisation``             columns standardised by statistics of all rows, tested
                                   ones included
     ``per-subject normalisation`` columns standardised by each subject's (or trial's) own
@@ -36,48 +43,48 @@ def check_split(X, groups, cv, y=None):
                                   legitimate where it is declared
     ============================= =======================================================
 
-    Which of them are a fault depends on the question: a within-subject protocol has its
-    subjects on both sides (``PROTOCOLS[name].by_design`` of `skemo.evaluation.protocols`).
+    Which of them are faults depends on the question: a within-subject protocol has its subjects
+    on both sides by design (``PROTOCOLS[name].by_design`` of `skemo.evaluation.protocols`).
 
     Parameters
     ----------
     X : DataFrame or array of n_windows rows
-        What the models are given: signal columns, numbers, or an array whose last axis is
-        features or time. Columns subject, trial, start and stop, and those that are not numbers,
-        are passed over.
+        Input of the models: signal columns, numbers, or an array whose last axis is features or
+        time. The columns subject, trial, start and stop, and those that are not numbers, are
+        ignored.
     groups : array-like of shape (n_windows,), or DataFrame of n_windows rows
-        Subjects, or a table with trials and times, as `skemo.evaluation.protocols.window_groups`
-        reads it; ``groups=windows`` is the fullest check. Windows of recordings with the same
-        subject and trial count as one recording's, and without trials all those of a subject.
+        Subjects, or a table with trials and times, as for
+        `skemo.evaluation.protocols.window_groups`; ``groups=windows`` checks the most. Windows
+        with the same subject and trial, or the same subject if trials are not known, count as one
+        recording.
     cv : str, splitter, int or iterable of (train, test)
-        A protocol's name, with its defaults; or what `cross_validate` takes. An iterator is
-        used up.
+        The name of a protocol, used with its defaults, or anything `cross_validate` accepts. An
+        iterator is used up.
     y : array-like of shape (n_windows,), default=None
-        Labels, where the splitter needs them. With them, the message of ``trial`` says how many
-        of the trials have a single label, which whoever knows the trial then knows.
+        Labels, if the splitter needs them. With labels, the message of ``trial`` says how many of
+        the trials have a single label, which a model that recognises the trial then knows.
 
     Returns
     -------
     DataFrame
-        A row a finding, of a fold and kind: `fold`; `kind`; `who`, a few names; `n_train` and
-        `n_test`, the windows concerned on each side; `seconds` of recording on both sides,
-        for ``overlap``, else NaN; `message`. No rows where nothing was found. Scaling concerns
-        all folds and rows: its `fold` is -1. ``attrs["n_folds"]`` is the number of folds.
+        One row per fold and kind of finding: `fold`; `kind`; `who`, a few names; `n_train` and
+        `n_test`, the numbers of windows concerned on each side; `seconds`, the time on both sides
+        for ``overlap``, else NaN; `message`. It is empty if nothing was found. Scaling concerns
+        all folds and rows, and its `fold` is -1. ``attrs["n_folds"]`` is the number of folds.
 
     Raises
     ------
     ValueError
-        Lengths differ, `cv` gives no folds, positions are not those of rows, or the split cannot
-        be made.
+        Lengths differ, `cv` has no folds or has positions beyond the rows, or the split cannot be
+        made.
 
     Notes
     -----
-    Standardisation is recognised by its result, a mean of 0 and a standard deviation of 1, exactly,
-    over all rows or in every subject or trial. Other scalings and values that were rounded
-    afterwards are not recognised. Left out are columns of whole numbers and signals that are
-    standardised window by window, which lets nothing through. Rows count as identical only where
-    they hold something: missing and flat windows, and rows with fewer than two fractional numbers,
-    do not.
+    Standardisation is recognised by its result: a mean of exactly 0 and a standard deviation of
+    exactly 1, over all rows or in every subject or trial. Other scalings, and values that were
+    rounded afterwards, are not recognised. Columns of whole numbers are not checked, nor are
+    signals that are standardised window by window, since that leaks nothing. Missing and flat
+    windows, and rows with fewer than two fractional numbers, do not count as duplicates.
 
     Examples
     --------
@@ -106,18 +113,18 @@ def check_split(X, groups, cv, y=None):
     return frame
 
 
-def format_findings(findings):
-    """Return what `check_split` found as text, a line a kind.
+def format_findings(findings: pd.DataFrame) -> str:
+    """Format the findings of `check_split` as text, one line per kind.
 
     Parameters
     ----------
     findings : DataFrame
-        As `check_split` returns it, or some rows of it.
+        As `check_split` returns them, or some of the rows.
 
     Returns
     -------
     str
-        Empty without findings.
+        Empty if there are no findings.
 
     Examples
     --------
@@ -143,28 +150,32 @@ def format_findings(findings):
     return "\n".join(lines)
 
 
-def check_transductive(model, X, random_state=0):
-    """Return the share of rows whose prediction depends on the rows that it is made with.
+def check_transductive(
+    model: BaseEstimator,
+    X: pd.DataFrame | ArrayLike,
+    random_state: int | np.random.RandomState | None = 0,
+) -> float:
+    """Return the share of rows whose prediction depends on the other rows predicted with them.
 
-    The rows are predicted together and again in two halves. A model that looks at one row at
-    a time says the same, and gives 0. One that measures a new person by the rows at hand,
-    as `PerSubject` does, is transductive: it needs a batch of that person's windows, and its
-    scores should say so.
+    All rows are predicted together, and again in two halves. A model that looks at one row at a
+    time predicts the same, and the share is 0. A model that measures a new person by the rows at
+    hand, as `PerSubject` does, is transductive: it needs a batch of windows of that person, which
+    should be reported with its scores.
 
     Parameters
     ----------
     model : estimator
         Fitted, with ``predict_proba`` or ``predict``.
     X : DataFrame or array of n_windows rows
-        At least 2 rows, best of people whom the model has not seen.
+        At least 2 rows, preferably of people the model has not seen.
     random_state : int, RandomState or None, default=0
-        Deals the rows into halves.
+        Seed for the division into halves.
 
     Returns
     -------
     float
-        In [0, 1]. A row counts where a probability moves by more than 0.001, or the label
-        changes in a model that gives no probabilities.
+        In [0, 1]. A row counts if a probability changes by more than 0.001 or, for a model
+        without probabilities, if the label changes.
 
     Examples
     --------
@@ -175,21 +186,23 @@ def check_transductive(model, X, random_state=0):
     >>> check_transductive(LogisticRegression().fit(X, y), X)
     0.0
     """
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    if len(X) < 2:
-        raise ValueError(f"Rows are compared with fewer rows: pass at least 2, got {len(X)}.")
+    inputs: Any = X if hasattr(X, "shape") else np.asarray(X)
+    if len(inputs) < 2:
+        raise ValueError(
+            f"Rows are predicted again in two halves: pass at least 2, got {len(inputs)}."
+        )
     predict = getattr(model, "predict_proba", None) or model.predict
-    together = np.asarray(predict(X))
+    together = np.asarray(predict(inputs))
     apart = np.empty_like(together)
-    for rows in np.array_split(check_random_state(random_state).permutation(len(X)), 2):
-        apart[rows] = predict(X.iloc[rows] if hasattr(X, "iloc") else X[rows])
+    for rows in np.array_split(check_random_state(random_state).permutation(len(inputs)), 2):
+        apart[rows] = predict(inputs.iloc[rows] if hasattr(inputs, "iloc") else inputs[rows])
     if hasattr(model, "predict_proba"):
         return float((np.abs(together - apart) > 1e-3).any(axis=1).mean())
     return float((together != apart).mean())
 
 
 def _list_folds(X, y, table, cv):
-    """Positions of the training and the test rows of each fold, whatever `cv` is."""
+    """The positions of the training and test rows of each fold, for any kind of `cv`."""
     if isinstance(cv, str):
         if y is None and cv != "leave-one-subject-out":
             raise ValueError(f"The protocol {cv!r} goes by the labels, too: pass y.")
@@ -205,7 +218,7 @@ def _list_folds(X, y, table, cv):
     if isinstance(cv, LeaveOneTrialOut | BlockedKFold):
         groups = table
     elif hasattr(cv, "get_metadata_routing") and not get_routing_for_object(cv).split.requests:
-        groups = None  # scikit-learn warns where a splitter gets groups that it does not take
+        groups = None  # scikit-learn warns about groups that a splitter does not use
     folds, positions = [], np.arange(len(table))
     for train, test in cv.split(X, y, groups):
         try:
@@ -216,17 +229,17 @@ def _list_folds(X, y, table, cv):
                 f"{error}."
             ) from error
     if not folds:
-        raise ValueError("cv gives no folds: it is empty, or an iterator that was used before.")
+        raise ValueError("cv gives no folds: it is empty, or an iterator that was already used.")
     return folds
 
 
 class _Rows(NamedTuple):
-    """What is known of the rows, once for all folds; None for what is not known."""
+    """Facts about the rows that all folds share; None if not known."""
 
     subjects: np.ndarray  # codes
     trials: np.ndarray | None  # codes
     contents: np.ndarray  # codes, the same for identical rows
-    times: tuple | None  # start and stop on an axis where trials are apart
+    times: tuple | None  # start and stop on an axis on which trials do not overlap
     subject_names: np.ndarray
     trial_names: np.ndarray | None
     one_label: np.ndarray | None  # whether each trial has a single label
@@ -248,7 +261,7 @@ def _describe_rows(X, y, table):
 
 
 def _compare_sides(rows, train, test):
-    """Yield kind, who, n_train, n_test, seconds and message of what is on both sides."""
+    """Yield kind, who, n_train, n_test, seconds and message of each finding."""
     codes = {"subject": rows.subjects, "trial": rows.trials, "duplicate": rows.contents}
     for kind in _BY_FOLD:
         seconds = np.nan
@@ -282,7 +295,7 @@ def _compare_sides(rows, train, test):
 
 
 def _share_codes(codes, train, test):
-    """Rows of each side whose code is on the other side, too."""
+    """The rows of each side whose code is also on the other side."""
     in_train, in_test = np.zeros((2, codes.max(initial=0) + 1), bool)
     in_train[codes[train]] = True
     in_test[codes[test]] = True
@@ -290,7 +303,7 @@ def _share_codes(codes, train, test):
 
 
 def _share_seconds(rows, train, test):
-    """Rows of each side that overlap the other side, and the seconds on both sides."""
+    """The rows of each side that overlap the other side, and the seconds on both sides."""
     codes = rows.subjects if rows.trials is None else rows.trials
     train, test = _share_codes(codes, train, test)
     one, other = (tuple(ends[side] for ends in rows.times) for side in (train, test))
@@ -304,14 +317,14 @@ def _share_seconds(rows, train, test):
 
 
 def _covered(start, stop):
-    """Seconds that intervals cover together."""
+    """The number of seconds that intervals cover together."""
     order = np.argsort(start)
     start, latest = start[order], np.maximum.accumulate(stop[order])
     return latest[-1] - start[0] - np.maximum(start[1:] - latest[:-1], 0.0).sum()
 
 
 def _code_rows(X, n_rows):
-    """Number the rows, identical ones alike; a row that holds too little has its own number."""
+    """Number the rows; identical rows share a number if they hold enough to tell them apart."""
     hashes, telling = [], np.zeros(n_rows, bool)
     for block in input_blocks(X):
         values = block.values.reshape(n_rows, -1)
@@ -329,7 +342,7 @@ def _count(n, what):
 
 
 def _name_some(names):
-    """A few names as text: all of up to three, else two and how many more."""
+    """Up to three names as text, or two names and the number of others."""
     names = [str(name) for name in names]
     if len(names) > 3:
         names = [*names[:2], f"{len(names) - 2} more"]

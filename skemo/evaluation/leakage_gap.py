@@ -1,32 +1,39 @@
-"""How much better models look when they are tested on known subjects."""
+"""How much better models score when they are tested on known subjects."""
 
+from collections.abc import Mapping
 from numbers import Integral
+from pathlib import Path
+from typing import Literal
 
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import column_or_1d
 
 from skemo.evaluation.compare import compare
-from skemo.evaluation.protocols import protocol_folds, window_groups
+from skemo.evaluation.protocols import ProtocolName, protocol_folds, window_groups
 from skemo.evaluation.scores import check_metric
 
 
 def leakage_gap(
-    models,
-    X,
-    y,
-    groups,
+    models: Mapping[str, BaseEstimator],
+    X: pd.DataFrame | ArrayLike,
+    y: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
     *,
-    protocol="leave-one-subject-out",
-    optimistic="segment-k-fold",
-    metric="balanced_accuracy",
-    n_splits=10,
-    n_jobs=None,
-    random_state=0,
-    progress=False,
-    together="auto",
-    n_repeats=1,
-    output=None,
-):
-    """Measure what testing on known subjects adds to the score of each model.
+    protocol: ProtocolName = "leave-one-subject-out",
+    optimistic: ProtocolName = "segment-k-fold",
+    metric: str = "balanced_accuracy",
+    n_splits: int = 10,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+    progress: bool = False,
+    together: bool | Literal["auto"] = "auto",
+    n_repeats: int = 1,
+    output: str | Path | None = None,
+) -> pd.DataFrame:
+    """Measure how much testing on known subjects adds to the score of each model.
 
     Parameters
     ----------
@@ -39,36 +46,36 @@ def leakage_gap(
     groups : array-like of shape (n_windows,), or DataFrame
         The subject of each window, or a table as for `compare`.
     protocol : str, default="leave-one-subject-out"
-        The honest one.
+        The protocol to trust.
     optimistic : str, default="segment-k-fold"
-        The one to hold against it.
+        The protocol to compare it with.
     metric : str, default="balanced_accuracy"
-        What is measured, as in `skemo.evaluation.scores.METRICS`.
+        One of `skemo.evaluation.scores.METRICS`.
     n_splits : int, default=10
-        Number of folds of the k-fold protocols.
+        Number of folds, for the k-fold protocols.
     n_jobs : int or None, default=None
-        Fits at once.
+        Number of fits that run in parallel.
     random_state : int, RandomState or None, default=0
         Seed of the folds and of the bootstrap.
     progress : bool, default=False
-        Draw bars on the standard error stream.
+        Whether to draw progress bars on the standard error stream.
     together : {"auto", True, False}, default="auto"
         As for `compare`.
     n_repeats : int, default=1
-        How often all is done, as for `compare`; a subject's score is the mean.
+        How often to repeat everything, as for `compare`.
     output : str, Path or None, default=None
-        Folder in which every finished fit is kept, as for `compare`.
+        Folder in which finished fits are kept, as for `compare`.
 
     Returns
     -------
     DataFrame
-        As `Comparison.gap` returns it: a row a model, the mean score over subjects by each
-        protocol, their difference `gap`, and its 95 % interval over subjects, `low` and `high`.
+        As `Comparison.gap` returns it: for each model, the mean score over subjects under each
+        protocol, their difference `gap`, and its 95 % interval over subjects, `low` to `high`.
 
     Raises
     ------
     ValueError
-        No such metric, one of the protocols cannot be followed, or as for `compare`.
+        The metric is unknown, one of the protocols cannot be followed, or as for `compare`.
 
     Examples
     --------
@@ -76,14 +83,14 @@ def leakage_gap(
     >>> from skemo import leakage_gap, make_svm
     >>> rng = np.random.default_rng(0)
     >>> subjects = np.repeat(np.arange(8), 10)
-    >>> y = np.where(subjects % 2, "calm", "stress")  # a subject has one label only
+    >>> y = np.where(subjects % 2, "calm", "stress")  # one label per subject
     >>> X = rng.normal(size=(8, 3))[subjects] + 0.1 * rng.normal(size=(80, 3))
     >>> gap = leakage_gap({"SVM": make_svm("passthrough")}, X, y, subjects)
-    >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # it knows the subjects
+    >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # the model knows the subjects
     1.0
     """
     check_metric(metric)
-    for name in (protocol, optimistic):  # before hours are spent on the first one
+    for name in (protocol, optimistic):  # fail before the first takes hours
         protocol_folds(name, column_or_1d(y), window_groups(groups), n_splits, random_state)
     honest, other = (
         compare(

@@ -1,8 +1,11 @@
-"""Searches inside a comparison: what they get of the subjects, and what they choose."""
+"""Searches inside a comparison: their inner folds by subject, and what they choose."""
+
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import get_config
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -11,71 +14,76 @@ from sklearn.utils.validation import has_fit_parameter
 from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
 
 
-def split_by_subject(model, random_state, n_subjects, n_of_class):
-    """Return a model whose search, if it has one, chooses on folds of subjects.
+def split_by_subject(
+    model: BaseEstimator,
+    random_state: int | np.random.RandomState | None,
+    n_subjects: int,
+    n_of_class: int,
+) -> BaseEstimator:
+    """Return a model whose search, if any, has inner folds of subjects.
 
     Parameters
     ----------
     model : estimator
-        A search, a Pipeline that ends in one, or any other, which is returned as it is.
+        A search, a Pipeline that ends in one, or any other model, which is returned unchanged.
     random_state : int, RandomState or None
         Seed of the inner folds.
     n_subjects : int
-        The fewest in training.
+        The smallest number of training subjects of any fold.
     n_of_class : int
-        The fewest in training that have windows of a class, where there are two classes.
+        The smallest number of training subjects with windows of a class, for two classes.
 
     Returns
     -------
     estimator
-        A clone whose search has a splitter by subject, where it had a number of folds or None.
+        A clone whose search has a splitter by subject if its `cv` was a number or None.
 
     Raises
     ------
     ValueError
-        There are fewer subjects than inner folds, inner training would lack a class, or the
-        search has inner folds that cannot be made of training rows and their subjects.
+        There are fewer subjects than inner folds, an inner training set would lack a class, or
+        the inner folds of the search cannot be made from training rows and their subjects.
     """
     prefix, search = _last_step(model)
     if not is_search(search):
         return model
     if isinstance(search.cv, LeaveOneTrialOut | BlockedKFold):
         raise ValueError(
-            f"A search has cv={search.cv!r}, but inner folds know the subjects alone: give a "
-            "number of folds, or a splitter such as GroupKFold."
+            f"A search has cv={search.cv!r}, but inner folds are given only the subjects: set cv "
+            "to a number of folds, or a splitter such as GroupKFold."
         )
     if hasattr(search.cv, "split"):
         return model
     if np.iterable(search.cv):
         raise ValueError(
-            "A search has a list of splits as its cv, which are of the rows of another table than "
-            "a fold's training rows: give a number of folds, or a splitter such as GroupKFold."
+            "A search has a list of splits as its cv, whose row numbers do not fit the training "
+            "rows of a fold: set cv to a number of folds, or a splitter such as GroupKFold."
         )
     if n_of_class < 2:
         raise ValueError(
-            "A search would have inner folds without one of the classes, since a training set has "
-            "a single subject (or trial) with windows of it: a search within subjects takes three "
+            "A search would have inner folds without one of the classes, since only one subject "
+            "(or trial) of a training set has windows of it: a search within subjects needs three "
             "trials of each class from each subject."
         )
     n_splits = min(5, n_subjects) if search.cv is None else search.cv
     if n_splits > n_subjects or n_splits < 2:
         raise ValueError(
             f"A search has cv={search.cv}, but training has {n_subjects} subject(s) or trial(s) "
-            "to deal into inner folds: take fewer folds."
+            "for the inner folds: use fewer folds."
         )
     inner = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     return clone(model).set_params(**{f"{prefix}cv": inner})
 
 
-def fit_parameters(model, subjects):
-    """Return what ``fit`` of a model is to be given: the subjects, where it takes them.
+def fit_parameters(model: BaseEstimator, subjects: NDArray) -> dict[str, NDArray]:
+    """Return the parameters for the ``fit`` of a model: the subjects, if it takes them.
 
     Parameters
     ----------
     model : estimator
-        With metadata routing, its last step is made to request `groups` if it needs them.
+        With metadata routing enabled, its last step is made to request `groups` if it uses them.
     subjects : ndarray of shape (n_windows,)
-        Or trials, where training has one subject.
+        Or trials, if training has a single subject.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def fit_parameters(model, subjects):
     Raises
     ------
     ValueError
-        There is no way to give them to a network inside a search.
+        The subjects cannot be passed to a network inside a search.
     """
     routing = get_config()["enable_metadata_routing"]
     prefix, final = _last_step(model)
@@ -99,7 +107,7 @@ def fit_parameters(model, subjects):
     stops = getattr(final, "early_stopping", False) is True or any(
         name.split("__")[-1] == "early_stopping" for name, _ in candidates
     )
-    if routing:  # where the splitter gets groups, a network has to say whether it takes them
+    if routing:  # a network must say whether it takes the groups that the splitter gets
         values = [value for _, values in candidates if np.iterable(values) for value in values]
         for part in (final, *values):
             if hasattr(part, "set_fit_request") and has_fit_parameter(part, "groups"):
@@ -117,8 +125,8 @@ def fit_parameters(model, subjects):
     return dict.fromkeys(sorted(names), subjects)
 
 
-def chosen_parameters(model):
-    """Return what a fitted model's search chose, as JSON can hold it; None without a search."""
+def chosen_parameters(model: BaseEstimator) -> dict[str, Any] | None:
+    """Return the choice of a fitted model's search in JSON types, or None without a search."""
     steps = getattr(model, "steps", None)
     search = steps[-1][1] if isinstance(steps, list) else model
     if not hasattr(search, "best_params_"):
@@ -128,20 +136,20 @@ def chosen_parameters(model):
 
 
 def _last_step(model):
-    """The last step of a Pipeline and the prefix of its parameters; any other model itself."""
+    """The prefix of the parameters and the last step of a Pipeline; "" and any other model."""
     if isinstance(model, Pipeline):
         name, final = model.steps[-1]
         return f"{name}__", final
     return "", model
 
 
-def is_search(model):
-    if isinstance(model, TunedThresholdClassifierCV):  # whose fit takes no groups
+def is_search(model: Any) -> bool:
+    if isinstance(model, TunedThresholdClassifierCV):  # its fit takes no groups
         return False
     return all(hasattr(model, name) for name in ("estimator", "cv", "refit"))
 
 
-def searched_parameters(search):
+def searched_parameters(search: Any) -> list[tuple[str, Any]]:
     """Names and values of the parameters that a search sets."""
     space = getattr(search, "param_grid", None) or getattr(search, "param_distributions", None)
     spaces = [space] if isinstance(space, dict) else space or []

@@ -1,10 +1,13 @@
-"""The leading steps of a Pipeline that look at one window at a time, computed once."""
+"""Compute the leading steps of a Pipeline that look at one window at a time only once."""
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 import joblib
-from sklearn.base import clone
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
@@ -12,12 +15,12 @@ from skemo.evaluation.nested import is_search, searched_parameters
 from skemo.features.base import WindowTransformer
 
 
-def precompute(model, X):
+def precompute(model: BaseEstimator, X: pd.DataFrame | NDArray) -> tuple[Any, BaseEstimator]:
     """Compute the leading steps of a model once, before its rows are split.
 
-    What a `WindowTransformer` returns for a window depends on that window alone, so that
-    cross-validation may compute it for all windows beforehand instead of in every fold, without
-    a difference in any bit of the features::
+    What a `WindowTransformer` returns for a window depends on that window alone. It can therefore
+    be computed for all windows before cross-validation instead of in every fold, and the features
+    are the same bit by bit::
 
         table, rest = precompute(model, windows)
         GridSearchCV(rest, {"svc__C": [0.1, 1, 10]}, cv=LeaveOneGroupOut()).fit(
@@ -26,27 +29,27 @@ def precompute(model, X):
     Parameters
     ----------
     model : estimator
-        A Pipeline; or a search over one, such as ``GridSearchCV(pipeline, ...)``, whose candidates
-        do not change the leading steps. Of any other model nothing is computed.
+        A Pipeline, or a search over one, such as ``GridSearchCV(pipeline, ...)``, whose candidates
+        do not change the leading steps. Nothing is computed for any other model.
     X : DataFrame or array of n_windows rows
         Input of the model.
 
     Returns
     -------
     table : DataFrame or array of n_windows rows
-        What the leading steps return for `X`: input of `rest`. `X` itself if there are none.
+        What the leading steps return for `X`, the input of `rest`; `X` itself if there are none.
     rest : estimator
-        A clone of the model without its leading steps, which are those at the beginning of the
+        A clone of the model without its leading steps. These are the steps at the beginning of the
         Pipeline that are instances of skemo's `WindowTransformer`, "passthrough", or a
         ``ColumnTransformer`` (:func:`skemo.make_modality_transformer`) or Pipeline of nothing
-        else; of a Pipeline in the place of the first other step, its leading steps too. The other
-        steps keep their names.
+        else. If the first other step is a Pipeline, its own leading steps are included. The
+        remaining steps keep their names.
 
     Raises
     ------
     ValueError
-        As ``fit`` and ``transform`` of the steps raise it. Windows that are all missing in one
-        fold are no error here, as they are in a fit to that fold.
+        As the ``fit`` and ``transform`` of the steps. Windows that are all missing in one fold
+        raise no error here, although they do in a fit to that fold.
 
     See Also
     --------
@@ -67,18 +70,18 @@ def precompute(model, X):
 
 
 class Precomputed:
-    """The tables that models need of one `X`, each computed once.
+    """The tables that models need from one `X`, each computed once.
 
     Parameters
     ----------
     X : DataFrame or array of n_windows rows
     """
 
-    def __init__(self, X):
+    def __init__(self, X: pd.DataFrame | NDArray) -> None:
         self.X = X
-        self._tables = {}
+        self._tables: dict[str, Any] = {}
 
-    def split(self, model):
+    def split(self, model: BaseEstimator) -> tuple[Any, BaseEstimator]:
         """Return the table for a model, and the rest of it, as `precompute` does."""
         whole = model.estimator if is_search(model) else model
         leading, rest = _split(whole)
@@ -101,8 +104,7 @@ class Precomputed:
 
 
 def _split(model):
-    """Return the steps at the beginning of a Pipeline that look at one window at a time, each with
-    the path by which its parameters are reached, and the Pipeline of the others."""
+    """Return the leading steps, each with its parameter path, and a Pipeline of the others."""
     if type(model) is not Pipeline or model.transform_input is not None:
         return [], model
     leading, steps = [], list(model.steps)
@@ -121,7 +123,7 @@ def _split(model):
 
 
 def _concerns(name, path):
-    """Whether a parameter of that name belongs to a step, or replaces it or what it is in."""
+    """Whether a parameter belongs to a step, or replaces the step or a part that contains it."""
     return f"{name}__".startswith(f"{path}__") or f"{path}__".startswith(f"{name}__")
 
 

@@ -1,22 +1,25 @@
-"""A bar with the remaining time, on the standard error stream."""
+"""A progress bar with the remaining time, on the standard error stream."""
 
 import contextlib
+from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def progress_bar(description, total, completed=0, drawn=True):
-    """Draw a bar while the context lasts, and give the function that advances it by one.
+def progress_bar(
+    description: str, total: int, completed: int = 0, drawn: bool = True
+) -> Iterator[Callable[[], None]]:
+    """Draw a progress bar as a context manager, which gives a function that advances it by one.
 
     Parameters
     ----------
     description : str
-        What stands before the bar.
+        Text before the bar.
     total : int
         Number of steps.
     completed : int, default=0
-        How many were done before; they say nothing of the time that the others take.
+        Number of steps already done, which the remaining time is not estimated from.
     drawn : bool, default=True
-        False draws nothing.
+        Whether to draw the bar.
     """
     if not drawn:
         yield lambda: None

@@ -1,10 +1,12 @@
-"""Evaluation protocols by name, and what each of them answers."""
+"""Evaluation protocols by name, and the question each of them answers."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import (
+    BaseCrossValidator,
     LeaveOneGroupOut,
     StratifiedGroupKFold,
     StratifiedKFold,
@@ -14,27 +16,35 @@ from sklearn.utils.validation import check_consistent_length
 from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
 from skemo.signals.groups import window_groups
 
+ProtocolName = Literal[
+    "leave-one-subject-out",
+    "group-k-fold",
+    "leave-one-trial-out",
+    "blocked-k-fold",
+    "segment-k-fold",
+]
+
 
 class Protocol(NamedTuple):
-    """What a protocol does, and what the model knows of the people it is tested on.
+    """A protocol, and what a model knows of the people it is tested on.
 
     Parameters
     ----------
     description : str
-        What is tested by a model trained on what.
+        Which windows are tested, by a model trained on which.
     optimistic : bool
-        Whether it is a split that looks better than it is, as many papers report.
+        Whether its scores look better than they are. Many papers report such a split.
     known_subjects : bool
-        Whether the tested subjects are in training too, so that it says nothing about people
-        whom the model has never seen.
+        Whether the tested subjects are in training too, so that the scores say nothing about
+        people the model has never seen.
     by_design : tuple of str, default=()
-        Kinds of findings of `check_split` that are what the protocol is about.
+        Kinds of findings of `check_split` that the protocol intends.
     """
 
     description: str
     optimistic: bool
     known_subjects: bool
-    by_design: tuple = ()
+    by_design: tuple[str, ...] = ()
 
 
 PROTOCOLS = {
@@ -73,7 +83,12 @@ PROTOCOLS = {
 }
 
 
-def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
+def protocol_splitter(
+    name: ProtocolName,
+    n_splits: int = 10,
+    random_state: int | np.random.RandomState | None = 0,
+    gap: float = 0.0,
+) -> BaseCrossValidator:
     """Return the splitter for a named protocol.
 
     ========================= ================================ ==========================
@@ -86,8 +101,8 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
     ``segment-k-fold``        ``StratifiedKFold``              windows of known trials
     ========================= ================================ ==========================
 
-    The last one is what many papers report. It is optimistic: windows of one recording
-    resemble each other, so that recognising the person passes for recognising the state.
+    The last one is what many papers report. It is optimistic: windows of one recording resemble
+    each other, so a model that recognises the person seems to recognise the state.
 
     Parameters
     ----------
@@ -95,11 +110,11 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
             "segment-k-fold"}
         The protocol.
     n_splits : int, default=10
-        Number of folds of the k-fold protocols.
+        Number of folds, for the k-fold protocols.
     random_state : int, RandomState or None, default=0
-        Seed of the shuffle of ``group-k-fold`` and ``segment-k-fold``; the others have none.
+        Seed of the shuffle of ``group-k-fold`` and ``segment-k-fold``; the others do not shuffle.
     gap : float, default=0.0
-        Seconds between training and tested windows, for ``blocked-k-fold`` alone.
+        Seconds between training and tested windows. Only for ``blocked-k-fold``.
 
     Returns
     -------
@@ -111,7 +126,7 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
     Raises
     ------
     ValueError
-        An unknown name, or a gap that the protocol does not keep.
+        The name is unknown, or the protocol does not support a gap.
 
     Examples
     --------
@@ -122,7 +137,7 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
     BlockedKFold(gap=10.0, n_splits=5)
     """
     if gap and name != "blocked-k-fold" and name in PROTOCOLS:
-        raise ValueError(f"{name!r} keeps no gap={gap!r} in time: 'blocked-k-fold' does.")
+        raise ValueError(f"{name!r} does not support gap={gap!r}: use 'blocked-k-fold'.")
     if name == "leave-one-subject-out":
         return LeaveOneGroupOut()
     if name == "group-k-fold":
@@ -136,8 +151,15 @@ def protocol_splitter(name, n_splits=10, random_state=0, gap=0.0):
     raise ValueError(f"Unknown protocol {name!r}; there are {', '.join(map(repr, PROTOCOLS))}.")
 
 
-def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
-    """Split the rows by a named protocol, and check that it can be done.
+def protocol_folds(
+    name: ProtocolName,
+    y: ArrayLike,
+    groups: pd.DataFrame | ArrayLike,
+    n_splits: int = 10,
+    random_state: int | np.random.RandomState | None = 0,
+    gap: float = 0.0,
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Split the rows by a named protocol, and check that the folds can be used.
 
     Parameters
     ----------
@@ -149,11 +171,11 @@ def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
     groups : array-like of shape (n_windows,), or DataFrame of n_windows rows
         Subjects, or a table as for `window_groups`, which the within-subject protocols need.
     n_splits : int, default=10
-        Number of folds of the k-fold protocols.
+        Number of folds, for the k-fold protocols.
     random_state : int, RandomState or None, default=0
         Seed of the shuffle.
     gap : float, default=0.0
-        Seconds between training and tested windows, for ``blocked-k-fold`` alone.
+        Seconds between training and tested windows. Only for ``blocked-k-fold``.
 
     Returns
     -------
@@ -164,8 +186,8 @@ def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
     Raises
     ------
     ValueError
-        Too few subjects, trials or windows of a class for the folds, a gap that the protocol
-        does not keep, or a table that lacks what it goes by.
+        There are too few subjects, trials or windows of a class for the folds, the protocol does
+        not support a gap, or the table lacks a column that the protocol needs.
 
     Examples
     --------
@@ -186,8 +208,8 @@ def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
         raise ValueError(f"{name!r} needs at least 2 subjects, got {n_subjects}.")
     if name == "group-k-fold" and n_subjects < n_splits:
         raise ValueError(
-            f"{name!r} with n_splits={n_splits} needs as many subjects, got {n_subjects}: take "
-            f"n_splits={n_subjects} or fewer."
+            f"{name!r} with n_splits={n_splits} needs as many subjects, got {n_subjects}: "
+            f"use n_splits={n_subjects} or fewer."
         )
     classes, counts = np.unique(y, return_counts=True)
     if name.endswith("k-fold") and counts.min() < n_splits:
@@ -199,7 +221,7 @@ def protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
     folds = list(splitter.split(np.zeros((len(y), 1)), y, by.get(name, subjects)))
     if any(len(test) == 0 for _, test in folds):
         raise ValueError(
-            f"{name!r} with n_splits={n_splits} leaves a fold without subjects: take fewer folds."
+            f"{name!r} with n_splits={n_splits} leaves a fold without subjects: use fewer folds."
         )
     codes = pd.factorize(subjects)[0]
     for train, test in [] if PROTOCOLS[name].known_subjects else folds:

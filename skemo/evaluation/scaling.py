@@ -1,16 +1,17 @@
-"""Recognise input that was standardised before it was split: by people, or over all rows."""
+"""Recognise input that was standardised before the split, per subject or over all rows."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from skemo.kernels.standardize import signal_lengths
 from skemo.signals.checks import signal_columns
 from skemo.signals.groups import GROUP_COLUMNS, trial_codes
 
-_FEWEST_ROWS = 10  # fewer may have a mean of 0 and a deviation of 1 by accident
-_CHUNK = 1 << 20  # samples looked at together: temporaries of a few megabytes
+_FEWEST_ROWS = 10  # fewer may have mean 0 and standard deviation 1 by accident
+_CHUNK = 1 << 20  # samples processed at once, so that temporaries take a few megabytes
 _MEANINGS = {
     "all": "over all rows: statistics of tested rows went into training. Scale inside the model, "
     "as make_pipeline(StandardScaler(), ...) does",
@@ -22,17 +23,17 @@ _MEANINGS = {
 
 
 class InputBlock(NamedTuple):
-    """A signal of the input, or its numbers."""
+    """A signal of the input, or all its numeric columns."""
 
     name: str
-    values: np.ndarray  # (n_windows, n_columns, n_times)
-    columns: list  # a name for each
+    values: NDArray  # (n_windows, n_columns, n_times)
+    columns: list[str]  # a name for each
     padded: bool  # whether zeros at the end of a window may be padding
-    exact: float  # what a mean of 0 may be off by, with values of this type
+    exact: float  # tolerance for a mean of 0 with values of this type
 
 
-def input_blocks(X):
-    """What `X` is made of: its signals, and those of its numbers that hold fractions.
+def input_blocks(X: Any) -> list[InputBlock]:
+    """Return the signals of `X`, and its numeric columns that hold fractions.
 
     Parameters
     ----------
@@ -41,13 +42,13 @@ def input_blocks(X):
     Returns
     -------
     list of InputBlock
-        Without columns that say who a window is from, that are not numbers, or whole numbers
-        throughout, such as counts, codes and one-hot columns.
+        Without the columns of subject, trial and times, columns that are not numeric, and columns
+        of whole numbers, such as counts, codes and one-hot columns.
     """
     if isinstance(X, pd.DataFrame):
-        X = X.infer_objects()  # what is called object and holds numbers
+        X = X.infer_objects()  # columns of dtype object may hold numbers
         signals = set(signal_columns(X))
-        columns = [(name, X.iloc[:, i]) for i, name in enumerate(X)]  # two may share a name
+        columns = [(name, X.iloc[:, i]) for i, name in enumerate(X)]  # names may repeat
         blocks = [
             _signal_block(name, column.array.values, column.dtype.channels, column.dtype)
             for name, column in columns
@@ -65,7 +66,7 @@ def input_blocks(X):
     if X.dtype == object:
         try:
             X = X.astype(float)
-        except (TypeError, ValueError):  # text, say
+        except (TypeError, ValueError):  # for example text
             return []
     if X.dtype.kind not in "iuf":
         return []
@@ -84,7 +85,7 @@ def _signal_block(name, values, channels, dtype):
     if np.prod(values.shape[1:-1]) > 1:
         channels = channels or [f"channel {i}" for i in range(values.shape[-2])]
         columns = [f"{name} {channel}" for channel in channels] * int(np.prod(values.shape[1:-2]))
-    padded = dtype is not None and dtype.sampling_rate is None
+    padded = dtype is not None and dtype.may_be_padded
     flat = values.reshape(len(values), len(columns), values.shape[-1])
     return InputBlock(name, flat, columns, padded, _exactness([values.dtype]))
 
@@ -99,7 +100,7 @@ def _number_blocks(values, names, exact):
     return [InputBlock("X", values[:, fractional, np.newaxis], columns, False, exact)]
 
 
-def find_scaling(X, table):
+def find_scaling(X: Any, table: pd.DataFrame) -> list[tuple[str, list[str], str]]:
     """Find columns that were standardised by statistics over rows.
 
     Parameters
@@ -123,7 +124,7 @@ def find_scaling(X, table):
     if subjects.max() > 0:
         units["subject"] = subjects
     units["all"] = np.zeros(len(table), int)
-    found = {}
+    found: dict[str, dict[str, None]] = {}
     for block in input_blocks(X):
         for column, unit in _standardised_columns(block, units):
             found.setdefault(unit, {})[column] = None  # each once, and in order
@@ -139,7 +140,7 @@ def find_scaling(X, table):
 
 
 def _standardised_columns(block, units):
-    """Yield column and unit of each column that is standardised, or of all columns pooled."""
+    """Yield the name and unit of each standardised column, or of all columns pooled."""
     lengths = signal_lengths(block.values) if block.padded else None
     n_columns = max(1, _CHUNK // len(block.values))
     pooled, found = [], False
@@ -155,12 +156,12 @@ def _standardised_columns(block, units):
 
 
 def _smallest_units(moments, names, units, exact):
-    """The smallest unit counts: what has mean 0 in each window has it over all rows, too."""
+    """Yield the smallest unit only: mean 0 in each window implies mean 0 over all rows."""
     done = np.zeros(len(names), bool)
     for unit, codes in units.items():
         if unit == "window" and moments[0].max() < 3:
-            continue  # one number a window is not scaled by itself
-        tolerance = exact if unit == "all" else 10 * exact  # chance does not meet it in each
+            continue  # a single number per window cannot be standardised by itself
+        tolerance = exact if unit == "all" else 10 * exact  # many units do not meet it by chance
         is_so = _are_standardised(moments, codes, tolerance) & ~done
         yield from ((names[i], unit) for i in np.flatnonzero(is_so))
         done |= is_so
@@ -169,7 +170,7 @@ def _smallest_units(moments, names, units, exact):
 def _measure(values, lengths):
     """Count, sum and sum of squares over the last axis, (3, n_windows, n_columns).
 
-    What is missing is left out, and what is beyond the `lengths` of the windows, if given.
+    Missing values are left out, as are values beyond the `lengths` of the windows, if given.
     """
     n_windows, n_columns, n_times = values.shape
     moments = np.empty((3, n_windows, n_columns))
@@ -188,14 +189,14 @@ def _measure(values, lengths):
 
 
 def _are_standardised(moments, codes, tolerance):
-    """Which columns have mean 0 and deviation 1 in all groups of rows that can tell."""
+    """Whether each column has mean 0 and standard deviation 1 in all groups that can tell."""
     order = np.argsort(codes, kind="stable")
     first = np.searchsorted(codes[order], np.arange(codes.max() + 1))
     count, total, squares = np.add.reduceat(moments[:, order], first, axis=1)
     mean = total / np.maximum(count, 1)
     variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
     deviations = np.sqrt(variance), np.sqrt(variance * count / np.maximum(count - 1, 1))
-    # Too few values, or all alike, tell nothing of how they were scaled.
+    # Too few values, or equal values, do not show how they were scaled.
     telling = (count >= 3) & (deviations[0] > tolerance)
     is_one = np.min([np.abs(deviation - 1) for deviation in deviations], axis=0) < tolerance
     scaled = telling & (np.abs(mean) < tolerance) & is_one

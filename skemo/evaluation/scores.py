@@ -1,12 +1,19 @@
-"""Scores of predictions, subject by subject, and their mean and spread."""
+"""Scores of predictions by subject, and their mean and standard deviation."""
+
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
-PROBABILITY = "probability "  # before a class, the name of a column of predictions
+PROBABILITY = "probability "  # prefix of a column of predictions, before the class
 _OF_CONFUSION = (
-    *("accuracy", "balanced_accuracy", "macro_f1"),
-    *("sensitivity", "specificity", "precision"),
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "sensitivity",
+    "specificity",
+    "precision",
 )
 METRICS = (*_OF_CONFUSION, "brier")
 
@@ -16,7 +23,7 @@ _LATEX = {
     **{"±": r"$\pm$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$"},
 }
 
-# The columns of a table, as papers name them.
+# The columns of a table, named as in papers.
 _TITLES = {
     "ACC": "accuracy",
     "SEN & SPE": "sen_spe",
@@ -26,13 +33,13 @@ _TITLES = {
 }
 
 
-def check_metric(metric):
-    """Raise where `metric` is none of `METRICS`."""
+def check_metric(metric: str) -> None:
+    """Raise a ValueError if `metric` is not one of `METRICS`."""
     if metric not in METRICS:
         raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, METRICS))}.")
 
 
-def score_predictions(predictions, by):
+def score_predictions(predictions: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Score the predictions in each group of rows.
 
     Parameters
@@ -41,12 +48,12 @@ def score_predictions(predictions, by):
         With `y_true`, `y_pred` and the columns named in `by`; the Brier score needs the columns
         ``probability <class>`` too.
     by : list of str
-        Columns that tell the groups apart.
+        Columns that define the groups.
 
     Returns
     -------
     DataFrame
-        A row a group, in order of appearance: the columns `by`, `METRICS` as `compare`
+        One row per group, in order of appearance: the columns `by`, `METRICS` as `compare`
         defines them, and `n_windows`.
     """
     groups = predictions.groupby(by, sort=False)
@@ -64,8 +71,8 @@ def score_predictions(predictions, by):
     return scores
 
 
-def confusion_scores(confusion):
-    """Return the scores that follow from confusion matrices, as `compare` defines them.
+def confusion_scores(confusion: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    """Return the scores of confusion matrices, as `compare` defines them.
 
     Parameters
     ----------
@@ -110,11 +117,11 @@ def confusion_scores(confusion):
     }
 
 
-def squared_errors(predictions):
-    """Return each prediction's squared error, whose mean is the Brier score.
+def squared_errors(predictions: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the squared error of each prediction; their mean is the Brier score.
 
-    Half the sum over classes of (probability − indicator)²: between 0 and 1, and for two classes
-    the Brier score as it is known, (p − y)².
+    Half the sum over classes of (probability − indicator)², between 0 and 1. For two classes it
+    is the usual (p − y)².
 
     Parameters
     ----------
@@ -134,21 +141,21 @@ def squared_errors(predictions):
     return ((predictions[columns].to_numpy(np.float64) - true) ** 2).sum(axis=1) / 2
 
 
-def summarize(subject_scores):
-    """Return the mean over subjects and its spread for each model.
+def summarize(subject_scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean and standard deviation over subjects for each model.
 
     Parameters
     ----------
     subject_scores : DataFrame
-        A row per model and subject, as `Comparison.subject_scores` returns it.
+        One row per model and subject, as `Comparison.subject_scores` returns it.
 
     Returns
     -------
     DataFrame
-        A row a model, in order of appearance; columns (metric, "mean") and (metric, "std"),
+        One row per model, in order of appearance; columns (metric, "mean") and (metric, "std"),
         fractions of 1. The metrics are `METRICS` and `sen_spe`, the mean of sensitivity and
-        specificity, which for two classes is the balanced accuracy. The standard deviation
-        is that of a sample (n − 1), NaN for a single subject.
+        specificity, which for two classes is the balanced accuracy. The standard deviation has
+        the divisor n − 1, and is NaN for a single subject.
     """
     scores = subject_scores.copy()
     scores["sen_spe"] = (scores["sensitivity"] + scores["specificity"]) / 2
@@ -156,8 +163,8 @@ def summarize(subject_scores):
     return models[[*METRICS, "sen_spe"]].agg(["mean", "std"])
 
 
-def format_summary(summary):
-    """Write a summary in per cent, in the columns that papers use.
+def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
+    """Format a summary in per cent, with the columns that papers use.
 
     Parameters
     ----------
@@ -167,9 +174,9 @@ def format_summary(summary):
     Returns
     -------
     DataFrame of str
-        A row a model; columns `ACC`, `SEN & SPE` (their mean), `PPR` (precision),
+        One row per model, with columns `ACC`, `SEN & SPE` (their mean), `PPR` (precision),
         `balanced accuracy` and `macro F1`, each "mean ± standard deviation over subjects", and
-        `Brier` where a model gives probabilities.
+        `Brier` if any model gives probabilities.
     """
     titles = dict(_TITLES)
     if summary["brier", "mean"].notna().any():
@@ -187,16 +194,16 @@ def format_summary(summary):
     )
 
 
-def format_table(table, form):
-    """Write a table of text.
+def format_table(table: pd.DataFrame, form: Literal["text", "markdown", "latex"]) -> str:
+    """Format a table of text.
 
     Parameters
     ----------
     table : DataFrame of str
-        With models as its index. The name of its columns, else that of its index, stands above
-        the models.
+        With models as the index. The name of its columns, or else of its index, is the heading
+        of the models.
     form : {"text", "markdown", "latex"}
-        "latex" is for the package booktabs.
+        "latex" needs the package booktabs.
 
     Returns
     -------
@@ -225,7 +232,11 @@ def format_table(table, form):
         return "\n".join(
             [
                 rf"\begin{{tabular}}{{l{'r' * table.shape[1]}}}",
-                *(r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"),
+                r"\toprule",
+                lines[0],
+                r"\midrule",
+                *lines[1:],
+                r"\bottomrule",
                 r"\end{tabular}",
             ]
         )

@@ -1,10 +1,12 @@
-"""Splitters within subjects: whole trials, or blocks of time, left out."""
+"""Within-subject splitters: leave out whole trials, or blocks of time."""
 
+from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import (
     BaseCrossValidator,
 )
@@ -14,7 +16,7 @@ from skemo.signals.groups import GROUP_COLUMNS, is_near, lay_out_trials, trial_c
 
 
 def _known_groups(groups, who, needed):
-    """The table of `window_groups`, or an error if it lacks one of the columns `needed`."""
+    """The table of `window_groups`; an error if it lacks one of the columns `needed`."""
     table = window_groups(groups)
     missing = [name for name in needed if name not in table]
     if missing:
@@ -26,21 +28,22 @@ def _known_groups(groups, who, needed):
 
 
 class LeaveOneTrialOut(BaseCrossValidator):
-    """Test each trial by a model of the same subject's other trials.
+    """Test each trial with a model trained on the same subject's other trials.
 
-    This asks how well a person's state is told once the model has been fitted to that person.
-    It needs at least two trials of each class from each subject. Without, what is left of
-    the subject holds a single class, and the splitter says whose. `BlockedKFold` does without.
+    This asks how well a person's state is recognised by a model that was fitted to that person.
+    It needs at least two trials of each class from each subject: otherwise the remaining trials
+    of a subject have a single class, and the splitter raises an error that names the subject.
+    `BlockedKFold` does not need them.
 
     Folds come in the order in which the trials appear. `groups` is a table with the columns
     ``subject`` and ``trial``, such as the windows themselves.
 
     Notes
     -----
-    Leaving a trial out takes its class from the training windows. With few trials, a model
-    that follows the class counts is therefore wrong more often than not: chance lies *below*
-    one half, and a permutation control shows by how much. Where a trial holds several
-    episodes of rest and stress, give each episode a trial's name to leave these out.
+    Leaving out a trial makes its class rarer among the training windows. With few trials, a model
+    that follows the class counts is therefore wrong more often than not: chance lies *below* one
+    half, and a permutation control shows by how much. If a trial has several episodes of rest and
+    stress, name each episode as a trial of its own to leave out episodes.
 
     Examples
     --------
@@ -53,19 +56,24 @@ class LeaveOneTrialOut(BaseCrossValidator):
     [([1, 2, 3], [0]), ([0, 2, 3], [1])]
     """
 
-    __metadata_request__split: ClassVar = {"groups": True}  # asks for them when routed
+    __metadata_request__split: ClassVar = {"groups": True}  # requested under metadata routing
 
-    def split(self, X, y=None, groups=None):
-        """Yield the training and the test rows of each trial.
+    def split(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | None = None,
+        groups: pd.DataFrame | None = None,
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield the training and test rows of each fold, one per trial.
 
         Parameters
         ----------
         X : array-like of n_windows rows
-            Only its length is looked at.
+            Only its length is used.
         y : array-like of shape (n_windows,), default=None
-            Labels. With None, it is not checked that training has two classes.
+            Labels. If None, it is not checked that training has two classes.
         groups : DataFrame of n_windows rows
-            As for `window_groups`, with subject and trial.
+            As for `window_groups`, with columns subject and trial.
 
         Yields
         ------
@@ -75,7 +83,7 @@ class LeaveOneTrialOut(BaseCrossValidator):
         Raises
         ------
         ValueError
-            What is left of a subject, without a trial, is nothing or a single class.
+            Without a trial, the rest of its subject is empty or has a single class.
         """
         X, y, groups = indexable(X, y, groups)
         table = _known_groups(groups, "LeaveOneTrialOut", ("subject", "trial"))
@@ -90,15 +98,15 @@ class LeaveOneTrialOut(BaseCrossValidator):
             _refuse_single_class(folds, np.asarray(y), table)
         yield from folds
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: pd.DataFrame | None = None) -> int:
         """Return the number of trials.
 
         Parameters
         ----------
         X, y : object, default=None
-            Not looked at.
+            Not used.
         groups : DataFrame of n_windows rows, default=None
-            As for `split`; needed.
+            As for `split`. Required.
 
         Returns
         -------
@@ -109,7 +117,7 @@ class LeaveOneTrialOut(BaseCrossValidator):
 
 
 def _rows_of(codes):
-    """Positions of each code from 0, a list of arrays."""
+    """A list with the positions of each code from 0."""
     return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
 
 
@@ -122,45 +130,44 @@ def _refuse_single_class(folds, y, table):
     left = f"they hold only the class {y[train[0]]}" if len(train) else "there are none"
     raise ValueError(
         f"Trial {str(trial)!r} of subject {str(subject)!r} cannot be tested by the subject's other "
-        f"trials: {left} (so it is for {len(bad)} of {len(folds)} trials). Leave-one-trial-out "
+        f"trials: {left} (as for {len(bad)} of {len(folds)} trials). Leave-one-trial-out "
         "needs two or more trials of each class from each subject: drop the subjects that have "
-        "fewer, or take blocked-k-fold."
+        "fewer, or use blocked-k-fold."
     )
 
 
 class BlockedKFold(BaseCrossValidator):
-    """Cut each trial in time into blocks, and test a block of every trial by the others.
+    """Cut each trial into blocks of time, and test one block of every trial with the others.
 
-    This asks how well the state of a known person is told at another moment of a known trial.
-    Training windows that share seconds with a tested one of their trial, or begin or end
-    closer than `gap` seconds to it, are left out, so that overlapping windows do no harm.
+    This asks how well the state of a known person is recognised at another moment of a known
+    trial. Training windows that overlap a tested window of their trial, or that begin or end
+    closer than `gap` seconds to it, are left out.
 
-    The windows of a trial are cut class by class: those of a class, in the order of time, give
-    `n_splits` blocks of as many windows, up to one, and fold k tests the k-th of each class. In
-    a trial with one label these are plain blocks. In a trial that goes back and forth
-    between rest and stress, plain blocks could lack a class, and cutting every episode of it
-    would put neighbours on both sides of many cuts. Cut by class, all folds have the
-    classes in the trial's proportion, with no more than ``n_splits - 1`` cuts for each.
-    Without labels the trial is cut as a whole.
+    The windows of a trial are cut class by class: the windows of each class, in order of time,
+    are divided into `n_splits` blocks whose sizes differ by at most one window, and fold k tests
+    the k-th block of each class. In a trial with one label these are plain blocks. In a trial that
+    alternates between rest and stress, plain blocks could lack a class, and cutting every episode
+    would put neighbours on both sides of many cuts. Cut by class, all folds have the classes in
+    the proportions of the trial, with at most ``n_splits - 1`` cuts per class. Without labels the
+    trial is cut as a whole.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     gap : float, default=0.0
-        Seconds to keep between training and tested windows of a trial. Windows that only
-        touch are 0 s apart.
+        Seconds to keep between training and tested windows of a trial. Adjacent windows are 0 s
+        apart.
 
     Notes
     -----
-    The trial stays known for any `gap`. Where a trial has one label, whoever recognises the
-    recording knows the label, and blocks are no better than single windows dealt at random: on
-    24 subjects of ``eegmat``, which has a trial a class, an SVM on differential entropy of 10-s
-    windows has a balanced accuracy of 0.64 by subject, 0.96 by blocks with or without a gap of
-    10 s, and 0.97 by windows. Where labels change within a trial, the trial does not give
-    them away: on ``stress_predict``, 30-s windows of skin conductance and pulse, it is 0.60 by
-    subject, 0.60 by blocks and 0.64 by windows. `check_split` says how many trials have a
-    single label.
+    The model knows the trial whatever the `gap`. If a trial has one label, a model that recognises
+    the recording knows the label, and blocks are no better than single windows dealt at random: on
+    24 subjects of ``eegmat``, which has one trial per class, an SVM on differential entropy of 10-s
+    windows has a balanced accuracy of 0.64 by subject, 0.96 by blocks with or without a gap of 10
+    s, and 0.97 by windows. If labels change within a trial, the trial does not give them away: on
+    ``stress_predict``, 30-s windows of skin conductance and pulse, it is 0.60 by subject, 0.60 by
+    blocks and 0.64 by windows. `check_split` reports how many trials have a single label.
 
     Examples
     --------
@@ -173,23 +180,28 @@ class BlockedKFold(BaseCrossValidator):
     [([4, 5], [0, 1, 2]), ([0, 1], [3, 4, 5])]
     """
 
-    __metadata_request__split: ClassVar = {"groups": True}  # asks for them when routed
+    __metadata_request__split: ClassVar = {"groups": True}  # requested under metadata routing
 
-    def __init__(self, n_splits=5, gap=0.0):
+    def __init__(self, n_splits: int = 5, gap: float = 0.0) -> None:
         self.n_splits = n_splits
         self.gap = gap
 
-    def split(self, X, y=None, groups=None):
-        """Yield the training and the test rows of each fold.
+    def split(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | None = None,
+        groups: pd.DataFrame | None = None,
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield the training and test rows of each fold.
 
         Parameters
         ----------
         X : array-like of n_windows rows
-            Only its length is looked at.
+            Only its length is used.
         y : array-like of shape (n_windows,), default=None
-            Labels. With None, trials are cut as if they had one.
+            Labels. If None, trials are cut as if they had one label.
         groups : DataFrame of n_windows rows
-            As for `window_groups`, with subject, trial and start, and stop or a duration.
+            As for `window_groups`, with columns subject, trial and start, and stop or a duration.
 
         Yields
         ------
@@ -199,7 +211,7 @@ class BlockedKFold(BaseCrossValidator):
         Raises
         ------
         ValueError
-            A fold without windows to test, or with none, or those of a single class, to train.
+            A fold has no test windows, or no training windows of a second class.
         """
         self._check_parameters()
         X, y, groups = indexable(X, y, groups)
@@ -215,23 +227,23 @@ class BlockedKFold(BaseCrossValidator):
             if len(test) == 0:
                 raise ValueError(
                     f"BlockedKFold with n_splits={self.n_splits} leaves fold {fold} without "
-                    "windows: the trials have too few of each class. Take fewer folds."
+                    "windows: the trials have too few of each class. Use fewer folds."
                 )
             if len(np.unique(labels[train])) < min(2, len(np.unique(labels))):
                 raise ValueError(
                     f"BlockedKFold with n_splits={self.n_splits} and gap={self.gap:g} leaves fold "
-                    f"{fold} with {len(train)} training windows, of fewer than 2 classes: take "
+                    f"{fold} with {len(train)} training windows, of fewer than 2 classes: use "
                     "a smaller gap or fewer folds."
                 )
             yield train, test
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: pd.DataFrame | None = None) -> int:
         """Return the number of folds.
 
         Parameters
         ----------
         X, y, groups : object, default=None
-            Not looked at.
+            Not used.
 
         Returns
         -------

@@ -1,36 +1,50 @@
-"""Intervals and paired tests of scores, by subject or by fold."""
+"""Confidence intervals and paired tests of scores, over subjects or folds."""
 
 import itertools
 import math
 import warnings
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.evaluation.scores import check_metric
 
-_DECIMALS = 12  # differences that are equal on paper, such as 0.3 - 0.1 and 0.2, are ties
+_DECIMALS = 12  # mathematically equal differences, such as 0.3 - 0.1 and 0.2, are ties
 _LOWER_IS_BETTER = ("brier",)
 _COLUMNS = [
-    *("model", "other", "metric", "mean_difference", "low", "high"),
-    *("effect_size", "effect", "statistic", "p_value"),
-    *("p_corrected", "test", "n", "left_out"),
-    *("better", "worse", "same"),
+    "model",
+    "other",
+    "metric",
+    "mean_difference",
+    "low",
+    "high",
+    "effect_size",
+    "effect",
+    "statistic",
+    "p_value",
+    "p_corrected",
+    "test",
+    "n",
+    "left_out",
+    "better",
+    "worse",
+    "same",
 ]
 _EFFECTS = {"wilcoxon": "rank-biserial r", "corrected-t": "Hedges' g"}
 _TESTS = {"wilcoxon": "Wilcoxon over subjects", "corrected-t": "corrected t over folds"}
 
 
 class Interval(NamedTuple):
-    """Both ends of a confidence interval."""
+    """The ends of a confidence interval."""
 
     low: float
     high: float
 
 
 class PairedTest(NamedTuple):
-    """What a paired test found, two-sided; `n` differences went in."""
+    """The result of a two-sided paired test of `n` differences."""
 
     statistic: float
     p_value: float
@@ -39,25 +53,30 @@ class PairedTest(NamedTuple):
 
 
 def bootstrap_interval(
-    values, *, confidence=0.95, n_resamples=10_000, method="BCa", random_state=0
-):
-    """Return the bootstrap interval of a mean over subjects.
+    values: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    n_resamples: int = 10_000,
+    method: Literal["BCa", "percentile"] = "BCa",
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> Interval:
+    """Return the bootstrap confidence interval of a mean over subjects.
 
-    Subjects are drawn with replacement by `scipy.stats.bootstrap`. The interval of few subjects
-    would be too short; it is expanded as Hesterberg advises [2]_.
+    Subjects are drawn with replacement by `scipy.stats.bootstrap`. For few subjects the interval
+    would be too short, so it is expanded as Hesterberg advises [2]_.
 
     Parameters
     ----------
     values : array-like of shape (n_subjects,)
-        One value a subject: a score, or a difference between two models. NaN is left out.
+        One value per subject: a score, or a difference between two models. NaN is left out.
     confidence : float, default=0.95
-        Coverage that is aimed at.
+        Nominal coverage.
     n_resamples : int, default=10000
-        How often the subjects are drawn.
+        Number of bootstrap samples.
     method : {"BCa", "percentile"}, default="BCa"
         "BCa" corrects for bias and skewness [1]_.
     random_state : int, RandomState, Generator or None, default=0
-        Seed of the draws.
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -71,12 +90,12 @@ def bootstrap_interval(
 
     Notes
     -----
-    Of n values, the ends are those of the interval whose tails are Φ(√(n / (n − 1)) t), where t is
-    the quantile of Student's distribution with n − 1 degrees of freedom: as much longer as
-    Student's interval is than that of a normal distribution of known variance. In 3,000 simulated
-    studies each (``benchmarks/results/tests.md``), the interval of 95 % held a true difference of
-    balanced accuracies (12 windows a subject) in 94 % with 6, 10 and 24 subjects; without the
-    expansion, in 87, 90 and 92 %.
+    For n values, the ends are those of the interval whose tails are Φ(√(n / (n − 1)) t), where t is
+    the quantile of Student's distribution with n − 1 degrees of freedom. It is longer by as much as
+    Student's interval is longer than that of a normal distribution of known variance. In 3,000
+    simulated studies each (``benchmarks/results/tests.md``), the 95 % interval contained the true
+    difference of balanced accuracies (12 windows per subject) in 94 % with 6, 10 and 24 subjects;
+    without the expansion, in 87, 90 and 92 %.
 
     References
     ----------
@@ -95,19 +114,19 @@ def bootstrap_interval(
     from scipy.special import ndtr, stdtrit
     from scipy.stats import bootstrap
 
-    values = _finite(values, "values")
+    sample = _finite(values, "values")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}.")
-    n = len(values)
+    n = len(sample)
     if n < 2:
         return Interval(np.nan, np.nan)
-    if np.ptp(values) < 10.0**-_DECIMALS:
-        return Interval(values.mean().item(), values.mean().item())
+    if np.ptp(sample) < 10.0**-_DECIMALS:
+        return Interval(sample.mean().item(), sample.mean().item())
     tail = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - confidence) / 2))
     interval = bootstrap(
-        (values,),
+        (sample,),
         np.mean,
-        confidence_level=1 - 2 * max(tail, 1e-12),  # that of no tail has no BCa interval
+        confidence_level=1 - 2 * max(tail, 1e-12),  # without a tail there is no BCa interval
         n_resamples=n_resamples,
         method=method,
         random_state=random_state,
@@ -115,26 +134,27 @@ def bootstrap_interval(
     return Interval(interval.low.item(), interval.high.item())
 
 
-def wilcoxon_test(differences):
+def wilcoxon_test(differences: ArrayLike) -> PairedTest:
     """Test whether paired differences lie symmetrically about zero, by their signed ranks.
 
     Wilcoxon's test over subjects. The p value is exact for any number of ties and zeros: it
     compares the rank sum with its distribution over all 2ⁿ choices of signs, given the absolute
-    differences. Scores of few windows lie on a grid and tie often, and the usual tables do not
+    differences. Scores of few windows lie on a grid and are often tied, and the usual tables do not
     hold for ties. Zeros are ranked and then left out (Pratt [1]_), which for this distribution
     gives the same p as giving half of their ranks to each side.
 
     Parameters
     ----------
     differences : array-like of shape (n_subjects,)
-        One difference a subject. Rounded to 12 decimals; NaN is left out.
+        One difference per subject, rounded to 12 decimals. NaN is left out.
 
     Returns
     -------
     PairedTest
         `statistic`, the smaller of the rank sums R₊ and R₋; `p_value`, 1 if all differences are
-        zero and NaN without any; `effect_size`, the rank-biserial correlation of matched pairs
-        [2]_, (R₊ − R₋) / (n (n + 1) / 2), between −1 and 1, where zeros weaken the effect; `n`.
+        zero and NaN if there are none; `effect_size`, the rank-biserial correlation of matched
+        pairs [2]_, (R₊ − R₋) / (n (n + 1) / 2), between −1 and 1, where zeros weaken the effect;
+        `n`.
 
     Raises
     ------
@@ -156,17 +176,17 @@ def wilcoxon_test(differences):
     """
     from scipy.stats import rankdata
 
-    differences = np.round(_finite(differences, "differences"), _DECIMALS)
-    n = len(differences)
+    rounded = np.round(_finite(differences, "differences"), _DECIMALS)
+    n = len(rounded)
     if n == 0:
         return PairedTest(np.nan, np.nan, np.nan, 0)
-    # Tied ranks are multiples of a half: twice the rank is whole.
-    ranks = np.rint(2 * rankdata(np.abs(differences))).astype(int)
-    positive, negative = ranks[differences > 0].sum(), ranks[differences < 0].sum()
-    # Probability of each rank sum, one subject after the other: its sign is + or -, at 1/2 each.
+    # Tied ranks are multiples of one half, so twice the rank is whole.
+    ranks = np.rint(2 * rankdata(np.abs(rounded))).astype(int)
+    positive, negative = ranks[rounded > 0].sum(), ranks[rounded < 0].sum()
+    # Probability of each rank sum, adding one subject at a time with either sign at 1/2.
     chances = np.zeros(positive + negative + 1)
     chances[0], end = 1.0, 1
-    for rank in ranks[differences != 0]:
+    for rank in ranks[rounded != 0]:
         before = chances[:end] / 2
         chances[:end] = before
         chances[rank : rank + end] += before
@@ -176,31 +196,33 @@ def wilcoxon_test(differences):
     return PairedTest(min(positive, negative).item() / 2, p_value, effect.item(), n)
 
 
-def corrected_t_test(differences, n_train, n_test):
+def corrected_t_test(
+    differences: ArrayLike, n_train: float | ArrayLike, n_test: float | ArrayLike
+) -> PairedTest:
     """Test whether differences over the folds of a (repeated) k-fold have mean zero.
 
     The corrected resampled t test of Nadeau and Bengio [1]_. Folds share training windows, so
-    that their differences are not independent, and over repetitions the usual t test finds far
-    too much. With J differences of mean m and variance s²::
+    their differences are not independent, and over repetitions the usual t test finds far too
+    many differences. With J differences of mean m and variance s²::
 
         t = m / sqrt((1 / J + n_test / n_train) s²),  J − 1 degrees of freedom
 
     Parameters
     ----------
     differences : array-like of shape (n_folds,)
-        One difference a fold, of all repetitions. Rounded to 12 decimals; NaN is left out.
+        One difference per fold of all repetitions, rounded to 12 decimals. NaN is left out.
     n_train : float or array-like of shape (n_folds,)
-        Windows that a fold trains on; of an array the mean is taken.
+        Number of training windows of a fold; an array is averaged.
     n_test : float or array-like of shape (n_folds,)
-        Windows that a fold tests.
+        Number of test windows of a fold; an array is averaged.
 
     Returns
     -------
     PairedTest
         `statistic`, t; `p_value`, 1 if all differences are zero, and NaN for fewer than two or if
-        all are equal otherwise: without a spread there is nothing to judge the mean by, and few
-        folds of few windows are equal by chance; `effect_size`, `hedges_g` over folds, which is
-        not to be held against one over subjects; `n`, J.
+        all are equal but not zero: without a spread the mean cannot be judged, and few folds of
+        few windows may be equal by chance; `effect_size`, `hedges_g` over folds, which
+        cannot be compared with one over subjects; `n`, J.
 
     Raises
     ------
@@ -221,25 +243,25 @@ def corrected_t_test(differences, n_train, n_test):
     """
     from scipy.special import stdtr
 
-    differences = np.round(_finite(differences, "differences"), _DECIMALS)
-    n_train, n_test = np.mean(n_train), np.mean(n_test)
-    n = len(differences)
+    rounded = np.round(_finite(differences, "differences"), _DECIMALS)
+    train_size, test_size = np.mean(np.asarray(n_train)), np.mean(np.asarray(n_test))
+    n = len(rounded)
     if n < 2:
         return PairedTest(np.nan, np.nan, np.nan, n)
-    if not (n_train > 0 and n_test > 0):
-        raise ValueError(f"n_train and n_test must be positive, got {n_train} and {n_test}.")
-    mean = differences.mean()
-    spread = differences.std(ddof=1) * np.sqrt(1 / n + n_test / n_train)
+    if not (train_size > 0 and test_size > 0):
+        raise ValueError(f"n_train and n_test must be positive, got {train_size} and {test_size}.")
+    mean = rounded.mean()
+    spread = rounded.std(ddof=1) * np.sqrt(1 / n + test_size / train_size)
     t = _ratio(mean, spread)
     p_value = 2 * stdtr(n - 1, -abs(t)).item() if math.isfinite(t) else np.nan
-    return PairedTest(t, p_value, hedges_g(differences), n)
+    return PairedTest(t, p_value, hedges_g(rounded), n)
 
 
-def hedges_g(differences):
+def hedges_g(differences: ArrayLike) -> float:
     """Return the standardised mean of paired differences.
 
     Mean over standard deviation (Cohen's d_z), times Hedges' exact factor for small samples
-    [1]_, Γ(m/2) / (√(m/2) Γ((m−1)/2)) with m = n − 1, which takes its bias away.
+    [1]_, Γ(m/2) / (√(m/2) Γ((m−1)/2)) with m = n − 1, which removes its bias.
 
     Parameters
     ----------
@@ -249,8 +271,8 @@ def hedges_g(differences):
     Returns
     -------
     float
-        0 if all differences are 0, infinite if they are equal otherwise, NaN for fewer than
-        three: of two there is no unbiased estimate.
+        0 if all differences are 0, infinite if they are equal but not 0, and NaN for fewer
+        than three, since two have no unbiased estimate.
 
     Raises
     ------
@@ -268,24 +290,26 @@ def hedges_g(differences):
     >>> round(hedges_g([0.1, 0.2, 0.3, 0.2, 0.2]), 3)
     2.257
     """
-    differences = np.round(_finite(differences, "differences"), _DECIMALS)
-    m = len(differences) - 1
+    rounded = np.round(_finite(differences, "differences"), _DECIMALS)
+    m = len(rounded) - 1
     if m < 2:
         return np.nan
     log_factor = math.lgamma(m / 2) - math.lgamma((m - 1) / 2) - math.log(m / 2) / 2
-    return _ratio(differences.mean(), differences.std(ddof=1)) * math.exp(log_factor)
+    return _ratio(rounded.mean(), rounded.std(ddof=1)) * math.exp(log_factor)
 
 
-def correct_p_values(p_values, method="holm"):
+def correct_p_values(
+    p_values: ArrayLike, method: Literal["holm", "fdr"] | None = "holm"
+) -> NDArray[np.float64]:
     """Correct p values for the number of tests.
 
     Parameters
     ----------
     p_values : array-like of shape (n_tests,)
-        NaN stays NaN and is not counted as a test.
+        NaN stays NaN and does not count as a test.
     method : {"holm", "fdr"} or None, default="holm"
-        "holm" bounds the chance of any false finding [1]_, whatever the tests have in common;
-        "fdr" the expected share of false ones among the findings [2]_; None changes nothing.
+        "holm" bounds the probability of any false finding [1]_, however the tests depend on each
+        other; "fdr" bounds the expected share of false findings [2]_; None changes nothing.
 
     Returns
     -------
@@ -310,12 +334,12 @@ def correct_p_values(p_values, method="holm"):
     [0.03, 0.06, 0.06]
     """
     if method not in ("holm", "fdr", None):
-        raise ValueError(f'The correction is "holm", "fdr" or None, got {method!r}.')
+        raise ValueError(f'The correction must be "holm", "fdr" or None, got {method!r}.')
     corrected = np.array(p_values, np.float64)
     known = ~np.isnan(corrected)
     p = corrected[known]
     if ((p < 0) | (p > 1)).any():
-        raise ValueError(f"p values lie between 0 and 1, got {p[(p < 0) | (p > 1)][0]}.")
+        raise ValueError(f"p values must be between 0 and 1, got {p[(p < 0) | (p > 1)][0]}.")
     if method == "holm" and len(p):
         order = np.argsort(p)
         steps = np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order])
@@ -329,16 +353,16 @@ def correct_p_values(p_values, method="holm"):
 
 
 def compare_models(
-    comparison,
+    comparison: Any,
     *,
-    metric="balanced_accuracy",
-    reference=None,
-    test="auto",
-    correction="holm",
-    confidence=0.95,
-    random_state=0,
-):
-    """Test which differences between models are more than chance.
+    metric: str = "balanced_accuracy",
+    reference: str | None = None,
+    test: Literal["auto", "wilcoxon", "corrected-t"] = "auto",
+    correction: Literal["holm", "fdr"] | None = "holm",
+    confidence: float = 0.95,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> pd.DataFrame:
+    """Test which differences between models are larger than chance.
 
     Parameters
     ----------
@@ -347,29 +371,29 @@ def compare_models(
     metric : str, default="balanced_accuracy"
         A score of `Comparison.subject_scores`.
     reference : str or None, default=None
-        The model that each other is held against; None is each against each.
+        The model to compare all others with. None compares every pair.
     test : {"auto", "wilcoxon", "corrected-t"}, default="auto"
-        `wilcoxon_test` over subjects, a subject's score being the mean over repetitions; or
-        `corrected_t_test` over folds and repetitions. "auto" is Wilcoxon where each fold tests
-        one subject (leave-one-subject-out, leave-one-trial-out), or each subject is tested in one
-        fold only (group k-fold, once); and the corrected t test where folds share subjects
+        `wilcoxon_test` over subjects, whose scores are averaged over repetitions, or
+        `corrected_t_test` over folds and repetitions. "auto" is Wilcoxon if each fold tests one
+        subject (leave-one-subject-out, leave-one-trial-out) or each subject is tested in one fold
+        only (group k-fold without repetitions), and the corrected t test if folds share subjects
         (segment and blocked k-fold) or a group k-fold is repeated.
     correction : {"holm", "fdr"} or None, default="holm"
-        For the number of pairs, as in `correct_p_values`.
+        Correction for the number of pairs, as in `correct_p_values`.
     confidence : float, default=0.95
-        Of the bootstrap interval over subjects.
+        Level of the bootstrap interval over subjects.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        A row a pair, in the order of the models: `model`, `other`, `metric`; `mean_difference`
+        One row per pair, in the order of the models: `model`, `other`, `metric`; `mean_difference`
         over subjects, `model` minus `other`, and its bootstrap interval, `low` and `high`;
         `effect_size`, and `effect`, its name; `statistic`, `p_value`, `p_corrected`, and `test`,
-        its name; `n`, the subjects or folds that have a score of both models, and `left_out`,
-        those that do not, because a fit failed or the score is not defined; in how many of the n
-        `model` is `better`, `worse` and the `same`. `attrs` holds `metric`, `confidence` and
+        its name; `n`, the number of subjects or folds with a score of both models, and `left_out`,
+        the number of the others, where a fit failed or the score is not defined; and in how many of
+        the n `model` is `better`, `worse` and the `same`. `attrs` holds `metric`, `confidence` and
         `correction`.
 
     Raises
@@ -380,22 +404,22 @@ def compare_models(
     Warns
     -----
     UserWarning
-        The two scores of a subject are over unlike windows, since fits of one model failed.
+        The two scores of a subject are over different windows, since fits of one model failed.
 
     Notes
     -----
-    Each pair is a question, and the correction has to pay for all of them: with `reference` there
-    are fewer, and true differences are found more often.
+    The correction grows with the number of pairs. With `reference` there are fewer, and true
+    differences are found more often.
 
-    Models of different folds learn from mostly the same subjects, which no test makes up for
-    wholly. In simulated studies (24 subjects of 12 windows, data drawn anew for each, 3,000 studies
-    of each of three kinds; ``benchmarks/results/tests.md``) two equally good linear classifiers
-    differed at the 5 % level by Wilcoxon in 5 to 7 % under leave-one-subject-out and in 6 to 8 %
-    under group k-fold; by the corrected t test over one k-fold in 1 to 2 %, so that it misses
-    much, and over five repetitions in 3 to 6 %; by an uncorrected t test over five in 39 to 45 %.
+    Models of different folds learn from mostly the same subjects, which no test fully corrects for.
+    In simulated studies (24 subjects of 12 windows, new data for each, 3,000 studies of each of
+    three kinds; ``benchmarks/results/tests.md``) two equally good linear classifiers differed at
+    the 5 % level by Wilcoxon in 5 to 7 % under leave-one-subject-out and in 6 to 8 % under group
+    k-fold; by the corrected t test over one k-fold in 1 to 2 %, so it misses many true differences,
+    and over five repetitions in 3 to 6 %; by an uncorrected t test over five in 39 to 45 %.
 
-    The interval is about the mean and Wilcoxon's test about ranks: where few subjects make up the
-    mean, one may exclude zero and the other not.
+    The interval is about the mean, and Wilcoxon's test is about ranks. If a few subjects dominate
+    the mean, one may exclude zero while the other does not.
 
     Examples
     --------
@@ -432,7 +456,7 @@ def compare_models(
     rows = []
     for model, other in pairs:
         over_subjects = (by_subject[model] - by_subject[other]).dropna()
-        _warn_of_unlike_windows(windows.loc[over_subjects.index, [model, other]])
+        _warn_of_different_windows(windows.loc[over_subjects.index, [model, other]])
         differences = (units[model] - units[other]).dropna().round(_DECIMALS)
         if test == "wilcoxon":
             found = wilcoxon_test(differences)
@@ -445,10 +469,22 @@ def compare_models(
         gain = -differences if metric in _LOWER_IS_BETTER else differences
         rows.append(
             [
-                *(model, other, metric, over_subjects.mean(), *interval),
-                *(found.effect_size, _EFFECTS[test], found.statistic, found.p_value),
-                *(np.nan, _TESTS[test], found.n, n_units - found.n),
-                *((gain > 0).sum(), (gain < 0).sum(), (gain == 0).sum()),
+                model,
+                other,
+                metric,
+                over_subjects.mean(),
+                *interval,
+                found.effect_size,
+                _EFFECTS[test],
+                found.statistic,
+                found.p_value,
+                np.nan,
+                _TESTS[test],
+                found.n,
+                n_units - found.n,
+                (gain > 0).sum(),
+                (gain < 0).sum(),
+                (gain == 0).sum(),
             ]
         )
     table = pd.DataFrame(rows, columns=_COLUMNS)
@@ -457,17 +493,17 @@ def compare_models(
     return table
 
 
-def _finite(values, name):
-    values = np.asarray(values, np.float64)
-    if values.ndim != 1:
-        raise ValueError(f"{name} must have shape (n,), got {values.shape}.")
-    if np.isinf(values).any():
-        raise ValueError(f"{name} must be finite or NaN, got {values[np.isinf(values)][0]}.")
-    return values[~np.isnan(values)]
+def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    checked = np.asarray(values, np.float64)
+    if checked.ndim != 1:
+        raise ValueError(f"{name} must have shape (n,), got {checked.shape}.")
+    if np.isinf(checked).any():
+        raise ValueError(f"{name} must be finite or NaN, got {checked[np.isinf(checked)][0]}.")
+    return checked[~np.isnan(checked)]
 
 
 def _ratio(mean, spread):
-    """mean / spread, where equal differences have no spread: 0, or infinite."""
+    """mean / spread; without a spread, 0 or infinite."""
     if mean == 0:
         return 0.0
     # The standard deviation of equal numbers is not exactly 0.
@@ -475,18 +511,18 @@ def _ratio(mean, spread):
 
 
 def _people_are_the_sample(scores):
-    """Whether the differences of two subjects come from separate folds or separate windows."""
+    """Whether folds test one subject each, or each subject is tested in one fold."""
     tested = scores[["repeat", "fold", "subject"]].drop_duplicates()
     return not (tested.duplicated(["repeat", "fold"]).any() and tested.duplicated("subject").any())
 
 
-def _warn_of_unlike_windows(windows):
-    unlike = windows.index[windows.nunique(axis=1) > 1]
-    if len(unlike):
+def _warn_of_different_windows(windows):
+    different = windows.index[windows.nunique(axis=1) > 1]
+    if len(different):
         first, second = windows
         warnings.warn(
-            f"{first!r} and {second!r} are scored on unlike windows of {len(unlike)} subject(s), "
-            f"{unlike[0]} among them, since fits failed: see `failures`.",
+            f"{first!r} and {second!r} are scored on different windows of {len(different)} "
+            f"subject(s), {different[0]} among them, since fits failed: see `failures`.",
             UserWarning,
             stacklevel=3,
         )

@@ -7,8 +7,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
+from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import signal_columns, signal_name, validate_signals
+from skemo.signals.checks import is_positive, signal_columns, signal_name, validate_signals
 
 
 def choose_features(features, groups):
@@ -135,7 +136,26 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
             self, X, sampling_rate=self.sampling_rate, reset=reset, needs_rate=self._needs_rate
         )
         self._check_parameters(signal.dtype)
+        least = getattr(self, "min_quality", None)
+        if least is not None and not (is_positive(least) and least <= 1):
+            raise ValueError(f"min_quality must be None or in (0, 1], got {least!r}.")
         return signal
+
+    def _below_quality(self, values, sampling_rate, kind):
+        """Which windows are worse than `min_quality`; of an EEG, which channels of each.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_windows, n_channels, n_times)
+        sampling_rate : float
+        kind : {"ecg", "ppg", "eda", "eeg", "acc"}
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_windows,) or (n_windows, n_channels)
+        """
+        quality = signal_quality(values, sampling_rate, kind)
+        return ~(quality[f"{kind.upper()}_Quality"] >= self.min_quality)
 
     def _check_parameters(self, dtype):
         """Raise ValueError for a parameter that is wrong, or wrong for such windows."""

@@ -35,6 +35,9 @@ class DifferentialEntropyTransformer(WindowTransformer):
     sub_windows : int, default=1
         Number of equal parts that a window is cut into; samples that do not fill a part
         are dropped at the end.
+    min_quality : float or None, default=None
+        A channel whose quality in a window (``EEG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower is missing there. None measures no quality.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
 
@@ -67,10 +70,19 @@ class DifferentialEntropyTransformer(WindowTransformer):
     ['theta_F3', 'theta_F4', 'alpha_F3']
     """
 
-    def __init__(self, output="features", *, bands=None, sub_windows=1, sampling_rate=None):
+    def __init__(
+        self,
+        output="features",
+        *,
+        bands=None,
+        sub_windows=1,
+        min_quality=None,
+        sampling_rate=None,
+    ):
         self.output = output
         self.bands = bands
         self.sub_windows = sub_windows
+        self.min_quality = min_quality
         self.sampling_rate = sampling_rate
 
     def transform(self, X):
@@ -93,6 +105,9 @@ class DifferentialEntropyTransformer(WindowTransformer):
         entropy = differential_entropy(signal.values, rate, bands, self.sub_windows)
         flat = (entropy < _FLAT).all(axis=1, keepdims=True)
         np.copyto(entropy, np.nan, where=flat)
+        if self.min_quality is not None:
+            low = self._below_quality(signal.values, rate, "eeg")
+            np.copyto(entropy, np.nan, where=low[:, np.newaxis, :, np.newaxis])
         if self.output == "features":
             return entropy.reshape(len(entropy), -1)
         return wrap_signals(

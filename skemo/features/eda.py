@@ -56,6 +56,9 @@ class EDATransformer(WindowTransformer):
         At 0, as in NeuroKit2, the noise of a calm window counts as responses.
     min_relative : float, default=0.1
         The least prominence of a response, as a part of the largest in its window; 0 to 1.
+    min_quality : float or None, default=None
+        A window whose quality (``EDA_Quality`` of :class:`skemo.QualityTransformer`) is lower
+        is missing. None measures no quality.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
     n_jobs : int or None, default=None
@@ -139,6 +142,7 @@ class EDATransformer(WindowTransformer):
         features="all",
         min_amplitude=0.0,
         min_relative=0.1,
+        min_quality=None,
         sampling_rate=None,
         n_jobs=None,
     ):
@@ -148,6 +152,7 @@ class EDATransformer(WindowTransformer):
         self.features = features
         self.min_amplitude = min_amplitude
         self.min_relative = min_relative
+        self.min_quality = min_quality
         self.sampling_rate = sampling_rate
         self.n_jobs = n_jobs
 
@@ -173,6 +178,9 @@ class EDATransformer(WindowTransformer):
             step = optimised_together(values.shape[2], rate)
         compute = self._window_features if self.output == "features" else self._window_series
         result = compute_in_chunks(partial(compute, sampling_rate=rate), values, step, self.n_jobs)
+        if self.min_quality is not None:
+            whole = values if self.signal == "eda" else values.sum(axis=1, keepdims=True)
+            result[self._below_quality(whole, rate, "eda")] = np.nan
         if self.output == "features":
             return result
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=PARTS)

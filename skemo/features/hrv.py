@@ -80,6 +80,9 @@ class HRVTransformer(WindowTransformer):
     correct_beats : bool, default=False
         Remove extra beats, put in missed ones and move ectopic ones
         (:func:`skemo.kernels.beat_correction.correct_beats`).
+    min_quality : float or None, default=None
+        A window whose quality (``ECG_Quality`` or ``PPG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower is missing. None measures no quality.
     n_jobs : int or None, default=None
         Processes; worth it for detectors of NeuroKit2. The result is the same for any
         number.
@@ -140,6 +143,7 @@ class HRVTransformer(WindowTransformer):
         min_beats: int = 4,
         max_deviation: float | Literal["auto"] | None = "auto",
         correct_beats: bool = False,
+        min_quality: float | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.output = output
@@ -151,6 +155,7 @@ class HRVTransformer(WindowTransformer):
         self.min_beats = min_beats
         self.max_deviation = max_deviation
         self.correct_beats = correct_beats
+        self.min_quality = min_quality
         self.n_jobs = n_jobs
 
     def transform(self, X: pd.DataFrame | pd.Series | ArrayLike) -> pd.DataFrame | NDArray:
@@ -175,6 +180,8 @@ class HRVTransformer(WindowTransformer):
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        if self.min_quality is not None:
+            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         if self.output == "features":
             return result
         series, too_long = result[:, :-1], result[:, -1] > 0
@@ -264,6 +271,12 @@ class HRVTransformer(WindowTransformer):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal != "beats":
             check_detector(self.method, self.signal)
+        elif self.min_quality is not None:
+            raise ValueError(
+                f"min_quality={self.min_quality!r} needs an ECG or a pulse, and beat times have no "
+                "quality. Leave it None; skemo.find_artefacts, before find_beats, takes out of a "
+                "recording what is not to be trusted."
+            )
         choose_features(self.features, FEATURES)
         if self.n_beats is not None and not _is_count(self.n_beats, 1):
             raise ValueError(f"n_beats must be None or at least 1, got {self.n_beats!r}.")

@@ -1,28 +1,30 @@
 """A transformer for each modality, side by side."""
 
+from typing import Any
+
 from sklearn.compose import ColumnTransformer
 
 
-def make_modality_transformer(**modalities):
-    """Give each modality its transformer, and put what they return side by side.
+def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
+    """Apply a transformer to each modality, and put the results side by side.
 
-    The modality's name is the name of its signal column in `X`. Other columns of `X` are
-    left out. With transformers that return signals, as ``HRVTransformer(output="series")`` and
-    ``DifferentialEntropyTransformer(output="map")``, the result is the input of a network:
-    a frame of signal columns. With transformers that return features it is a frame of named
-    features, for any classifier of scikit-learn.
+    The name of a modality is the name of its signal column in `X`; other columns of `X` are
+    dropped. With transformers that return signals, such as ``HRVTransformer(output="series")``
+    and ``DifferentialEntropyTransformer(output="map")``, the result is a frame of signal columns,
+    the input of a network. With transformers that return features, it is a frame of named
+    features, for any scikit-learn classifier.
 
     Parameters
     ----------
     **modalities : transformer, or "passthrough"
-        A transformer for each signal column, by the column's name.
+        The transformer of each column, by the column's name.
 
     Returns
     -------
     sklearn.compose.ColumnTransformer
-        With pandas output, which keeps signal columns whole. The parameters of a
-        transformer are reached by the modality's name: ``ecg__signal``, and inside
-        ``make_pipeline`` ``columntransformer__ecg__signal``.
+        Its output is a DataFrame, which keeps signal columns whole. The parameters of a
+        transformer have the prefix of its modality: ``ecg__signal`` or, inside
+        ``make_pipeline``, ``columntransformer__ecg__signal``.
 
     Examples
     --------
@@ -36,7 +38,7 @@ def make_modality_transformer(**modalities):
     """
     if not modalities:
         raise ValueError(
-            "make_modality_transformer needs at least one modality, as in "
+            "make_modality_transformer needs at least one modality, for instance "
             "make_modality_transformer(ecg=HRVTransformer())."
         )
     steps = [(name, transformer, [name]) for name, transformer in modalities.items()]

@@ -1,9 +1,11 @@
-"""Each subject measured against that subject's own rows."""
+"""Standardisation of each subject by the subject's own mean and spread."""
 
 import warnings
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -14,48 +16,49 @@ from skemo.signals.checks import check_finite, signal_columns
 
 
 class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
-    """Standardise each subject by that subject's own rows.
+    """Standardise the rows of each subject by that subject's own mean and spread.
 
-    People differ more from each other than one person's states do, so a model that has to
-    work on somebody new gains much from features that are measured against that person's
-    own mean and spread. Numeric columns get, subject by subject, ``(x - mean) / std`` over the
-    subject's rows. Signal columns get it channel by channel (and band by band), with mean and
-    standard deviation over the subject's rows and the last axis; zero padding at the end of a
-    window, in signals without a sampling rate, counts for nothing and stays zero. NaN is
-    ignored and stays NaN, and what is constant within a subject becomes 0.
+    People differ more from each other than the states of one person do. A model that has to work
+    on a new person therefore gains much from features that are relative to that person's own mean
+    and spread. Numeric columns become ``(x - mean) / std``, with the statistics over the
+    subject's rows. Signal columns are standardised per channel (and band), with the statistics
+    over the subject's rows and the last axis. In signals without a sampling rate, zero padding
+    at the end of a window is ignored and stays zero. NaN is ignored and stays NaN. Columns and
+    channels that are constant within a subject become 0.
 
-    A subject seen at fit keeps the mean and spread of their rows in the fit, where they had
-    any; a new one gets those of the rows handed over to ``transform``. The latter is
-    transductive: no label is used, but all of a new subject's rows are needed together. Say
-    with each result that it was used. The values in the column `by` must tell all people
-    apart: the same name in two data sets is the same person here.
+    Subjects seen in ``fit`` keep the statistics of their rows in the fit, where there were any.
+    New subjects are standardised by the rows passed to ``transform``. This is transductive: no
+    labels are used, but all rows of a new subject are needed together. Mention it with each
+    result. The values in the column `by` must be unique to a person: the same name in two data
+    sets is taken for the same person.
 
-    It follows the features in a pipeline. What comes before it carries the column `by` through,
-    as ``make_modality_transformer(ecg=HRVTransformer(), subject="passthrough")`` does, and
-    `PerSubject` leaves it out of what it returns. All other columns are standardised: a step
-    that needs the columns ``trial`` or ``start`` comes before `PerSubject` and drops them.
+    In a pipeline, `PerSubject` follows the features. The steps before it pass the column `by`
+    through, as ``make_modality_transformer(ecg=HRVTransformer(), subject="passthrough")`` does;
+    `PerSubject` drops it. All other columns are standardised: a step that needs the columns
+    ``trial`` or ``start`` must come before `PerSubject` and drop them.
 
     Parameters
     ----------
     by : str or int, default="subject"
-        The column of `X` that says whose row it is: the name of a DataFrame's column, or
-        a position.
+        The column of `X` with the subject of each row: a column name if `X` is a DataFrame, or a
+        position.
 
     Attributes
     ----------
     statistics_ : dict of subject to list of (mean, scale)
-        Of each subject with more than one row at fit: for each signal column, then for the
-        numeric columns. NaN where the subject had nothing to measure.
+        Statistics of each subject with more than one row at fit: one pair per signal column,
+        then one for the numeric columns. NaN where all of the subject's values were missing.
     n_features_in_ : int
-        Columns of `X`, `by` included.
+        Number of columns of `X`, including `by`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names; only where `X` has column names that are all strings.
+        Names of the columns of `X`; only if all of them are strings.
 
     Warns
     -----
     UserWarning
-        A subject has a single row, at fit or new at prediction, which leaves nothing to
-        compare it with: its features become 0.
+        A subject has a single row, at fit or as a new subject in ``transform``. There is nothing
+        to compare the row with, so its features become 0. Or the column `by` is NaN in some
+        rows, whose features become NaN.
 
     Examples
     --------
@@ -66,11 +69,11 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     [-1.0, 1.0, -1.0, 1.0]
     """
 
-    def __init__(self, by="subject"):
+    def __init__(self, by: str | int = "subject") -> None:
         self.by = by
 
-    def fit(self, X, y=None):
-        """Measure each subject.
+    def fit(self, X: pd.DataFrame | ArrayLike, y: Any = None) -> Self:
+        """Compute the statistics of each subject.
 
         Parameters
         ----------
@@ -86,8 +89,10 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         self.fit_transform(X, y)
         return self
 
-    def fit_transform(self, X, y=None):
-        """Measure each subject, and standardise their rows.
+    def fit_transform(
+        self, X: pd.DataFrame | ArrayLike, y: Any = None
+    ) -> pd.DataFrame | NDArray[np.floating]:
+        """Compute the statistics of each subject, and standardise their rows.
 
         Parameters
         ----------
@@ -104,51 +109,51 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         X, self.statistics_ = _standardize_by_subject(X, subjects, {})
         return X
 
-    def transform(self, X):
-        """Standardise each subject, without the column `by`.
+    def transform(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame | NDArray[np.floating]:
+        """Standardise the rows of each subject, and drop the column `by`.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_windows, n_columns)
-            Windows or features, and the column `by`: all rows of a new subject together.
+            Windows or features, and the column `by`, with all rows of a new subject.
 
         Returns
         -------
         DataFrame or ndarray of n_windows rows
-            A DataFrame with the index of `X` if `X` is one.
+            A DataFrame with the index of `X` if `X` is a DataFrame.
         """
         check_is_fitted(self)
         subjects, X = self._take_subjects(X, reset=False)
         X, _ = _standardize_by_subject(X, subjects, self.statistics_)
         return X
 
-    def get_feature_names_out(self, input_features=None):
-        """Return the names of the columns beside `by`.
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Return the names of all columns except for `by`.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of `X`; None takes those seen at fit.
+            Names of the columns of `X`; those seen in ``fit`` if None.
 
         Returns
         -------
         ndarray of str
         """
         check_is_fitted(self)
-        names = input_features
-        if names is None:
+        if input_features is None:
             numbered = [f"x{i}" for i in range(self.n_features_in_)]
-            names = getattr(self, "feature_names_in_", numbered)
+            input_features = getattr(self, "feature_names_in_", numbered)
+        names = list(np.asarray(input_features, object))
         if len(names) != self.n_features_in_:
             raise ValueError(
                 "input_features should have length equal to the number of features "
                 f"({self.n_features_in_}), got {len(names)}."
             )
-        by = list(names).index(self.by) if isinstance(self.by, str) else self.by
+        by = names.index(self.by) if isinstance(self.by, str) else self.by
         return np.delete(np.asarray(names, object), by)
 
     def _take_subjects(self, X, *, reset):
-        """Check `X`, and return whose the rows are and the columns beside that."""
+        """Check `X`, and return the subject of each row and the other columns."""
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if len(X) == 0:
@@ -158,17 +163,20 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         position = self._find_by(X)
         if X.shape[1] < 2:
             raise ValueError(
-                f"X has 1 feature(s), and that is the column by={self.by!r}: PerSubject needs "
-                "the columns to standardise beside it."
+                f"X has 1 feature(s), which is the column by={self.by!r}: PerSubject also needs "
+                "columns to standardise."
             )
         if isinstance(X, pd.DataFrame):
             subjects, X = X.iloc[:, position], X.drop(columns=X.columns[position])
         else:
             subjects, X = X[:, position], np.delete(X, position, axis=1)
-        if pd.isna(subjects).any():
-            raise ValueError(
-                f"The column by={self.by!r} is NaN in {pd.isna(subjects).sum()} row(s): say whose "
-                "they are, or drop them."
+        unknown = int(pd.isna(subjects).sum())
+        if unknown:
+            warnings.warn(
+                f"PerSubject: the column by={self.by!r} is NaN in {unknown} row(s), whose features "
+                "become NaN. Fill in their subjects, or drop them.",
+                UserWarning,
+                stacklevel=4,
             )
         return np.asarray(subjects), X
 
@@ -181,20 +189,20 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
                 )
             if list(X.columns).count(self.by) != 1:
                 raise ValueError(
-                    f"by={self.by!r} is not a column of X, which has {list(X.columns)}. Carry it "
-                    f"through, as make_modality_transformer(..., {self.by}='passthrough') does, or "
+                    f"by={self.by!r} is not a column of X, which has {list(X.columns)}. Pass it "
+                    f"through, as with make_modality_transformer(..., {self.by}='passthrough'), or "
                     "set by=<its name>."
                 )
             return X.columns.get_loc(self.by)
         if not isinstance(self.by, int | np.integer) or isinstance(self.by, bool):
             raise ValueError(f"by must be a column's name or position, got {self.by!r}.")
         if not -X.shape[1] <= self.by < X.shape[1]:
-            raise ValueError(f"by={self.by} is not a column of X, which has {X.shape[1]}.")
+            raise ValueError(f"by={self.by} is not a column of X, which has {X.shape[1]} columns.")
         return int(self.by) % X.shape[1]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # allow_nan stays False: the column `by` may not be NaN, whatever the others may be.
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -202,16 +210,18 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
 def _standardize_by_subject(X, subjects, known):
     """Standardise the columns of `X`, numeric and signal, within each subject.
 
-    A subject is measured by the statistics in `known` where they are there, else by the rows
-    in `X`. Return the result, and the statistics used of each subject with several rows.
+    The statistics of a subject are taken from `known` or, if they are missing there, computed
+    from the rows in `X`. Return the result, and the statistics used for each subject with several
+    rows.
     """
     blocks, padded, rebuild = _split_blocks(X)
-    codes, names = pd.factorize(subjects)
-    counts = np.bincount(codes)
+    codes, names = pd.factorize(subjects)  # -1 where the subject is NaN
+    counts = np.bincount(codes[codes >= 0], minlength=len(names))
     _warn_of_single_rows([name for name in names[counts == 1] if name not in known])
-    rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    rows = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
+    rows_of = np.split(rows, np.cumsum(counts)[:-1])
     statistics = {}
-    standardized = [np.empty_like(values) for values in blocks]
+    standardized = [np.full_like(values, np.nan) for values in blocks]
     for name, rows in zip(names, rows_of, strict=True):
         parts = [values[rows] for values in blocks]
         used = known.get(name)
@@ -226,14 +236,16 @@ def _standardize_by_subject(X, subjects, known):
 
 
 def _fill(known, own):
-    """Mean and scale as known, and the rows' own where nothing is known."""
+    """Return the known mean and scale, with those of the rows where they are NaN."""
     unknown = np.isnan(known[0])
     return tuple(np.where(unknown, mine, theirs) for theirs, mine in zip(known, own, strict=True))
 
 
 def _split_blocks(X):
-    """Arrays that `X` is made of, signals and one of all numbers; whether each may have zero
-    padding; and how to join them again."""
+    """Split `X` into arrays: one per signal column, and one of all numeric columns.
+
+    Return these, whether each may have zero padding, and a function that joins them again.
+    """
     if not isinstance(X, pd.DataFrame):
         return [_as_floats(np.asarray(X), "X")], [False], lambda blocks: blocks[0]
     signals = signal_columns(X)
@@ -242,7 +254,7 @@ def _split_blocks(X):
     if unusable:
         raise ValueError(
             f"PerSubject standardises numeric and signal columns, but got {unusable}. Encode "
-            "or drop them in the step before."
+            "or drop them in an earlier step."
         )
     numbers = _as_floats(X[numeric].to_numpy(na_value=np.nan), "X")
 
@@ -256,7 +268,7 @@ def _split_blocks(X):
         return pd.DataFrame(columns, index=X.index)[list(X.columns)]
 
     blocks = [*(_as_floats(X[name].array.values, name) for name in signals), numbers]
-    padded = [*(X[name].dtype.sampling_rate is None for name in signals), False]
+    padded = [*(X[name].dtype.may_be_padded for name in signals), False]
     return blocks, padded, rebuild
 
 
@@ -267,7 +279,7 @@ def _as_floats(values, name):
 
 
 def _measure(values, padded):
-    """Mean and scale of one subject's rows; a third axis makes it a signal."""
+    """Return the mean and scale of one subject's rows; signals have more than two axes."""
     if values.ndim > 2:
         return signal_statistics(values, padded=padded)
     mean, scale = mean_and_scale(values[:, :, np.newaxis])
@@ -278,9 +290,8 @@ def _warn_of_single_rows(names):
     if names:
         shown = ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
         warnings.warn(
-            f"PerSubject: {len(names)} subject(s) have a single row, so that there is nothing to "
-            f"compare it with and its features become 0: {shown}. Hand over a subject's rows "
-            "together.",
+            f"PerSubject: {len(names)} subject(s) have a single row. There is nothing to compare "
+            f"it with, so its features become 0: {shown}. Pass all rows of a subject together.",
             UserWarning,
             stacklevel=4,
         )

@@ -1,56 +1,65 @@
-"""Windows at another sampling rate, filtered and standardised: raw input for a network."""
+"""Resampled, filtered and standardised windows, as raw input for a network."""
 
 from functools import partial
+from typing import Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.features.base import WindowTransformer, compute_in_chunks, wrap_signals
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
+from skemo.kernels.quality import check_signal
 from skemo.kernels.resampling import n_resampled, resample
 from skemo.signals.checks import is_positive, signal_name
 
-_CHUNK = 1 << 17  # samples filtered together: a few megabytes with what is made of them
+_CHUNK = 1 << 17  # samples filtered together, with temporary arrays of a few megabytes
 
 
 class ResampleTransformer(WindowTransformer):
-    """Windows of a signal at another sampling rate, filtered and standardised if asked.
+    """Resample the windows of a signal, and optionally filter and standardise them.
 
-    It prepares raw windows for a convolutional network: an ECG of 700 Hz at 64 Hz, say,
-    from 0.5 Hz on, with mean 0 and standard deviation 1 in each window. Resampling has no
-    aliases and no shift in time (:func:`skemo.kernels.resampling.resample`). Nothing is learned
-    from the rows.
+    This prepares raw windows for a convolutional network: for instance, an ECG of 700 Hz is
+    resampled to 64 Hz and high-pass filtered at 0.5 Hz, with mean 0 and standard deviation 1 in
+    each window. Resampling causes no aliasing and no shift in time
+    (:func:`skemo.kernels.resampling.resample`). Nothing is learned from the rows.
 
     Parameters
     ----------
     rate : float or None, default=None
-        The new sampling rate in hertz, below or above the old. None keeps the old.
+        The new sampling rate in hertz, below or above the old one. None keeps the old one.
     band : (low, high) or None, default=None
-        Frequencies to keep, in hertz, at most half of either rate. None at an end leaves
-        it open: ``(0.5, None)`` removes the mean and slow drift.
+        Frequencies to keep, in hertz, at most half of either rate. The band is open at an edge
+        that is None: ``(0.5, None)`` removes the mean and slow drift.
     standardize : bool, default=False
-        Whether each window and channel is brought to mean 0 and standard deviation 1. A
+        Whether to standardise each channel of each window to mean 0 and standard deviation 1. A
         channel that is flat, up to rounding, becomes 0.
+    min_quality : float or None, default=None
+        A window whose quality (:class:`skemo.QualityTransformer`) is lower is missing, of an
+        EEG a channel in a window. It needs to know what `signal` is, and None measures
+        no quality.
+    signal : {"ecg", "ppg", "eda", "eeg", "acc"} or None, default=None
+        What the windows hold; of use for `min_quality` only.
     sampling_rate : float or None, default=None
-        In hertz. A plain array needs it for `rate` and `band`; a signal column carries
-        its own.
+        In hertz. Plain arrays need it for `rate` and `band`; a signal column has its own.
 
     Attributes
     ----------
     signal_dtype_ : SignalDtype
-        What a window of the fitted signal is: shape, sampling rate, channel names.
+        Shape, sampling rate and channel names of the windows seen in ``fit``.
     n_features_in_ : int
-        Number of columns of a table; channels of an array of three dimensions.
+        Number of columns of a table, or of channels of an array of three dimensions.
     feature_names_in_ : ndarray of str
-        Column names, where `X` has them.
+        Column names, if `X` has them.
 
     Notes
     -----
-    NaN: a channel of which up to 5 % are missing in a window has the gaps bridged by
-    straight lines; with more it is NaN throughout in that window. Other channels and windows
-    keep their values.
+    If up to 5 % of a channel's samples in a window are NaN, the gaps are bridged by straight
+    lines. If more are NaN, the channel is NaN throughout in that window. Other channels and
+    windows keep their values.
 
-    Standardising takes away the level, which for skin conductance and temperature says a
-    lot; a `StandardScaler` or a network's own normalisation keeps it.
+    Standardising each window removes its level, which is informative for skin conductance and
+    temperature. A `StandardScaler`, or a network's own normalisation, keeps it.
 
     Examples
     --------
@@ -64,13 +73,24 @@ class ResampleTransformer(WindowTransformer):
     ((1, 640), 64.0)
     """
 
-    def __init__(self, rate=None, *, band=None, standardize=False, sampling_rate=None):
+    def __init__(
+        self,
+        rate: float | None = None,
+        *,
+        band: tuple[float | None, float | None] | None = None,
+        standardize: bool = False,
+        min_quality: float | None = None,
+        signal: Literal["ecg", "ppg", "eda", "eeg", "acc"] | None = None,
+        sampling_rate: float | None = None,
+    ) -> None:
         self.rate = rate
         self.band = band
         self.standardize = standardize
+        self.min_quality = min_quality
+        self.signal = signal
         self.sampling_rate = sampling_rate
 
-    def transform(self, X):
+    def transform(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame | NDArray[np.floating]:
         """Filter, resample and standardise the windows.
 
         Parameters
@@ -82,12 +102,14 @@ class ResampleTransformer(WindowTransformer):
         -------
         DataFrame of one signal column, or array of shape (n_windows, n_resampled) or \
                 (n_windows, n_channels, n_resampled)
-            Of the kind that `X` is, with the new rate; float32 stays so.
+            Of the same kind as `X`, at the new rate; float32 stays float32.
         """
         signal = self._validate(X, reset=False)
         values, dtype = signal.values, signal.dtype
         compute = partial(self._transform_windows, sampling_rate=dtype.sampling_rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size))
+        if self.min_quality is not None:
+            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         rate = dtype.sampling_rate if self.rate is None else self.rate
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)
 
@@ -96,7 +118,7 @@ class ResampleTransformer(WindowTransformer):
         missing = np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE
         rows = np.where(missing[:, np.newaxis], 0, fill_gaps(rows))
         if self.standardize:
-            rows -= rows[:, :1].copy()  # an offset that goes away anyway costs precision
+            rows -= rows[:, :1].copy()  # the offset is removed anyway, and would cost precision
         if self.rate is None and self.band is None:
             resampled = rows.astype(np.result_type(rows.dtype, np.float32))
         else:
@@ -104,7 +126,7 @@ class ResampleTransformer(WindowTransformer):
         if self.standardize:
             resampled -= resampled.mean(axis=1, keepdims=True)
             deviation = resampled.std(axis=1, keepdims=True)
-            # What rounding leaves of a flat channel, or of one with nothing in the band.
+            # The most that rounding can leave of a channel that is flat or has nothing in the band.
             rounding = 100 * np.finfo(resampled.dtype).eps * np.ptp(rows, axis=1, keepdims=True)
             flat = deviation <= rounding
             resampled /= np.where(flat, 1, deviation)
@@ -119,15 +141,17 @@ class ResampleTransformer(WindowTransformer):
 
     @property
     def _needs_rate(self):
-        return self.rate is not None or self.band is not None
+        return not (self.rate is None and self.band is None and self.min_quality is None)
 
     def _check_parameters(self, dtype):
         n_times, sampling_rate = dtype.shape[-1], dtype.sampling_rate
+        if self.signal is not None or self.min_quality is not None:
+            check_signal(self.signal)
         if self.rate is not None and not is_positive(self.rate):
             raise ValueError(f"rate must be a positive number of hertz, got {self.rate!r}.")
         if self._n_out(dtype) < 1:
             raise ValueError(
-                f"rate={self.rate:g} Hz leaves no sample of a window of {n_times} samples at "
+                f"rate={self.rate:g} Hz leaves no sample in a window of {n_times} samples at "
                 f"{sampling_rate:g} Hz. Pass a rate of at least {sampling_rate / n_times:g} Hz, or "
                 "cut longer windows."
             )
@@ -141,7 +165,7 @@ class ResampleTransformer(WindowTransformer):
                 f"{self.band!r}."
             )
         if len(known) == 2 and known[0] >= known[1]:
-            raise ValueError(f"band={self.band!r} must have its lower edge first.")
+            raise ValueError(f"band={self.band!r} must have the lower edge first.")
         lowest = sampling_rate if self.rate is None else min(self.rate, sampling_rate)
         if known and known[-1] > lowest / 2:
             raise ValueError(

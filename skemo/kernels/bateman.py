@@ -1,68 +1,88 @@
-"""Skin conductance as nerve activity through a Bateman function, upon splines and a line."""
+"""The model of cvxEDA: nerve activity filtered by a Bateman function, plus splines and a line."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.signal
 import scipy.sparse
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
+from numpy.typing import NDArray
 
-_LEAST_RATE, _MOST_RATE = 28, 80  # Hz, of the blocks by whose means faster signals are seen
-_BLOCKS_A_KNOT = 8  # at least, from one knot to the next
-_LEAST_BLOCKS = 64  # of a window, if it has that many samples
-_BEYOND = 1e-7  # of its peak, below which a spline is not counted as touching a piece
-_RIDGE = 1e-10  # on the states before the first block, which few blocks do not determine
+_MIN_RATE, _MAX_RATE = 28, 80  # Hz, of the blocks of samples that stand for a faster signal
+_MIN_BLOCKS_PER_KNOT = 8  # from one knot to the next
+_MIN_BLOCKS = 64  # per window, if it has that many samples
+_NEGLIGIBLE = 1e-7  # share of its peak below which a spline is taken not to reach a piece
+_RIDGE = 1e-10  # on the states before the first block, which a few blocks do not determine
 
 
-def samples_a_block(sampling_rate, n_times, n_knot):
-    """Samples to take the mean of, so that 28 to 80 Hz are left and few samples left over."""
-    most = min(int(sampling_rate // _LEAST_RATE), n_times // _LEAST_BLOCKS)
-    most = min(most, n_knot // _BLOCKS_A_KNOT)
-    least = min(int(np.ceil(sampling_rate / _MOST_RATE)), most)
+def samples_per_block(sampling_rate: float, n_times: int, n_knot: int) -> int:
+    """Return the samples per block that give blocks at 28 to 80 Hz, with few samples left over."""
+    most = min(int(sampling_rate // _MIN_RATE), n_times // _MIN_BLOCKS)
+    most = min(most, n_knot // _MIN_BLOCKS_PER_KNOT)
+    least = min(int(np.ceil(sampling_rate / _MAX_RATE)), most)
     blocks = range(max(least, 1), max(most, 1) + 1)
     return min(blocks, key=lambda n_block: ((n_times - 2) % n_block, -n_block))
 
 
 @lru_cache(maxsize=2)
-def bateman_model(n_times, sampling_rate, tau0, tau1, knot_spacing, gamma):
-    """The `BatemanModel` of these parameters, which is kept for later calls."""
+def bateman_model(
+    n_times: int,
+    sampling_rate: float,
+    tau0: float,
+    tau1: float,
+    knot_spacing: float,
+    gamma: float,
+) -> "BatemanModel":
+    """Return the `BatemanModel` with these parameters, and cache it."""
     return BatemanModel(n_times, sampling_rate, tau0, tau1, knot_spacing, gamma)
 
 
 class BatemanModel:
-    """cvxEDA's problem for windows of one length, cut into pieces that are solved side by side.
+    """The problem of cvxEDA for windows of one length, cut into pieces that are solved together.
 
-    What the model sees of a window y is its first two samples, which have no phasic part,
-    and the means of the blocks that follow. With the driver p = A q, at the beginnings of blocks,
-    the objective is, for each sample of a block,
+    The model represents a window y by its first two samples, which have no phasic part, and by
+    the means of the blocks of samples that follow. With the driver p = A q, at the beginnings of
+    blocks, the objective, divided by the number of samples per block, is
 
         |M q + B u - y|^2 / 2 + |first two, B u - y|^2 / 2 + alpha 1'p + gamma |l|^2 / 2,
 
-    where the splines' weights u are l and those of which the splines make a straight line.
+    where the weights u of the splines are the sum of l and of the weights for which the splines
+    form a straight line.
 
-    Blocks stand in rows (n_rows, n_pieces, n_windows), row after row of each piece, a piece being
-    about as long as the distance of two knots. Row i of a piece depends on q[i], q[i + 1] and
-    q[i + 2] of it, so that q is (n_rows + 2, n_pieces, n_windows), and the last two of a piece are
-    the first two of the next. Rows beyond the last block have weight 0. What pieces share is x:
-    the first two q of each, and the last two; l; and two weights of the line, which come last.
+    Blocks are arranged as rows (n_rows, n_pieces, n_windows): the blocks of a piece in order, where
+    a piece is about as long as the distance between two knots. Row i of a piece depends on q[i],
+    q[i + 1] and q[i + 2] of that piece, so q has the shape (n_rows + 2, n_pieces, n_windows), and
+    the last two q of a piece are the first two of the next. Rows beyond the last block have weight
+    0. The unknowns that pieces share form x: the first two q of each piece, and the last two of
+    all; l; and the two weights of the line, which come last.
 
     Parameters
     ----------
     n_times : int
-        Samples of a window, at least 3.
+        Number of samples per window, at least 3.
     sampling_rate : float
         In hertz, above 1 / (2 * tau1).
     tau0, tau1, knot_spacing, gamma : float
-        As :func:`skemo.kernels.cvxeda.cvxeda` takes them.
+        As for :func:`skemo.kernels.cvxeda.cvxeda`.
     """
 
-    def __init__(self, n_times, sampling_rate, tau0, tau1, knot_spacing, gamma):
+    def __init__(
+        self,
+        n_times: int,
+        sampling_rate: float,
+        tau0: float,
+        tau1: float,
+        knot_spacing: float,
+        gamma: float,
+    ) -> None:
         self.n_times = n_times
         self.n_knot = max(1, round(knot_spacing * sampling_rate))
-        self.n_block = samples_a_block(sampling_rate, n_times, self.n_knot)
+        self.n_block = samples_per_block(sampling_rate, n_times, self.n_knot)
         self.n_blocks = (n_times - 2) // self.n_block
         self.n_splines = -(-n_times // self.n_knot)
-        # Rows for the first two samples, without weight, let pieces begin at knots.
+        # Rows of weight 0 for the first two samples make the pieces begin at knots.
         self.n_before = 2 // self.n_block
         stop = self.n_before + self.n_blocks
         self.n_rows = max(3, min(self.n_knot // self.n_block, stop))
@@ -86,7 +106,7 @@ class BatemanModel:
     # Parts
 
     def _design_filters(self, rates, sampling_rate):
-        """The Bateman function as a filter of samples and, just as exact, of means of blocks."""
+        """Express the Bateman function as a filter of samples, and exactly of means of blocks."""
         self.poles = (2 - rates) / (2 + rates)
         gain = (rates[1] - rates[0]) / sampling_rate / np.prod(2 + rates)
         self.fine = gain * np.array([1.0, 2.0, 1.0]), np.poly(self.poles)
@@ -95,21 +115,21 @@ class BatemanModel:
         response = scipy.signal.lfilter(*self.fine, spike).reshape(3, -1).mean(axis=1)
         recursion = np.poly(self.poles**self.n_block)
         response = np.convolve(response, recursion)[:3]
-        # Scaled so that q has the size of the signal.
+        # Scale M and A so that q has the size of the signal.
         self.M, self.A = response / response.sum(), recursion / response.sum()
 
     def _lay_splines(self):
-        """Cubic B-splines as the model sees them: the sum of a box's length, four times over."""
+        """Compute the cubic B-splines: four boxes as long as the knot distance, convolved."""
         hat = np.convolve(np.ones(self.n_knot), np.ones(self.n_knot))
         spline = np.convolve(hat, hat)
         self.spline = np.concatenate([[0.0, 0.0], spline / spline.max(), [0.0]])
         self.height = self.spline[:: self.n_knot].sum()  # of the sum of all splines
         self._cumulated = np.concatenate([[0.0], np.cumsum(self.spline)])
         begin = 2 + self.n_block * (np.arange(self.n_pieces * self.n_rows) - self.n_before)
-        # The splines of a piece are numbered from `lowest`, the first that touches it.
+        # `lowest` is the first spline that reaches a piece.
         start = begin[:: self.n_rows]
         stop = start + self.n_block * self.n_rows
-        reach = self.n_knot * (2 - (_BEYOND * 4) ** (1 / 3))
+        reach = self.n_knot * (2 - (_NEGLIGIBLE * 4) ** (1 / 3))
         self.lowest = np.ceil((start - reach) / self.n_knot).astype(int)
         highest = np.floor((stop - 1 + reach) / self.n_knot).astype(int)
         self.n_local = int((highest - self.lowest).max()) + 1
@@ -118,16 +138,16 @@ class BatemanModel:
         self.B = values[..., np.newaxis] * self.weight[:, np.newaxis]
 
     def _splines_at(self, begin, n_block, lowest=0):
-        """Means over blocks from `begin` on of the splines `n_local` from `lowest` on."""
+        """Return the means over the blocks at `begin` of the `n_local` splines from `lowest` on."""
         near = np.broadcast_to(lowest, begin.shape)[:, np.newaxis] + np.arange(self.n_local)
         first = begin[:, np.newaxis] - (near - 2) * self.n_knot
         ends = np.clip([first, first + n_block], 0, 4 * self.n_knot)
         return (self._cumulated[ends[1]] - self._cumulated[ends[0]]) / n_block
 
     def _number(self):
-        """Number x along time, and say how the unknowns at the border of a piece follow from it.
+        """Number x along time, and express the unknowns at the border of each piece in terms of x.
 
-        These are, of each piece, its first two q, its splines' weights and its last two q.
+        These are the first two q of the piece, the weights of its splines, and its last two q.
         """
         n_states = 2 * (self.n_pieces + 1)
         length = self.n_rows * self.n_block
@@ -148,7 +168,7 @@ class BatemanModel:
         own = self.of_splines[np.clip(near, 0, self.n_splines - 1)]
         line = np.broadcast_to([self.n_banded, self.n_banded + 1], (*near.shape, 2))
         share = np.stack([np.ones(near.shape), 2 * near / self.n_splines - 1], axis=-1)
-        # Each is a sum of at most three of x: (unknown, piece, term).
+        # Each is a sum of at most three terms in x: (unknown, piece, term).
         self._terms = np.concatenate(
             [
                 np.concatenate([pairs[:, :-1, np.newaxis], none], axis=2),
@@ -171,7 +191,7 @@ class BatemanModel:
         self.border_transposed = self.border.T.tocsr()
 
     def _plan_assembly(self):
-        """Matrix that makes of the pieces' equations those of x: a band, and two columns."""
+        """Compute the matrix from the pieces' equations to those of x: a band, and two columns."""
         n_border, n = self.n_local + 4, self.n_banded
         used = self._factors[..., 0] > 0
         first = np.where(used, self._terms[..., 0], n).min(axis=0)
@@ -181,7 +201,7 @@ class BatemanModel:
         self.sizes = (n + self.n_band) * width, (n + self.n_band) * 2, 4
 
         def address(i, j):
-            """Where the equation of x[i] has x[j]; -1 for what symmetry makes superfluous."""
+            """Return the place of x[j]'s coefficient in equation i; -1 if redundant by symmetry."""
             banded = np.where(i >= j, j * width + i - j + self.n_band, -1)
             column = np.where(i < n, self.sizes[0] + 2 * i + j - n, -1)
             corner = self.sizes[0] + self.sizes[1] + 2 * (i - n) + j - n
@@ -211,7 +231,7 @@ class BatemanModel:
         np.add.at(self.fixed[:, 0], where[kept], gram.data[kept])
         ridge = self.of_states[:2]
         self.fixed[address(ridge, ridge), 0] += _RIDGE
-        # What the pieces' equations have from M and B, whatever the driver.
+        # The part of the pieces' equations from M and B, which does not depend on the driver.
         M, weight = self.M, self.weight
         self.fixed_band = np.zeros((self.n_rows + 2, 3, self.n_pieces, 1))
         self.fixed_band[:, 0] = adjoint(weight, M**2)
@@ -223,33 +243,37 @@ class BatemanModel:
 
     # Signals
 
-    def observe(self, windows):
-        """Two first samples (2, n_windows) and rows of windows (n_windows, n_times)."""
+    def observe(
+        self, windows: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the first two samples (2, n_windows), and the rows, of (n_windows, n_times)."""
         shape = len(windows), self.n_blocks, self.n_block
         means = windows[:, 2 : 2 + shape[1] * shape[2]].reshape(shape).mean(axis=2)
         return windows[:, :2].T / np.sqrt(self.n_block), self._to_rows(means)
 
     def _to_rows(self, blocks):
-        """Rows (n_rows, n_pieces, n_windows) of blocks (n_windows, n_blocks)."""
+        """Return the rows (n_rows, n_pieces, n_windows) of blocks (n_windows, n_blocks)."""
         rows = np.zeros((len(blocks), self.n_pieces * self.n_rows))
         rows[:, self.n_before : self.n_before + self.n_blocks] = blocks
         rows = rows.reshape(len(blocks), self.n_pieces, self.n_rows)
         return np.ascontiguousarray(rows.transpose(2, 1, 0))
 
-    def spline_weights(self, x):
-        """Weights of each piece's splines (n_local, n_pieces, n_windows)."""
+    def spline_weights(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weights of each piece's splines (n_local, n_pieces, n_windows)."""
         return (self.border @ x).reshape(-1, self.n_pieces, x.shape[1])[2:-2]
 
-    def splines(self, weights):
-        """Rows of the tonic part, of weights (n_local, n_pieces, n_windows)."""
+    def splines(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the rows of the tonic part, from weights (n_local, n_pieces, n_windows)."""
         return np.einsum("rap,apw->rpw", self.B[..., 0], weights)
 
-    def splines_adjoint(self, rows):
-        """Product of rows with the transpose of B."""
+    def splines_adjoint(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the product of the transpose of B with rows."""
         return np.einsum("rap,rpw->apw", self.B[..., 0], rows)
 
-    def synthesise(self, driver, x):
-        """Tonic and phasic part at the full rate."""
+    def synthesise(
+        self, driver: NDArray[np.float64], x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the tonic and the phasic part at the full rate."""
         n_windows = driver.shape[2]
         line = x[-2:, :, np.newaxis]
         near = np.arange(-1, self.n_splines + 2)
@@ -269,7 +293,7 @@ class BatemanModel:
         phasic = np.zeros((n_windows, self.n_times))
         phasic[:, 2:] = scipy.signal.lfilter(*self.fine, spikes)
         decays = self.poles[:, np.newaxis] ** np.arange(self.n_times - 2)
-        # What the first two q make of the decays of the poles.
+        # Add the decays, one per pole, that start from the first two q.
         poles = self.poles**self.n_block
         within = (self.poles ** np.arange(self.n_block)[:, np.newaxis]).mean(axis=0)
         gains = np.polyval(self.M, poles) / within / (poles - poles[::-1])
@@ -279,16 +303,16 @@ class BatemanModel:
         return tonic, phasic
 
 
-def apply(q, taps):
-    """Rows of a product with A or M."""
+def apply(q: NDArray[np.float64], taps: Sequence[float]) -> NDArray[np.float64]:
+    """Return the rows of the product of A or M with q."""
     rows = taps[0] * q[2:]
     rows += taps[1] * q[1:-1]
     rows += taps[2] * q[:-2]
     return rows
 
 
-def adjoint(rows, taps):
-    """Product of rows with the transpose of A or M, each piece's on its own."""
+def adjoint(rows: NDArray[np.float64], taps: Any) -> NDArray[np.float64]:
+    """Return the product of the transpose of A or M with rows, for each piece separately."""
     q = np.empty((len(rows) + 2, *rows.shape[1:]))
     np.multiply(taps[2], rows, out=q[:-2])
     q[-2:] = 0
@@ -298,18 +322,20 @@ def adjoint(rows, taps):
 
 
 class Arena:
-    """Memory for the large arrays of a step, used again by the next: new memory costs as much."""
+    """Memory for the large arrays of a step, reused by the next step to save allocations."""
 
-    def __init__(self, model, n_windows):
+    def __init__(self, model: BatemanModel, n_windows: int) -> None:
         per_row = 2 * (model.n_local + 3) + 9
         rows = (model.n_rows + 2) * model.n_pieces + (model.n_x + model.n_band) * model.n_band
         self._memory = np.empty(per_row * rows * n_windows)
         self.clear()
 
-    def clear(self):
+    def clear(self) -> None:
+        """Make the whole memory available again."""
         self._used = 0
 
-    def empty(self, *shape):
+    def empty(self, *shape: int) -> NDArray[np.float64]:
+        """Return an uninitialised array."""
         start, size = self._used, int(np.prod(shape))
         if start + size > len(self._memory):
             return np.empty(shape)
@@ -318,21 +344,30 @@ class Arena:
 
 
 class Newton:
-    """A step of Newton's method: q, u and x at which a quadratic function is least.
+    """A step of Newton's method: the q, u and x that minimise a quadratic function.
 
-    Pieces are solved first, as far as they can be without each other, then what they share.
+    First, the unknowns inside the pieces are eliminated, separately for each piece. Then the
+    equations of the unknowns that pieces share are solved.
 
     Parameters
     ----------
     model : BatemanModel
     D : array of shape (n_rows, n_pieces, n_windows)
-        The function is half of |M q + B u|^2 + |extra x|^2 + D (A q)^2, and linear terms.
-    of_q, of_splines, of_x : arrays like q, u and x
-        Minus the linear terms.
+        The function is (|M q + B u|^2 + |extra x|^2 + D (A q)^2) / 2, plus linear terms.
+    of_q, of_splines, of_x : arrays with the shapes of q, u and x
+        The negative coefficients of the linear terms.
     arena : Arena
     """
 
-    def __init__(self, model, D, of_q, of_splines, of_x, arena):
+    def __init__(
+        self,
+        model: BatemanModel,
+        D: NDArray[np.float64],
+        of_q: NDArray[np.float64],
+        of_splines: NDArray[np.float64],
+        of_x: NDArray[np.float64],
+        arena: Arena,
+    ) -> None:
         arena.clear()
         self._model, self._shape = model, D.shape[1:]
         n_windows, A = D.shape[2], model.A
@@ -344,7 +379,7 @@ class Newton:
         band[1:-1, 3] += A[0] * A[1] * D
         np.multiply(A[0] * A[2], D, out=band[:-2, 4])
         band[:, 2:] += model.fixed_band
-        # The first two q of a piece are columns, as splines are.
+        # The first two q of a piece are columns, like the splines.
         columns = arena.empty(len(D) + 2, model.n_local + 3, *D.shape[1:])
         columns[:, :2] = 0
         columns[2, 0] = band[0, 4]
@@ -380,8 +415,10 @@ class Newton:
         self._corner = corner.reshape(2, 2, n_windows) - taken[:2, :2]
         self._of_line = right[n:] - taken[2, :2]
 
-    def solve(self, more=None):
-        """q, u and x, where `more` is added to the linear terms of q."""
+    def solve(
+        self, more: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return q, u and x, with `more` added to `of_q`."""
         model, inner, outer = self._model, self._inner, self._outer
         y, of_x, of_line = inner.right, outer.right, self._of_line
         if more is not None:
@@ -405,28 +442,33 @@ class Newton:
 
 
 class Elimination:
-    """L D L' of the symmetric bands of many systems at once, with columns beside them.
+    """L D L' decomposition of many symmetric band matrices at once, bordered by columns.
 
     Parameters
     ----------
     band : array of shape (n + n_rest, 2 * n_band + 1, n_systems)
-        Element (i, k) of a matrix, i >= k, stands at [k, n_band + i - k]. All rows but the last
-        `n_rest` are eliminated. What is left of those stands in `band` and `columns`.
+        Element (i, k) of a matrix, with i >= k, is at [k, n_band + i - k]. Overwritten.
     columns : array of shape (n + n_rest, n_columns, n_systems)
-        The last of them is the right side.
+        The last column is the right-hand side. Overwritten.
+    n_rest : int
+        All rows except for the last `n_rest` are eliminated; `band` and `columns` then have the
+        remaining equations in these rows.
+    arena : Arena
 
     Attributes
     ----------
     taken : array of shape (n_columns, n_columns, n_systems)
-        What the eliminated rows take from products of columns: the lower triangle.
+        What the elimination subtracts from the products of columns: the lower triangle.
     """
 
-    def __init__(self, band, columns, n_rest, arena):
+    def __init__(
+        self, band: NDArray[np.float64], columns: NDArray[np.float64], n_rest: int, arena: Arena
+    ) -> None:
         n, n_band, n_systems = len(band) - n_rest, band.shape[1] // 2, band.shape[2]
         row, item, system = band.strides
         shape = n, n_band, n_band, n_systems
         rests = as_strided(band[1:, n_band:], shape, (row, item, row - item, system))
-        # Rows of 0 before and after spare the exceptions at the ends.
+        # Rows of 0 before and after avoid special cases at the ends.
         self._padded = arena.empty(n + 2 * n_band, n_band, n_systems)
         self._padded[:n_band] = 0
         self._padded[n_band + n :] = 0
@@ -435,14 +477,14 @@ class Elimination:
         block = np.empty(shape[1:])
         update = np.empty((n_band, *columns.shape[1:]))
         steps = zip(
-            *(
-                band[:, n_band],
-                band[:, n_band + 1 :],
-                rests,
-                columns,
-                neighbours(columns[1:], n_band),
-            ),
-            *(self.inverse, self._lower, self._lower[:, :, np.newaxis]),
+            band[:, n_band],
+            band[:, n_band + 1 :],
+            rests,
+            columns,
+            neighbours(columns[1:], n_band),
+            self.inverse,
+            self._lower,
+            self._lower[:, :, np.newaxis],
             strict=False,
         )
         for pivot, below, rest, own, later, inverse, lower, tall in steps:
@@ -460,8 +502,8 @@ class Elimination:
                 "rv,rcv->cv", self._scaled[:, i], columns[:, : i + 1], out=self.taken[i, : i + 1]
             )
 
-    def forward(self, right):
-        """Multiply by L^-1."""
+    def forward(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Multiply a right-hand side by the inverse of L."""
         n_band = self._lower.shape[1]
         y = np.zeros((len(self._padded), right.shape[1]))
         y[: len(right)] = right
@@ -470,12 +512,21 @@ class Elimination:
             np.subtract(later, np.multiply(lower, own, out=scratch), out=later)
         return y[: len(right)]
 
-    def take(self, y):
-        """What eliminated rows take from the product of a right side and the columns."""
+    def take(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the elimination subtracts from products of columns and a right-hand side."""
         return np.einsum("rcv,rv->cv", self._scaled[:, :-1], y)
 
-    def backward(self, y, border, rest=()):
-        """Solution of rows: y divided by D, given the values of columns and of the rows left."""
+    def backward(
+        self,
+        y: NDArray[np.float64],
+        border: NDArray[np.float64],
+        rest: NDArray[np.float64] | tuple[()] = (),
+    ) -> NDArray[np.float64]:
+        """Return the solution in the eliminated rows.
+
+        Here `y` is the right-hand side multiplied by the inverses of L and D, `border` has the
+        solution in the columns, and `rest` that in the remaining rows.
+        """
         _, n_band, n_systems = self._padded.shape
         total = np.zeros((n_band + len(y) + len(rest), n_systems))
         rows = total[n_band : n_band + len(y)]
@@ -494,7 +545,7 @@ class Elimination:
         return rows
 
 
-def neighbours(rows, n):
-    """Every n neighbouring rows, to be written to."""
+def neighbours(rows: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return a writable view of every run of n neighbouring rows."""
     row, *inner = rows.strides
     return as_strided(rows, (len(rows) - n + 1, n, *rows.shape[1:]), (row, row, *inner))

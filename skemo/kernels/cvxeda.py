@@ -4,42 +4,43 @@ import warnings
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skemo.kernels.bateman import Arena, Newton, adjoint, apply, bateman_model, samples_a_block
+from skemo.kernels.bateman import Arena, Newton, adjoint, apply, bateman_model, samples_per_block
 
 _KNOT_SPACING = 10.0  # s
-_PANEL = 1 << 17  # blocks of all the windows that are iterated together
-_CHUNK = 1 << 19  # samples looked at together at the full rate
-_LEAST = 2  # windows: of one alone, NumPy would add up in another order
-_START = 0.03  # of the objective of a driver of 0, what the first driver costs
-_TOWARDS = 0.99  # of the way to where a driver or a slope would be 0
-_FLOOR = 1e-9  # of the mean square, an objective that counts as 0
+_PANEL = 1 << 17  # blocks, over all windows that are solved together
+_CHUNK = 1 << 19  # samples processed together at the full rate
+_MIN_TOGETHER = 2  # windows: NumPy would sum a single one in a different order
+_START = 0.03  # cost of the first driver, as a share of the objective with a driver of 0
+_STEP_SHARE = 0.99  # of the way to the point where a driver or a slope would be 0
+_FLOOR = 1e-9  # objective, as a share of the mean square, that counts as 0
 
 
 def cvxeda(
-    eda,
-    sampling_rate,
+    eda: ArrayLike,
+    sampling_rate: float,
     *,
-    tau0=2.0,
-    tau1=0.7,
-    knot_spacing=_KNOT_SPACING,
-    alpha=8e-4,
-    gamma=1e-2,
-    standardize=True,
-    tolerance=1e-3,
-    max_iter=50,
-):
-    r"""Slow level (tonic) and responses (phasic) of skin conductance, by cvxEDA.
+    tau0: float = 2.0,
+    tau1: float = 0.7,
+    knot_spacing: float = _KNOT_SPACING,
+    alpha: float = 8e-4,
+    gamma: float = 1e-2,
+    standardize: bool = True,
+    tolerance: float = 1e-3,
+    max_iter: int = 50,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r"""Decompose skin conductance into a slow level (tonic) and responses (phasic), by cvxEDA.
 
-    A window y of skin conductance is explained as
+    A window y of skin conductance is modelled as
 
     .. math:: y = M q + B l + C d + \varepsilon, \qquad A q = p \ge 0
 
-    by nerve activity p that is never negative and mostly 0, filtered to the phasic part
-    M q by a Bateman function; by cubic splines B l and a straight line C d, the tonic part;
-    and by noise. The function exp(-t/tau0) - exp(-t/tau1) is discretised bilinearly,
-    so that A and M are banded. The parts are those at which
+    with nerve activity p, which is never negative and mostly 0, and which a Bateman function
+    filters into the phasic part M q; with cubic splines B l and a straight line C d, which form
+    the tonic part; and with noise. The Bateman function exp(-t/tau0) - exp(-t/tau1) is
+    discretised bilinearly, so that A and M are banded. The parts are those for which
 
     .. math:: \tfrac12 \lVert M q + B l + C d - y \rVert^2 + \alpha\, 1^T A q
               + \tfrac\gamma2 \lVert l \rVert^2
@@ -49,58 +50,61 @@ def cvxeda(
     Parameters
     ----------
     eda : array of shape (n_windows, n_times)
-        Skin conductance, usually in microsiemens, without NaN. A whole recording is one
-        long window.
+        Skin conductance, usually in microsiemens, without NaN. A whole recording is one long
+        window.
     sampling_rate : float
         In hertz.
     tau0, tau1 : float, default=2.0 and 0.7
-        Slow and fast time constant of the Bateman function, in seconds.
+        Slow and fast time constants of the Bateman function, in seconds.
     knot_spacing : float, default=10.0
-        Of the splines, in seconds.
+        Distance between the knots of the splines, in seconds.
     alpha : float, default=8e-4
-        Weight of the nerve activity: more makes it sparser.
+        Weight of the nerve activity; a larger weight makes it sparser.
     gamma : float, default=1e-2
-        Weight of the splines' coefficients: more makes the tonic part straighter. A spline
-        is 1 at its peak.
+        Weight of the splines' coefficients; a larger weight makes the tonic part straighter. A
+        spline is 1 at its peak.
     standardize : bool, default=True
-        Whether each window is brought to mean 0 and standard deviation 1 (divisor n) first, as
-        the authors of the method do, and its parts back. NeuroKit2 leaves that to its user.
+        Whether to standardise each window to mean 0 and standard deviation 1 (divisor n) first,
+        as the authors of the method do, and to scale its parts back. NeuroKit2 leaves this to
+        the user.
     tolerance : float, default=1e-3
-        Largest duality gap accepted: no decomposition exists whose objective is lower by more
-        than this part of it.
+        Largest relative duality gap accepted: no decomposition has an objective that is lower by
+        more than this share.
     max_iter : int, default=50
-        Iterations after which a window is given as it is. Most take 6 to 10.
+        Number of iterations after which a window is returned even if it has not converged. Most
+        windows take 6 to 10.
 
     Returns
     -------
     tonic, phasic : ndarray of shape (n_windows, n_times)
-        What both leave of `eda` is noise. A constant window is its own tonic part.
-
-    Notes
-    -----
-    The nerve activity is found by Mehrotra's primal-dual interior-point method [2]_. Each
-    iterate is feasible in the problem and in its dual, so that each window stops by its own
-    duality gap. An iteration takes time in proportion to the samples: a window may be hours
-    long. Nerve activity comes out near 0, not at 0, where there is none.
-
-    Signals sampled at 56 Hz or faster are fitted through the means of blocks of samples, at
-    28 to 80 Hz, to half of `tolerance`. Nerve activity is then sought at the beginnings of
-    blocks only, and what varies faster goes into the noise. That raises the objective at the
-    full rate by a few ten-thousandths of the least one.
-
-    The first two samples have no phasic part, as in the authors' solver. In a window of a
-    minute, a rising level and dense responses upon a falling one explain the signal about
-    equally well: decompose whole recordings where you have them.
+        The rest of `eda` is noise. A constant window is its own tonic part.
 
     Raises
     ------
     ValueError
-        For an array not two-dimensional or not finite, or a parameter out of range.
+        The array is not two-dimensional or not finite, or a parameter is out of range.
 
     Warns
     -----
     ConvergenceWarning
-        Where the gap of a window is still above `tolerance` after `max_iter` iterations.
+        The gap of a window is still above `tolerance` after `max_iter` iterations.
+
+    Notes
+    -----
+    The problem is solved by Mehrotra's primal-dual interior-point method [2]_. All iterates are
+    feasible in the problem and in its dual, so each window can stop as soon as its own duality
+    gap is small enough. The time per iteration is proportional to the number of samples, so a
+    window may be hours long. Where there is no nerve activity, the solution is close to 0 but not
+    exactly 0.
+
+    Signals sampled at 56 Hz or faster are fitted through the means of blocks of samples, at
+    28 to 80 Hz, to half of `tolerance`. Nerve activity then only occurs at the beginnings of
+    blocks, and faster variations count as noise. This raises the objective at the full rate by a
+    few ten-thousandths of the lowest one.
+
+    The first two samples have no phasic part, as in the authors' solver. In a window of a minute,
+    a rising level explains the signal about as well as dense responses on top of a falling
+    level: decompose whole recordings where you have them.
 
     References
     ----------
@@ -121,24 +125,24 @@ def cvxeda(
     >>> tonic[0, [40, 160]].round(1), phasic[0].argmax() / 4
     (array([3.1, 3.4]), np.float64(21.25))
     """
-    eda = np.asarray(eda)
-    model_of = (sampling_rate, tau0, tau1, knot_spacing, gamma)
-    _check(eda, *model_of, alpha=alpha, tolerance=tolerance, max_iter=max_iter)
-    n_windows, n_times = eda.shape
-    tonic, phasic = eda.astype(float), np.zeros(eda.shape)
+    windows = np.asarray(eda)
+    parameters = (sampling_rate, tau0, tau1, knot_spacing, gamma)
+    _check(windows, *parameters, alpha=alpha, tolerance=tolerance, max_iter=max_iter)
+    n_windows, n_times = windows.shape
+    tonic, phasic = windows.astype(float), np.zeros(windows.shape)
     if not np.isfinite(tonic.sum()):
         raise ValueError("eda has NaN or infinity: fill the gaps, or leave these windows out.")
     if n_times < 3 or not n_windows:
         return tonic, phasic
-    model = bateman_model(n_times, *model_of)
-    aim = tolerance / 2 if model.n_block > 1 else tolerance  # blocks take the other half
+    model = bateman_model(n_times, *parameters)
+    aim = tolerance / 2 if model.n_block > 1 else tolerance  # the blocks use up the other half
     gaps = np.zeros(n_windows)
     for panel in _parts(n_windows, _PANEL // model.n_blocks):
-        first, rows, mean, scale = _observe(model, tonic[panel])  # still the conductance
+        first, rows, mean, scale = _observe(model, tonic[panel])  # before the result is written
         varying = np.flatnonzero(scale > 0)
         if not len(varying):
             continue
-        varying = np.pad(varying, (0, max(0, _LEAST - len(varying))), mode="edge")
+        varying = np.pad(varying, (0, max(0, _MIN_TOGETHER - len(varying))), mode="edge")
         weight = alpha / (np.ones(len(varying)) if standardize else scale[varying])
         first, rows = first.take(varying, axis=-1), rows.take(varying, axis=-1)
         driver, x, gap = _solve(model, first, rows, weight, aim, int(max_iter))
@@ -150,18 +154,27 @@ def cvxeda(
             phasic[panel.start + varying[part]] = quick * size
     n_above = np.count_nonzero(~(gaps <= aim))
     if n_above:
-        text = f"{n_above} of {n_windows} windows have not reached {tolerance=:g}, but gaps up to "
-        text += f"{gaps.max():.2g}, after {max_iter:g} iterations: raise max_iter or tolerance."
-        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        warnings.warn(
+            f"{n_above} of {n_windows} windows have not reached {tolerance=:g} after {max_iter:g} "
+            f"iterations (gaps up to {gaps.max():.2g}): raise max_iter or tolerance.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return tonic, phasic
 
 
 def _check(eda, sampling_rate, tau0, tau1, knot_spacing, gamma, **others):
-    """Raise where a parameter is out of range."""
+    """Raise an error if a parameter is out of range."""
     if eda.ndim != 2:
-        raise ValueError(f"Windows are (n_windows, n_times), got {eda.shape}.")
-    numbers = {"sampling_rate": sampling_rate, "tau0": tau0, "tau1": tau1}
-    numbers |= {"knot_spacing": knot_spacing, "gamma": gamma, **others}
+        raise ValueError(f"eda must have the shape (n_windows, n_times), got {eda.shape}.")
+    numbers = {
+        "sampling_rate": sampling_rate,
+        "tau0": tau0,
+        "tau1": tau1,
+        "knot_spacing": knot_spacing,
+        "gamma": gamma,
+        **others,
+    }
     for name, value in numbers.items():
         if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < np.inf:
             raise ValueError(f"{name} must be a positive number, got {value!r}.")
@@ -169,34 +182,35 @@ def _check(eda, sampling_rate, tau0, tau1, knot_spacing, gamma, **others):
         raise ValueError(f"tau1 must be less than tau0, {tau0:g} s, got {tau1:g} s.")
     if 2 * tau1 * sampling_rate <= 1 or knot_spacing * sampling_rate < 1:
         raise ValueError(
-            f"A sampling rate of {sampling_rate:g} Hz is too low: over {0.5 / tau1:.3g} Hz are "
-            f"needed for tau1={tau1:g}, and {1 / knot_spacing:.3g} Hz for {knot_spacing=:g}."
+            f"A sampling rate of {sampling_rate:g} Hz is too low: it must be above "
+            f"{0.5 / tau1:.3g} Hz for tau1={tau1:g}, and at least {1 / knot_spacing:.3g} Hz for "
+            f"{knot_spacing=:g}."
         )
 
 
-def optimised_together(n_times, sampling_rate):
-    """How many windows it takes to solve as many together as pays, with the defaults."""
-    n_block = samples_a_block(sampling_rate, n_times, round(_KNOT_SPACING * sampling_rate))
-    return max(_LEAST, _PANEL * n_block // max(1, n_times))
+def optimised_together(n_times: int, sampling_rate: float) -> int:
+    """Return how many windows are solved together, with the default parameters."""
+    n_block = samples_per_block(sampling_rate, n_times, round(_KNOT_SPACING * sampling_rate))
+    return max(_MIN_TOGETHER, _PANEL * n_block // max(1, n_times))
 
 
 def _parts(n, size):
-    """Slices of at least `_LEAST` of n, but for the last."""
-    size = max(size, _LEAST)
+    """Return slices of range(n), of at least `_MIN_TOGETHER` items each except for the last."""
+    size = max(size, _MIN_TOGETHER)
     return [slice(start, start + size) for start in range(0, n, size)]
 
 
 def _observe(model, eda):
-    """What the model sees of standardised windows, and their means and deviations."""
+    """Return what the model sees of standardised windows, and their means and deviations."""
     first = np.empty((2, len(eda)))
     rows = np.empty((*model.weight.shape[:2], len(eda)))
     mean, scale = np.empty((2, len(eda)))
     for part in _parts(len(eda), _CHUNK // eda.shape[1]):
-        zero = eda[part, :1]  # so that a constant window is exactly 0, whatever its level
-        centred = eda[part] - zero
+        first_sample = eda[part, :1]  # subtracted so that a constant window is exactly 0
+        centred = eda[part] - first_sample
         mean[part] = centred.mean(axis=1)
         centred -= mean[part, np.newaxis]
-        mean[part] += zero[:, 0]
+        mean[part] += first_sample[:, 0]
         scale[part] = np.sqrt((centred**2).mean(axis=1))
         centred /= np.where(scale[part] > 0, scale[part], 1)[:, np.newaxis]
         first[:, part], rows[..., part] = model.observe(centred)
@@ -204,21 +218,31 @@ def _observe(model, eda):
 
 
 class _Point:
-    """Where windows are: driver and slope are positive, and A' slope = A' alpha + M' dual.
+    """The current iterate of each window.
 
-    The dual variable is what the residual is at the solution; `excess` is the residual less it.
-    `extra` is the residual of the first two samples and of the splines' penalties.
+    Driver and slope are positive, and A' slope = A' alpha + M' dual. At the solution, the dual
+    variable equals the residual; `excess` is the residual minus the dual variable. `extra` is the
+    residual of the first two samples and of the penalties on the splines, and `extra_excess` is
+    that minus its dual variable.
     """
 
-    def __init__(self, **arrays):
-        self.__dict__.update(arrays)
+    def __init__(self, *, alpha, x, driver, slope, residual, extra, excess, extra_excess):
+        self.alpha = alpha
+        self.x = x
+        self.driver = driver
+        self.slope = slope
+        self.residual = residual
+        self.extra = extra
+        self.excess = excess
+        self.extra_excess = extra_excess
 
     def take(self, windows):
-        return _Point(**{name: a.take(windows, axis=-1) for name, a in vars(self).items()})
+        arrays = {name: array.take(windows, axis=-1) for name, array in vars(self).items()}
+        return _Point(**arrays)
 
 
 def _start(model, first, rows, alpha):
-    """A constant driver, which the tonic part makes up for, and a dual variable of 0."""
+    """Return a constant driver, offset by the tonic part, and a dual variable of 0."""
     level = _START / 2 * (_dot(rows, rows) + (first**2).sum(axis=0)) / (alpha * model.n_blocks)
     driver = np.broadcast_to(level, rows.shape).copy()
     slope = np.broadcast_to(alpha, rows.shape).copy()
@@ -229,13 +253,20 @@ def _start(model, first, rows, alpha):
     residual = model.weight * response + model.splines(model.spline_weights(x)) - rows
     extra = model.extra @ x
     extra[:2] -= first
-    dual = {"excess": residual.copy(), "extra_excess": extra.copy()}
-    parts = {"driver": driver, "slope": slope, "residual": residual, "extra": extra}
-    return _Point(alpha=alpha, x=x, **parts, **dual)
+    return _Point(
+        alpha=alpha,
+        x=x,
+        driver=driver,
+        slope=slope,
+        residual=residual,
+        extra=extra,
+        excess=residual.copy(),
+        extra_excess=extra.copy(),
+    )
 
 
 def _solve(model, first, rows, alpha, tolerance, max_iter):
-    """Drivers, x and relative duality gaps of windows."""
+    """Return the drivers, x and relative duality gaps of the windows."""
     point = _start(model, first, rows, alpha)
     driver, x, gaps = np.empty_like(rows), np.empty_like(point.x), np.empty(len(alpha))
     left, arena = np.arange(len(alpha)), Arena(model, len(alpha))
@@ -254,22 +285,22 @@ def _solve(model, first, rows, alpha, tolerance, max_iter):
             if stop.all():
                 break
             keep = np.flatnonzero(~stop)
-            keep = np.pad(keep, (0, max(0, _LEAST - len(keep))), mode="edge")
+            keep = np.pad(keep, (0, max(0, _MIN_TOGETHER - len(keep))), mode="edge")
             left, product, point = left[keep], product.take(keep, axis=-1), point.take(keep)
         _step(model, point, product, arena)
     return driver, x, gaps
 
 
 def _step(model, point, product, arena):
-    """Move a point by a step of Mehrotra's method; `product` is of driver and slope."""
+    """Move a point by one step of Mehrotra's method; `product` is driver times slope."""
     of_q = -adjoint(point.residual, model.M)
     of_q -= point.alpha * model.price
     of_extra = model.extra_transposed @ point.extra
     right = of_q, -model.splines_adjoint(point.residual), -of_extra
     newton = Newton(model, point.slope / point.driver, *right, arena)
-    # Straight on, to where all products are 0: how far that leads says what to head for instead.
+    # Predictor: how far a step towards products of 0 can go determines the target of the corrector.
     ratio = apply(newton.solve()[0], model.A)
-    ratio /= point.driver  # of slopes it is -1 - ratio
+    ratio /= point.driver  # the ratio of the slopes is -1 - ratio
     primal, dual = _length(ratio.min(axis=(0, 1)), 1), _length(-1 - ratio.max(axis=(0, 1)), 1)
     target = product * ratio
     total, linear = product.sum(axis=(0, 1)), target.sum(axis=(0, 1))
@@ -277,15 +308,15 @@ def _step(model, point, product, arena):
     ahead -= primal * dual * _dot(target, ratio)
     mean = (ahead / total) ** 3 * total / model.n_blocks
     ratio += 1
-    target *= ratio  # what the products of both steps would miss
+    target *= ratio  # second-order term of the products
     target += mean * model.weight
     target /= point.driver
     q, weights, x = newton.solve(adjoint(target, model.A))
     driver = apply(q, model.A)
     ratio = driver / point.driver
-    primal = _length(ratio.min(axis=(0, 1)), _TOWARDS)
+    primal = _length(ratio.min(axis=(0, 1)), _STEP_SHARE)
     slope = model.weight * (target - point.slope * (1 + ratio))
-    dual = _length((slope / point.slope).min(axis=(0, 1)), _TOWARDS)
+    dual = _length((slope / point.slope).min(axis=(0, 1)), _STEP_SHARE)
     residual, extra = apply(q, model.M) * model.weight + model.splines(weights), model.extra @ x
     point.residual += primal * residual
     point.extra += primal * extra
@@ -298,10 +329,10 @@ def _step(model, point, product, arena):
 
 
 def _dot(one, other):
-    """Sums of products, of each window."""
+    """Return the sum of products over each window."""
     return np.einsum("rpw,rpw->w", one, other)
 
 
-def _length(least, towards):
-    """Step, 1 at most, that goes part of the way to where the least ratio would be -1."""
-    return np.minimum(1, towards / np.maximum(-least, 1e-300))
+def _length(smallest, share):
+    """Return the step, at most 1, that goes a share of the way to a smallest ratio of -1."""
+    return np.minimum(1, share / np.maximum(-smallest, 1e-300))

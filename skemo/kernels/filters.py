@@ -1,25 +1,28 @@
-"""Batched filters, spectra and resampling: arrays in, arrays out, over the last axis."""
+"""Filters, spectra and interpolation of many signals at once, along the last axis."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.fft
 import scipy.signal
+from numpy.typing import ArrayLike, NDArray
 
-LARGEST_GAP_SHARE = 0.05  # of a window's samples that may be NaN and be filled
+LARGEST_GAP_SHARE = 0.05  # of a window's samples: up to this share, missing samples are filled
 
-_BLOCK = 16  # samples filtered by one row of a matrix product, for each state of the filter
-_LONGEST = 3000  # samples of a signal filtered so: the product of the states grows by the square
+_BLOCK = 16  # samples per state of the filter, filtered by one row of a matrix product
+_MAX_IN_BLOCKS = 3000  # samples; longer signals are left to SciPy, as the cost grows quadratically
 _SPREAD = 8  # blocks interpolated by one row of a matrix product
 
 
 @contextmanager
-def loops_along_rows(n_times):
-    """Have NumPy loop along rows of `n_times` values, each with its own constant, say.
+def loops_along_rows(n_times: int) -> Iterator[None]:
+    """Make NumPy loop along rows of `n_times` values, for instance with one constant per row.
 
-    NumPy would rather copy several rows into a buffer of 8,192 values and loop over that, which
-    takes twice as long. A buffer that holds no more than a row is not used.
+    By default, NumPy copies several rows into a buffer of 8,192 values and loops over that, which
+    takes twice as long. A buffer that holds at most one row is not used.
     """
     before = np.setbufsize(min(8192, max(16, n_times // 16 * 16)))
     try:
@@ -28,8 +31,8 @@ def loops_along_rows(n_times):
         np.setbufsize(before)
 
 
-def fill_gaps(signals):
-    """Replace NaN by straight lines between the samples around it.
+def fill_gaps(signals: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Replace NaN by straight lines between the samples around the gap.
 
     Parameters
     ----------
@@ -38,8 +41,8 @@ def fill_gaps(signals):
     Returns
     -------
     ndarray of shape (n_signals, n_times)
-        `signals` itself where it has no NaN. A gap at an end takes the nearest sample; a
-        signal of NaN throughout stays so.
+        `signals` itself if there is nothing to fill. A gap at an end takes the value of the
+        nearest sample; a signal that is NaN throughout stays NaN.
     """
     missing = np.isnan(signals)
     rows = np.flatnonzero(missing.any(axis=-1) & ~missing.all(axis=-1))
@@ -47,32 +50,61 @@ def fill_gaps(signals):
         return signals
     filled = np.array(signals)
     times = np.arange(signals.shape[-1])
-    for row in rows:  # gaps are rare, and of any number and length
+    for row in rows:  # a loop will do, since gaps are rare
         seen = ~missing[row]
         filled[row, ~seen] = np.interp(times[~seen], times[seen], signals[row, seen])
     return filled
 
 
-def extended_spectrum(signals, n_extension, n_pivot=1):
-    """Fourier transform of signals that are continued beyond both ends.
+def without_held_values(signals, n_held):
+    """Replace stretches of one and the same value by NaN: a sensor is off, or at its limit.
 
-    Each end is continued by its point reflection, which keeps value and slope, so that a
-    filter applied to the spectrum hardly disturbs the ends.
+    Parameters
+    ----------
+    signals : array of shape (n_signals, n_times)
+    n_held : int
+        Samples of the shortest stretch that is replaced; at least 4 are.
+
+    Returns
+    -------
+    ndarray of shape (n_signals, n_times)
+        `signals` itself where nothing is held.
+    """
+    n_held = max(4, n_held)
+    few = signals[:, :: n_held // 2]  # of which a stretch fills two in a row
+    rows = np.flatnonzero((few[:, 1:] == few[:, :-1]).any(axis=1))
+    if not len(rows):
+        return signals
+    replaced = np.array(signals, np.result_type(signals.dtype, np.float32))
+    for row in rows:  # rare, and of any number and length
+        starts = np.append(0, np.flatnonzero(np.diff(signals[row])) + 1)
+        lengths = np.diff(starts, append=signals.shape[1])
+        replaced[row, np.repeat(lengths >= n_held, lengths)] = np.nan
+    return replaced
+
+
+def extended_spectrum(
+    signals: NDArray[np.floating], n_extension: int, n_pivot: int = 1
+) -> tuple[NDArray[np.complexfloating], int, int]:
+    """Return the Fourier transform of signals that are extended beyond both ends.
+
+    Each end is extended by its point reflection, which keeps value and slope, so that a filter
+    applied to the spectrum hardly disturbs the ends.
 
     Parameters
     ----------
     signals : array of shape (n_signals, n_times)
     n_extension : int
-        Samples to add at each end; at most ``n_times - 1`` are.
+        Number of samples to add at each end, limited to ``n_times - 1``.
     n_pivot : int, default=1
-        Samples at the end whose mean is the value reflected about. A single one gives its
-        noise to the whole extension, as an offset.
+        Number of samples at each end whose mean is the centre of the reflection. With a single
+        sample, its noise becomes an offset of the whole extension.
 
     Returns
     -------
     spectrum : complex ndarray of shape (n_signals, n_extended // 2 + 1)
     n_extended : int
-        Length with the extensions: one that Fourier transforms fast.
+        Length including the extensions, chosen for a fast Fourier transform.
     n_before : int
         Length of the extension at the start.
     """
@@ -92,24 +124,33 @@ def extended_spectrum(signals, n_extension, n_pivot=1):
     return scipy.fft.rfft(extended, overwrite_x=True), n_extended, n_before
 
 
-def band_gain(frequencies, low, high, order=2):
-    """Gain of a zero-phase Butterworth band-pass: one half (in power, one quarter) at its edges.
+def band_gain(
+    frequencies: ArrayLike, low: float | None, high: float | None, order: int = 2
+) -> NDArray[np.floating]:
+    """Return the gain of a zero-phase Butterworth band-pass, which is one half at its edges.
 
-    It is the squared magnitude of a Butterworth filter of the order given, which is what
-    filtering forwards and backwards amounts to. An edge that is None does not filter.
+    This is the squared magnitude of a Butterworth filter of the given order, which is the effect
+    of filtering forwards and backwards; the power at the edges is one quarter. The band is open
+    at an edge that is None.
     """
-    frequencies = np.asarray(frequencies, float)
-    gain = np.ones(frequencies.shape)
+    hertz = np.asarray(frequencies, float)
+    gain = np.ones(hertz.shape)
     if low is not None:
         with np.errstate(divide="ignore"):
-            gain /= 1 + (low / frequencies) ** (2 * order)
+            gain /= 1 + (low / hertz) ** (2 * order)
     if high is not None:
-        gain /= 1 + (frequencies / high) ** (2 * order)
+        gain /= 1 + (hertz / high) ** (2 * order)
     return gain
 
 
-def synthesise(spectrum, gain, n_from, n_to, analytic=False):
-    """Signals of a spectrum times a gain, resampled in the same stroke.
+def synthesise(
+    spectrum: NDArray[np.complexfloating],
+    gain: NDArray[Any],
+    n_from: int,
+    n_to: int,
+    analytic: bool = False,
+) -> NDArray[Any]:
+    """Return the signals of a spectrum multiplied by a gain, resampled in the same step.
 
     Parameters
     ----------
@@ -117,10 +158,10 @@ def synthesise(spectrum, gain, n_from, n_to, analytic=False):
     gain : array of shape (n_from // 2 + 1,)
         Real, or complex to shift phases.
     n_from, n_to : int
-        Samples that the spectrum was made of, and that are wanted over the same time.
-        Frequencies beyond half the new rate are dropped.
+        Number of samples that the spectrum was computed from, and number of samples to return
+        for the same time. Frequencies above half the new rate are dropped.
     analytic : bool, default=False
-        Give the complex analytic signal, whose magnitude is the envelope.
+        Whether to return the complex analytic signal, whose magnitude is the envelope.
 
     Returns
     -------
@@ -137,17 +178,24 @@ def synthesise(spectrum, gain, n_from, n_to, analytic=False):
     return scipy.fft.ifft(one_sided, overwrite_x=True)
 
 
-def interpolate(knots, values, n_knots, times):
-    """Natural cubic splines through knots that lie differently in each row.
+def interpolate(
+    knots: NDArray[np.floating],
+    values: NDArray[np.floating],
+    n_knots: NDArray[np.integer],
+    times: NDArray[np.floating],
+) -> NDArray[np.floating]:
+    """Return natural cubic splines, with different knots in each row.
 
     Parameters
     ----------
     knots, values : array of shape (n_rows, max_knots)
-        Increasing positions, and values there. What stands after ``n_knots`` is not used.
+        Increasing positions, and the values at them. Entries after the first ``n_knots`` of a
+        row are ignored.
     n_knots : int array of shape (n_rows,)
-        At least 2.
+        Number of knots in each row, at least 2.
     times : array of shape (n_rows, n_times)
-        Where to interpolate, in order, between the first and the last knot of the row.
+        Increasing positions at which to interpolate, between the first and the last knot of the
+        row.
 
     Returns
     -------
@@ -159,8 +207,8 @@ def interpolate(knots, values, n_knots, times):
     gaps = np.where(used[:, 1:], np.diff(knots), 1.0)
     lines = np.where(used[:, 1:], np.diff(values), 0.0) / gaps
 
-    # The second derivatives solve a tridiagonal system, by elimination over all rows at once;
-    # they are 0 at the first knot and from the last on.
+    # The second derivatives are the solution of a tridiagonal system, solved by elimination over
+    # all rows at once. They are 0 at the first knot, and from the last knot on.
     bend = np.zeros(knots.shape)
     above = np.zeros(knots.shape)
     for i in range(1, max_knots - 1):
@@ -172,7 +220,7 @@ def interpolate(knots, values, n_knots, times):
     for i in range(max_knots - 2, 0, -1):
         bend[:, i] -= above[:, i] * bend[:, i + 1]
 
-    # One sorted array of all knots: each row is shifted past the end of the row before.
+    # Shift each row past the end of the row before, to search all knots as one sorted array.
     start, stop = knots[:, 0], knots[row[:, 0], n_knots - 1]
     shift = np.concatenate([[0.0], np.cumsum(stop - start + 1.0)[:-1]]) - start
     found = np.searchsorted((knots + shift[:, np.newaxis])[used], times + shift[:, np.newaxis])
@@ -186,28 +234,33 @@ def interpolate(knots, values, n_knots, times):
     return before * values[row, left] + after * values[row, left + 1] + curve * gap**2 / 6
 
 
-def hann_periodogram(signals, n_samples, sampling_rate):
-    """One-sided power spectral density of signals of unlike length, each by its own Hann taper.
+def hann_periodogram(
+    signals: NDArray[np.floating], n_samples: NDArray[np.integer], sampling_rate: float
+) -> Iterator[tuple[NDArray[np.integer], NDArray[np.floating], NDArray[np.floating]]]:
+    """Yield the one-sided power spectral densities of signals of different lengths.
+
+    Each signal has a Hann taper of its own length.
 
     Parameters
     ----------
     signals : array of shape (n_signals, max_samples)
-        What stands after ``n_samples`` is not used.
+        Samples after the first ``n_samples`` of a signal are ignored.
     n_samples : int array of shape (n_signals,)
         Length of each signal.
     sampling_rate : float
+        In hertz.
 
     Yields
     ------
     rows : int array
-        Signals of like length.
+        Signals of similar length.
     frequencies : ndarray of shape (n_frequencies,)
-        At least four times as fine as the signals resolve.
+        In hertz, at least four times as dense as the frequencies that the signals resolve.
     density : ndarray of shape (len(rows), n_frequencies)
-        Unit² per hertz; the (tapered) mean is removed.
+        Squared unit of the signals per hertz; the (tapered) mean is removed.
     """
-    # The transform's length depends on the row alone, so that a row's result does not depend
-    # on the rows beside it.
+    # The length of the transform depends only on the row, so that the result of a row does not
+    # depend on the other rows.
     sizes = 2 ** np.ceil(np.log2(np.maximum(n_samples, 256) * 4)).astype(int)
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
@@ -222,8 +275,8 @@ def hann_periodogram(signals, n_samples, sampling_rate):
         yield rows, np.arange(size // 2 + 1) * (sampling_rate / size), density
 
 
-def block_means(signals, n_block):
-    """Means of successive blocks of `n_block` samples; what does not fill a block is left out.
+def block_means(signals: NDArray[np.floating], n_block: int) -> NDArray[np.floating]:
+    """Return the means of successive blocks of `n_block` samples, without an incomplete last one.
 
     Parameters
     ----------
@@ -233,29 +286,34 @@ def block_means(signals, n_block):
     Returns
     -------
     ndarray of shape (n_signals, n_times // n_block)
-        `signals` itself where a block is one sample.
+        `signals` itself if a block is one sample.
     """
     if n_block == 1:
         return signals
     n_blocks = signals.shape[1] // n_block
     blocks = signals[:, : n_blocks * n_block].reshape(len(signals), n_blocks, n_block)
-    # A product for each signal: ten times as fast as sums along such short rows.
+    # One matrix product per signal is ten times as fast as sums along such short rows.
     return blocks @ np.full(n_block, 1 / n_block)
 
 
-def spread_blocks(means, n_block, n_times, out=None):
-    """Signals that run through means of blocks, each at the middle of its block.
+def spread_blocks(
+    means: NDArray[np.floating],
+    n_block: int,
+    n_times: int,
+    out: NDArray[np.floating] | None = None,
+) -> NDArray[np.floating]:
+    """Return signals that pass through the means of blocks, each at the middle of its block.
 
-    Between the middles they are the cubic through the four nearest; beyond the last the
-    means are continued with a constant second difference.
+    Between the middles, the signal is the cubic through the four nearest means; beyond the first
+    and last, the means are extrapolated with a constant second difference.
 
     Parameters
     ----------
     means : array of shape (n_signals, n_blocks)
     n_block : int
-        Samples of a block.
+        Number of samples per block.
     n_times : int
-        Samples wanted, fewer than ``(n_blocks + 1) * n_block``.
+        Number of samples to return, fewer than ``(n_blocks + 1) * n_block``.
     out : array of shape (n_signals, n_times) or None, default=None
         Where to write the signals, in single or double precision.
 
@@ -281,7 +339,7 @@ def spread_blocks(means, n_block, n_times, out=None):
             knots[:, i] = 3 * (knots[:, i - 1] - knots[:, i - 2]) + knots[:, i - 3]
     near = np.lib.stride_tricks.sliding_window_view(knots, _SPREAD + 4, axis=1)[:, ::_SPREAD]
     near, weights = np.ascontiguousarray(near), _cubics(n_block)
-    # A product for each signal, so that its bits do not depend on the signals beside it.
+    # One product per signal, so that its bits do not depend on the other signals.
     whole = n_times // width
     inside = out[:, : whole * width].reshape(len(means), whole, width)  # a view
     np.matmul(near[:, :whole], weights, out=inside)
@@ -292,7 +350,7 @@ def spread_blocks(means, n_block, n_times, out=None):
 
 @lru_cache(maxsize=16)
 def _cubics(n_block):
-    """Weights of `_SPREAD` blocks' means, and of two to either side, in their samples."""
+    """Return each sample's weights of the means of `_SPREAD` blocks and two on either side."""
     place = (np.arange(_SPREAD * n_block) - (n_block - 1) / 2) / n_block  # from the first middle
     left = np.floor(place).astype(int)
     t = place - left
@@ -308,12 +366,18 @@ def _cubics(n_block):
     return weights
 
 
-def zero_phase(signals, filters, sampling_rate, n_padded):
-    """Butterworth filters forwards and backwards: SciPy's ``sosfiltfilt``, but faster.
+def zero_phase(
+    signals: NDArray[np.float64],
+    filters: Sequence[tuple[int, Any, str]],
+    sampling_rate: float,
+    n_padded: int,
+) -> list[NDArray[np.float64]]:
+    """Apply Butterworth filters forwards and backwards, as SciPy's ``sosfiltfilt``, but faster.
 
-    A recursive filter waits for each sample before it takes the next. Here a block of samples is
-    filtered by a product with impulse responses, and the filter's states before all blocks are
-    another product. The values are SciPy's to rounding.
+    A recursive filter needs the result of each sample before it takes the next. Here, a block of
+    samples is filtered by a matrix product with impulse responses, and the states of the filter
+    before all blocks are computed by another product. The results agree with SciPy's up to
+    rounding.
 
     Parameters
     ----------
@@ -323,24 +387,24 @@ def zero_phase(signals, filters, sampling_rate, n_padded):
         As ``scipy.signal.butter`` takes them.
     sampling_rate : float
     n_padded : int
-        Samples to add at each end by point reflection, fewer than `n_times`.
+        Number of samples to add at each end by point reflection, fewer than `n_times`.
 
     Returns
     -------
     list of ndarray of shape (n_signals, n_times)
-        For each filter, the signals that it makes.
+        The filtered signals, for each filter.
     """
     n_signals, n_times = signals.shape
     designs = [(*each, sampling_rate) for each in filters]
-    if n_times > _LONGEST:
+    if n_times > _MAX_IN_BLOCKS:
         sections = [_sections(*design) for design in designs]
         return [scipy.signal.sosfiltfilt(each, signals, padlen=n_padded) for each in sections]
     n_block = _BLOCK * max(2 * len(_sections(*design)) for design in designs)
     n_extended = n_times + 2 * n_padded
     n_blocks = -(-n_extended // n_block)
     blocks = [_block_filter(*design, n_block, n_blocks) for design in designs]
-    # Always as many signals at once, with what stood there before where there are fewer, so that
-    # the bits of the products do not depend on their number.
+    # Always filter the same number of signals at once, with leftover rows if there are fewer, so
+    # that the bits of the products do not depend on their number.
     n_batch = filtered_together(n_times)
     extended = np.zeros((n_batch, n_blocks * n_block))
     first = extended.shape[1] - n_extended
@@ -352,21 +416,22 @@ def zero_phase(signals, filters, sampling_rate, n_padded):
         rows[:, inside] = batch
         rows[:, first : inside.start] = 2 * batch[:, :1] - batch[:, n_padded:0:-1]
         rows[:, inside.stop :] = 2 * batch[:, -1:] - batch[:, -2 : -2 - n_padded : -1]
-        # The filter starts as if the first sample had always been there.
+        # The filter starts as if the signal had always had the value of its first sample.
         rows[:, :first] = rows[:, first : first + 1]
         for result, (forwards, backwards) in zip(filtered, blocks, strict=True):
-            both_ways = _filter_blocks(_filter_blocks(extended, *forwards, 1), *backwards, -1)
-            result[start : start + n_batch] = both_ways[: len(batch), inside]
+            once = _filter_blocks(extended, *forwards, step=1)
+            twice = _filter_blocks(once, *backwards, step=-1)
+            result[start : start + n_batch] = twice[: len(batch), inside]
     return filtered
 
 
-def filtered_together(n_times):
-    """Signals that `zero_phase` filters at once: for their number or less the time is the same."""
-    return 1 if n_times > _LONGEST else min(64, (1 << 15) // n_times // 8 * 8)
+def filtered_together(n_times: int) -> int:
+    """Return the number of signals that `zero_phase` filters at once; fewer take the same time."""
+    return 1 if n_times > _MAX_IN_BLOCKS else min(64, (1 << 15) // n_times // 8 * 8)
 
 
-def _filter_blocks(signals, within, fed, free, scan, steady, step):
-    """Filter whole blocks, from the left for a `step` of 1 and from the right for -1."""
+def _filter_blocks(signals, within, fed, free, scan, steady, *, step):
+    """Filter whole blocks: from the left if `step` is 1, from the right if it is -1."""
     blocks = signals.reshape(-1, len(within))
     n_states = len(steady)
     states = np.empty((len(signals), signals.shape[1] // len(within), n_states))
@@ -380,16 +445,17 @@ def _filter_blocks(signals, within, fed, free, scan, steady, step):
 
 @lru_cache(maxsize=16)
 def _block_filter(order, cutoff, kind, sampling_rate, n_block, n_blocks):
-    """The matrices of a filter that takes blocks of samples, from the left and from the right.
+    """Return the matrices that filter blocks of samples, from the left and from the right.
 
     Returns
     -------
     forwards, backwards : tuple
-        ``within``, (n_block, n_block): samples of a block to what they give in it. ``fed``,
-        (n_block, n_states): to the state that they leave behind it. ``free``, (n_states,
-        n_block): state before a block to what it gives in it. ``scan``, (n_blocks * n_states,
-        n_blocks * n_states): the first state and those left behind the blocks to the states
-        before the blocks. ``steady``, (n_states,): state after a long signal of 1.
+        ``within``, (n_block, n_block), maps the samples of a block to the output in the block.
+        ``fed``, (n_block, n_states), maps them to their part of the state after the block.
+        ``free``, (n_states, n_block), maps the state before a block to its part of the output.
+        ``scan``, (n_blocks * n_states, n_blocks * n_states), maps the first state and the parts
+        of all blocks (``fed``) to the states before the blocks. ``steady``, (n_states,), is the
+        state after a long signal of 1.
     """
     sections = _sections(order, cutoff, kind, sampling_rate)
     n_sections = len(sections)
@@ -413,5 +479,5 @@ def _block_filter(order, cutoff, kind, sampling_rate, n_block, n_blocks):
 
 @lru_cache(maxsize=16)
 def _sections(order, cutoff, kind, sampling_rate):
-    """The filter's design, which takes longer than filtering a window."""
+    """Return the filter's sections; designing them takes longer than filtering a window."""
     return scipy.signal.butter(order, cutoff, kind, fs=sampling_rate, output="sos")

@@ -1,14 +1,15 @@
 """Mean and standard deviation of windows, and windows standardised by them."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-_CHUNK = 1 << 20  # samples looked at together: temporaries of a few megabytes
+_CHUNK = 1 << 20  # samples processed together, with temporary arrays of a few megabytes
 
 
-def signal_lengths(values):
-    """Return how many samples of each window come before its zero padding.
+def signal_lengths(values: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Return the number of samples of each window before its zero padding.
 
-    Padding is the run of exact zeros at the end of the last axis, in all channels at once.
+    Padding is the run of exact zeros at the end of the last axis, where all channels are zero.
 
     Parameters
     ----------
@@ -17,7 +18,7 @@ def signal_lengths(values):
     Returns
     -------
     ndarray of shape (n_windows,)
-        0 where a window is zero throughout.
+        0 for a window that is zero throughout.
     """
     lengths = np.zeros(len(values), np.intp)
     for rows in _row_chunks(values):
@@ -26,10 +27,16 @@ def signal_lengths(values):
     return lengths
 
 
-def signal_statistics(values, sample_weight=None, *, by_time=False, padded=True):
-    """Return mean and standard deviation of each channel, pooled over windows and time.
+def signal_statistics(
+    values: NDArray[np.floating],
+    sample_weight: ArrayLike | None = None,
+    *,
+    by_time: bool = False,
+    padded: bool = True,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and standard deviation of each channel, pooled over windows and time.
 
-    NaN is left out, and zero padding where there may be any. They are computed in double
+    NaN is ignored and, if `padded`, so is zero padding. The statistics are computed in double
     precision and in a fixed order, so that the same windows always give the same bits.
 
     Parameters
@@ -37,17 +44,18 @@ def signal_statistics(values, sample_weight=None, *, by_time=False, padded=True)
     values : ndarray of shape (n_windows, ..., n_channels, n_times)
         Windows of a signal.
     sample_weight : array-like of shape (n_windows,), default=None
-        Weight of each window; None weighs them alike.
+        Weight of each window; if None, all weights are equal.
     by_time : bool, default=False
-        Pool over windows only, and give each position of the last axis its own.
+        Whether to pool over windows only, with separate statistics for each position of the last
+        axis.
     padded : bool, default=True
         Whether zeros at the end of a window are padding.
 
     Returns
     -------
     mean, scale : ndarray of shape (1, ..., n_channels, 1), or (1, ..., n_channels, n_times)
-        In double precision. A channel that is constant has scale 1; one without a single
-        sample has NaN for both.
+        In double precision. A constant channel has scale 1; a channel without any sample has
+        NaN for both.
 
     Examples
     --------
@@ -68,13 +76,19 @@ def signal_statistics(values, sample_weight=None, *, by_time=False, padded=True)
     return mean_and_scale(values, inside, sample_weight)
 
 
-def standardize_signals(values, mean, scale, *, padded=True):
-    """Return ``(values - mean) / scale``, with zero padding left at zero.
+def standardize_signals(
+    values: NDArray[np.floating],
+    mean: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    *,
+    padded: bool = True,
+) -> NDArray[np.floating]:
+    """Return ``(values - mean) / scale``; zero padding stays zero.
 
     Parameters
     ----------
     values : ndarray of shape (n_windows, ..., n_channels, n_times)
-        Windows of a signal. Not changed.
+        Windows of a signal; not modified.
     mean, scale : ndarray of shape (1, ..., n_channels, 1)
         From `signal_statistics`.
     padded : bool, default=True
@@ -82,7 +96,7 @@ def standardize_signals(values, mean, scale, *, padded=True):
 
     Returns
     -------
-    ndarray of the shape and floating type of `values`
+    ndarray with the shape and floating type of `values`
         NaN stays NaN.
     """
     standardized = values - mean.astype(values.dtype)
@@ -96,21 +110,41 @@ def standardize_signals(values, mean, scale, *, padded=True):
     return standardized
 
 
-def mean_and_scale(values, inside=None, sample_weight=None):
-    """Moments over the first and last axes, of what is not NaN and lies `inside`."""
+def mean_and_scale(
+    values: NDArray[np.floating],
+    inside: NDArray[np.bool_] | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and scale over the first and last axes.
+
+    Only samples that are not NaN, and are `inside`, count.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_windows, ..., n_times)
+    inside : bool ndarray of shape (n_windows, n_times), default=None
+        Samples to count; all if None.
+    sample_weight : array-like of shape (n_windows,), default=None
+        Weight of each window; if None, all weights are equal.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (1, ..., 1)
+        As in `signal_statistics`.
+    """
     axes = (0, values.ndim - 1)
     leading = tuple(range(1, values.ndim - 1))
     if inside is None:
         inside = np.ones((len(values), values.shape[-1]), bool)
     if sample_weight is None:
         sample_weight = np.ones(len(values))
-    sample_weight = np.asarray(sample_weight, np.float64)
+    window_weight = np.asarray(sample_weight, np.float64)
 
     def weighted_sums(center):
         count, first, second = 0.0, 0.0, 0.0
         for rows in _row_chunks(values):
             samples = values[rows].astype(np.float64, order="C")
-            weight = np.expand_dims(inside[rows] * sample_weight[rows, np.newaxis], leading)
+            weight = np.expand_dims(inside[rows] * window_weight[rows, np.newaxis], leading)
             absent = np.isnan(samples)
             weight = np.where(absent, 0.0, weight)
             samples[absent] = 0.0
@@ -126,13 +160,13 @@ def mean_and_scale(values, inside=None, sample_weight=None):
     absent = count == 0
     count[absent] = 1.0
     mean = first / count
-    # What the first pass rounded off, the second corrects: the mean of a constant is that
-    # constant, so that what is left of it is 0.
+    # The second pass corrects the rounding errors of the first, so that the mean of a constant is
+    # exactly that constant.
     _, first, second = weighted_sums(mean)
     mean = mean + first / count
     variance = np.maximum(second / count - (first / count) ** 2, 0.0)
-    # Rounding leaves a constant channel with a variance that is not quite 0: the same bound
-    # as in scikit-learn's StandardScaler.
+    # Rounding leaves a constant channel with a variance slightly above 0. This is the bound of
+    # scikit-learn's StandardScaler.
     eps = np.finfo(np.float64).eps
     constant = variance <= count * eps * variance + (count * mean * eps) ** 2
     scale = np.where(constant, 1.0, np.sqrt(variance))
@@ -141,6 +175,6 @@ def mean_and_scale(values, inside=None, sample_weight=None):
 
 
 def _row_chunks(values):
-    """Slices of rows, each of about `_CHUNK` samples."""
+    """Return slices of rows, each of about `_CHUNK` samples."""
     step = max(1, _CHUNK // max(1, int(np.prod(values.shape[1:]))))
     return [slice(start, start + step) for start in range(0, len(values), step)]

@@ -1,5 +1,5 @@
 """Estimators: the two fusion networks as classifiers, and classical baselines.
 
-`modality_aware` and `cross_modal` have a classifier each, on `classifier`, which `saving` writes
-to a file; `baselines` has SVM, random forest, LDA and the majority class.
+`modality_aware` and `cross_modal` each define a classifier derived from the one in `classifier`;
+`saving` writes them to a file. `baselines` has SVM, random forest, LDA and the majority class.
 """

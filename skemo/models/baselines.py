@@ -1,5 +1,12 @@
-"""Classical classifiers as ready Pipelines: features, imputation, scaling, classifier."""
+"""Classical classifiers as ready-made Pipelines: features, imputation, scaling, classifier."""
 
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -12,12 +19,12 @@ from skemo.signals.checks import refuse_signals
 
 
 class FeatureImputer(SimpleImputer):
-    """`sklearn.impute.SimpleImputer` that says what to do where it is given signal columns.
+    """`sklearn.impute.SimpleImputer` with a helpful error message for signal columns.
 
     Its parameters and attributes are those of `SimpleImputer`.
     """
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike | pd.DataFrame, y: None = None) -> Self:
         """Learn the values that replace missing features.
 
         Parameters
@@ -33,37 +40,44 @@ class FeatureImputer(SimpleImputer):
         Raises
         ------
         ValueError
-            Where `X` has signal columns: names them, and the parameter to change.
+            If `X` has signal columns. The message names them and the parameter to change.
         """
         refuse_signals("A model over features", X)
         return super().fit(X, y)
 
 
-def make_svm(features, *, C=1.0, kernel="rbf", gamma="scale", class_weight="balanced"):
-    """Make a support vector machine over `features`.
+def make_svm(
+    features: TransformerMixin | Literal["passthrough"],
+    *,
+    C: float = 1.0,
+    kernel: str = "rbf",
+    gamma: Literal["scale", "auto"] | float = "scale",
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None = "balanced",
+) -> Pipeline:
+    """Make a support vector machine that works on `features`.
 
-    Missing features are replaced by the median of the training rows, then every feature is
-    standardised by the training rows. The steps are ``features``, ``imputer``, ``scaler`` and
-    ``classifier``, so that a grid reaches ``classifier__C``.
+    Missing features are replaced by the median of the training rows, and then every feature
+    is standardised by the training rows. The steps are called ``features``, ``imputer``,
+    ``scaler`` and ``classifier``, so a grid search can vary ``classifier__C``, for example.
 
     Parameters
     ----------
     features : transformer, or "passthrough"
-        Turns windows into numeric features: `make_modality_transformer` with transformers
-        that return features, alone or in `PerSubject`.
+        Turns windows into numeric features: a `make_modality_transformer` whose transformers
+        return features, alone or followed by `PerSubject`.
     C : float, default=1.0
-        Inverse of the regularisation.
+        Inverse of the regularisation strength.
     kernel : str, default="rbf"
         Kernel of `sklearn.svm.SVC`.
     gamma : "scale", "auto" or float, default="scale"
-        Width of the kernel.
+        Coefficient of the kernel.
     class_weight : dict, "balanced" or None, default="balanced"
-        Weights of the classes; "balanced" lets a rare class count as much as a common one.
+        Weights of the classes. With "balanced", a rare class counts as much as a common one.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        It has ``decision_function`` and no probabilities.
+        It has ``decision_function``, but no ``predict_proba``.
 
     Examples
     --------
@@ -76,17 +90,19 @@ def make_svm(features, *, C=1.0, kernel="rbf", gamma="scale", class_weight="bala
 
 
 def make_random_forest(
-    features,
+    features: TransformerMixin | Literal["passthrough"],
     *,
-    n_estimators=300,
-    min_samples_leaf=1,
-    class_weight="balanced",
-    random_state=None,
-    n_jobs=None,
-):
-    """Make a random forest over `features`.
+    n_estimators: int = 300,
+    min_samples_leaf: float = 1,
+    class_weight: (
+        Mapping[Any, float] | Literal["balanced", "balanced_subsample"] | None
+    ) = "balanced",
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+) -> Pipeline:
+    """Make a random forest that works on `features`.
 
-    Missing features are replaced by the median of the training rows. The steps are
+    Missing features are replaced by the median of the training rows. The steps are called
     ``features``, ``imputer`` and ``classifier``.
 
     Parameters
@@ -96,13 +112,13 @@ def make_random_forest(
     n_estimators : int, default=300
         Number of trees.
     min_samples_leaf : int or float, default=1
-        Smallest leaf.
+        Smallest number of windows in a leaf or, if a float, smallest share of them.
     class_weight : dict, "balanced", "balanced_subsample" or None, default="balanced"
         Weights of the classes.
     random_state : int, RandomState or None, default=None
-        Seed.
+        Seed of the random numbers.
     n_jobs : int or None, default=None
-        Trees grown at once.
+        Number of trees grown in parallel.
 
     Returns
     -------
@@ -125,24 +141,29 @@ def make_random_forest(
     return _make_pipeline(features, classifier, scale=False)
 
 
-def make_lda(features, *, shrinkage="auto", priors=None):
-    """Make a linear discriminant analysis over `features`.
+def make_lda(
+    features: TransformerMixin | Literal["passthrough"],
+    *,
+    shrinkage: Literal["auto"] | float | None = "auto",
+    priors: ArrayLike | None = None,
+) -> Pipeline:
+    """Make a linear discriminant analysis that works on `features`.
 
-    Missing features are replaced by the median of the training rows, then every feature is
-    standardised by the training rows. The covariance is shrunk (Ledoit and Wolf, 2004), which
-    many features and few windows need. The steps are ``features``, ``imputer``, ``scaler`` and
-    ``classifier``.
+    Missing features are replaced by the median of the training rows, and then every feature
+    is standardised by the training rows. The covariance is shrunk (Ledoit and Wolf, 2004), as
+    is needed for many features and few windows. The steps are called ``features``,
+    ``imputer``, ``scaler`` and ``classifier``.
 
     Parameters
     ----------
     features : transformer, or "passthrough"
         Turns windows into numeric features, as for `make_svm`.
     shrinkage : "auto", float in [0, 1] or None, default="auto"
-        How far the covariance is drawn towards a multiple of the identity; "auto" estimates
-        it.
+        How far the covariance is shrunk towards a multiple of the identity; "auto" estimates
+        the amount.
     priors : array-like of shape (n_classes,), default=None
-        Probabilities of the classes; None takes their frequencies in the training rows, so
-        that LDA, unlike the other baselines, favours the common class.
+        Prior probabilities of the classes. None uses their frequencies in the training rows,
+        so LDA, unlike the other baselines, favours the common class.
 
     Returns
     -------
@@ -158,20 +179,26 @@ def make_lda(features, *, shrinkage="auto", priors=None):
     return _make_pipeline(features, classifier)
 
 
-def make_dummy(features, *, strategy="most_frequent", random_state=None):
-    """Make the baseline that looks at no feature: the commonest class of the training rows.
+def make_dummy(
+    features: TransformerMixin | Literal["passthrough"],
+    *,
+    strategy: str = "most_frequent",
+    random_state: int | np.random.RandomState | None = None,
+) -> Pipeline:
+    """Make the baseline that ignores all features and predicts the most frequent class.
 
-    The steps are ``features`` and ``classifier``.
+    The steps are called ``features`` and ``classifier``.
 
     Parameters
     ----------
     features : transformer, or "passthrough"
-        Takes the windows as it does for the other baselines. What it returns is ignored, so
-        that "passthrough" saves its time.
+        Turns windows into numeric features, as for `make_svm`. They are ignored, so
+        "passthrough" saves the time to compute them.
     strategy : str, default="most_frequent"
-        Strategy of `sklearn.dummy.DummyClassifier`; "stratified" draws by frequency.
+        Strategy of `sklearn.dummy.DummyClassifier`; "stratified" draws classes by their
+        frequencies.
     random_state : int, RandomState or None, default=None
-        Seed, where the strategy draws.
+        Seed of the random numbers, for strategies that draw classes.
 
     Returns
     -------
@@ -187,11 +214,15 @@ def make_dummy(features, *, strategy="most_frequent", random_state=None):
     return Pipeline([("features", features), ("classifier", classifier)])
 
 
-def _make_pipeline(features, classifier, scale=True):
-    # A feature that no training window has, as LF power in 10 s, is kept as a constant: the
-    # number of columns does not depend on the fold.
+def _make_pipeline(
+    features: TransformerMixin | Literal["passthrough"],
+    classifier: ClassifierMixin,
+    scale: bool = True,
+) -> Pipeline:
+    # A feature that is missing in all training windows, such as LF power in windows of 10 s, is
+    # kept as a constant, so that the number of columns does not depend on the fold.
     imputer = FeatureImputer(strategy="median", keep_empty_features=True)
-    steps = [("features", features), ("imputer", imputer)]
+    steps: list[tuple[str, Any]] = [("features", features), ("imputer", imputer)]
     if scale:
         steps.append(("scaler", StandardScaler()))
     return Pipeline([*steps, ("classifier", classifier)])

@@ -1,15 +1,17 @@
-"""What the network classifiers share: all but their parameters and their module."""
+"""Base class of the network classifiers: everything but their parameters and networks."""
 
 import copy
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import Tags, check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -25,6 +27,7 @@ from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
 from skemo.models.saving import read_classifier, write_classifier
 from skemo.nn import FusionEnsemble
+from skemo.nn.checks import check_count
 from skemo.nn.losses import mean_probabilities
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import is_number, is_positive, signal_columns, validate_modalities
@@ -35,20 +38,20 @@ from skemo.training.many import Fit, train_or_collect
 from skemo.training.net import FusionNet
 from skemo.training.optimizer import FlatAdamW
 
-_STOPPING = "_early_stopping"
-_LARGEST = 1e9  # standard deviations; beyond, float32 overflows in the network
+_STOPPING = "_early_stopping"  # name of the callback
+_LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
 
 
-def check_counts(estimator, *names):
-    """Raise unless these parameters of the estimator are whole numbers from 1."""
+def check_counts(estimator: BaseEstimator, *names: str) -> None:
+    """Raise unless these parameters of the estimator are integers of at least 1."""
     for name in names:
-        value = getattr(estimator, name)
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        check_count(name, getattr(estimator, name))
 
 
-def check_targets(estimator, X, y, sample_weight):
-    """Return labels and weights of the windows, checked; without weights, ones."""
+def check_targets(
+    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any
+) -> tuple[NDArray, NDArray[np.float64]]:
+    """Check and return the labels and weights of the windows; weights are 1 by default."""
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
@@ -77,30 +80,38 @@ def check_targets(estimator, X, y, sample_weight):
 class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """A classifier that trains a network on windows of several modalities.
 
-    A subclass stores its parameters in its constructor; checks those of its network in
-    ``_check_parameters()``, and the windows' shapes in ``_check_shapes(shapes)``, a dict by
-    modality; builds the module in ``_make_module(shapes, n_classes)``, from a list; and says in
-    ``_attends()`` whether it has attention.
+    A subclass stores its parameters in its constructor and defines
+
+    * ``_check_parameters()``, which checks the parameters of the network,
+    * ``_check_shapes(shapes)``, which checks the shapes of the windows, a dict by modality,
+    * ``_make_module(shapes, n_classes)``, which builds the network for a list of shapes,
+    * ``_attends()``, which returns whether the network has attention.
     """
 
-    trains_together = True  # fits of it can be trained as one computation
+    trains_together = True  # several fits can be trained as one computation
 
-    def fit(self, X, y, sample_weight=None, groups=None):
-        """Train the network from the start.
+    def fit(
+        self,
+        X: pd.DataFrame | ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Train the network from scratch.
 
         Parameters
         ----------
         X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
                 (n_windows, n_channels, n_times)
-            One signal column a modality. A plain array is one modality.
+            One signal column per modality. A plain array is a single modality.
         y : array-like of shape (n_windows,)
             Class labels.
         sample_weight : array-like of shape (n_windows,), default=None
-            Weight of each window. A weight of 2 is the same as giving the window twice,
-            0 the same as leaving it out.
+            Weight of each window. A weight of 2 is the same as including the window twice,
+            and 0 is the same as leaving it out.
         groups : array-like of shape (n_windows,), default=None
-            The subject of each window, which early stopping keeps on one side of its
-            split.
+            The subject of each window. Early stopping keeps all windows of a subject on the
+            same side of its split.
 
         Returns
         -------
@@ -109,7 +120,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         Raises
         ------
         ValueError
-            A parameter, a column or `y` is not as described, a value is infinite, every
+            If a parameter, a column or `y` is not as described, a value is infinite, every
             window is missing, or `y` has a single class.
         """
         self._check_parameters()
@@ -121,24 +132,25 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
                 f"{type(self).__name__} needs windows of at least two classes, got one class: "
                 f"{self.classes_.tolist()}."
             )
+        subjects = None
         if groups is not None:
-            groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
-            check_consistent_length(y, groups)
+            subjects = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+            check_consistent_length(y, subjects)
         self._random_state = check_random_state(self.random_state)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        # Rows of two groups are not merged where groups are to be kept apart.
-        by_group = self.early_stopping and groups is not None
-        keys = list(zip(y, groups, strict=True)) if by_group else y
+        keys: Any = y
+        if self.early_stopping and subjects is not None:
+            keys = list(zip(y, subjects, strict=True))  # so rows of two subjects are not merged
         rows, weight = merge_rows(values, keys, sample_weight)
         train = np.ones(len(rows), bool)
         if self.early_stopping:
-            subjects = None if groups is None else groups[rows]
-            train = ~hold_back(y[rows], subjects, weight, self.validation_fraction, seed)
+            row_subjects = None if subjects is None else subjects[rows]
+            train = ~hold_back(y[rows], row_subjects, weight, self.validation_fraction, seed)
         self._learn_inputs(values, y, rows[train], weight[train])
-        windows, validation = (
-            self._training_set(values, y, rows[side], weight[side]) if side.any() else None
-            for side in (train, ~train)
-        )
+        windows = self._training_set(values, y, rows[train], weight[train])
+        validation = None
+        if self.early_stopping:
+            validation = self._training_set(values, y, rows[~train], weight[~train])
         with reproducible(torch.device("cpu"), seed):
             self.net_ = self._make_net()
             self._start_at_frequencies(windows)
@@ -146,37 +158,43 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         train_or_collect(Fit(self, windows, validation, state))
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: pd.DataFrame | ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the network for one more epoch, on these windows.
 
-        The first call starts it, standardising by the windows of that call.
+        The first call builds the network, and standardises inputs by its own windows.
 
         Parameters
         ----------
         X, y
             As in `fit`; at least two windows that differ.
-        sample_weight : array-like of shape (n_windows,), default=None
-            Weight of each window's loss.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will be; needed in the first call.
+            All classes that will ever occur; required in the first call.
+        sample_weight : array-like of shape (n_windows,), default=None
+            Weight of the loss of each window.
 
         Returns
         -------
         self
         """
         first = not hasattr(self, "net_")
-        if classes is not None:
-            classes = np.unique(column_or_1d(classes))
-            if not first and not np.array_equal(classes, self.classes_):
-                raise ValueError(
-                    f"classes={classes.tolist()} differ from {self.classes_.tolist()}, those of "
-                    "the first call to partial_fit or of fit."
-                )
+        known: Any = None if classes is None else np.unique(column_or_1d(classes))
+        if not first and known is not None and not np.array_equal(known, self.classes_):
+            raise ValueError(
+                f"classes={known.tolist()} differ from {self.classes_.tolist()}, which were "
+                "passed to the first call of partial_fit or found by fit."
+            )
         if first:
             self._check_parameters()
-            if classes is None or len(classes) < 2:
+            if known is None or len(known) < 2:
                 raise ValueError(
-                    "classes must be passed on the first call to partial_fit, and be at least two."
+                    "classes must be passed on the first call to partial_fit, and there must be "
+                    "at least two."
                 )
             if self.class_weight == "balanced":
                 raise ValueError(
@@ -186,7 +204,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         values = self._check_windows(X, reset=first)
         y, sample_weight = check_targets(self, X, y, sample_weight)
         if first:
-            self.classes_ = classes
+            self.classes_ = known
             self._random_state = check_random_state(self.random_state)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
@@ -198,7 +216,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         device = resolve_device(self.device)
 
-        def train(_):
+        def train(_: int) -> None:
             with reproducible(device, seed):
                 if first:
                     self.net_ = self._make_net().initialize()
@@ -208,13 +226,13 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         in_smaller_blocks(train, 1, device)
         return self._check_converged()
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
 
         Parameters
         ----------
         X
-            As in `fit`. A window that lacks a modality is classified by the others.
+            As in `fit`. If a window lacks a modality, it is classified by the others.
 
         Returns
         -------
@@ -224,24 +242,24 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         _, _, scores = self._evaluate(X)
         return scores.double().softmax(1).numpy()
 
-    def predict(self, X):
+    def predict(self, X: pd.DataFrame | ArrayLike) -> NDArray:
         """Return the most probable class of each window, an array of shape (n_windows,)."""
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def transform(self, X):
-        """Return the fused representation: what the last layer classifies.
+    def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float32]:
+        """Return the fused representation, which is the input of the last layer.
 
         Returns
         -------
         ndarray of shape (n_windows, n_features)
-            The numbers of each modality follow each other; they are 0 where it is missing.
+            The features of one modality after another; 0 if the modality is missing.
         """
         _, fused, _ = self._evaluate(X)
         return fused.numpy()
 
-    def get_feature_names_out(self, input_features=None):
-        """Return the names of the columns of `transform`, as ``ecg0, ecg1, …``."""
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Return the names of the columns of `transform`, such as ``ecg0, ecg1, …``."""
         check_is_fitted(self)
         sizes = self.net_.module_.vector_sizes
         return np.array(
@@ -254,25 +272,25 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         )
 
     @available_if(lambda self: self._attends())
-    def attention_weights(self, X):
+    def attention_weights(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame:
         """Return how much of each modality the attention lets through.
 
         Returns
         -------
-        DataFrame of n_windows rows
-            A column a modality: the mean of its attention weights, between 0 and 1; 0
-            where the window lacks the modality. The index is that of `X`.
+        DataFrame with n_windows rows
+            One column per modality: the mean of its attention weights, between 0 and 1; 0 if
+            the window lacks the modality. The index is that of `X`.
         """
         weights, _, _ = self._evaluate(X)
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(weights.numpy(), columns=list(self.modalities_), index=index)
 
-    def save(self, path):
-        """Write the fitted classifier to one safetensors file, without pickle.
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted classifier to a safetensors file, without pickle.
 
-        Parameters, classes and shapes are in its header as JSON, the weights and the
-        standardisation in its body. The parameter `callbacks` is not kept, nor are the
-        state of the optimiser and the training history.
+        Its header holds parameters, classes and shapes as JSON, and its body the weights and
+        the standardisation. The parameter `callbacks`, the state of the optimiser and the
+        training history are not saved.
 
         Parameters
         ----------
@@ -281,14 +299,14 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         write_classifier(self, path)
 
     @classmethod
-    def load(cls, path, *, device="auto"):
-        """Read a classifier that `save` wrote, to predict with it on any device.
+    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Self:
+        """Read a classifier that was written by `save`.
 
         Parameters
         ----------
         path : str or path-like
-        device : str, default="auto"
-            Where to run; the device that it was trained on doesn't matter.
+        device : str or torch.device, default="auto"
+            The device to use, which may differ from the one it was trained on.
 
         Returns
         -------
@@ -296,7 +314,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         """
         return read_classifier(cls, path, device)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
@@ -324,7 +342,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}.")
 
     def _check_windows(self, X, *, reset):
-        """Return the modalities of X, name to array (n_windows, ..., n_channels, n_times)."""
+        """Return the windows of each modality, of shape (n_windows, ..., n_channels, n_times)."""
         signals = validate_modalities(self, X, reset=reset)
         if reset:
             self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
@@ -332,33 +350,32 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         return {modality: signal.values for modality, signal in signals.items()}
 
     def _learn_inputs(self, values, y, rows, weight):
-        """Learn from the training rows what stands before the network."""
+        """Learn standardisation and class weights from the training rows."""
         if len(rows) < 2:
             raise ValueError("Training needs at least two windows that differ, got 1 sample.")
         self.mean_, self.scale_ = {}, {}
         for modality, array in values.items():
             self.mean_[modality], self.scale_[modality] = signal_statistics(
-                array[rows], weight, by_time=self._by_time, padded=self._is_padded(modality)
+                array[rows],
+                weight,
+                by_time=self._by_time,
+                padded=self.modalities_[modality].may_be_padded,
             )
         self._class_weight = compute_class_weight(
             self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
         )
 
-    def _is_padded(self, modality):
-        """Whether zeros at the end of a window are padding: not in what was sampled in time."""
-        return self.modalities_[modality].sampling_rate is None
-
     def _make_net(self):
-        arguments = [dtype.shape for dtype in self.modalities_.values()], len(self.classes_)
-        networks = [self._make_module(*arguments) for _ in range(self.n_members)]
+        shapes = [dtype.shape for dtype in self.modalities_.values()]
+        networks = [self._make_module(shapes, len(self.classes_)) for _ in range(self.n_members)]
         module = networks[0] if self.n_members == 1 else FusionEnsemble(networks)
         for member in module.members:
-            member.bfloat16 = self.precision == "bfloat16"
+            member.uses_bfloat16 = self.precision == "bfloat16"
         return FusionNet(
             module,
-            criterion=torch.nn.CrossEntropyLoss,  # by `window_losses`, each with its weight
+            criterion=torch.nn.CrossEntropyLoss,  # not used: `get_loss` weights each window
             predict_nonlinearity=mean_probabilities,
-            # Callbacks may freeze parameters, or look for them in the optimiser.
+            # Callbacks may freeze parameters or look them up in the optimiser.
             optimizer=torch.optim.AdamW if self.callbacks else FlatAdamW,
             optimizer__weight_decay=self.weight_decay,
             optimizer__fused=True,
@@ -373,7 +390,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         )
 
     def _fit_net(self, windows, validation):
-        """Train the net by skorch's loop; only here early stopping has windows to look at."""
+        """Train the net in skorch's loop, with early stopping if there is validation data."""
         if validation is not None:
             stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
             self.net_.callbacks = [*self.net_.callbacks, (_STOPPING, stopping)]
@@ -384,26 +401,26 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         self._check_converged()
 
     def _start_at_frequencies(self, windows):
-        """Let the scores start at the logarithm of the weighted class frequencies."""
+        """Make the initial class scores the logarithms of the weighted class frequencies."""
         weights = torch.bincount(windows.y, windows.weight, minlength=len(self.classes_)).double()
         with torch.no_grad():
             for member in self.net_.module.members:
                 member.head.bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
 
     def _window_set(self, values, rows):
-        """Windows as the network takes them, on the CPU."""
+        """Return standardised windows for the network, on the CPU."""
         inputs, present = [], []
         for modality, array in values.items():
             array, mean = array[rows], self.mean_[modality]
-            # What training never had has no mean, and is absent.
+            # A modality that is missing in all training windows has no mean, and is absent.
             present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
             array = standardize_signals(
-                array, mean, self.scale_[modality], padded=self._is_padded(modality)
+                array, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
             )
             if np.nanmax(np.abs(array), initial=0) > _LARGEST:
                 raise ValueError(
                     f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
-                    "the training mean: mark artefacts as NaN."
+                    "the training mean: set artefacts to NaN."
                 )
             array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
             inputs.append(torch.from_numpy(array))
@@ -420,11 +437,11 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         return WindowSet(windows.inputs, windows.present, torch.from_numpy(y), weight)
 
     def _evaluate(self, X):
-        """Attention, fused representation and class scores of every window, on the CPU.
+        """Return attention weights, fused representation and class scores, on the CPU.
 
-        On the CPU windows are evaluated in blocks of one size, the last filled up with windows
-        from the beginning, so that a window's result doesn't depend on how many stand beside
-        it: sums over blocks of unlike sizes are rounded differently.
+        On the CPU, sums over blocks of different sizes are rounded differently. All blocks
+        therefore have the same size, the last one being filled up with windows from the
+        beginning, so that the result for a window does not depend on the number of windows.
         """
         check_is_fitted(self)
         values = self._check_windows(X, reset=False)
@@ -437,18 +454,21 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         if n_absent:
             warnings.warn(
                 f"{n_absent} of {len(present)} windows are missing (NaN) in every modality that "
-                "was trained: their class is a guess by the frequencies in training.",
+                "was trained on: their class is guessed from the class frequencies in training.",
                 UserWarning,
                 stacklevel=3,
             )
         return parts
 
     def _evaluate_blocks(self, values, n_block, device):
-        """Results for all rows, and which modalities they have; on the CPU several at a time."""
+        """Return the results and which modalities are present, evaluating block by block.
+
+        On the CPU, several blocks are evaluated in parallel.
+        """
         n_windows = len(next(iter(values.values())))
 
         def evaluate(start):
-            torch.set_num_threads(1)  # of this thread
+            torch.set_num_threads(1)  # applies to the calling thread
             rows = np.arange(start, start + n_block)
             rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
             windows = self._window_set(values, rows).to(device)

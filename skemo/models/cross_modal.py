@@ -1,7 +1,12 @@
 """Attentive cross-modal connections as a scikit-learn classifier."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
 
 from skemo.models.classifier import FusionClassifier, check_counts
 from skemo.models.modality_aware import check_odd
@@ -11,108 +16,111 @@ from skemo.nn import CrossModalAttentionNetwork
 class CrossModalAttentionClassifier(FusionClassifier):
     """Convolutional streams with attentive cross-modal connections.
 
-    Each modality's series goes through a stream of convolutional blocks. After the blocks
-    that `stages` names, streams take over each other's intermediate representations,
-    weighted by attention [1]_. The streams' last feature maps are reduced to their maxima
-    over time, concatenated and classified. The published system takes windows of ECG and
-    EDA; here any number of modalities from one is taken, at any rates and lengths.
-    ``ResampleTransformer`` prepares raw windows: bring an ECG to some 64 Hz, since the
-    time that training takes is proportional to the rate.
+    The series of each modality passes through a stream of convolutional blocks. After the
+    blocks listed in `stages`, the streams receive each other's intermediate representations,
+    weighted by attention [1]_. The last feature map of each stream is reduced to its maximum
+    over time; the results are concatenated and classified. The published system takes windows
+    of ECG and EDA; this one takes any number of modalities with any sampling rates and
+    lengths. Use ``ResampleTransformer`` to prepare raw windows: bring an ECG to about 64 Hz,
+    since training time is proportional to the sampling rate.
 
-    ``direction=None`` has no connections: late fusion, in which each stream gives class
-    scores and these are added. A table with one signal column trains a single stream.
+    With ``direction=None`` there are no connections. This is late fusion: each stream gives
+    class scores, which are added. A table with one signal column trains a single stream.
 
-    ``attention_weights`` says how much of each modality the connections let through into the
-    others: the mean over those, stages, channels and moments. It is NaN where a modality is
-    shared with none that the window has.
+    ``attention_weights`` returns how much of each modality the connections let through to the
+    others: the mean over these, over stages, channels and time. It is NaN if a modality is
+    not shared with any modality of the window.
 
-    The equations and sizes of the published network are not stated in what is public: this
-    is a network after its description, whose form and defaults are this library's choice.
+    The equations and sizes of the published network are not publicly stated. This network
+    follows its description; its form and defaults are this library's choice.
 
-    Inputs are standardised by the training rows, each channel over windows and time, zero
-    padding excluded; of a plain array of two dimensions, each column by itself. NaN within
-    a window is set to the mean; a modality that is NaN throughout a window, or that
-    training never had, counts as absent: it enters as zeros, is shared with no other, and
-    its representation doesn't reach the class scores.
+    Inputs are standardised by the training rows: each channel over windows and time, without
+    zero padding, or each column if `X` is a plain array with two dimensions. A NaN within a
+    window is replaced by the mean. A modality that is NaN throughout a window, or in all
+    training windows, counts as absent: its input is zero, it is shared with no other stream,
+    and its representation does not affect the class scores.
 
     Parameters
     ----------
     direction : "both", mapping or None, default="both"
-        Who shares: "both" connects every two modalities both ways; a mapping goes from a
-        modality to the one, or the list of those, that it is shared with, as
-        ``{"eda": "ecg"}``; None connects none.
+        Which modalities are shared with which others. "both" connects every pair in both
+        directions. A mapping such as ``{"eda": "ecg"}`` maps a modality to the one, or the
+        list of those, that it is shared with. None connects none.
     stages : int or sequence of int, default=(1, 2)
-        After which blocks, counted from 1.
+        Blocks after which the streams are connected, counted from 1.
     attention : {"channel", "temporal"} or None, default="channel"
-        Whether what is shared is weighted by channel, or by moment, or not at all.
+        Whether shared representations are weighted by channel, over time, or not at all.
     merge : {"sum", "concat"}, default="sum"
-        How what is shared joins a stream's own representation.
+        Whether shared representations are added to a stream's own or concatenated with it.
     reduction : int, default=2
-        Factor by which channels are squeezed before they are weighted.
+        Factor by which channels are squeezed to estimate their weights.
     n_filters : int, default=8
-        Channels of each stream's first block; each further block has twice as many.
+        Number of channels of each stream's first block; each further block has twice as many.
     n_blocks : int, default=3
-        Blocks of each stream: two convolutions and pooling.
+        Number of blocks of each stream, each with two convolutions and pooling.
     kernel_size : int, default=9
-        Odd width of the convolutions in samples.
+        Odd width of the convolutions, in samples.
     pool_size : int, default=8
-        Each block makes the series shorter by this factor.
+        Factor by which each block shortens the series.
     dropout : float, default=0.5
-        Share of the fused representation dropped in training.
+        Share of the fused representation that is dropped in training.
     modality_dropout : float, default=0.0
-        Probability with which a modality of a window is left out in training, though one of
-        them stays (:class:`skemo.nn.ModalityDropout`): for use where windows will lack some.
+        Probability that a modality of a window is left out in training, though never all of
+        them (:class:`skemo.nn.ModalityDropout`). Useful if windows to be predicted will lack
+        some modalities.
     input_noise : float, default=0.0
-        Standard deviation of the Gaussian noise that is added to the standardised inputs in
-        training; 0.5 to 1 is of use where few people were recorded, and inputs are features.
+        Standard deviation of the Gaussian noise added to the standardised inputs in training.
+        Values from 0.5 to 1 help if the inputs are features of few people.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.01
         Weight decay of AdamW.
     batch_size : int, default=32
-        Windows a step, at least 2.
+        Number of windows per training step, at least 2.
     max_epochs : int, default=10
-        Passes over the training windows.
+        Number of passes over the training windows.
     n_members : int, default=1
-        Networks whose probabilities are averaged (:class:`skemo.nn.FusionEnsemble`). Several
-        differ in their initial weights and dropout, and take as many times as long; most of
-        what there is to gain comes with five.
+        Number of networks whose probabilities are averaged (:class:`skemo.nn.FusionEnsemble`).
+        They differ in their initial weights and dropout; training time is proportional to
+        their number, and five bring most of the gain.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss.
+        Weights of the classes in the loss; "balanced" gives all classes the same total weight.
     early_stopping : bool, default=False
-        Hold back about `validation_fraction` of the windows, in whole groups, stop when their
-        loss has not fallen for `patience` epochs, and keep the weights of the best epoch.
+        Whether to hold back about `validation_fraction` of the windows, in whole groups, stop
+        when their loss has not decreased for `patience` epochs, and keep the weights of the
+        best epoch.
     validation_fraction : float, default=0.1
-        Share held back; of single windows, with a warning, if ``fit`` is given no `groups`.
+        Share of the windows to hold back. Without `groups` in ``fit``, single windows are held
+        back, with a warning.
     patience : int, default=10
-        Epochs without improvement before stopping early.
+        Number of epochs without improvement after which training stops.
     callbacks : list of skorch callbacks or None, default=None
-        Added to the net's own.
-    device : str, default="auto"
-        "auto" is CUDA if there is a device, else the CPU; or any torch device.
+        Callbacks to add to those of the net.
+    device : str or torch.device, default="auto"
+        Any torch device; "auto" is CUDA if available, else the CPU.
     precision : {"float32", "bfloat16"}, default="float32"
-        Of convolutions and products. On a CPU without matrix units for bfloat16, float32 is
-        the faster one.
+        Precision of convolutions and matrix products. On a CPU without matrix units for
+        bfloat16, float32 is faster.
     random_state : int, RandomState instance or None, default=None
-        Fixes initial weights, order and dropout: the same number gives the same network,
-        bit by bit on a CPU.
+        Seed of the initial weights, the order of the windows, and dropout. The same number
+        gives the same network, bit by bit on a CPU.
     verbose : int, default=0
-        1 prints a line an epoch.
+        If 1, print a line per epoch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The class labels.
     modalities_ : dict of str to SignalDtype
-        What a window of each modality is: shape, and rate and channels if it has them.
+        Shape of the windows of each modality, with sampling rate and channel names if known.
     mean_, scale_ : dict of str to ndarray of shape (1, ..., n_channels, 1)
-        Standardisation of each modality.
+        Mean and standard deviation by which each modality is standardised.
     net_ : skorch.NeuralNetClassifier
-        The trained net; ``net_.history`` has the losses and ``net_.module_`` the network.
+        The trained net: ``net_.history`` has the losses, and ``net_.module_`` is the network.
     n_features_in_ : int
-        Number of modalities; of samples or channels where `X` was a plain array.
+        Number of modalities; if `X` was a plain array, of samples or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where `X` was a DataFrame.
+        Names of the columns, if `X` was a DataFrame.
 
     References
     ----------
@@ -138,33 +146,33 @@ class CrossModalAttentionClassifier(FusionClassifier):
     def __init__(
         self,
         *,
-        direction="both",
-        stages=(1, 2),
-        attention="channel",
-        merge="sum",
-        reduction=2,
-        n_filters=8,
-        n_blocks=3,
-        kernel_size=9,
-        pool_size=8,
-        dropout=0.5,
-        modality_dropout=0.0,
-        input_noise=0.0,
-        lr=0.001,
-        weight_decay=0.01,
-        batch_size=32,
-        max_epochs=10,
-        n_members=1,
-        class_weight=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        patience=10,
-        callbacks=None,
-        device="auto",
-        precision="float32",
-        random_state=None,
-        verbose=0,
-    ):
+        direction: Literal["both"] | Mapping[Any, Any] | None = "both",
+        stages: int | Sequence[int] = (1, 2),
+        attention: Literal["channel", "temporal"] | None = "channel",
+        merge: Literal["sum", "concat"] = "sum",
+        reduction: int = 2,
+        n_filters: int = 8,
+        n_blocks: int = 3,
+        kernel_size: int = 9,
+        pool_size: int = 8,
+        dropout: float = 0.5,
+        modality_dropout: float = 0.0,
+        input_noise: float = 0.0,
+        lr: float = 0.001,
+        weight_decay: float = 0.01,
+        batch_size: int = 32,
+        max_epochs: int = 10,
+        n_members: int = 1,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        callbacks: Sequence[Callback] | None = None,
+        device: str | torch.device = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.direction = direction
         self.stages = stages
         self.attention = attention
@@ -210,29 +218,29 @@ class CrossModalAttentionClassifier(FusionClassifier):
         for modality, shape in shapes.items():
             if len(shape) != 2:
                 raise ValueError(
-                    f"{modality!r} has windows of shape {shape}, but a stream takes series, "
-                    "(n_channels, n_times): give it raw windows, or use "
+                    f"{modality!r} has windows of shape {shape}, but a stream takes series of "
+                    "shape (n_channels, n_times): pass raw windows, or use "
                     "ModalityAwareAttentionClassifier."
                 )
         if self._connections(list(shapes)):
             self._check_stages()
 
     def _check_stages(self):
-        named = self._stages()
-        known = isinstance(named, tuple | list) and all(
-            isinstance(stage, Integral) and not isinstance(stage, bool) for stage in named
+        stages = self._stages()
+        are_integers = isinstance(stages, tuple | list) and all(
+            isinstance(stage, Integral) and not isinstance(stage, bool) for stage in stages
         )
-        if not (known and named and min(named) >= 1 and max(named) <= self.n_blocks):
+        if not (are_integers and stages and min(stages) >= 1 and max(stages) <= self.n_blocks):
             raise ValueError(
-                f"stages must name blocks from 1 to n_blocks={self.n_blocks}, a number or a list, "
-                f"got {self.stages!r}. For no connection, use direction=None."
+                f"stages must be a block from 1 to n_blocks={self.n_blocks} or a list of blocks, "
+                f"got {self.stages!r}. To have no connections, use direction=None."
             )
 
     def _stages(self):
         return [self.stages] if isinstance(self.stages, Integral) else self.stages
 
     def _connections(self, modalities):
-        """Pairs of positions: the first is shared with the second."""
+        """Pairs of modalities, by position: the first is shared with the second."""
         if self.direction is None:
             return []
         if isinstance(self.direction, str) and self.direction == "both":
@@ -245,14 +253,14 @@ class CrossModalAttentionClassifier(FusionClassifier):
             ]
         else:
             raise ValueError(
-                f'direction must be "both", None, or a mapping as {{"eda": "ecg"}}, got '
+                f'direction must be "both", None, or a mapping such as {{"eda": "ecg"}}, got '
                 f"{self.direction!r}."
             )
         for source, target in pairs:
             if source not in modalities or target not in modalities or source == target:
                 raise ValueError(
-                    f"direction shares {source!r} with {target!r}, but must go from one to "
-                    f"another of the modalities {modalities}."
+                    f"direction shares {source!r} with {target!r}, but must map one of the "
+                    f"modalities {modalities} to another."
                 )
         position = {modality: i for i, modality in enumerate(modalities)}
         return sorted({(position[one], position[other]) for one, other in pairs})
@@ -276,6 +284,6 @@ class CrossModalAttentionClassifier(FusionClassifier):
         )
 
 
-def _is_list(names, known):
-    """Whether these are several names, and not one that is a tuple."""
-    return isinstance(names, list | tuple) and names not in known
+def _is_list(names, modalities):
+    """Whether `names` is a list of names, and not a modality whose name is a tuple."""
+    return isinstance(names, list | tuple) and names not in modalities

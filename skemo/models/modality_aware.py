@@ -1,5 +1,12 @@
 """The modality-aware attention network as a scikit-learn classifier."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
 from skemo.models.classifier import FusionClassifier, check_counts
 from skemo.nn import ModalityAwareAttentionNetwork
 
@@ -7,20 +14,20 @@ from skemo.nn import ModalityAwareAttentionNetwork
 class ModalityAwareAttentionClassifier(FusionClassifier):
     """U-Net branches fused by modality-aware attention.
 
-    Each modality goes through a U-Net with squeeze-and-excitation: series through one over
-    time, maps through one over channels and sub-windows. The branches' feature maps are
-    scaled by masks that are estimated from all modalities, reduced to their maxima,
+    Each modality passes through a U-Net with squeeze-and-excitation: over time for series,
+    and over channels and sub-windows for maps. The feature maps of the branches are scaled
+    by masks, which are estimated from all modalities, then reduced to their maxima,
     concatenated and classified [1]_. The published system takes the RR series of the ECG
     (``HRVTransformer(output="series")``) and the differential entropy of the EEG
-    (``DifferentialEntropyTransformer(output="map")``); any number of modalities from one
-    is taken here. The paper states no sizes, optimiser or number of epochs: the defaults
-    are this library's choice.
+    (``DifferentialEntropyTransformer(output="map")``); this one takes any number of
+    modalities. The paper does not state sizes, optimiser or number of epochs, so the
+    defaults are this library's choice.
 
-    Inputs are standardised by the training rows, each channel over windows and time, zero
-    padding excluded; of a plain array of two dimensions, each column by itself. NaN within
-    a window is set to the mean; a modality that is NaN throughout a window, or that
-    training never had, counts as absent: it enters as zeros, and neither its attention nor
-    its representation reaches the class scores.
+    Inputs are standardised by the training rows: each channel over windows and time, without
+    zero padding, or each column if `X` is a plain array with two dimensions. A NaN within a
+    window is replaced by the mean. A modality that is NaN throughout a window, or in all
+    training windows, counts as absent: its input is zero, and neither its attention nor its
+    representation affects the class scores.
 
     Parameters
     ----------
@@ -28,72 +35,75 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         "mask" is the paper's modality-aware attention; None is its "basic model", the same
         network without the masks.
     n_filters : int, default=8
-        Channels of the first level of each U-Net, and of the representation of each
+        Number of channels of the first level of each U-Net, and of the representation of each
         modality. Each deeper level has twice as many.
     depth : int, default=2
-        How often each U-Net halves its input.
+        Number of times each U-Net halves its input.
     kernel_size : int, default=3
         Odd width of the convolutions.
     reduction : int, default=2
-        Factor by which channels are squeezed before they are weighted.
+        Factor by which channels are squeezed to estimate their weights.
     excitation : {"max", "sum"}, default="max"
-        How channel and spatial excitation [2]_ are joined.
+        How channel and spatial excitation [2]_ are combined.
     dropout : float, default=0.5
-        Share of the fused representation dropped in training.
+        Share of the fused representation that is dropped in training.
     modality_dropout : float, default=0.0
-        Probability with which a modality of a window is left out in training, though one of
-        them stays (:class:`skemo.nn.ModalityDropout`): for use where windows will lack some.
+        Probability that a modality of a window is left out in training, though never all of
+        them (:class:`skemo.nn.ModalityDropout`). Useful if windows to be predicted will lack
+        some modalities.
     input_noise : float, default=0.0
-        Standard deviation of the Gaussian noise that is added to the standardised inputs in
-        training; 0.5 to 1 is of use where few people were recorded, and inputs are features.
+        Standard deviation of the Gaussian noise added to the standardised inputs in training.
+        Values from 0.5 to 1 help if the inputs are features of few people.
     lr : float, default=0.003
         Learning rate of AdamW.
     weight_decay : float, default=0.01
         Weight decay of AdamW.
     batch_size : int, default=64
-        Windows a step, at least 2.
+        Number of windows per training step, at least 2.
     max_epochs : int, default=30
-        Passes over the training windows.
+        Number of passes over the training windows.
     n_members : int, default=1
-        Networks whose probabilities are averaged (:class:`skemo.nn.FusionEnsemble`). Several
-        differ in their initial weights and dropout, and take as many times as long; most of
-        what there is to gain comes with five.
+        Number of networks whose probabilities are averaged (:class:`skemo.nn.FusionEnsemble`).
+        They differ in their initial weights and dropout; training time is proportional to
+        their number, and five bring most of the gain.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss.
+        Weights of the classes in the loss; "balanced" gives all classes the same total weight.
     early_stopping : bool, default=False
-        Hold back about `validation_fraction` of the windows, in whole groups, stop when their
-        loss has not fallen for `patience` epochs, and keep the weights of the best epoch.
+        Whether to hold back about `validation_fraction` of the windows, in whole groups, stop
+        when their loss has not decreased for `patience` epochs, and keep the weights of the
+        best epoch.
     validation_fraction : float, default=0.1
-        Share held back; of single windows, with a warning, if ``fit`` is given no `groups`.
+        Share of the windows to hold back. Without `groups` in ``fit``, single windows are held
+        back, with a warning.
     patience : int, default=10
-        Epochs without improvement before stopping early.
+        Number of epochs without improvement after which training stops.
     callbacks : list of skorch callbacks or None, default=None
-        Added to the net's own.
-    device : str, default="auto"
-        "auto" is CUDA if there is a device, else the CPU; or any torch device.
+        Callbacks to add to those of the net.
+    device : str or torch.device, default="auto"
+        Any torch device; "auto" is CUDA if available, else the CPU.
     precision : {"float32", "bfloat16"}, default="float32"
-        Of convolutions and products. On a CPU without matrix units for bfloat16, float32 is
-        the faster one.
+        Precision of convolutions and matrix products. On a CPU without matrix units for
+        bfloat16, float32 is faster.
     random_state : int, RandomState instance or None, default=None
-        Fixes initial weights, order and dropout: the same number gives the same network,
-        bit by bit on a CPU.
+        Seed of the initial weights, the order of the windows, and dropout. The same number
+        gives the same network, bit by bit on a CPU.
     verbose : int, default=0
-        1 prints a line an epoch.
+        If 1, print a line per epoch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The class labels.
     modalities_ : dict of str to SignalDtype
-        What a window of each modality is: shape, and rate and channels if it has them.
+        Shape of the windows of each modality, with sampling rate and channel names if known.
     mean_, scale_ : dict of str to ndarray of shape (1, ..., n_channels, 1)
-        Standardisation of each modality.
+        Mean and standard deviation by which each modality is standardised.
     net_ : skorch.NeuralNetClassifier
-        The trained net; ``net_.history`` has the losses and ``net_.module_`` the network.
+        The trained net: ``net_.history`` has the losses, and ``net_.module_`` is the network.
     n_features_in_ : int
-        Number of modalities; of samples or channels where `X` was a plain array.
+        Number of modalities; if `X` was a plain array, of samples or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where `X` was a DataFrame.
+        Names of the columns, if `X` was a DataFrame.
 
     References
     ----------
@@ -116,30 +126,30 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
     def __init__(
         self,
         *,
-        attention="mask",
-        n_filters=8,
-        depth=2,
-        kernel_size=3,
-        reduction=2,
-        excitation="max",
-        dropout=0.5,
-        modality_dropout=0.0,
-        input_noise=0.0,
-        lr=0.003,
-        weight_decay=0.01,
-        batch_size=64,
-        max_epochs=30,
-        n_members=1,
-        class_weight=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        patience=10,
-        callbacks=None,
-        device="auto",
-        precision="float32",
-        random_state=None,
-        verbose=0,
-    ):
+        attention: Literal["mask"] | None = "mask",
+        n_filters: int = 8,
+        depth: int = 2,
+        kernel_size: int = 3,
+        reduction: int = 2,
+        excitation: Literal["max", "sum"] = "max",
+        dropout: float = 0.5,
+        modality_dropout: float = 0.0,
+        input_noise: float = 0.0,
+        lr: float = 0.003,
+        weight_decay: float = 0.01,
+        batch_size: int = 64,
+        max_epochs: int = 30,
+        n_members: int = 1,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        callbacks: Sequence[Callback] | None = None,
+        device: str | torch.device = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.attention = attention
         self.n_filters = n_filters
         self.depth = depth
@@ -180,7 +190,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         for modality, shape in shapes.items():
             if len(shape) > 3:
                 raise ValueError(
-                    f"{modality!r} has windows of shape {shape}: a series is "
+                    f"{modality!r} has windows of shape {shape}: a series must have shape "
                     "(n_channels, n_times), a map (n_bands, n_channels, n_sub_windows)."
                 )
 
@@ -200,6 +210,7 @@ class ModalityAwareAttentionClassifier(FusionClassifier):
         )
 
 
-def check_odd(kernel_size):
+def check_odd(kernel_size: int) -> None:
+    """Raise unless the kernel size is odd."""
     if kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd, got {kernel_size}.")

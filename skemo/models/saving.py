@@ -1,7 +1,9 @@
-"""Fitted classifiers in a safetensors file: JSON in the header, numbers in the body."""
+"""Fitted classifiers as safetensors files: JSON in the header, tensors in the body."""
 
 import json
+import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +16,12 @@ from skemo.signals.array import SignalDtype
 from skemo.training.devices import reproducible, resolve_device
 
 
-def to_json(parameter):
-    """What JSON can write: mappings, whose keys may be numbers, and tuples are named."""
+def to_json(parameter: Any) -> Any:
+    """Convert a parameter to values that JSON can represent.
+
+    Mappings, lists and tuples become a dict that names their type, since JSON has no tuples
+    and no mappings with numbers as keys.
+    """
     if isinstance(parameter, Mapping):
         return {"mapping": [[to_json(key), to_json(x)] for key, x in parameter.items()]}
     if isinstance(parameter, tuple | list):
@@ -27,7 +33,8 @@ def to_json(parameter):
     raise ValueError(f"The parameter value {parameter!r} cannot be written as JSON.")
 
 
-def from_json(parameter):
+def from_json(parameter: Any) -> Any:
+    """Convert the result of `to_json` back to the parameter."""
     if not isinstance(parameter, dict):
         return parameter
     ((kind, values),) = parameter.items()
@@ -36,8 +43,8 @@ def from_json(parameter):
     return {"tuple": tuple, "list": list}[kind](from_json(x) for x in values)
 
 
-def write_classifier(classifier, path):
-    """Write a fitted classifier; see `FusionClassifier.save`."""
+def write_classifier(classifier: Any, path: str | os.PathLike[str]) -> None:
+    """Write a fitted classifier to a file; see `FusionClassifier.save`."""
     check_is_fitted(classifier)
     parameters = classifier.get_params(deep=False)
     parameters.pop("callbacks")
@@ -55,7 +62,8 @@ def write_classifier(classifier, path):
         "n_features_in": classifier.n_features_in_,
         "feature_names_in": getattr(classifier, "feature_names_in_", np.array([])).tolist(),
     }
-    tensors = {f"network.{k}": v for k, v in classifier.net_.module_.state_dict().items()}
+    state = classifier.net_.module_.state_dict()
+    tensors = {f"network.{name}": values for name, values in state.items()}
     for i, name in enumerate(classifier.modalities_):
         tensors[f"mean.{i}"] = torch.from_numpy(classifier.mean_[name].copy())
         tensors[f"scale.{i}"] = torch.from_numpy(classifier.scale_[name].copy())
@@ -63,8 +71,8 @@ def write_classifier(classifier, path):
     save_file(tensors, path, {"skemo": json.dumps(header)})
 
 
-def read_classifier(cls, path, device):
-    """Read a classifier of class `cls`; see `FusionClassifier.load`."""
+def read_classifier(cls: Any, path: str | os.PathLike[str], device: str | torch.device) -> Any:
+    """Read a classifier of class `cls` from a file; see `FusionClassifier.load`."""
     with safe_open(path, framework="pt") as file:
         header = json.loads((file.metadata() or {}).get("skemo", "{}"))
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -83,14 +91,18 @@ def read_classifier(cls, path, device):
     classifier.n_features_in_ = header["n_features_in"]
     if header["feature_names_in"]:
         classifier.feature_names_in_ = np.array(header["feature_names_in"], object)
-    classifier.mean_, classifier.scale_ = (
-        {name: tensors[f"{which}.{i}"].numpy() for i, name in enumerate(classifier.modalities_)}
-        for which in ("mean", "scale")
-    )
+    classifier.mean_, classifier.scale_ = {}, {}
+    for i, name in enumerate(classifier.modalities_):
+        classifier.mean_[name] = tensors[f"mean.{i}"].numpy()
+        classifier.scale_[name] = tensors[f"scale.{i}"].numpy()
     classifier._class_weight = tensors["class_weight"].numpy()
     classifier._random_state = check_random_state(classifier.random_state)
     with reproducible(resolve_device(device)):
         classifier.net_ = classifier._make_net().initialize()
-    network = {k[8:]: values for k, values in tensors.items() if k.startswith("network.")}
-    classifier.net_.module_.load_state_dict(network)
+    state = {
+        name.removeprefix("network."): values
+        for name, values in tensors.items()
+        if name.startswith("network.")
+    }
+    classifier.net_.module_.load_state_dict(state)
     return classifier

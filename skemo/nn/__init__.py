@@ -1,4 +1,4 @@
-"""The networks' building blocks and the two whole networks, as plain torch modules."""
+"""The two networks and their building blocks as plain torch modules."""
 
 from skemo.nn.attention import CrossModalConnection, ModalityAwareAttention
 from skemo.nn.blocks import (

@@ -1,28 +1,32 @@
 """Attention across modalities."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skemo.nn.blocks import BatchNorm
+from skemo.nn.checks import check_count
 
 
 class ModalityAwareAttention(nn.Module):
-    """A mask in (0, 1) for each modality's channels, estimated from all modalities.
+    """Masks in (0, 1) for the channels of each modality, estimated from all modalities.
 
-    The vectors of all modalities, each the maximum of a feature map over time or space,
-    are concatenated and go through a first convolution; its output is split again, and
-    one convolution a modality gives that modality's mask. Over vectors, a convolution of
-    width one is a linear layer. The mask of a modality that is absent is zero.
+    Each modality is represented by a vector, the maximum of its feature map over time or
+    space. The vectors are concatenated and pass through a first convolution; its output is
+    split again, and one convolution per modality gives that modality's mask. On vectors, a
+    convolution of width one is a linear layer. The mask of an absent modality is zero.
 
     Parameters
     ----------
     n_modalities : int
-        How many modalities there are.
+        Number of modalities.
     n_channels : int
-        Channels of each modality's feature map.
+        Number of channels of each modality's feature map.
     n_hidden : int or None, default=None
-        Channels that each modality keeps after the first convolution; by default
-        `n_channels`. The paper states none.
+        Number of channels of each modality after the first convolution; None means
+        `n_channels`. The paper does not state it.
 
     References
     ----------
@@ -38,7 +42,7 @@ class ModalityAwareAttention(nn.Module):
     torch.Size([5, 2, 16])
     """
 
-    def __init__(self, n_modalities, n_channels, *, n_hidden=None):
+    def __init__(self, n_modalities: int, n_channels: int, *, n_hidden: int | None = None) -> None:
         super().__init__()
         n_hidden = n_channels if n_hidden is None else n_hidden
         self.joint = nn.Sequential(
@@ -46,47 +50,59 @@ class ModalityAwareAttention(nn.Module):
         )
         self.masks = nn.ModuleList(nn.Linear(n_hidden, n_channels) for _ in range(n_modalities))
 
-    def forward(self, vectors, present):
-        # vectors: batch, modalities, channels; present: batch, modalities
+    def forward(self, vectors: Tensor, present: Tensor) -> Tensor:
+        """Return the masks, of shape (batch, n_modalities, n_channels).
+
+        `vectors` has that shape too; `present`, of shape (batch, n_modalities), is 1 if a window
+        has the modality and 0 otherwise.
+        """
         joint = self.joint(vectors.flatten(1)).unflatten(1, (len(self.masks), -1))
         masks = [mask(joint[:, i]) for i, mask in enumerate(self.masks)]
         return torch.stack(masks, dim=1).sigmoid() * present.unsqueeze(-1)
 
 
 class CrossModalConnection(nn.Module):
-    """What one stream takes over from others: their representations, weighted by attention.
+    """A connection through which one stream receives the representations of others.
 
-    The representation of each source is brought to this stream's channels (a convolution of
-    width one with batch normalisation) and length (means over the time of each sample). A
-    gate in (0, 1) that is estimated from both streams weights what was brought; the result
-    is added to this stream's own representation or concatenated with it.
-    The weight of a source that is absent is zero.
+    The representation of each source stream is converted to the channels of the target
+    stream (by a convolution of width one with batch normalisation) and to its length (by
+    averaging over the duration of each sample). It is then weighted by a gate in (0, 1),
+    which is estimated from both streams, and added to the target stream's own
+    representation or concatenated with it. The weight of an absent source is zero.
 
     Parameters
     ----------
     n_channels : int
-        Channels of this stream.
+        Number of channels of the target stream.
     source_channels : sequence of int
-        Channels of each of the streams that it takes from.
+        Number of channels of each source stream.
     attention : {"channel", "temporal"} or None, default="channel"
-        Whether there is a gate for each channel, estimated from the means over time, or
-        for each moment, estimated from all channels there; None shares all unweighted.
+        "channel" has a gate for each channel, estimated from the means over time;
+        "temporal" has one for each sample, estimated from all channels at that time; None
+        shares the representations unweighted.
     merge : {"sum", "concat"}, default="sum"
-        How what was taken over joins what is there.
+        Whether the received representations are added to the target's own or concatenated
+        with it.
     reduction : int, default=2
-        Factor by which channels are squeezed before they are weighted:
-        ``n_channels // reduction`` units, at least one.
+        Factor by which the channel gate squeezes the channels: it has
+        ``n_channels // reduction`` hidden units, at least one.
 
     Attributes
     ----------
     out_channels : int
-        Channels of the result: `n_channels`, or as many again for each source.
+        Number of channels of the result: `n_channels` for a sum, and
+        ``(1 + n_sources) * n_channels`` for a concatenation.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not one of the values listed above, or there is no source.
 
     Notes
     -----
-    After Bhatti, Behinaein, Rodenburg, Hungler, Etemad (2021). The abstract is all that
-    was used: that streams share intermediate representations, and that attention weights
-    are applied to what is shared. The form given here is this library's.
+    Based on Bhatti, Behinaein, Rodenburg, Hungler, Etemad (2021), of which only the abstract
+    was used: streams share intermediate representations, and attention weights are applied
+    to what is shared. The form given here is this library's own.
 
     References
     ----------
@@ -105,41 +121,71 @@ class CrossModalConnection(nn.Module):
     """
 
     def __init__(
-        self, n_channels, source_channels, *, attention="channel", merge="sum", reduction=2
-    ):
+        self,
+        n_channels: int,
+        source_channels: Sequence[int],
+        *,
+        attention: Literal["channel", "temporal"] | None = "channel",
+        merge: Literal["sum", "concat"] = "sum",
+        reduction: int = 2,
+    ) -> None:
         super().__init__()
+        check_count("n_channels", n_channels)
+        if len(source_channels) == 0:
+            raise ValueError("source_channels must have at least one entry, got none.")
+        for channels in source_channels:
+            check_count("Each of source_channels", channels)
+        if attention not in ("channel", "temporal", None):
+            raise ValueError(f'attention must be "channel", "temporal" or None, got {attention!r}.')
+        if merge not in ("sum", "concat"):
+            raise ValueError(f'merge must be "sum" or "concat", got {merge!r}.')
+        check_count("reduction", reduction)
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Conv1d(channels, n_channels, 1, bias=False), BatchNorm(n_channels))
             for channels in source_channels
         )
-        self.gates = nn.ModuleList(
-            None if attention is None else _make_gate(attention, n_channels, reduction)
-            for _ in source_channels
-        )
+        self.gates = nn.ModuleList()
+        if attention is not None:
+            self.gates.extend(_make_gate(attention, n_channels, reduction) for _ in source_channels)
         self.merge = merge
-        self.out_channels = n_channels * (1 if merge == "sum" else 1 + len(source_channels))
+        self.out_channels = n_channels
+        if merge == "concat":
+            self.out_channels = n_channels * (1 + len(source_channels))
 
-    def forward(self, target, sources, present):
-        """Return the merged representation, and the mean weight of each source.
+    def forward(
+        self, target: Tensor, sources: Sequence[Tensor], present: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the merged representation and the mean weight of each source.
 
-        `target` is (batch, n_channels, n_times); `sources` holds one of any length each;
-        `present`, (batch, n_sources), is 1 where a window has the source and 0 where not.
+        Parameters
+        ----------
+        target : Tensor of shape (batch, n_channels, n_times)
+        sources : sequence of Tensor of shape (batch, source_channels, n_times)
+            Their `n_times` may differ.
+        present : Tensor of shape (batch, n_sources)
+            1 if the window has the source, 0 otherwise.
         """
-        parts, weights = [target], []
-        for i, (project, gate) in enumerate(zip(self.projections, self.gates, strict=True)):
+        received, weights = [], []
+        for i, project in enumerate(self.projections):
             source = project(_to_length(sources[i], target.shape[2]))
             weight = present[:, i, None, None]
-            if gate is not None:
-                # batch, channels or 1, 1 or n_times
-                weight = weight * gate(torch.cat([target, source], dim=1))
-            parts.append(weight * source)
+            if self.gates:
+                # (batch, n_channels, 1) or (batch, 1, n_times)
+                weight = weight * self.gates[i](torch.cat([target, source], dim=1))
+            received.append(weight * source)
             weights.append(weight.mean(dim=(1, 2)))
-        merged = sum(parts) if self.merge == "sum" else torch.cat(parts, dim=1)
+        if self.merge == "sum":
+            merged = sum(received, target)
+        else:
+            merged = torch.cat([target, *received], dim=1)
         return merged, torch.stack(weights, dim=1)
 
 
-def _make_gate(attention, n_channels, reduction):
-    """Weights, (batch, n_channels, 1) or (batch, 1, n_times), from two stacked streams."""
+def _make_gate(attention: str, n_channels: int, reduction: int) -> nn.Sequential:
+    """A gate of two streams that are concatenated along their channels.
+
+    It gives weights of shape (batch, n_channels, 1) or, over time, (batch, 1, n_times).
+    """
     if attention == "temporal":
         return nn.Sequential(nn.Conv1d(2 * n_channels, 1, 1), nn.Sigmoid())
     n_squeezed = max(n_channels // reduction, 1)
@@ -152,15 +198,15 @@ def _make_gate(attention, n_channels, reduction):
     )
 
 
-def _to_length(x, n_times):
-    """Series of another length over the same time: means of what lies within each sample."""
+def _to_length(x: Tensor, n_times: int) -> Tensor:
+    """Resample series to `n_times` samples, each the mean of `x` over its duration."""
     if x.shape[2] == n_times:
         return x
-    # A product, whose gradients are the same bit by bit on a GPU, unlike adaptive pooling.
+    # A matrix product has bitwise reproducible gradients on a GPU; adaptive pooling has not.
     ratio = n_times / x.shape[2]
-    # Places are counted in single precision at least: bfloat16 has whole numbers up to 256.
-    places = {"dtype": torch.promote_types(x.dtype, torch.float32), "device": x.device}
-    bounds = torch.arange(x.shape[2] + 1, **places).unsqueeze(1)
-    edges = torch.arange(n_times + 1, **places) / ratio
+    # At least single precision: bfloat16 represents whole numbers only up to 256.
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    bounds = torch.arange(x.shape[2] + 1, dtype=dtype, device=x.device).unsqueeze(1)
+    edges = torch.arange(n_times + 1, dtype=dtype, device=x.device) / ratio
     overlap = torch.minimum(bounds[1:], edges[1:]) - torch.maximum(bounds[:-1], edges[:-1])
     return x @ (overlap.clamp_min(0) * ratio).to(x.dtype)

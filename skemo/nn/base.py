@@ -1,112 +1,153 @@
-"""What the networks of several modalities share."""
+"""Base class of the networks that fuse several modalities."""
+
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skemo.nn.blocks import ModalityDropout
 
 
 class FusionNetwork(nn.Module):
-    """What networks of several modalities share: noise in training, and the class scores.
+    """Base class of the networks: handles random numbers in training, and the class scores.
 
-    A subclass builds its parts, then calls `_finish`, and has ``_evaluate(inputs, present,
-    luck, kept)``.
+    A subclass builds its layers, calls `_finish` and defines ``_evaluate(inputs, present,
+    uniform, scale)``.
 
     Parameters
     ----------
     shapes : sequence of tuple of int
-        Shape of one window of each modality.
+        Shape of a window of each modality.
     input_noise : float, default=0.0
-        Standard deviation of the Gaussian noise that is added to the inputs in training.
-        What is exactly 0, padding and what is missing, stays so.
+        Standard deviation of the Gaussian noise added to the inputs in training. Inputs that
+        are exactly 0, such as padding and missing values, stay 0.
 
     Attributes
     ----------
     vector_sizes : list of int
-        How many numbers of the fused representation each modality has.
-    bfloat16 : bool
-        Whether convolutions and products are computed in bfloat16, by torch's autocast; False
-        unless it is set.
+        Number of features that each modality has in the fused representation.
+    uses_bfloat16 : bool
+        Whether convolutions and matrix products are computed in bfloat16, using torch's
+        autocast. False by default.
     """
 
-    bfloat16 = False
+    uses_bfloat16 = False
 
-    def __init__(self, shapes, input_noise=0.0):
+    def __init__(self, shapes: Sequence[tuple[int, ...]], input_noise: float = 0.0) -> None:
         super().__init__()
         self.shapes = [tuple(shape) for shape in shapes]
         self.input_noise = input_noise
 
     @property
-    def members(self):
-        """The networks that this one is made of: itself."""
+    def members(self) -> list["FusionNetwork"]:
+        """The networks of an ensemble; a single network is its only member."""
         return [self]
 
-    def _finish(self, vector_sizes, n_classes, dropout, modality_dropout):
+    def _finish(
+        self,
+        vector_sizes: list[int],
+        n_classes: int,
+        dropout: float,
+        modality_dropout: float,
+    ) -> None:
         self.modality_dropout = ModalityDropout(modality_dropout)
         self.vector_sizes = vector_sizes
         self.dropout = dropout
         self.head = nn.Linear(sum(vector_sizes), n_classes)
 
-    def forward(self, inputs, present, noise=None):
-        """Return the class scores, (batch, n_classes).
+    def forward(
+        self,
+        inputs: Sequence[Tensor],
+        present: Tensor,
+        noise: Sequence[Tensor | None] | None = None,
+    ) -> Tensor:
+        """Return the class scores, of shape (batch, n_classes).
 
-        `inputs` holds one (batch, *shape) a modality; `present`, (batch, modalities), is 1
-        where a window has the modality and 0 where not. In training, `noise` is what
-        `draw_noise` gave; None draws it.
+        Parameters
+        ----------
+        inputs : sequence of Tensor of shape (batch, ...)
+            One tensor per modality.
+        present : Tensor of shape (batch, n_modalities)
+            1 if the window has the modality, 0 otherwise.
+        noise : sequence of Tensor or None, default=None
+            Random numbers from `draw_noise`. If None, they are drawn in training.
         """
         return self.evaluate(inputs, present, noise)[2]
 
-    def evaluate(self, inputs, present, noise=None):
-        """Return weights (batch, modalities), the fused representation, and the scores."""
-        luck, kept, *added = self._noise(present, noise)
+    def evaluate(
+        self,
+        inputs: Sequence[Tensor],
+        present: Tensor,
+        noise: Sequence[Tensor | None] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return attention weights, the fused representation and class scores.
+
+        The weights have the shape (batch, n_modalities). The parameters are those of `forward`.
+        """
+        uniform, scale, *added = self._noise(present, noise)
         inputs = [
             x if more is None else torch.where(x == 0, x, x + more)
             for x, more in zip(inputs, added, strict=True)
         ]
-        if not self.bfloat16:
-            return self._evaluate(inputs, present, luck, kept)
+        if not self.uses_bfloat16:
+            return self._evaluate(inputs, present, uniform, scale)
         with torch.autocast(present.device.type, torch.bfloat16):
-            results = self._evaluate(inputs, present, luck, kept)
-        return [result.float() for result in results]
+            weights, fused, scores = self._evaluate(inputs, present, uniform, scale)
+        return weights.float(), fused.float(), scores.float()
 
-    def draw_noise(self, n_windows, generator=None):
-        """Draw what is random in training, on the CPU whatever the network is on.
+    def draw_noise(
+        self, n_windows: int, generator: torch.Generator | None = None
+    ) -> list[Tensor | None]:
+        """Draw the random numbers that training needs for a batch.
+
+        They are drawn on the CPU, whatever device the network is on.
 
         Parameters
         ----------
         n_windows : int
         generator : torch.Generator or None, default=None
-            None is torch's own.
+            None uses torch's global generator.
 
         Returns
         -------
-        luck : Tensor of shape (n_windows, n_modalities), or None
-            Between 0 and 1, for `ModalityDropout`.
-        kept : Tensor of shape (n_windows, n_features), or None
-            By what the fused representation is multiplied: 0, or 1 / (1 - dropout).
+        uniform : Tensor of shape (n_windows, n_modalities), or None
+            Numbers between 0 and 1, for `ModalityDropout`.
+        scale : Tensor of shape (n_windows, n_features), or None
+            Dropout: factors of the fused representation, either 0 or 1 / (1 - dropout).
         *added : Tensor of shape (n_windows, ...), or None
-            What is added to the input of each modality.
+            Noise to add to the input of each modality.
         """
-        luck = kept = None
+        uniform = scale = None
         if self.modality_dropout.p > 0:
-            luck = torch.rand(n_windows, len(self.vector_sizes), generator=generator)
+            uniform = torch.rand(n_windows, len(self.vector_sizes), generator=generator)
         if self.dropout > 0:
-            kept = torch.empty(n_windows, sum(self.vector_sizes))
-            kept.bernoulli_(1 - self.dropout, generator=generator).div_(1 - self.dropout)
-        added = [None] * len(self.shapes)
+            scale = torch.empty(n_windows, sum(self.vector_sizes))
+            scale.bernoulli_(1 - self.dropout, generator=generator).div_(1 - self.dropout)
+        added: list[Tensor | None] = [None] * len(self.shapes)
         if self.input_noise > 0:
             added = [
                 torch.empty(n_windows, *shape).normal_(0, self.input_noise, generator=generator)
                 for shape in self.shapes
             ]
-        return luck, kept, *added
+        return [uniform, scale, *added]
 
-    def _noise(self, present, noise):
-        """The noise given, or drawn where there is to be some."""
+    def _noise(
+        self, present: Tensor, noise: Sequence[Tensor | None] | None
+    ) -> Sequence[Tensor | None]:
+        """The noise that was passed or, if there was none, newly drawn; none in prediction."""
         if not self.training:
             return [None] * (2 + len(self.shapes))
         drawn = self.draw_noise(len(present)) if noise is None else noise
         return [None if x is None else x.to(present.device) for x in drawn]
 
-    def _score(self, fused, kept):
-        return self.head(fused if kept is None else fused * kept)
+    def _evaluate(
+        self,
+        inputs: Sequence[Tensor],
+        present: Tensor,
+        uniform: Tensor | None,
+        scale: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        raise NotImplementedError
+
+    def _score(self, fused: Tensor, scale: Tensor | None) -> Tensor:
+        return self.head(fused if scale is None else fused * scale)

@@ -1,29 +1,39 @@
-"""What the networks are built of: blocks of convolutions, and dropout of modalities."""
+"""Building blocks of the networks: convolutional blocks and modality dropout."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d}
+from skemo.nn.checks import check_count
+
+_CONVOLUTIONS: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
 
 
 class SqueezeExcitation(nn.Module):
     """Concurrent channel and spatial squeeze-and-excitation.
 
-    A channel gate ``s = σ(W₂ ReLU(W₁ z))``, with ``z`` the mean of each channel over
-    space, and a spatial gate ``q = σ(conv₁ₓ₁(U))`` each rescale the feature map ``U``;
-    the two results are joined.
+    The feature map ``U`` is rescaled twice: by a channel gate ``s = σ(W₂ ReLU(W₁ z))``,
+    where ``z`` is the mean of each channel over space, and by a spatial gate
+    ``q = σ(conv₁ₓ₁(U))``. The two results are then combined.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the feature map.
+        Number of channels of the feature map.
     reduction : int, default=2
-        Factor by which channels are squeezed before they are weighted:
-        ``W₁`` maps them to ``n_channels // reduction``, at least one.
+        Factor by which the channel gate squeezes the channels: ``W₁`` maps them to
+        ``n_channels // reduction`` units, at least one.
     excitation : {"max", "sum"}, default="max"
-        The element-wise maximum, as in the authors' code, or the sum.
+        How the two rescaled maps are combined: by the element-wise maximum, as in the
+        authors' code, or by the sum.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not one of the values listed above.
 
     References
     ----------
@@ -38,8 +48,18 @@ class SqueezeExcitation(nn.Module):
     torch.Size([2, 8, 30])
     """
 
-    def __init__(self, n_channels, *, reduction=2, excitation="max"):
+    def __init__(
+        self,
+        n_channels: int,
+        *,
+        reduction: int = 2,
+        excitation: Literal["max", "sum"] = "max",
+    ) -> None:
         super().__init__()
+        check_count("n_channels", n_channels)
+        check_count("reduction", reduction)
+        if excitation not in ("max", "sum"):
+            raise ValueError(f'excitation must be "max" or "sum", got {excitation!r}.')
         n_squeezed = max(n_channels // reduction, 1)
         self.channel_gate = nn.Sequential(
             nn.Linear(n_channels, n_squeezed),
@@ -51,25 +71,26 @@ class SqueezeExcitation(nn.Module):
         self.spatial_gate = nn.Sequential(nn.Linear(n_channels, 1), nn.Sigmoid())
         self.excitation = excitation
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         space = x.shape[2:]
         x = x.flatten(2)  # batch, channels, places
-        weight, bias = self.spatial_gate[0].weight, self.spatial_gate[0].bias
+        linear: Any = self.spatial_gate[0]
         by_channel = self.channel_gate(x.mean(2)).unsqueeze(2)
-        by_place = self.spatial_gate[1](torch.matmul(weight, x) + bias)
+        by_place = self.spatial_gate[1](torch.matmul(linear.weight, x) + linear.bias)
         if self.excitation == "max":
-            x = _Largest.apply(x, by_channel, by_place)[0]
+            x = _LargerProduct.apply(x, by_channel, by_place)[0]
         else:
             x = x * (by_channel + by_place)
         return x.unflatten(2, space)
 
 
-class _Largest(torch.autograd.Function):
-    """The larger of x times two gates; and the gate that was larger, and which one it is.
+class _LargerProduct(torch.autograd.Function):
+    """The larger of ``x * first`` and ``x * second``, element by element.
 
-    The gradient goes through that gate, and half through each where both are equal. It is what
-    `torch.maximum` does, of which the comparisons of its backward pass take several times as
-    long as products with numbers that are 0 or 1.
+    Also returns the gate that gave it and whether that was the first (0.5 for a tie). Values and
+    gradients are those of `torch.maximum`, including that a tie gives each gate half of the
+    gradient. The comparisons in the backward pass of `torch.maximum` take several times as long
+    as the products with 0 and 1 used here.
     """
 
     generate_vmap_rule = True
@@ -95,15 +116,15 @@ class _Largest(torch.autograd.Function):
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over any number of dimensions, which can leave rows out.
+    """Batch normalisation over any number of dimensions that can ignore some rows.
 
-    Training several networks together gives each a batch of the same size; what fills the
-    smaller ones up is left out of means and variances, by `counted_rows`.
+    When several networks are trained together, their batches are padded to the same size;
+    `counted_rows` excludes the padding from the means and variances.
 
     Parameters
     ----------
     num_features : int
-        Channels.
+        Number of channels.
 
     Examples
     --------
@@ -113,17 +134,23 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
     torch.Size([2, 8, 30])
     """
 
-    rows = None  # (batch,), 1 where a row counts and 0 where not; all of them if None
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    rows: Tensor | None = None  # (batch,): 1 for a row that counts, 0 otherwise; None counts all
 
-    def _check_input_dim(self, x):
+    def _check_input_dim(self, x: Tensor) -> None:
         if x.dim() < 3:
-            raise ValueError(f"Feature maps are (batch, channels, places…), got {tuple(x.shape)}.")
+            raise ValueError(
+                "A feature map must have shape (batch, channels, places, ...), got "
+                f"{tuple(x.shape)}."
+            )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.rows is None or not self.training:
             return super().forward(x)
-        around = [1] * (x.dim() - 2)
-        rows = self.rows.view(-1, 1, *around)
+        ones = [1] * (x.dim() - 2)
+        rows = self.rows.view(-1, 1, *ones)
         dims = [0, *range(2, x.dim())]
         n_values = (rows.sum() * x[0, 0].numel()).clamp_min(1)
         mean = (x * rows).sum(dims, keepdim=True) / n_values
@@ -134,19 +161,19 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             unbiased = variance.flatten() * (n_values / (n_values - 1).clamp_min(1))
             self.running_mean += change * (mean.flatten() - self.running_mean)
             self.running_var += change * (unbiased - self.running_var)
-        scale = self.weight.view(-1, *around) / (variance + self.eps).sqrt()
-        return centred * scale + self.bias.view(-1, *around)
+        scale = self.weight.view(-1, *ones) / (variance + self.eps).sqrt()
+        return centred * scale + self.bias.view(-1, *ones)
 
 
 @contextmanager
-def counted_rows(network, rows):
-    """Let only these rows of a batch count in the statistics of batch normalisation.
+def counted_rows(network: nn.Module, rows: Tensor | None) -> Iterator[None]:
+    """Compute the statistics of batch normalisation from these rows of a batch only.
 
     Parameters
     ----------
     network : Module
     rows : Tensor of shape (batch,) or None
-        1 where a row counts and 0 where not; None for all.
+        1 for a row that counts, 0 otherwise; None counts all rows.
     """
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     for norm in norms:
@@ -161,14 +188,14 @@ def counted_rows(network, rows):
 class ConvBlock(nn.Sequential):
     """A unit of the U-Net: convolution, batch normalisation, ReLU, squeeze-and-excitation.
 
-    The convolution pads with zeros, so that the size of the feature map stays.
+    The convolution is padded with zeros, so the size of the feature map does not change.
 
     Parameters
     ----------
     in_channels, out_channels : int
-        Channels before and after.
+        Number of channels of the input and of the output.
     n_dims : {1, 2}
-        One dimension for series, two for maps.
+        1 for series, 2 for maps.
     kernel_size : int, default=3
         Odd width of the convolution along every axis.
     reduction, excitation
@@ -183,8 +210,15 @@ class ConvBlock(nn.Sequential):
     """
 
     def __init__(
-        self, in_channels, out_channels, *, n_dims, kernel_size=3, reduction=2, excitation="max"
-    ):
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        n_dims: int,
+        kernel_size: int = 3,
+        reduction: int = 2,
+        excitation: Literal["max", "sum"] = "max",
+    ) -> None:
         super().__init__(
             _CONVOLUTIONS[n_dims](
                 in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
@@ -198,17 +232,18 @@ class ConvBlock(nn.Sequential):
 class StreamBlock(nn.Sequential):
     """A block of a convolutional stream: convolutions over time, then maximum pooling.
 
-    Each of two convolutions is followed by batch normalisation and ReLU. They pad with
-    zeros, and pooling rounds up, so that any length from one sample works.
+    Each of the two convolutions is followed by batch normalisation and ReLU. The
+    convolutions are padded with zeros and pooling rounds up, so series of any length
+    work, down to a single sample.
 
     Parameters
     ----------
     in_channels, out_channels : int
-        Channels before and after.
+        Number of channels of the input and of the output.
     kernel_size : int, default=9
         Odd width of the convolutions.
     pool_size : int, default=8
-        Factor by which the series becomes shorter.
+        Factor by which the block shortens the series.
 
     Examples
     --------
@@ -218,28 +253,29 @@ class StreamBlock(nn.Sequential):
     torch.Size([2, 16, 6])
     """
 
-    def __init__(self, in_channels, out_channels, *, kernel_size=9, pool_size=8):
-        layers = []
-        for before in (in_channels, out_channels):
-            layers += [
-                nn.Conv1d(before, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
-                BatchNorm(out_channels),
-                nn.ReLU(),
-            ]
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel_size: int = 9, pool_size: int = 8
+    ) -> None:
+        layers: list[nn.Module] = []
+        for n_channels in (in_channels, out_channels):
+            convolution = nn.Conv1d(
+                n_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
+            )
+            layers += [convolution, BatchNorm(out_channels), nn.ReLU()]
         super().__init__(*layers, nn.MaxPool1d(pool_size, ceil_mode=True))
 
 
 class ModalityDropout(nn.Module):
-    """Lets whole modalities be absent at random in training, but never all of a window.
+    """Drops whole modalities at random in training, but never all modalities of a window.
 
-    A network that was trained so makes do with what a window has. Where all would be
-    dropped, one that is there is kept, drawn at random: of two modalities, p=0.3 drops each
-    with a probability of 0.255.
+    A network trained this way learns to work with whatever modalities a window has. If all
+    of them would be dropped, one that is present is chosen at random and kept: of two
+    modalities, p=0.3 drops each with a probability of 0.255.
 
     Parameters
     ----------
     p : float, default=0.0
-        Probability that a modality of a window is dropped, before one is kept.
+        Probability that a modality of a window is dropped, before one of them is kept.
 
     References
     ----------
@@ -255,17 +291,18 @@ class ModalityDropout(nn.Module):
     True
     """
 
-    def __init__(self, p=0.0):
+    def __init__(self, p: float = 0.0) -> None:
         super().__init__()
         self.p = p
 
-    def forward(self, present, luck=None):
-        """Return what is kept of `present`, both (batch, modalities).
+    def forward(self, present: Tensor, uniform: Tensor | None = None) -> Tensor:
+        """Return `present` after dropping modalities, of shape (batch, modalities).
 
-        `luck` holds random numbers between 0 and 1 of the same shape; None draws them.
+        `uniform` holds random numbers between 0 and 1, of the same shape as `present`; None
+        draws them.
         """
         if not self.training or self.p == 0:
             return present
-        luck = present * (torch.rand_like(present) if luck is None else luck)
-        luckiest = (luck == luck.amax(dim=1, keepdim=True)) * present
-        return torch.maximum(present * (luck >= self.p), luckiest)
+        uniform = present * (torch.rand_like(present) if uniform is None else uniform)
+        largest = (uniform == uniform.amax(dim=1, keepdim=True)) * present
+        return torch.maximum(present * (uniform >= self.p), largest)

@@ -1,7 +1,10 @@
 """The cross-modal attention network: connected convolutional streams."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skemo.nn.attention import CrossModalConnection
 from skemo.nn.base import FusionNetwork
@@ -11,41 +14,41 @@ from skemo.nn.blocks import StreamBlock
 class CrossModalAttentionNetwork(FusionNetwork):
     """A convolutional stream for each modality, with connections between the streams.
 
-    After the blocks that `stages` names, streams take over representations of others
+    After the blocks listed in `stages`, streams receive the representations of others
     (:class:`CrossModalConnection`). Each stream's last feature map is reduced to its maximum
-    over time; the vectors are concatenated and classified. Without connections this is late
-    fusion: the class scores are the sum of what each stream gives by itself.
+    over time; the resulting vectors are concatenated and classified. Without connections
+    this is late fusion: the class scores are the sum of the scores of each stream.
 
     Parameters
     ----------
     shapes : sequence of tuple of int
-        Shape of one window of each modality, (n_channels, n_times).
+        Shape of a window of each modality, (n_channels, n_times).
     n_classes : int
-        Number of scores.
+        Number of class scores.
     connections : sequence of (int, int), default=()
         Pairs of modalities, by position: the first is shared with the second.
     stages : sequence of int, default=(1, 2)
-        Blocks after which they are connected, counted from 1.
+        Blocks after which the streams are connected, counted from 1.
     attention, merge, reduction
         See :class:`CrossModalConnection`.
     n_filters : int, default=8
-        Channels of the first block; each further block has twice as many.
+        Number of channels of the first block; each further block has twice as many.
     n_blocks : int, default=3
-        Blocks of each stream.
+        Number of blocks of each stream.
     kernel_size, pool_size
         See :class:`StreamBlock`.
     dropout : float, default=0.0
-        Share of the fused representation that is dropped before it is classified, in
-        training.
+        Share of the fused representation that is dropped in training, before it is
+        classified.
     modality_dropout : float, default=0.0
         See :class:`ModalityDropout`.
     input_noise : float, default=0.0
-        Standard deviation of Gaussian noise on the inputs in training.
+        Standard deviation of the Gaussian noise added to the inputs in training.
 
     Attributes
     ----------
     vector_sizes : list of int
-        How many numbers of the fused representation each modality has.
+        Number of features that each modality has in the fused representation.
 
     References
     ----------
@@ -63,79 +66,98 @@ class CrossModalAttentionNetwork(FusionNetwork):
 
     def __init__(
         self,
-        shapes,
-        n_classes,
+        shapes: Sequence[tuple[int, ...]],
+        n_classes: int,
         *,
-        connections=(),
-        stages=(1, 2),
-        attention="channel",
-        merge="sum",
-        reduction=2,
-        n_filters=8,
-        n_blocks=3,
-        kernel_size=9,
-        pool_size=8,
-        dropout=0.0,
-        modality_dropout=0.0,
-        input_noise=0.0,
-    ):
+        connections: Sequence[tuple[int, int]] = (),
+        stages: Sequence[int] = (1, 2),
+        attention: Literal["channel", "temporal"] | None = "channel",
+        merge: Literal["sum", "concat"] = "sum",
+        reduction: int = 2,
+        n_filters: int = 8,
+        n_blocks: int = 3,
+        kernel_size: int = 9,
+        pool_size: int = 8,
+        dropout: float = 0.0,
+        modality_dropout: float = 0.0,
+        input_noise: float = 0.0,
+    ) -> None:
         super().__init__(shapes, input_noise)
         self.sources = [[i for i, j in connections if j == k] for k in range(len(shapes))]
-        self.blocks = nn.ModuleList()  # of each stage, one block a modality
-        self.connections = nn.ModuleDict()  # of each connected stage, one a modality that receives
+        # For each stage, a ModuleList of one block per modality.
+        self.blocks: Any = nn.ModuleList()
+        self.connections = nn.ModuleDict()  # by stage, then by the modality that receives
         widths = [shape[0] for shape in shapes]
         for stage in range(1, n_blocks + 1):
             width = n_filters * 2 ** (stage - 1)
             self.blocks.append(
                 nn.ModuleList(
-                    StreamBlock(before, width, kernel_size=kernel_size, pool_size=pool_size)
-                    for before in widths
+                    StreamBlock(n_channels, width, kernel_size=kernel_size, pool_size=pool_size)
+                    for n_channels in widths
                 )
             )
             widths = [width] * len(shapes)
             if stage in stages and connections:
-                joints = nn.ModuleDict()
+                by_target = nn.ModuleDict()
                 for target, sources in enumerate(self.sources):
                     if sources:
-                        joints[str(target)] = CrossModalConnection(
+                        connection = CrossModalConnection(
                             width,
                             [width] * len(sources),
                             attention=attention,
                             merge=merge,
                             reduction=reduction,
                         )
-                        widths[target] = joints[str(target)].out_channels
-                self.connections[str(stage)] = joints
+                        by_target[str(target)] = connection
+                        widths[target] = connection.out_channels
+                self.connections[str(stage)] = by_target
         self._finish(widths, n_classes, dropout, modality_dropout)
 
-    def _evaluate(self, inputs, present, luck, kept):
-        present = self.modality_dropout(present, luck)
-        # Columns, not lists as indices, which would be copied to a GPU at each step.
-        there = present.split(1, dim=1)
-        shared = [[] for _ in there]  # of each modality: with which weight, and where there is one
-        maps = inputs
+    def _evaluate(
+        self,
+        inputs: Sequence[Tensor],
+        present: Tensor,
+        uniform: Tensor | None,
+        scale: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        present = self.modality_dropout(present, uniform)
+        # Split into columns: selecting them by lists would copy indices to a GPU at each step.
+        columns = present.split(1, dim=1)
+        # For each modality: the weights with which it was shared, and whether they count.
+        shares: list[list[tuple[Tensor, Tensor]]] = [[] for _ in columns]
+        maps = list(inputs)
         for stage, blocks in enumerate(self.blocks, start=1):
             maps = [block(x) for block, x in zip(blocks, maps, strict=True)]
             if str(stage) in self.connections:
-                maps = self._exchange(maps, there, self.connections[str(stage)], shared)
-        vectors = [x.max(2).values * column for x, column in zip(maps, there, strict=True)]
+                maps = self._exchange(maps, columns, self.connections[str(stage)], shares)
+        vectors = [x.max(2).values * column for x, column in zip(maps, columns, strict=True)]
         fused = torch.cat(vectors, dim=1)
         weights = []
-        for column, shares in zip(there, shared, strict=True):
-            none = torch.zeros_like(column)
-            total = sum((share for share, _ in shares), none)
-            number = sum((to for _, to in shares), none)
-            weights.append(torch.where(column > 0, total / number, none))  # NaN: shared with none
-        return torch.cat(weights, dim=1), fused, self._score(fused, kept)
+        for column, shared in zip(columns, shares, strict=True):
+            zero = torch.zeros_like(column)
+            total = sum((weight for weight, _ in shared), zero)
+            count = sum((counts for _, counts in shared), zero)
+            # 0 / 0 is NaN: the modality is shared with none that is present.
+            weights.append(torch.where(column > 0, total / count, zero))
+        return torch.cat(weights, dim=1), fused, self._score(fused, scale)
 
-    def _exchange(self, maps, there, joints, shared):
-        """Feature maps after all have taken over from those before; notes the weights."""
+    def _exchange(
+        self,
+        maps: list[Tensor],
+        columns: Sequence[Tensor],
+        connections: Any,
+        shares: list[list[tuple[Tensor, Tensor]]],
+    ) -> list[Tensor]:
+        """Return the feature maps after all streams have received those of their sources.
+
+        The weights of the sources are added to `shares`.
+        """
         merged = list(maps)
-        for key, connection in joints.items():
+        for key, connection in connections.items():
             target = int(key)
             sources = self.sources[target]
-            present = torch.cat([there[i] for i in sources], dim=1)
-            merged[target], shares = connection(maps[target], [maps[i] for i in sources], present)
-            for source, share in zip(sources, shares.detach().split(1, dim=1), strict=True):
-                shared[source].append((share * there[target], there[target]))
+            present = torch.cat([columns[i] for i in sources], dim=1)
+            merged[target], weights = connection(maps[target], [maps[i] for i in sources], present)
+            for source, weight in zip(sources, weights.detach().split(1, dim=1), strict=True):
+                shares[source].append((weight * columns[target], columns[target]))
         return merged

@@ -1,30 +1,34 @@
-"""Several networks of one form, whose probabilities are averaged."""
+"""Several networks of the same form whose probabilities are averaged."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from skemo.nn.base import FusionNetwork
 
 
 class FusionEnsemble(nn.Module):
-    """Several networks of one form, whose probabilities are averaged.
+    """Several networks of the same form whose probabilities are averaged.
 
-    Members differ in their initial weights and in what is random in training, and each has its
-    own loss: training them together is training each by itself, on the same batches. What they
-    agree on remains; where they differ by chance, the mean is nearer to the truth than one of
-    them is as a rule [1]_.
+    Members differ in their initial weights and in the random numbers of training. Each has its
+    own loss, so training them together amounts to training each of them alone on the same
+    batches. Averaging keeps what the members agree on and reduces errors that they make by
+    chance, so it is usually more accurate than a single member [1]_.
 
     Parameters
     ----------
     members : sequence of FusionNetwork
-        With the same inputs and classes.
+        Networks for the same inputs and classes.
 
     Attributes
     ----------
     members : ModuleList
         The networks.
     vector_sizes : list of int
-        How many numbers of the fused representation each modality has.
+        Number of features that each modality has in the fused representation.
 
     References
     ----------
@@ -40,45 +44,61 @@ class FusionEnsemble(nn.Module):
     torch.Size([5, 2, 3])
     """
 
-    def __init__(self, members):
+    def __init__(self, members: Sequence[FusionNetwork]) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self.members: Any = nn.ModuleList(members)  # mypy knows its items as Module only
         self.vector_sizes = [len(members) * size for size in members[0].vector_sizes]
 
-    def forward(self, inputs, present, noise=None):
-        """Return the class scores of each member, (batch, n_classes, n_members).
+    def forward(
+        self,
+        inputs: Sequence[Tensor],
+        present: Tensor,
+        noise: Sequence[Tensor | None] | None = None,
+    ) -> Tensor:
+        """Return the class scores of each member, of shape (batch, n_classes, n_members).
 
-        The arguments are those of one network.
+        The parameters are those of `FusionNetwork.forward`.
         """
-        parts = self._evaluate_members(inputs, present, noise)
-        return torch.stack([scores for _, _, scores in parts], dim=2)
+        results = self._evaluate_members(inputs, present, noise)
+        return torch.stack([scores for _, _, scores in results], dim=2)
 
-    def evaluate(self, inputs, present, noise=None):
-        """Return weights, averaged over members, the fused representation, and joint scores.
+    def evaluate(
+        self,
+        inputs: Sequence[Tensor],
+        present: Tensor,
+        noise: Sequence[Tensor | None] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return mean attention weights, the fused representation and joint class scores.
 
-        The fused representation has the numbers of all members, modality by modality. The
-        scores, (batch, n_classes), are logarithms of the mean probabilities.
+        The fused representation holds the features of all members, grouped by modality. The
+        scores, of shape (batch, n_classes), are logarithms of the mean probabilities.
         """
         weights, fused, scores = zip(*self._evaluate_members(inputs, present, noise), strict=True)
         sizes = self.members[0].vector_sizes
         by_modality = zip(*(vectors.split(sizes, dim=1) for vectors in fused), strict=True)
-        fused = torch.cat([vector for vectors in by_modality for vector in vectors], dim=1)
+        joined = torch.cat([vector for vectors in by_modality for vector in vectors], dim=1)
         joint = torch.stack(scores).log_softmax(2).logsumexp(0) - math.log(len(self.members))
-        return torch.stack(weights).mean(0), fused, joint
+        return torch.stack(weights).mean(0), joined, joint
 
-    def draw_noise(self, n_windows, generator=None):
-        """Draw what is random in training for each member; the columns of all stand together."""
+    def draw_noise(
+        self, n_windows: int, generator: torch.Generator | None = None
+    ) -> list[Tensor | None]:
+        """Draw the random numbers of each member, concatenated along the second axis.
+
+        Parameters and results are those of `FusionNetwork.draw_noise`.
+        """
         drawn = [member.draw_noise(n_windows, generator) for member in self.members]
-        of_kind = zip(*drawn, strict=True)
-        return [None if parts[0] is None else torch.cat(parts, dim=1) for parts in of_kind]
+        by_kind = zip(*drawn, strict=True)
+        return [None if parts[0] is None else torch.cat(parts, dim=1) for parts in by_kind]
 
-    def _evaluate_members(self, inputs, present, noise):
+    def _evaluate_members(
+        self, inputs: Sequence[Tensor], present: Tensor, noise: Sequence[Tensor | None] | None
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
         n_members = len(self.members)
-        shares = n_members * [None]
-        if noise is not None:
-            parts = [n_members * [None] if x is None else x.chunk(n_members, 1) for x in noise]
-            shares = zip(*parts, strict=True)
+        if noise is None:
+            return [member.evaluate(inputs, present) for member in self.members]
+        parts = [[None] * n_members if x is None else x.chunk(n_members, 1) for x in noise]
         return [
-            member.evaluate(inputs, present, share)
-            for member, share in zip(self.members, shares, strict=True)
+            member.evaluate(inputs, present, own)
+            for member, own in zip(self.members, zip(*parts, strict=True), strict=True)
         ]

@@ -1,16 +1,17 @@
 """Losses and probabilities from class scores."""
 
+from torch import Tensor
 from torch.nn import functional
 
 
-def window_losses(scores, y):
-    """Cross-entropy of each window; of an ensemble, the mean over its members.
+def window_losses(scores: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of each window; for an ensemble, the mean over its members.
 
     Parameters
     ----------
     scores : Tensor of shape (n_windows, n_classes) or (n_windows, n_classes, n_members)
     y : Tensor of shape (n_windows,)
-        Class numbers.
+        Index of each window's class.
 
     Returns
     -------
@@ -24,7 +25,7 @@ def window_losses(scores, y):
     return losses.mean(1)
 
 
-def mean_probabilities(scores):
-    """Probabilities, (n_windows, n_classes), from scores as `window_losses` takes them."""
+def mean_probabilities(scores: Tensor) -> Tensor:
+    """Class probabilities, of shape (n_windows, n_classes); see `window_losses` for `scores`."""
     probabilities = scores.softmax(1)
     return probabilities if scores.dim() == 2 else probabilities.mean(2)

@@ -1,7 +1,10 @@
-"""The modality-aware attention network: a U-Net a modality, fused by masks."""
+"""The modality-aware attention network: a U-Net per modality, fused by masks."""
+
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skemo.nn.attention import ModalityAwareAttention
 from skemo.nn.base import FusionNetwork
@@ -12,33 +15,33 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
     """A U-Net for each modality, fused by modality-aware attention.
 
     Each branch's feature map is scaled by its mask and reduced to its maximum over time
-    or space; the vectors are concatenated and classified. Scaling a map by a mask of
-    positive numbers, one a channel, scales its maximum by the same number, so the mask
-    is applied to the maximum, which is already there.
+    or space; the resulting vectors are concatenated and classified. Since a mask has one
+    positive number per channel, scaling a map scales its maximum by the same number. The
+    masks are therefore applied to the maxima, which have already been computed.
 
     Parameters
     ----------
     shapes : sequence of tuple of int
-        Shape of one window of each modality: (n_channels, n_times) gets a U-Net over
-        time, (n_maps, height, width) one over a plane.
+        Shape of a window of each modality: a U-Net over time for (n_channels, n_times), and
+        over a plane for (n_maps, height, width).
     n_classes : int
-        Number of scores.
+        Number of class scores.
     attention : {"mask"} or None, default="mask"
-        None is the paper's basic model: the same network, every mask one.
+        None is the paper's basic model: the same network with all masks equal to one.
     n_filters, depth, kernel_size, reduction, excitation
         See :class:`UNet`.
     dropout : float, default=0.0
-        Share of the fused representation that is dropped before it is classified, in
-        training.
+        Share of the fused representation that is dropped in training, before it is
+        classified.
     modality_dropout : float, default=0.0
         See :class:`ModalityDropout`.
     input_noise : float, default=0.0
-        Standard deviation of Gaussian noise on the inputs in training.
+        Standard deviation of the Gaussian noise added to the inputs in training.
 
     Attributes
     ----------
     vector_sizes : list of int
-        How many numbers of the fused representation each modality has.
+        Number of features that each modality has in the fused representation.
 
     References
     ----------
@@ -56,19 +59,19 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
 
     def __init__(
         self,
-        shapes,
-        n_classes,
+        shapes: Sequence[tuple[int, ...]],
+        n_classes: int,
         *,
-        attention="mask",
-        n_filters=16,
-        depth=2,
-        kernel_size=3,
-        reduction=2,
-        excitation="max",
-        dropout=0.0,
-        modality_dropout=0.0,
-        input_noise=0.0,
-    ):
+        attention: Literal["mask"] | None = "mask",
+        n_filters: int = 16,
+        depth: int = 2,
+        kernel_size: int = 3,
+        reduction: int = 2,
+        excitation: Literal["max", "sum"] = "max",
+        dropout: float = 0.0,
+        modality_dropout: float = 0.0,
+        input_noise: float = 0.0,
+    ) -> None:
         super().__init__(shapes, input_noise)
         if attention not in ("mask", None):
             raise ValueError(f'attention must be "mask" or None, got {attention!r}.')
@@ -89,8 +92,14 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
             self.attention = ModalityAwareAttention(len(shapes), n_filters)
         self._finish([n_filters] * len(shapes), n_classes, dropout, modality_dropout)
 
-    def _evaluate(self, inputs, present, luck, kept):
-        present = self.modality_dropout(present, luck)
+    def _evaluate(
+        self,
+        inputs: Sequence[Tensor],
+        present: Tensor,
+        uniform: Tensor | None,
+        scale: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        present = self.modality_dropout(present, uniform)
         maps = [branch(x) for branch, x in zip(self.branches, inputs, strict=True)]
         vectors = torch.stack([x.flatten(2).max(2).values for x in maps], dim=1)
         vectors = vectors * present.unsqueeze(-1)
@@ -99,4 +108,4 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         else:
             masks = self.attention(vectors, present)
         fused = (masks * vectors).flatten(1)
-        return masks.mean(2), fused, self._score(fused, kept)
+        return masks.mean(2), fused, self._score(fused, scale)

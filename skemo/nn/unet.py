@@ -1,32 +1,33 @@
 """U-Net for series and maps of any size."""
 
 import math
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from skemo.nn.blocks import ConvBlock
 
-_FEW_PLACES = 256
-_MAX_POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
+_SMALL_MAP = 256  # places up to which enlarging a map by a matrix product is faster
+_MAX_POOLS: dict[int, type[nn.MaxPool1d] | type[nn.MaxPool2d]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
 
 
 class UNet(nn.Module):
     """Encoder and decoder joined by skip connections.
 
-    Each level halves the size (rounding up, so any size from one sample works) and
-    doubles the channels; the decoder brings the size back and joins each level's
-    encoder output.
+    Each level of the encoder halves the size (rounding up, so inputs of any size work, down
+    to a single sample) and doubles the number of channels. The decoder restores the size and
+    concatenates the encoder's output at each level.
 
     Parameters
     ----------
     in_channels : int
-        Channels of the input.
+        Number of channels of the input.
     n_dims : {1, 2}
-        One dimension for series, two for maps.
+        1 for series, 2 for maps.
     n_filters : int, default=16
-        Channels of the first level and of the output.
+        Number of channels of the first level and of the output.
     depth : int, default=2
         Number of times the size is halved.
     kernel_size, reduction, excitation
@@ -47,17 +48,17 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        in_channels,
+        in_channels: int,
         *,
-        n_dims,
-        n_filters=16,
-        depth=2,
-        kernel_size=3,
-        reduction=2,
-        excitation="max",
-    ):
+        n_dims: int,
+        n_filters: int = 16,
+        depth: int = 2,
+        kernel_size: int = 3,
+        reduction: int = 2,
+        excitation: Literal["max", "sum"] = "max",
+    ) -> None:
         super().__init__()
-        settings = {
+        settings: dict[str, Any] = {
             "n_dims": n_dims,
             "kernel_size": kernel_size,
             "reduction": reduction,
@@ -74,7 +75,7 @@ class UNet(nn.Module):
         )
         self.pool = _MAX_POOLS[n_dims](2, ceil_mode=True)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         skips = []
         for level, block in enumerate(self.encoder):
             x = block(x if level == 0 else self.pool(x))
@@ -84,12 +85,11 @@ class UNet(nn.Module):
         return x
 
 
-def _enlarge(x, size):
-    """Feature maps of another size, in which each place has the value of the nearest before."""
-    n_places = math.prod(size)
-    if n_places > _FEW_PLACES:
+def _enlarge(x: Tensor, size: torch.Size) -> Tensor:
+    """Resize feature maps by nearest-neighbour interpolation."""
+    if math.prod(size) > _SMALL_MAP:
         return functional.interpolate(x, size=size)
-    # For small maps a product with ones and zeros takes a tenth of the time.
+    # For small maps, multiplying by a matrix of zeros and ones takes a tenth of the time.
     places = torch.arange(x[0, 0].numel(), dtype=torch.float32, device=x.device)
     places = places.view(1, 1, *x.shape[2:])
     source = functional.interpolate(places, size=size).flatten()

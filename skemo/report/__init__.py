@@ -1,9 +1,11 @@
-"""A comparison as one web page that can be sent to a colleague: what was run, and what it shows."""
+"""A comparison as one web page to send to a colleague: what was run, and what it shows."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,31 +15,39 @@ from skemo.report.html import bullets, facts, join, table, tag
 from skemo.report.outcome import METRIC, find_outcome, headline, percent, points, verdicts
 from skemo.report.sections import data_facts, run_facts, sections_of, software_facts
 
+if TYPE_CHECKING:
+    from skemo.evaluation.comparison import Comparison
 
-def write_report(comparisons, path, *, title=None):
-    """Write one HTML file that says what was compared, and what came out.
 
-    The file needs no other, no network and no scripts, so that it can be sent by mail. It has
-    the outcome in words, what was run, the table, tests, figures, the probabilities'
-    calibration, what searches chose, what was found on both sides of the folds, failures and
-    warnings, the scores of each fold, the models, and the call that reproduces it. Figures need
-    matplotlib; without it the report says so.
+def write_report(
+    comparisons: "Comparison | Mapping[str | None, Comparison]",
+    path: str | Path,
+    *,
+    title: str | None = None,
+) -> Path:
+    """Write one HTML file that says what was compared, and what the result is.
+
+    The file is self-contained, without network access or scripts, so it can be sent by mail. It
+    has the outcome in words, what was run, the table of scores, tests, figures, the calibration
+    of the probabilities, the choices of searches, the leakage found between training and test
+    windows, failures and warnings, the scores of each fold, the models, and the call that
+    reproduces the comparison. Figures need matplotlib; without it, the report says so.
 
     Parameters
     ----------
     comparisons : Comparison, or dict of str to Comparison
-        Several by heading, a section each. Where one is
-        by an optimistic protocol and another of the same models and windows is not, with headings
-        that differ in the protocol's name alone, the gap between them is shown.
+        Several comparisons are given by their headings, and have one section each. If one uses
+        an optimistic protocol and another, of the same models and windows, does not, and their
+        headings differ only in the name of the protocol, the gap between them is shown.
     path : str or Path
-        The file. It is complete or not there, and its folder is made if there is none.
+        The file to write. It is never left incomplete, and its folder is created if needed.
     title : str or None, default=None
-        Its heading; None names the protocols.
+        Heading of the page; if None, it names the protocols.
 
     Returns
     -------
     Path
-        The file's.
+        Path of the file.
 
     Raises
     ------
@@ -46,14 +56,15 @@ def write_report(comparisons, path, *, title=None):
 
     See Also
     --------
-    skemo.compare : Makes a comparison.
+    skemo.compare : Compare models on the same folds.
 
     Notes
     -----
-    Differences between models are tested pair by pair, and corrected for the number of all pairs,
-    since the best is known from the scores only; of more than four models, the pairs with the
-    best are shown. Each model against the majority class, and each against itself on permuted
-    labels, are other questions, each corrected for the number of models.
+    Differences between models are tested pair by pair and corrected for the number of all pairs,
+    because the best model is only known from the scores. With more than four models, only the
+    pairs with the best one are shown. Whether each model differs from the majority class, and
+    from itself on permuted labels, are two further questions, each corrected for the number of
+    models.
 
     Examples
     --------
@@ -65,16 +76,18 @@ def write_report(comparisons, path, *, title=None):
     >>> write_report(result, f"{tempfile.mkdtemp()}/report.html").name
     'report.html'
     """
-    if not isinstance(comparisons, dict):
-        comparisons = {None: comparisons}
-    if not comparisons:
-        raise ValueError("There is no comparison to report: pass a dict of heading to Comparison.")
-    if len(comparisons) > 1 and None in comparisons:
+    by_heading = comparisons if isinstance(comparisons, Mapping) else {None: comparisons}
+    if not by_heading:
+        raise ValueError(
+            "There is no comparison to report: pass a Comparison, or a dict from headings to "
+            "Comparisons."
+        )
+    if len(by_heading) > 1 and None in by_heading:
         raise ValueError("Only a single comparison may have the heading None: name each of them.")
     if title is None:
-        protocols = dict.fromkeys(one.title for one in comparisons.values())
+        protocols = dict.fromkeys(one.title for one in by_heading.values())
         title = f"Comparison by {', '.join(protocols)}"
-    outcomes = {heading: find_outcome(one) for heading, one in comparisons.items()}
+    outcomes = {heading: find_outcome(one) for heading, one in by_heading.items()}
     body = _single_page(title, outcomes) if len(outcomes) == 1 else _page(title, outcomes)
     template = Template(files("skemo.report").joinpath("template.html").read_text(encoding="utf-8"))
     page = template.substitute(title=join([title]), body=body, version=version("skemo"))
@@ -100,7 +113,7 @@ def _single_page(title, outcomes):
 
 
 def _page(title, outcomes):
-    """A section a comparison; above them what they have in common, and the gaps between them."""
+    """Lay out one section per comparison, after what they share and the gaps between them."""
     common = [data_facts(one) + software_facts(one) for one in outcomes.values()]
     shared = [pair for pair in common[0] if all(pair in others for others in common)]
     gaps = _gaps(outcomes)
@@ -112,7 +125,7 @@ def _page(title, outcomes):
         sections = [("What was run", run), *sections_of(outcome, prefix).items()]
         body = join([_say_outcome(outcome), *_lay_out("h3", sections, prefix)])
         bodies.append((heading, body))
-    top = {"In all of them": shared and facts(shared), "The gap between protocols": gaps}
+    top = {"Common to all comparisons": shared and facts(shared), "The gap between protocols": gaps}
     parts = [*((heading, content) for heading, content in top.items() if content), *bodies]
     return join(
         [
@@ -140,7 +153,7 @@ def _contents(sections, prefix):
 
 
 def _footer():
-    return tag("footer", f"Written by skemo {version('skemo')}. This file needs no other.")
+    return tag("footer", f"Written by skemo {version('skemo')}. This file is self-contained.")
 
 
 def _say_outcome(outcome):
@@ -156,13 +169,13 @@ def _optimism(said):
     yield tag(
         "p",
         "The models had seen the tested subjects, and neighbouring windows of the same trials. "
-        f"What they recognise is in part whose window it is, and of which minute. {said} "
-        "Differences and tests below hold for known people only.",
+        f"In part, they recognise the person and the minute that a window comes from. {said} "
+        "The differences and tests below hold only for people that the models know.",
     )
 
 
 def _say_outcomes(outcomes):
-    """The outcome of each comparison, those by optimistic protocols in a box of their own."""
+    """Say the outcome of each comparison, with optimistic protocols in a separate box."""
     said = {False: [], True: []}
     for heading, outcome in outcomes.items():
         text = join([tag("strong", f"{heading}."), " ", headline(outcome)])
@@ -172,7 +185,8 @@ def _say_outcomes(outcomes):
         parts.append(tag("div", bullets(said[False]), class_="outcome"))
     if said[True]:
         warning = (
-            "Optimistic: these say nothing about new people, and are here for comparison only."
+            "Optimistic: these scores say nothing about new people, and are here for comparison "
+            "only."
         )
         content = [tag("p", tag("strong", warning)), bullets(said[True])]
         parts.append(tag("div", *content, class_="alarm", role="note"))
@@ -180,7 +194,7 @@ def _say_outcomes(outcomes):
 
 
 def _gaps(outcomes):
-    """What each optimistic protocol adds to an honest one of the same models and windows."""
+    """Show what each optimistic protocol adds to an honest one of the same models and windows."""
     tables = []
     for name, optimistic in outcomes.items():
         for other, honest in outcomes.items():
@@ -194,27 +208,30 @@ def _gaps(outcomes):
 def _same_but_protocol(name, one, other_name, other):
     same = all(one.details[what] == other.details[what] for what in ("data", "models"))
     rests = [text.replace(c.protocol, "") for text, c in ((name, one), (other_name, other))]
-    # Headings that do not name their protocols say nothing of what else differs.
-    silent = [name, other_name] == rests
-    return same and (silent or rests[0] == rests[1])
+    # Headings without the names of their protocols do not say whether anything else differs.
+    name_no_protocol = [name, other_name] == rests
+    return same and (name_no_protocol or rests[0] == rests[1])
 
 
 def _gap_table(name, optimistic, other_name, honest):
     gap = honest.comparison.gap(optimistic, METRIC)
     rows = [
         [
-            *(model, percent(own), percent(other), points(difference)),
+            model,
+            percent(own),
+            percent(other),
+            points(difference),
             "–" if np.isnan(low) else f"{points(low)} to {points(high)}",
         ]
         for model, own, other, difference, low, high in gap.itertuples()
         if model in honest.models
     ]
-    whom = "people whom the models know"
+    tested = "people that the models know"
     if PROTOCOLS[honest.comparison.protocol].known_subjects:
-        whom = "neighbours of the training windows"
+        tested = "neighbours of the training windows"
     caption = (
-        f"Balanced accuracy in per cent, mean over subjects; the gap, in points, is what {name} "
-        f"adds to {other_name} by testing on {whom}."
+        f"Balanced accuracy in per cent, mean over subjects. The gap, in percentage points, is "
+        f"what {name} adds to {other_name} by testing on {tested}."
     )
     head = ["model", *gap.columns[:3], "95 % interval"]
     return table(f"Gap from {other_name} to {name}", caption, head, [(None, rows)])

@@ -1,31 +1,40 @@
-"""The figures of a report: SVG without outside references, in the colour of the page's text."""
+"""The figures of a report: self-contained SVG in the text colour of the page."""
 
 import io
 import re
 import textwrap
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from skemo.evaluation.scores import PROBABILITY
 
+if TYPE_CHECKING:
+    from skemo.evaluation.comparison import Comparison
+
 _TEXT = "#010203"  # stands for the page's text colour while a figure is drawn
 _WIDTH = 6.6  # inches
-_COLUMNS = 3
-_MISSING = ".*missing from font"
-_STYLE = {
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), _TEXT),
-    **dict.fromkeys(("xtick.color", "ytick.color", "lines.color"), _TEXT),
+_MAX_COLUMNS = 3
+_MISSING_GLYPH = ".*missing from font"
+_STYLE: dict[str, Any] = {
+    "text.color": _TEXT,
+    "axes.labelcolor": _TEXT,
+    "axes.edgecolor": _TEXT,
+    "xtick.color": _TEXT,
+    "ytick.color": _TEXT,
+    "lines.color": _TEXT,
     "text.parse_math": False,
     "svg.hashsalt": "skemo",
 }
 
 
-def can_draw():
-    """Whether matplotlib is installed."""
+def can_draw() -> bool:
+    """Return whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
-def draw_subject_scores(comparison, models, prefix):
+def draw_subject_scores(comparison: "Comparison", models: Sequence[str], prefix: str) -> str:
     """Draw each subject's score under each model."""
     from skemo.displays.subject_scores import SubjectScoresDisplay
 
@@ -35,7 +44,7 @@ def draw_subject_scores(comparison, models, prefix):
     return _draw(draw, (_WIDTH, 1.0 + 0.7 * len(models)), prefix)
 
 
-def draw_confusion(comparison, models, prefix):
+def draw_confusion(comparison: "Comparison", models: Sequence[str], prefix: str) -> str:
     """Draw confusion matrices side by side."""
     from skemo.displays.confusion import ConfusionDisplay
 
@@ -44,7 +53,7 @@ def draw_confusion(comparison, models, prefix):
     side = max(2.0, 0.55 * len(labels))
     beside = 0.6 + (0.07 * longest if len(labels) > 3 else 0)
     below = 0.6 + (0.05 * longest if 0.075 * longest > side / len(labels) else 0)
-    n_columns = min(_COLUMNS, len(models))
+    n_columns = min(_MAX_COLUMNS, len(models))
     n_rows = -(-len(models) // n_columns)
 
     def draw(figure):
@@ -53,14 +62,16 @@ def draw_confusion(comparison, models, prefix):
     return _draw(draw, (beside + side * n_columns, (side + below) * n_rows), prefix)
 
 
-def draw_calibration(comparison, models, prefix, n_bins=10):
+def draw_calibration(
+    comparison: "Comparison", models: Sequence[str], prefix: str, n_bins: int = 10
+) -> str:
     """Draw how often predictions of a given confidence are right."""
     from skemo.displays.style import NEUTRAL, color_of
     from skemo.evaluation.calibration import calibration_bins
 
     columns = [name for name in comparison.predictions if name.startswith(PROBABILITY)]
     classes = [name.removeprefix(PROBABILITY) for name in columns]
-    n_columns = min(_COLUMNS, len(models))
+    n_columns = min(_MAX_COLUMNS, len(models))
     n_rows = -(-len(models) // n_columns)
 
     def draw(figure):
@@ -83,15 +94,15 @@ def draw_calibration(comparison, models, prefix, n_bins=10):
             panel.spines[["top", "right"]].set_visible(False)
             panel.tick_params(labelsize="small", labelbottom=i + n_columns >= len(models))
             if i % n_columns == 0:
-                panel.set_ylabel("Share that is right", fontsize="small")
+                panel.set_ylabel("Share correct", fontsize="small")
             if i + n_columns >= len(models):
-                panel.set_xlabel("Probability given", fontsize="small")
+                panel.set_xlabel("Predicted probability", fontsize="small")
 
     return _draw(draw, (0.6 + 2.0 * n_columns, 0.5 + 2.0 * n_rows), prefix)
 
 
 def _draw(draw, size, prefix):
-    """Draw a figure in matplotlib's own style, whatever the session's, and return its SVG."""
+    """Draw a figure in matplotlib's default style, whatever the session's, and return its SVG."""
     import matplotlib.style
     from matplotlib.figure import Figure
 
@@ -100,12 +111,12 @@ def _draw(draw, size, prefix):
         draw(figure)
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("error", _MISSING)
+                warnings.filterwarnings("error", _MISSING_GLYPH)
                 svg = _save(figure)
         except UserWarning:
-            # The reader's own fonts have letters that matplotlib's lack.
+            # Keep the text as text: the reader's fonts may have the glyphs that this font lacks.
             with matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", _MISSING)
+                warnings.filterwarnings("ignore", _MISSING_GLYPH)
                 svg = _save(figure)
     return _clean(svg, prefix)
 
@@ -117,9 +128,9 @@ def _save(figure):
 
 
 def _clean(svg, prefix):
-    """Make it a part of a page: no prologue, no style for all, ids that only this figure has."""
+    """Make the SVG part of a page: no prologue, no global style, and ids unique to this figure."""
     view = re.search(r'<svg [^>]*viewBox="0 0 (\S+) (\S+)"[^>]*>', svg)
-    # In its own size 10 points are 16 pixels; on a narrow page they shrink to 11 at the least.
+    # At full size 10 points are 16 pixels; on a narrow page they shrink to 11 pixels at least.
     size = f"max-width: {1.6 * float(view[1]):.0f}px; min-width: {1.1 * float(view[1]):.0f}px"
     svg = f'<svg viewBox="0 0 {view[1]} {view[2]}" style="{size}">{svg[view.end() :]}'
     for what in (r"<metadata>.*?</metadata>", r"<style.*?</style>", r"<!--.*?-->"):
@@ -128,7 +139,7 @@ def _clean(svg, prefix):
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
     svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' * (m[1] in used), svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\1{prefix}-", svg)
-    # A hundredth of a point is fine enough.
+    # Round coordinates to a hundredth of a point.
     places = r' (?:d|x|y)="[^"]*"|translate\([^)]*\)'
     svg = re.sub(places, lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), svg)
     svg = re.sub(r"base64,[^\"]*", lambda m: re.sub(r"\s", "", m[0]), svg)

@@ -1,30 +1,33 @@
-"""Pieces of a web page: markup that is never escaped twice, and text that always is once."""
+"""Pieces of a web page, with text that is escaped exactly once, and markup that never is."""
 
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
+from typing import Any
 
 
 class Html(str):
-    """Markup. Any other text is escaped before it gets into the page."""
+    """Markup. All other text is escaped before it enters the page."""
 
     __slots__ = ()
 
 
-def join(children):
-    """Return markup and texts, one after the other, as markup."""
+def join(children: Iterable[Any]) -> Html:
+    """Return pieces of markup and text, one after the other, as markup."""
     return Html("".join(c if isinstance(c, Html) else escape(str(c)) for c in children))
 
 
-def tag(name, *children, **attributes):
+def tag(name: str, *children: Any, **attributes: Any) -> Html:
     """Return an element.
 
     Parameters
     ----------
     name : str
-        Of the element.
+        Name of the element.
     *children : Html or str
-        What it holds.
+        Content of the element.
     **attributes : str or None
-        ``class_`` is class, ``aria_label`` is aria-label; None leaves one out.
+        Attributes of the element: ``class_`` is written as class, ``aria_label`` as aria-label.
+        Those that are None are left out.
 
     Returns
     -------
@@ -44,45 +47,53 @@ def tag(name, *children, **attributes):
     return Html(f"<{name}{written}>{join(children)}</{name}>")
 
 
-def bullets(items):
+def bullets(items: Iterable[Any]) -> Html:
+    """Return a list with bullets."""
     return tag("ul", *(tag("li", item) for item in items))
 
 
-def facts(pairs):
-    """Return terms and what there is to say of them."""
+def facts(pairs: Iterable[tuple[str, Any]]) -> Html:
+    """Return a list of terms and their descriptions."""
     terms = (join([tag("dt", term), tag("dd", said)]) for term, said in pairs)
     return tag("dl", *terms, class_="facts")
 
 
-def fold_away(summary, *content):
-    """Return content that is shown on a click."""
+def fold_away(summary: str, *content: Any) -> Html:
+    """Return content that a click on the summary shows."""
     return tag("details", tag("summary", summary), *content)
 
 
-def code(text, copy=False):
+def code(text: str, copy: bool = False) -> Html:
+    """Return a block of code; with `copy`, a click selects all of it."""
     return tag("pre", tag("code", text), class_="copy" if copy else None)
 
 
-def scroll(label, content):
-    """Return a box that scrolls sideways by itself, by keyboard as well."""
+def scroll(label: str, content: Html) -> Html:
+    """Return a box that scrolls sideways on its own, also by keyboard."""
     return tag("div", content, class_="scroll", role="region", aria_label=label, tabindex="0")
 
 
-def table(label, caption, head, groups, texts=()):
-    """Return a table in a box of its own.
+def table(
+    label: str,
+    caption: str,
+    head: Sequence[str],
+    groups: Iterable[tuple[str | None, Iterable[Sequence[Any]]]],
+    texts: Collection[str] = (),
+) -> Html:
+    """Return a table in a box that scrolls.
 
     Parameters
     ----------
     label : str
-        Its name, for those who do not see it.
+        Name of the table, for readers who cannot see it.
     caption : str
-        Above it; "" is none.
+        Text above the table; "" for none.
     head : sequence of str
         Headings of the columns.
-    groups : sequence of (title or None, rows)
-        A group with a title is set apart. The first cell of a row is its heading.
-    texts : sequence of str, default=()
-        The columns of text, which stand left; numbers stand right.
+    groups : iterable of (title or None, rows)
+        A group with a title is set apart. The first cell of a row is the row's heading.
+    texts : collection of str, default=()
+        The columns of text, which are aligned left; numbers are aligned right.
 
     Returns
     -------
@@ -99,16 +110,16 @@ def table(label, caption, head, groups, texts=()):
         lines = []
         if title is not None:
             lines.append(tag("tr", tag("th", title, scope="rowgroup", colspan=len(head))))
-        for first, *cells in rows:
-            cells = [tag("td", c, class_=k) for c, k in zip(cells, kinds[1:], strict=True)]
+        for first, *values in rows:
+            cells = [tag("td", c, class_=k) for c, k in zip(values, kinds[1:], strict=True)]
             lines.append(tag("tr", tag("th", first, scope="row"), *cells))
         bodies.append(tag("tbody", *lines, class_=None if title is None else "set-apart"))
-    caption = [tag("caption", tag("span", caption))] if caption else []
-    return scroll(label, tag("table", *caption, tag("thead", top), *bodies))
+    above = [tag("caption", tag("span", caption))] if caption else []
+    return scroll(label, tag("table", *above, tag("thead", top), *bodies))
 
 
-def figure(label, caption, svg):
-    """Return a picture, with the text that stands for it where it cannot be seen."""
+def figure(label: str, caption: str, svg: str) -> Html:
+    """Return a figure with its caption, and a text for readers who cannot see it."""
     opening = f'<svg role="img" aria-label="{escape(label)}" '
     svg = Html(svg.replace("<svg ", opening, 1))
     return tag("figure", scroll(label.split(":")[0], svg), tag("figcaption", caption))

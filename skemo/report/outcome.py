@@ -1,7 +1,9 @@
-"""What a comparison lets one say: which model is best, and which differences are established."""
+"""The outcome of a comparison: which model is best, and which differences are established."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,76 +11,79 @@ import pandas as pd
 from skemo.evaluation.controls import MAJORITY, PERMUTED
 from skemo.evaluation.protocols import PROTOCOLS
 
+if TYPE_CHECKING:
+    from skemo.evaluation.comparison import Comparison
+
 METRIC = "balanced_accuracy"
 ALPHA = 0.05
-_ALL_PAIRS = 4  # of more models, only the pairs with the best are shown
+_MAX_FOR_ALL_PAIRS = 4  # models; with more, only the pairs with the best one are shown
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is said of a comparison.
+    """The best model of a comparison, and the tests on it.
 
     Parameters
     ----------
     comparison : Comparison
     models : list of str
-        Those that are compared.
+        The models compared.
     controls : list of str
         The majority class, and models trained on permuted labels.
     means : Series
         The mean of `METRIC` over subjects, by model and control; NaN without scores.
     intervals : DataFrame
-        Its bootstrap interval, `low` and `high`.
+        The bootstrap interval of the mean: `low` and `high`, by model and control.
     best : str
-        The model of the highest mean.
+        The model with the highest mean.
     between : DataFrame
-        As `compare_models` returns it: each pair of models, corrected for their number, those
-        with the best first and seen from it.
+        Each pair of models, as `compare_models` returns it, corrected for the number of pairs.
+        Pairs with the best model come first, with the best model as `model`.
     against : DataFrame
         Each model with each of its controls, corrected for the number of models.
     notes : list of str
-        What the tests warned of.
+        Warnings of the tests.
     """
 
-    comparison: object
-    models: list
-    controls: list
+    comparison: "Comparison"
+    models: list[str]
+    controls: list[str]
     means: pd.Series
     intervals: pd.DataFrame
     best: str
     between: pd.DataFrame
     against: pd.DataFrame
-    notes: list
+    notes: list[str]
 
     @property
-    def n_subjects(self):
-        """How many subjects the best model was tested on."""
+    def n_subjects(self) -> int:
+        """Number of subjects that the best model was tested on."""
         predictions = self.comparison.predictions
         return predictions.loc[predictions["model"] == self.best, "subject"].nunique()
 
     @property
-    def guess(self):
-        """What a guess reaches."""
+    def guess(self) -> float:
+        """Balanced accuracy of a guess."""
         return 1 / len(self.comparison.details["data"]["classes"])
 
     @property
-    def low_majority(self):
-        """Whether the majority class reaches less than a guess.
+    def low_majority(self) -> bool:
+        """Whether the majority class scores clearly below a guess.
 
-        Where windows of a class are left out of training, to follow the class counts is to be
-        wrong more often than not.
+        This happens when the tested windows are missing from their class in training: the class
+        counts then favour another class.
         """
         return self.means.get(MAJORITY, np.nan) < 0.9 * self.guess
 
     @property
-    def shown(self):
-        """The rows of `between` that there is room for."""
-        if len(self.models) <= _ALL_PAIRS:
+    def shown(self) -> pd.DataFrame:
+        """The rows of `between` to show."""
+        if len(self.models) <= _MAX_FOR_ALL_PAIRS:
             return self.between
         return self.between[self.between["model"] == self.best]
 
 
-def find_outcome(comparison):
+def find_outcome(comparison: "Comparison") -> Outcome:
     """Return the Outcome of a comparison."""
     from skemo.evaluation.statistics import bootstrap_interval, correct_p_values
 
@@ -92,7 +97,7 @@ def find_outcome(comparison):
     intervals = pd.DataFrame(
         [bootstrap_interval(scores[name]) for name in scores], scores.columns, ["low", "high"]
     )
-    # A model that was tested on some subjects only is not the best of all.
+    # A model tested on only some of the subjects cannot be the best.
     n_scores = scores[models].notna().sum()
     complete = means[models][n_scores == n_scores.max()]
     best = complete.idxmax() if n_scores.max() else models[0]
@@ -106,7 +111,7 @@ def find_outcome(comparison):
             if control in (MAJORITY, f"{model}{PERMUTED}")
         ]
     against = pd.concat(tests, ignore_index=True) if tests else between[:0]
-    # To stand above one control and above the other are two claims: each is corrected by itself.
+    # The two kinds of control answer two different questions, which are corrected separately.
     kinds = against["other"] == MAJORITY
     corrected = against["p_value"].groupby(kinds).transform(correct_p_values)
     against = against.assign(p_corrected=corrected)
@@ -115,25 +120,26 @@ def find_outcome(comparison):
     return Outcome(comparison, models, controls, means, intervals, best, between, against, notes)
 
 
-def headline(outcome):
-    """Return the best model and its score, a sentence."""
+def headline(outcome: Outcome) -> str:
+    """Return a sentence on the best model and its score."""
     low, high = outcome.intervals.loc[outcome.best]
     interval = f" (95 % interval {percent(low)} to {percent(high)} %)" if low < high else ""
-    known = PROTOCOLS[outcome.comparison.protocol].known_subjects
-    whom = count(outcome.n_subjects, "subject") + (", whom it knew from training" if known else "")
+    subjects = count(outcome.n_subjects, "subject")
+    if PROTOCOLS[outcome.comparison.protocol].known_subjects:
+        subjects = f"{subjects} known from training"
     what = "has a" if len(outcome.models) == 1 else "has the highest"
     comparison = outcome.comparison
     n_failed = (comparison.failures["model"] == outcome.best).sum()
     n_fits = comparison.n_fits
-    failed = f" But {n_failed} of its {n_fits} fits failed, and their windows do not count."
+    failed = f" However, {n_failed} of its {n_fits} fits failed, and their windows do not count."
     return (
         f"{outcome.best} {what} balanced accuracy of {percent(outcome.means[outcome.best])} % "
-        f"on average over {whom}{interval}.{failed if n_failed else ''}"
+        f"on average over {subjects}{interval}.{failed if n_failed else ''}"
     )
 
 
-def verdicts(outcome):
-    """Return what is established of the best model, a sentence a question."""
+def verdicts(outcome: Outcome) -> list[str]:
+    """Return what is established about the best model, with one sentence per question."""
     said = []
     rest = outcome.means[outcome.models].drop(outcome.best).dropna()
     rest = rest[~rest.index.isin(outcome.comparison.failures["model"])]
@@ -146,52 +152,52 @@ def verdicts(outcome):
         score = f"{control} ({percent(outcome.means[row.other])} %)"
         p = format_p(row.p_corrected)
         if row.other == MAJORITY and outcome.low_majority:
-            said.append(f"Being above {score} says nothing here: a guess reaches more.")
+            said.append(f"That it beats {score} means nothing here: a guess scores higher.")
         elif np.isnan(row.p_corrected):
-            said.append(f"Nothing can be said of it against {score}.")
+            said.append(f"It could not be tested against {score}.")
         elif row.p_corrected < ALPHA:
-            side = "above" if row.mean_difference > 0 else "below"
-            said.append(f"That it is {side} {score} is established (corrected p {p}).")
+            side = "better" if row.mean_difference > 0 else "worse"
+            said.append(f"It is established that it is {side} than {score} (corrected p {p}).")
         else:
-            said.append(f"That it differs from {score} is not established (corrected p {p}).")
+            said.append(f"It is not established that it differs from {score} (corrected p {p}).")
     if not outcome.controls:
         said.append(
-            "No control was run, so that nothing is tested against chance: pass "
+            "No control was run, so nothing is tested against chance: pass "
             'controls=("majority", "permuted") to skemo.compare.'
         )
     said += _say_too_few(outcome)
     return said
 
 
-def count(n, noun):
+def count(n: int, noun: str) -> str:
     """Return "1 pair" or "2 pairs"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def is_permuted(test):
-    """Whether a row of tests holds a model against itself, trained on permuted labels."""
+def is_permuted(test: Any) -> bool:
+    """Return whether a row of tests compares a model with itself on permuted labels."""
     return test.other == f"{test.model}{PERMUTED}"
 
 
-def percent(fraction):
-    """Return a share in per cent, with a decimal."""
+def percent(fraction: float) -> str:
+    """Return a share in per cent, with one decimal."""
     return "–" if np.isnan(fraction) else f"{100 * fraction:.1f}".replace("-", "−")
 
 
-def points(difference):
-    """Return a difference of shares in points of per cent, with its sign."""
+def points(difference: float) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
     return signed(100 * difference, 1)
 
 
-def signed(number, decimals):
-    """Return a number with its sign, which 0 has not."""
+def signed(number: float, decimals: int) -> str:
+    """Return a number with its sign; 0 has none."""
     if np.isnan(number):
         return "–"
     text = f"{number:+.{decimals}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
-def format_p(p):
+def format_p(p: float) -> str:
     """Return "= 0.012" or "< 0.001"."""
     if np.isnan(p):
         return "–"
@@ -204,7 +210,7 @@ def _is_control(name, models):
 
 
 def _only(comparison, models):
-    """The comparison of some of its models."""
+    """Return the comparison of only some of its models."""
     parts = {
         name: getattr(comparison, name).loc[lambda frame: frame["model"].isin(models)]
         for name in ("predictions", "scores")
@@ -214,7 +220,7 @@ def _only(comparison, models):
 
 
 def _see_from(best, tests):
-    """Turn the rows that have the best as the other, and put all of its rows first."""
+    """Swap the models of rows that have the best as `other`, and put all of its rows first."""
     turned = tests.copy()
     rows = tests["other"] == best
     turned.loc[rows, ["model", "other"]] = tests.loc[rows, ["other", "model"]].to_numpy()
@@ -234,10 +240,10 @@ def _rows(tests, model, other=None):
 def _lead(row, score, outcome):
     named = f"{row.other} ({score} %)"
     if row.mean_difference == 0:
-        return f"{named} reaches the same."
-    lead = f"Its lead over the next, {named}, is {100 * row.mean_difference:.1f} points"
+        return f"{named} scores the same."
+    lead = f"Its lead over the next best, {named}, is {100 * row.mean_difference:.1f} points"
     if np.isnan(row.p_corrected):
-        return f"{lead}; no test can be made."
+        return f"{lead}, which could not be tested."
     is_found = "" if row.p_corrected < ALPHA else "not "
     n_pairs = outcome.between["p_value"].notna().sum()
     pairs = f", corrected for {n_pairs} pairs of models" if n_pairs > 1 else ""
@@ -245,8 +251,8 @@ def _lead(row, score, outcome):
     return f"{lead}, which is {is_found}established ({test})."
 
 
-def _say_too_few(outcome):
-    """Say of which tests even the smallest p would be no finding, once corrected."""
+def _say_too_few(outcome: Outcome) -> Iterator[str]:
+    """Name the tests in which even the smallest possible p would not be significant."""
     is_majority = outcome.against["other"] == MAJORITY
     kinds = {
         "a difference between the models": outcome.between,
@@ -260,5 +266,5 @@ def _say_too_few(outcome):
         if len(tests) and by_ranks and len(tests) * 2.0 ** (1 - tests["n"].max()) >= ALPHA:
             lost.append(what)
     if lost:
-        whom = count(outcome.n_subjects, "subject")
-        yield f"With {whom} the test cannot establish {' or '.join(lost)}, however large."
+        subjects = count(outcome.n_subjects, "subject")
+        yield f"With {subjects}, the test cannot establish {' or '.join(lost)}, however large."

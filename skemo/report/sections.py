@@ -1,4 +1,6 @@
-"""The sections of a report that are about one comparison."""
+"""The sections of a report on one comparison."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -7,10 +9,11 @@ from skemo.evaluation.controls import MAJORITY
 from skemo.evaluation.leakage import format_findings
 from skemo.evaluation.protocols import PROTOCOLS
 from skemo.report.figures import can_draw, draw_calibration, draw_confusion, draw_subject_scores
-from skemo.report.html import bullets, code, figure, fold_away, join, table, tag
+from skemo.report.html import Html, bullets, code, figure, fold_away, join, table, tag
 from skemo.report.outcome import (
     ALPHA,
     METRIC,
+    Outcome,
     count,
     format_p,
     is_permuted,
@@ -20,7 +23,7 @@ from skemo.report.outcome import (
 )
 from skemo.signals.array import SignalDtype
 
-_MAX_FOLDS = 400  # rows of scores; trials left out one at a time may be thousands
+_MAX_FOLDS = 400  # rows shown; leave-one-trial-out may have thousands of folds
 _LOWER_IS_BETTER = ("Brier",)
 _INTERVAL = "95 % interval"
 _METRICS_OF = {  # the columns of Comparison.table
@@ -33,11 +36,12 @@ _METRICS_OF = {  # the columns of Comparison.table
 }
 
 
-def data_facts(outcome):
+def data_facts(outcome: Outcome) -> list[tuple[str, Any]]:
+    """Return what there is to say about the windows of a comparison."""
     data = outcome.comparison.details["data"]
     segment = data["segment"] or {}
     length = f" of {segment['duration']:g} s, one every {segment['step']:g} s," if segment else ""
-    told = [
+    told: list[tuple[str, Any]] = [
         (
             "Data",
             f"{data['n_windows']} windows{length} from {count(data['n_subjects'], 'subject')}",
@@ -45,15 +49,15 @@ def data_facts(outcome):
         ("Classes", ", ".join(f"{name} {n}" for name, n in data["classes"].items()) + " windows"),
         ("Inputs", bullets(map(_describe_input, data["inputs"])) if data["inputs"] else "–"),
     ]
-    dropped = {
-        "for a label that changes or is missing": segment.get("dropped_label"),
+    n_dropped = {
+        "because the label changes or is missing": segment.get("dropped_label"),
         "in excluded intervals": segment.get("dropped_excluded"),
     }
-    dropped = ", ".join(f"{n} {why}" for why, n in dropped.items() if n)
+    dropped = ", ".join(f"{n} {why}" for why, n in n_dropped.items() if n)
     if dropped:
         told.append(("Dropped windows", dropped))
     if segment.get("short_recordings"):
-        told.append(("Too short", count(segment["short_recordings"], "recording")))
+        told.append(("Too short for a window", count(segment["short_recordings"], "recording")))
     return told
 
 
@@ -71,32 +75,34 @@ def _describe_input(one):
     return f"{name}: {' × '.join(map(str, dtype.shape))} values{channels}"
 
 
-def run_facts(outcome):
+def run_facts(outcome: Outcome) -> list[tuple[str, Any]]:
+    """Return what there is to say about how a comparison was run."""
     comparison, details = outcome.comparison, outcome.comparison.details
     protocol = PROTOCOLS[comparison.protocol]
     people = (
-        "known to the model from training: this says nothing about people it has never seen"
+        "people known to the model from training: this says nothing about new people"
         if protocol.known_subjects
-        else "people whom the model has never seen"
+        else "people that the model has never seen"
     )
     seed, n = details["random_state"], details["n_repeats"]
-    seeds = "seed not fixed" if seed is None else f"seed {seed}"
+    seeds = "no fixed seed" if seed is None else f"seed {seed}"
     if seed is not None and n > 1:
         seeds = f"seeds {seed} to {seed + n - 1}"
     times = "once" if n == 1 else f"{n} times; a subject's score is the mean over repetitions"
-    told = [
+    told: list[tuple[str, Any]] = [
         ("Protocol", f"{comparison.title}: {details['description']}"),
-        ("Tested are", people),
+        ("Tested on", people),
         ("Folds", f"{details['n_folds']}, {times}; {seeds}"),
         ("Models", bullets(outcome.models)),
     ]
     controls = ["the majority class"] if MAJORITY in outcome.controls else []
     if len(outcome.controls) > len(controls):
-        controls.append("each model, trained on labels permuted within each subject")
+        controls.append("each model trained on labels permuted within each subject")
     return [*told, ("Controls", bullets(controls))] if controls else told
 
 
-def software_facts(outcome):
+def software_facts(outcome: Outcome) -> list[tuple[str, Any]]:
+    """Return the versions of the packages, and the time of the run."""
     details = outcome.comparison.details
     day, _, clock = details["started"].partition("T")
     return [
@@ -105,8 +111,8 @@ def software_facts(outcome):
     ]
 
 
-def sections_of(outcome, prefix):
-    """The sections of one comparison, by heading."""
+def sections_of(outcome: Outcome, prefix: str) -> dict[str, Html]:
+    """Return the sections of one comparison, by heading."""
     comparison = outcome.comparison
     sections = {
         "Scores": _scores(outcome),
@@ -140,11 +146,11 @@ def _scores(outcome):
         ("Controls", [rows[name] for name in outcome.controls]),
     ]
     caption = (
-        "Per cent, mean ± standard deviation over subjects, each of whom counts the same; the "
-        "interval is that of the mean balanced accuracy, by bootstrap over subjects. SEN & SPE is "
-        "the mean of sensitivity and specificity, PPR the precision. "
-        + ("Of the Brier score, less is better. " if "Brier" in head else "")
-        + ("The best model of each column is bold." if len(outcome.models) > 1 else "")
+        "Per cent, mean ± standard deviation over subjects, with equal weight for each subject. "
+        "The interval is a bootstrap interval, over subjects, of the mean balanced accuracy. "
+        "SEN & SPE is the mean of sensitivity and specificity, and PPR is the precision. "
+        + ("A lower Brier score is better. " if "Brier" in head else "")
+        + ("The best model in each column is bold." if len(outcome.models) > 1 else "")
     )
     return join(
         [table("Scores", caption, ["model", *cells], groups), *map(_note, _doubts(outcome))]
@@ -152,7 +158,7 @@ def _scores(outcome):
 
 
 def _best_rows(summary, column, models):
-    """Those models whose mean, as printed, is the best; none where there is one model only."""
+    """Return the models whose mean, as printed, is the best; none if there is only one model."""
     means = (100 * summary[_METRICS_OF[column], "mean"]).round(1)
     means = means.reindex(models).dropna()
     best = means.min() if column in _LOWER_IS_BETTER else means.max()
@@ -164,18 +170,18 @@ def _note(text):
 
 
 def _doubts(outcome):
-    """What to keep in mind when reading the table."""
+    """Say what to keep in mind when reading the table."""
     if len(outcome.models) > 1:
         yield (
-            "The best of several models is picked by these very scores, which flatters it "
-            "somewhat; the tests below take it into account."
+            "The best of several models is chosen by these same scores, which makes its score "
+            "somewhat optimistic. The tests below take this into account."
         )
     if outcome.low_majority:
         yield (
-            f"The majority class reaches {percent(outcome.means[MAJORITY])} %, less than a guess "
-            f"would, {percent(outcome.guess)} %: where windows of a class are left out of "
-            "training, following the class counts is wrong more often than not. Chance lies "
-            "below the guess, and permuted labels show where."
+            f"The majority class reaches {percent(outcome.means[MAJORITY])} %, less than the "
+            f"{percent(outcome.guess)} % of a guess: the tested windows are missing from their "
+            "class in training, so the class counts favour another class. Chance is below the "
+            "level of a guess, and permuted labels show where."
         )
 
 
@@ -183,21 +189,25 @@ def _tests(outcome):
     parts = []
     if len(outcome.between):
         shown, n_pairs = outcome.shown, outcome.between["p_value"].notna().sum()
-        which = "all" if len(shown) == len(outcome.between) else f"those with {outcome.best}"
-        caption = f"Pairs of models, {which}; corrected for {count(n_pairs, 'pair')}."
+        which = "All pairs of models"
+        if len(shown) < len(outcome.between):
+            which = f"The pairs with {outcome.best}"
+        caption = f"{which}, corrected for {count(n_pairs, 'pair')}."
         parts.append(_test_table("Differences between models", caption, shown))
     if len(outcome.against):
         n_models = count(outcome.against["model"].nunique(), "model")
-        caption = f"Each model against controls; for each kind corrected for {n_models}."
+        caption = f"Each model against its controls, corrected for {n_models} per kind of control."
         parts.append(_test_table("Differences from controls", caption, outcome.against))
     if not parts:
-        return _note("There is one model and no control: nothing to hold it against.")
+        return _note(
+            "There is only one model and no control, so there is nothing to compare it with."
+        )
     parts.append(
         _note(
-            "Differences of balanced accuracy in points of per cent, mean over subjects with its "
-            "bootstrap interval of 95 %. p is two-sided, corrected after Holm; a difference is "
-            f"called established where that is below {ALPHA}. Not established is not the same "
-            "as not there."
+            "Differences of balanced accuracy in percentage points: mean over subjects, with its "
+            "95 % bootstrap interval. p is two-sided. A difference is called established if p, "
+            f"corrected by Holm's method, is below {ALPHA}. A difference that is not established "
+            "may still exist."
         )
     )
     return join([*parts, *map(_note, outcome.notes)])
@@ -215,24 +225,24 @@ def _test_table(label, caption, tests):
         interval = "–" if np.isnan(row.low) else f"{points(row.low)} to {points(row.high)}"
         corrected = format_p(row.p_corrected).removeprefix("= ")
         counts = f"{row.better} / {row.worse} / {row.same}"
-        rows.append(
-            [
-                *(row.model, "itself, labels permuted" if is_permuted(row) else row.other),
-                *(points(row.mean_difference), interval, signed(row.effect_size, 2)),
-                format_p(row.p_value).removeprefix("= "),
-                tag("strong", corrected) if row.p_corrected < ALPHA else corrected,
-                *((counts, f"{row.left_out}") if any_left_out else (counts,)),
-            ]
-        )
+        cells = [
+            row.model,
+            "itself, labels permuted" if is_permuted(row) else row.other,
+            points(row.mean_difference),
+            interval,
+            signed(row.effect_size, 2),
+            format_p(row.p_value).removeprefix("= "),
+            tag("strong", corrected) if row.p_corrected < ALPHA else corrected,
+            counts,
+        ]
+        rows.append([*cells, str(row.left_out)] if any_left_out else cells)
     caption = f"{caption} Test: {tests['test'].iloc[0]}."
     return table(label, caption, head, [(None, rows)], texts=("against",))
 
 
 def _figures(outcome, prefix):
     if not can_draw():
-        return _note(
-            'matplotlib is not installed: no figures. Install it by pip install "skemo[plot]".'
-        )
+        return _note('No figures, because matplotlib is not installed: pip install "skemo[plot]".')
     comparison = outcome.comparison
     models = [name for name in outcome.models if not np.isnan(outcome.means[name])]
     if not models:
@@ -242,14 +252,14 @@ def _figures(outcome, prefix):
         [
             figure(
                 f"Balanced accuracy of each subject by model: means {scores}",
-                "A dot is a subject; below the dots of a model stands their mean with the "
-                "bootstrap interval of 95 %.",
+                "Each dot is a subject. Below the dots of each model is their mean, with its "
+                "95 % bootstrap interval.",
                 draw_subject_scores(comparison, models, f"{prefix}a"),
             ),
             figure(
                 f"Confusion matrices: {_say_confusion(comparison, models)}",
-                "Which share of a class's windows was taken for which class, mean over subjects, "
-                "and in small print how many windows.",
+                "The share of each class's windows that were predicted as each class, as the mean "
+                "over subjects. The small numbers are counts of windows.",
                 draw_confusion(comparison, models, f"{prefix}b"),
             ),
         ]
@@ -262,7 +272,7 @@ def _say_confusion(comparison, models):
     by = ["model", "subject", "y_true"]
     shares = right.groupby(by)["right"].mean().groupby(["model", "y_true"]).mean()
     texts = (
-        f"{name}, right in "
+        f"{name}, correct in "
         + ", ".join(f"{percent(share)} % of {label}" for label, share in shares[name].items())
         for name in models
     )
@@ -272,7 +282,7 @@ def _say_confusion(comparison, models):
 def _probabilities(outcome, prefix):
     scores = outcome.comparison.calibration()
     if scores.empty:
-        return _note("No model gives probabilities.")
+        return _note("No model predicts probabilities.")
     rows = {
         name: [name, *(f"{value:.3f}" for value in own)]
         for name, own in zip(scores.index, scores.to_numpy(), strict=True)
@@ -282,8 +292,9 @@ def _probabilities(outcome, prefix):
         ("Controls", [rows[name] for name in outcome.controls if name in rows]),
     ]
     caption = (
-        "Over all tested windows, less is better: the Brier score, the logarithmic loss in nats, "
-        "and the expected calibration error, the mean distance between probability and outcome."
+        "Over all tested windows, where lower is better: the Brier score, the logarithmic loss in "
+        "nats, and the expected calibration error, which is the mean distance between predicted "
+        "probability and share correct."
     )
     head = ["model", "Brier", "log loss", "calibration error"]
     parts = [table("Calibration", caption, head, groups)]
@@ -293,9 +304,9 @@ def _probabilities(outcome, prefix):
         parts.append(
             figure(
                 f"Calibration curves: calibration error {errors}",
-                "How often predictions are right, by the probability that the model gives them. "
-                "On the dashed line the probabilities can be taken at their word; below it they "
-                "promise too much. The larger a dot, the more windows.",
+                "The share of correct predictions, by the probability that the model gives them. "
+                "On the dashed line the two agree; below it the model is overconfident. Larger "
+                "dots stand for more windows.",
                 draw_calibration(outcome.comparison, models, f"{prefix}c"),
             )
         )
@@ -311,7 +322,7 @@ def _chosen(chosen):
             values = pd.Series([repr(params[name]) for params in own["params"] if name in params])
             counts = ", ".join(f"{value}: {n}" for value, n in values.value_counts().items())
             rows.append([model, name, counts])
-    caption = "How many of the folds chose each value, anew in each by its training rows alone."
+    caption = "The number of folds that chose each value, each from its own training rows."
     return table(
         "Chosen hyper-parameters",
         caption,
@@ -324,13 +335,13 @@ def _chosen(chosen):
 def _leakage(comparison):
     found = comparison.leakage
     if found.empty:
-        return tag("p", "Nothing was found on both sides of a fold: no subject, trial or second.")
+        return tag("p", "No subject, trial or second is on both sides of a fold.")
     declared = found["kind"] == "per-subject normalisation"
     by_design = found["kind"].isin(PROTOCOLS[comparison.protocol].by_design)
     said = {
-        "This does not belong there:": found[~declared & ~by_design],
-        "This is what the protocol is about:": found[by_design],
-        "This is legitimate where it is declared, and needs several windows of a new person:": (
+        "This should not be there:": found[~declared & ~by_design],
+        "This is part of the protocol:": found[by_design],
+        "This is legitimate if it is declared, and needs several windows of a new person:": (
             found[declared]
         ),
     }
@@ -352,7 +363,7 @@ def _troubles(comparison):
             tag(
                 "div",
                 tag("p", text),
-                fold_away("Traceback of the first", code(own["traceback"].iloc[0])),
+                fold_away("Traceback of the first failure", code(own["traceback"].iloc[0])),
                 class_="alarm",
             )
         )
@@ -365,7 +376,7 @@ def _troubles(comparison):
     if rows:
         head = ["warning", "category", "models", "times"]
         parts.append(table("Warnings", "", head, [(None, rows)], texts=("category", "models")))
-    return join(parts) if parts else tag("p", "No fit failed, and none warned.")
+    return join(parts) if parts else tag("p", "No fit failed or gave a warning.")
 
 
 def _fold_scores(outcome):
@@ -383,8 +394,9 @@ def _fold_scores(outcome):
         rows.append(
             [f"{number}: {tested[repeat, fold]}", f"{n_train}", f"{n_test}", *map(percent, own)]
         )
-    more = f" The first {_MAX_FOLDS} of {len(values)} are shown." * (len(values) > _MAX_FOLDS)
-    caption = f"Balanced accuracy of each fold in per cent, over all its windows.{more}"
+    caption = "Balanced accuracy of each fold in per cent, over all of its windows."
+    if len(values) > _MAX_FOLDS:
+        caption += f" Only the first {_MAX_FOLDS} of {len(values)} folds are shown."
     head = ["fold: subjects", "training windows", "tested windows", *names]
     texts = comparison.details["models"]
     models = [join([tag("p", tag("strong", name)), code(texts[name])]) for name in outcome.models]
@@ -404,4 +416,6 @@ def _name_some(names, n_shown=4):
 
 
 def _reproduce(comparison):
-    return join([code(comparison.details["code"], copy=True), _note("A click selects all of it.")])
+    return join(
+        [code(comparison.details["code"], copy=True), _note("A click selects the whole call.")]
+    )

@@ -1,5 +1,6 @@
 """Tables of windows: signal columns, recordings, and cutting recordings into windows.
 
-`array` has signal columns, `recording` recordings, `windows` what cuts them, `groups` subjects,
-trials and seconds of windows, `checks` what every estimator does with its input.
+`array` defines signal columns and `recording` recordings; `windows` cuts recordings into windows.
+`groups` reads the subject, trial and time of each window, and `checks` validates the input of
+estimators.
 """

@@ -4,10 +4,13 @@ import contextlib
 import html
 import json
 import re
+from collections.abc import Callable, Iterable
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
 from pandas.api.types import pandas_dtype
@@ -17,20 +20,20 @@ _NAME = re.compile(r"signal\[(\w+), ([\dx]+), (?:(\S+) Hz|no rate), (.+)\]")
 
 @register_extension_dtype
 class SignalDtype(ExtensionDtype):
-    """Type of a signal column: what one window holds, and how fast it was sampled.
+    """Type of a signal column: the shape of a window, its sampling rate and its channels.
 
     Parameters
     ----------
     value_type : str or numpy.dtype, default="float32"
-        Floating type of the samples.
+        Floating-point type of the samples.
     shape : tuple of int, default=(1, 1)
-        Shape of one window. The second axis from the end is the channels, the last
-        is time: ``(n_channels, n_times)`` for a raw window,
+        Shape of one window. The last axis is time and the one before it the channels:
+        ``(n_channels, n_times)`` for a raw window,
         ``(n_bands, n_channels, n_sub_windows)`` for a differential-entropy map.
     sampling_rate : float or None, default=None
-        Samples a second along the last axis, in hertz; None where it has no rate.
+        Samples per second along the last axis, in hertz; None if that axis has no rate.
     channels : sequence of str or None, default=None
-        Channel names, one for each position of the second axis from the end.
+        Channel names, one for each position of the second-to-last axis.
 
     Examples
     --------
@@ -45,7 +48,13 @@ class SignalDtype(ExtensionDtype):
     na_value = np.nan
     _metadata = ("value_type", "shape", "sampling_rate", "channels")
 
-    def __init__(self, value_type="float32", shape=(1, 1), sampling_rate=None, channels=None):
+    def __init__(
+        self,
+        value_type: DTypeLike = "float32",
+        shape: Iterable[int] = (1, 1),
+        sampling_rate: float | None = None,
+        channels: Iterable[str] | None = None,
+    ) -> None:
         self.value_type = np.dtype(value_type).newbyteorder("=")
         self.shape = tuple(int(n) for n in shape)
         self.sampling_rate = sampling_rate
@@ -56,8 +65,8 @@ class SignalDtype(ExtensionDtype):
             )
         if len(self.shape) < 2 or min(self.shape) < 1:
             raise ValueError(
-                "A window has a channel and a time axis of at least one sample, got shape "
-                f"{self.shape}."
+                "A window must have a channel axis and a time axis of at least one sample, got "
+                f"shape {self.shape}."
             )
         if sampling_rate is not None:
             if not (isinstance(sampling_rate, Real) and 0 < sampling_rate < np.inf):
@@ -71,24 +80,33 @@ class SignalDtype(ExtensionDtype):
                 f"shape {self.shape}, which have {self.shape[-2]} channels."
             )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.name
 
     @property
-    def name(self):
+    def name(self) -> str:
         rate = "no rate" if self.sampling_rate is None else f"{self.sampling_rate!r} Hz"
         channels = json.dumps(self.channels, ensure_ascii=False)
         size = "x".join(str(n) for n in self.shape)
         return f"signal[{self.value_type}, {size}, {rate}, {channels}]"
 
-    def __ne__(self, other):
-        # pandas 2 lets a function return a window for a group, as in
-        # `groupby(...).agg(lambda column: np.asarray(column).mean(axis=0))`, only where
-        # `dtype != object` is False. Its object arrays have dtypes of NumPy, not this class.
+    @property
+    def may_be_padded(self) -> bool:
+        """Whether zeros at the end of a window may be padding.
+
+        A series without a sampling rate, such as RR intervals, may be padded. In a signal that
+        was sampled in time, and in a single number per channel, a zero is a value.
+        """
+        return self.sampling_rate is None and self.shape[-1] > 1
+
+    def __ne__(self, other: object) -> bool:
+        # pandas 2 allows a function to return a window for each group, as in
+        # `groupby(...).agg(lambda column: np.asarray(column).mean(axis=0))`, only if
+        # `dtype != object` is False. Its object arrays have NumPy dtypes, not this class.
         return other is not object and super().__ne__(other)
 
     @classmethod
-    def construct_from_string(cls, string):
+    def construct_from_string(cls, string: str) -> Self:
         if not isinstance(string, str):
             raise TypeError(f"'construct_from_string' expects a string, got {type(string)}")
         match = _NAME.fullmatch(string)
@@ -96,17 +114,18 @@ class SignalDtype(ExtensionDtype):
             raise TypeError(f"Cannot construct a 'SignalDtype' from '{string}'")
         value_type, size, rate, channels = match.groups()
         shape = tuple(int(n) for n in size.split("x"))
-        return cls(value_type, shape, rate and float(rate), json.loads(channels))
+        sampling_rate = None if rate is None else float(rate)
+        return cls(value_type, shape, sampling_rate, json.loads(channels))
 
     @classmethod
-    def construct_array_type(cls):
+    def construct_array_type(cls) -> Any:  # a class, but here `type` is the attribute above
         return SignalArray
 
     def _get_common_dtype(self, dtypes):
         signals = [dtype for dtype in dtypes if isinstance(dtype, SignalDtype)]
-        unlike = [dtype for dtype in signals if dtype != self]
-        if unlike:
-            return _UnlikeSignals(self, unlike[0])
+        different = [dtype for dtype in signals if dtype != self]
+        if different:
+            return _DifferentSignals(self, different[0])
         return self if len(signals) == len(dtypes) else None
 
     def __from_arrow__(self, array):
@@ -116,14 +135,14 @@ class SignalDtype(ExtensionDtype):
         return SignalArray(values, sampling_rate=self.sampling_rate, channels=self.channels)
 
 
-class _UnlikeSignals(ExtensionDtype):
-    """What two unlike signal columns have in common, as far as pandas needs to know.
+class _DifferentSignals(ExtensionDtype):
+    """Common type of two different signal columns, as pandas asks for one.
 
-    A row across them, ``frame.iloc[0]``, becomes an object Series. Putting one below the
-    other makes pandas ask `SignalArray.astype` for this type, which refuses.
+    A row across the columns, ``frame.iloc[0]``, becomes an object Series. To concatenate them,
+    pandas asks `SignalArray.astype` for this type, which is an error.
     """
 
-    name = "unlike signals"
+    name = "different signals"
     type = object
 
     def __init__(self, one, other):
@@ -139,28 +158,28 @@ class _UnlikeSignals(ExtensionDtype):
 
 
 class _Window(np.ndarray):
-    """One window: an array that can be hashed, as pandas does with what it groups and sorts.
+    """One window: an array that pandas can hash, as it does to group and sort.
 
-    What is computed from a window, or cut out of it, is a plain array.
+    Slices of a window and results computed from it are plain arrays.
     """
 
     def __hash__(self):
-        return hash((np.asarray(self, float) + 0.0).tobytes())  # + 0.0: no -0.0
+        return hash((np.asarray(self, float) + 0.0).tobytes())  # + 0.0 turns -0.0 into 0.0
 
     def __eq__(self, other):
         equal = np.asarray(self) == np.asarray(other)
         return _with_truth(equal, np.all(equal))
 
     def __ne__(self, other):
-        unequal = np.asarray(self) != np.asarray(other)
-        return _with_truth(unequal, np.any(unequal))
+        different = np.asarray(self) != np.asarray(other)
+        return _with_truth(different, np.any(different))
 
     def __lt__(self, other):
         one, other = np.asarray(self), np.asarray(other)
         if one.shape != other.shape:
             return one < other
-        unlike = np.argmax(one != other)  # the first sample that differs, which decides
-        return _with_truth(one < other, one.flat[unlike] < other.flat[unlike])
+        decisive = np.argmax(one != other)  # the first sample that differs
+        return _with_truth(one < other, one.flat[decisive] < other.flat[decisive])
 
     def __getitem__(self, item):
         return np.asarray(self)[item]
@@ -172,7 +191,7 @@ class _Window(np.ndarray):
         return repr(np.asarray(self))
 
     def __str__(self):
-        # CSV writers ask for this text, and NumPy's leaves out most of a long window.
+        # This text ends up in CSV files, where NumPy's would leave out most of a long window.
         return (
             f"<window {_describe_window(self)}: to_parquet writes signal columns, and "
             "np.asarray(window) gives its numbers>"
@@ -180,9 +199,9 @@ class _Window(np.ndarray):
 
 
 class _Comparison(np.ndarray):
-    """Samples of two windows compared one by one, and in `truth` the windows as a whole."""
+    """Two windows compared sample by sample, with the result for whole windows in `truth`."""
 
-    truth = None  # of what is cut out or computed: as for any array
+    truth = None  # in slices and computed arrays, which have the truth value of any array
 
     def __bool__(self):
         return super().__bool__() if self.truth is None else self.truth
@@ -195,46 +214,47 @@ def _with_truth(compared, truth):
 
 
 class SignalArray(ExtensionArray):
-    """Windows of one signal, one window an element, in one contiguous NumPy array.
+    """Windows of one signal in one contiguous NumPy array; each element is a window.
 
-    A window may have any rank of at least two. A window that is NaN throughout is
-    missing; ``None``, ``NaN`` and ``pandas.NA`` become such a window. There is no
-    arithmetic on signal columns: compute on `values`. Columns of unlike type are not
-    concatenated. Identical windows are found (``isin``, ``duplicated``, ``unique``,
-    ``groupby``), and windows are ordered by their first unlike sample.
+    A window has two or more dimensions. A window that is entirely NaN is missing;
+    ``None``, ``NaN`` and ``pandas.NA`` are stored as such a window. Signal columns do not
+    support arithmetic: compute on `values`. Columns of different types cannot be
+    concatenated. Windows can be compared for equality (``isin``, ``duplicated``, ``unique``,
+    ``groupby``), and are sorted by the first sample in which they differ.
 
-    ``np.asarray(frame["ecg"])`` is the block of numbers. ``frame.to_numpy()``, and with it
-    ``frame["ecg"].to_numpy()``, has one cell a window; with a dtype, as in
-    ``frame["ecg"].to_numpy("float32")``, it is the block. Parquet keeps signal columns with
-    their type (``frame.to_parquet``); a CSV file cannot hold them.
+    ``np.asarray(frame["ecg"])`` returns the block of numbers. ``frame.to_numpy()`` and
+    ``frame["ecg"].to_numpy()`` have one cell per window; with a dtype, as in
+    ``frame["ecg"].to_numpy("float32")``, you get the block. Parquet files keep signal columns
+    and their type (``frame.to_parquet``); CSV files cannot.
 
-    pandas takes an array for a sequence of values, so ``frame.loc[row, "ecg"] = window``
+    pandas treats an array as a sequence of values, so ``frame.loc[row, "ecg"] = window``
     fails; ``frame["ecg"].array[i] = window`` and ``frame.loc[rows, "ecg"] = np.nan`` work.
 
     Parameters
     ----------
     values : array-like of shape (n_windows, n_times) or (n_windows, ..., n_channels, n_times)
-        The windows; two dimensions are read as one channel. Floating arrays are not
-        copied; integers become float32, or float64 where that is needed to hold them.
+        The windows. A two-dimensional array is read as one channel. Floating-point arrays
+        are not copied; integers are converted to float32, or to float64 if float32 cannot
+        hold them.
     sampling_rate : float or None, default=None
-        Samples a second along the last axis, in hertz.
+        Samples per second along the last axis, in hertz.
     channels : sequence of str or None, default=None
         Channel names.
     copy : bool, default=False
-        Copy `values`.
+        Whether to copy `values`.
 
     Attributes
     ----------
     values : ndarray of shape (n_windows, ..., n_channels, n_times)
         The windows themselves, not a copy.
     dtype : SignalDtype
-        What one window holds: value type, shape, sampling rate and channels.
+        Value type, shape, sampling rate and channels of a window.
 
     Raises
     ------
     ValueError
-        Values that are not real numbers or have no time axis, a sampling rate that is
-        not positive, a number of names that is not that of the channels.
+        If the values are not real numbers or have no time axis, the sampling rate is not
+        positive, or the number of names differs from the number of channels.
 
     Examples
     --------
@@ -245,40 +265,47 @@ class SignalArray(ExtensionArray):
     (3, 1, 640)
     """
 
-    __array_ufunc__ = None  # no arithmetic on windows: an error, and no object cells
+    __array_ufunc__ = None  # arithmetic is an error, instead of giving object cells
 
-    def __init__(self, values, *, sampling_rate=None, channels=None, copy=False):
-        values = np.array(values, copy=True) if copy else np.asarray(values)
-        if values.dtype.kind not in "iuf":
-            raise ValueError(f"Signal values must be real numbers, got dtype {values.dtype}.")
-        values = values.astype(float_type(values.dtype), copy=False)
-        if values.ndim == 2:
-            values = values[:, np.newaxis]
-        if values.ndim < 3:
+    def __init__(
+        self,
+        values: ArrayLike,
+        *,
+        sampling_rate: float | None = None,
+        channels: Iterable[str] | None = None,
+        copy: bool = False,
+    ) -> None:
+        samples = np.array(values, copy=True) if copy else np.asarray(values)
+        if samples.dtype.kind not in "iuf":
+            raise ValueError(f"Signal values must be real numbers, got dtype {samples.dtype}.")
+        samples = samples.astype(float_type(samples.dtype), copy=False)
+        if samples.ndim == 2:
+            samples = samples[:, np.newaxis]
+        if samples.ndim < 3:
             raise ValueError(
                 "Signal values must have shape (n_windows, n_times) or "
-                f"(n_windows, ..., n_channels, n_times), got {values.shape}."
+                f"(n_windows, ..., n_channels, n_times), got {samples.shape}."
             )
-        self._samples = values
-        self._dtype = SignalDtype(values.dtype, values.shape[1:], sampling_rate, channels)
+        self._samples = samples
+        self._dtype = SignalDtype(samples.dtype, samples.shape[1:], sampling_rate, channels)
 
     @property
-    def values(self):
+    def values(self) -> NDArray[np.floating]:
         return self._samples
 
     @property
-    def dtype(self):
+    def dtype(self) -> SignalDtype:
         return self._dtype
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return self._samples.nbytes
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._samples)
 
     def _like(self, values):
-        """An array of the same type over `values`."""
+        """Return an array of the same type with other `values`."""
         new = object.__new__(type(self))
         new._samples = values
         new._dtype = self._dtype
@@ -295,7 +322,7 @@ class SignalArray(ExtensionArray):
         missing = [_is_missing(window) for window in windows]
         if dtype is None:
             if all(missing):
-                raise ValueError("The shape of a window cannot be told from missing values.")
+                raise ValueError("Missing values alone do not tell the shape of a window.")
             dtype = cls(np.asarray(windows[missing.index(False)])[np.newaxis]).dtype
         values = np.full((len(windows), *dtype.shape), np.nan, dtype.value_type)
         for i, window in enumerate(windows):
@@ -308,18 +335,19 @@ class SignalArray(ExtensionArray):
         first = to_concat[0]
         for array in to_concat:
             if array.dtype != first.dtype:
-                raise _unlike(first.dtype, array.dtype)
+                raise _different_types(first.dtype, array.dtype)
         return first._like(np.concatenate([array._samples for array in to_concat]))
 
-    def astype(self, dtype, copy=True):
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         dtype = pandas_dtype(dtype)
-        if isinstance(dtype, _UnlikeSignals):
-            raise _unlike(dtype.one, dtype.other)
+        if isinstance(dtype, _DifferentSignals):
+            raise _different_types(dtype.one, dtype.other)
         if not isinstance(dtype, SignalDtype):
             if getattr(dtype, "kind", "O") not in "OUST":
                 raise TypeError(
-                    f"A signal column cannot become a column of {dtype}: each row has "
-                    f"{self.dtype.shape} numbers. np.asarray(column, dtype) is the block of them."
+                    f"A signal column cannot be converted to a column of {dtype}: each row holds "
+                    f"numbers of shape {self.dtype.shape}. np.asarray(column, dtype) returns all "
+                    "of them as one block."
                 )
             windows = self.to_numpy()
             if dtype.kind == "O" and not isinstance(dtype, ExtensionDtype):
@@ -334,26 +362,26 @@ class SignalArray(ExtensionArray):
         )
         if changed.dtype != dtype:
             raise ValueError(
-                f"A signal column of type {self.dtype} cannot become {dtype}: astype changes "
-                "the value type only."
+                f"A signal column of type {self.dtype} cannot be converted to {dtype}: astype "
+                "changes only the value type."
             )
         return changed
 
-    def __getitem__(self, item):
+    def __getitem__(self, item: Any) -> Any:
         values = self._samples[self._indexer(item)]
         return self._like(values) if values.ndim == self._samples.ndim else values.view(_Window)
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: Any, value: Any) -> None:
         self._samples[self._indexer(key)] = self._to_samples(value)
 
     def _indexer(self, key):
-        if isinstance(key, tuple):  # of one dimension: an ellipsis adds nothing
+        if isinstance(key, tuple):  # in one dimension, an ellipsis adds nothing
             key = tuple(part for part in key if part is not Ellipsis)
             key = key[0] if len(key) == 1 else key
         return slice(None) if key is Ellipsis else check_array_indexer(self, key)
 
     def _to_samples(self, value):
-        """Samples of `value`: a window, a sequence of windows, or a missing value."""
+        """Return the samples of a window, a sequence of windows, or a missing value."""
         if _is_missing(value):
             return np.nan
         if isinstance(value, np.ndarray) and value.dtype != object:
@@ -362,36 +390,36 @@ class SignalArray(ExtensionArray):
             return self._from_sequence(value, dtype=self.dtype)._samples
         raise TypeError(f"Cannot put {type(value).__name__} into a signal column.")
 
-    def copy(self):
+    def copy(self) -> Self:
         return self._like(self._samples.copy())
 
-    def take(self, indices, *, allow_fill=False, fill_value=None):
-        indices = np.asarray(indices, dtype=np.intp)
-        if len(self) == 0 and ((indices >= 0).any() or (len(indices) and not allow_fill)):
+    def take(self, indices: ArrayLike, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
+        rows = np.asarray(indices, dtype=np.intp)
+        if len(self) == 0 and ((rows >= 0).any() or (len(rows) and not allow_fill)):
             raise IndexError("cannot do a non-empty take from an empty axes.")
-        if allow_fill and (indices < -1).any():
+        if allow_fill and (rows < -1).any():
             raise ValueError("indices must be -1 (missing) or at least 0 when allow_fill is True.")
         if len(self):
-            values = self._samples[indices]  # -1 brings the last window, replaced below
+            values = self._samples[rows]  # -1 takes the last window, replaced below
         else:
-            values = np.empty((len(indices), *self.dtype.shape), self.dtype.value_type)
+            values = np.empty((len(rows), *self.dtype.shape), self.dtype.value_type)
         if allow_fill:
-            values[indices == -1] = self._to_samples(fill_value)
+            values[rows == -1] = self._to_samples(fill_value)
         return self._like(values)
 
-    def shift(self, periods=1, fill_value=None):
+    def shift(self, periods: int = 1, fill_value: Any = None) -> Self:
         rows = np.arange(len(self)) - periods
         rows[(rows < 0) | (rows >= len(self))] = -1
         return self.take(rows, allow_fill=True, fill_value=fill_value)
 
-    def isna(self):
-        first_samples = self._samples[(slice(None), *[0] * len(self.dtype.shape))]
-        missing = np.isnan(first_samples)
+    def isna(self) -> NDArray[np.bool_]:
+        first_sample: tuple[Any, ...] = (slice(None), *[0] * len(self.dtype.shape))
+        missing = np.isnan(self._samples[first_sample])
         candidates = np.flatnonzero(missing)
         missing[candidates] = [np.isnan(self._samples[i]).all() for i in candidates]
         return missing
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> Any:
         if isinstance(other, pd.Series | pd.Index | pd.DataFrame):
             return NotImplemented
         if isinstance(other, SignalArray) and other.dtype != self.dtype:
@@ -404,24 +432,25 @@ class SignalArray(ExtensionArray):
             raise ValueError(f"Lengths must match: {len(self)} and {len(samples)} windows.")
         return (self._samples == samples).all(axis=tuple(range(1, self._samples.ndim)))
 
-    def __ne__(self, other):
+    def __ne__(self, other: object) -> Any:
         equal = self.__eq__(other)
         return equal if equal is NotImplemented else ~equal
 
-    def equals(self, other):
+    def equals(self, other: object) -> bool:
         return (
-            type(self) is type(other)
+            isinstance(other, SignalArray)
+            and type(self) is type(other)
             and self.dtype == other.dtype
             and np.array_equal(self._samples, other._samples, equal_nan=True)
         )
 
-    # Identical windows are found, and windows are put into an order, by their bytes.
+    # Windows are compared and sorted by their bytes.
 
     def _values_for_argsort(self):
-        """Byte strings that compare as the samples do, the first sample first."""
+        """Return byte strings that sort like the samples, the first sample first."""
         size = self.dtype.value_type.itemsize
-        samples = np.ascontiguousarray(self._samples) + 0.0  # a copy, and no -0.0
-        samples[np.isnan(samples)] = np.nan  # one NaN: there are many, with unlike bytes
+        samples = np.ascontiguousarray(self._samples) + 0.0  # copies, and turns -0.0 into 0.0
+        samples[np.isnan(samples)] = np.nan  # the same bytes for every NaN
         bits = samples.view(f"i{size}")
         bits ^= (bits >> (8 * size - 1)) & np.iinfo(bits.dtype).max  # larger for larger floats
         bits ^= np.iinfo(bits.dtype).min  # the same order read as unsigned
@@ -433,37 +462,41 @@ class SignalArray(ExtensionArray):
         keys[self.isna()] = None
         return keys, None
 
-    def factorize(self, use_na_sentinel=True):
+    def factorize(self, use_na_sentinel: bool = True) -> tuple[NDArray[np.intp], Self]:
         codes, _ = pd.factorize(self._values_for_factorize()[0], use_na_sentinel=use_na_sentinel)
         found, first = np.unique(codes, return_index=True)
         return codes, self.take(first[found >= 0])
 
-    def unique(self):
+    def unique(self) -> Self:
         return self.factorize(use_na_sentinel=False)[1]
 
-    def duplicated(self, keep="first"):
+    def duplicated(self, keep: Literal["first", "last", False] = "first") -> NDArray[np.bool_]:
         return pd.Series(self.factorize()[0]).duplicated(keep).to_numpy()
 
-    def isin(self, values):
-        """Return whether each window is one of `values`, a missing one where one is missing."""
-        if not isinstance(values, SignalArray):
+    def isin(self, values: Iterable[Any]) -> NDArray[np.bool_]:
+        """Return whether each window is in `values`. A missing window is if any is missing."""
+        if isinstance(values, SignalArray):
+            wanted = values
+        else:
             shape = self.dtype.shape
             fitting = [w for w in values if _is_missing(w) or np.shape(w) == shape]
-            values = self._from_sequence(fitting, dtype=self.dtype)
-        if values.dtype != self.dtype:
+            wanted = self._from_sequence(fitting, dtype=self.dtype)
+        if wanted.dtype != self.dtype:
             return np.zeros(len(self), bool)
-        missing = values.isna()
-        wanted = set(values[~missing]._values_for_argsort())
-        found = np.array([key in wanted for key in self._values_for_argsort()], bool)
+        missing = wanted.isna()
+        keys = set(wanted[~missing]._values_for_argsort())
+        found = np.array([key in keys for key in self._values_for_argsort()], bool)
         found[self.isna()] = missing.any()
         return found
 
-    def value_counts(self, dropna=True):
+    def value_counts(self, dropna: bool = True) -> pd.Series:
         codes, uniques = self.factorize(use_na_sentinel=dropna)
         counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
         return pd.Series(counts, index=pd.Index(uniques), name="count")
 
-    def searchsorted(self, value, side="left", sorter=None):
+    def searchsorted(
+        self, value: Any, side: Literal["left", "right"] = "left", sorter: ArrayLike | None = None
+    ) -> Any:
         one = isinstance(value, np.ndarray) and value.shape == self.dtype.shape
         keys = self._from_sequence([value] if one else value, dtype=self.dtype)
         keys = keys._values_for_argsort()
@@ -471,11 +504,11 @@ class SignalArray(ExtensionArray):
         return found[0] if one else found
 
     def _groupby_op(self, *, how, has_dropped_na, min_count, ngroups, ids, **kwargs):
-        """Return the first or last window of each group: the hook of pandas' ``groupby``."""
+        """Return the first or last window of each group; called by pandas' ``groupby``."""
         if how not in ("first", "last"):
             raise TypeError(
                 f"A signal column does not support {how} operations by group. Select other "
-                "columns, or compute on the block of each group, as "
+                "columns, or compute on the block of numbers of each group, as in "
                 "groupby(...)[column].agg(lambda c: np.asarray(c).mean(axis=0))."
             )
         counted = ids >= 0
@@ -485,21 +518,29 @@ class SignalArray(ExtensionArray):
         if how == "first":
             rows = rows[::-1]
         chosen = np.full(ngroups, -1)
-        chosen[ids[rows]] = rows  # of several rows of one group, the last in this order stays
+        chosen[ids[rows]] = rows  # the last assignment to a group wins
         chosen[np.bincount(ids[rows], minlength=ngroups) < min_count] = -1
         return self.take(chosen, allow_fill=True)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if dtype is None or np.dtype(dtype) != object:
             return np.array(self._samples, dtype, copy=copy)
         if copy is False:
-            raise ValueError("Object cells are a copy: without a dtype the block is not copied.")
+            raise ValueError(
+                "An array of objects is always a copy. Without a dtype, the block of numbers is "
+                "returned without copying."
+            )
         windows = np.empty(len(self), object)
         windows[:] = list(self)
         return windows
 
-    def to_numpy(self, dtype=None, copy=False, na_value=pd.api.extensions.no_default):
-        """Return one cell a window, as frames need it; with a dtype, the block of numbers."""
+    def to_numpy(
+        self,
+        dtype: DTypeLike | None = None,
+        copy: bool = False,
+        na_value: Any = pd.api.extensions.no_default,
+    ) -> NDArray[Any]:
+        """Return one cell per window, as frames need it; with a dtype, the block of numbers."""
         return super().to_numpy(object if dtype is None else dtype, copy=copy, na_value=na_value)
 
     def _values_for_json(self):
@@ -510,14 +551,14 @@ class SignalArray(ExtensionArray):
     def __arrow_array__(self, type=None):
         import pyarrow
 
-        # In the order of memory, without a permutation, which other readers fail on.
+        # In memory order, without a permutation, which other readers cannot handle.
         element = pyarrow.from_numpy_dtype(self.dtype.value_type)
         tensor = pyarrow.fixed_shape_tensor(element, self.dtype.shape)
         samples = pyarrow.array(np.ascontiguousarray(self._samples).ravel())
         storage = pyarrow.FixedSizeListArray.from_arrays(samples, type=tensor.storage_type)
         return pyarrow.ExtensionArray.from_storage(tensor, storage)
 
-    def _formatter(self, boxed=False):
+    def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:
         rate = self.dtype.sampling_rate
         return lambda window: _describe_window(window, rate)
 
@@ -526,8 +567,8 @@ class SignalArray(ExtensionArray):
         return f"<p>{title}</p>" + pd.Series(self, name="window").to_frame().to_html(max_rows=6)
 
 
-def float_type(dtype):
-    """The native floating type that holds numbers of `dtype`, at least float32 for integers."""
+def float_type(dtype: np.dtype) -> np.dtype:
+    """Return the native floating-point type for `dtype`; for integers, at least float32."""
     if dtype.kind == "f":
         return dtype.newbyteorder("=")
     return np.result_type(dtype, np.float32)
@@ -539,8 +580,8 @@ def _is_missing(window):
 
 def _checked(window, shape):
     window = np.asarray(window)
-    if window.dtype == object and window.shape == shape:  # a row of windows, as pandas stacks it
-        with contextlib.suppress(TypeError, ValueError):  # what is no number is refused below
+    if window.dtype == object and window.shape == shape:  # windows that pandas has stacked
+        with contextlib.suppress(TypeError, ValueError):  # an error is raised below
             window = window.astype(float)
     if window.dtype.kind not in "iuf" or window.shape != shape:
         raise ValueError(
@@ -551,7 +592,7 @@ def _checked(window, shape):
 
 
 def _read_arrow(chunk, dtype):
-    """Samples of an Arrow array; a null is a missing window."""
+    """Return the samples of an Arrow array; a null is a missing window."""
     import pyarrow
 
     values = np.full((len(chunk), *dtype.shape), np.nan, dtype.value_type)
@@ -561,16 +602,16 @@ def _read_arrow(chunk, dtype):
     if isinstance(chunk, pyarrow.ExtensionArray):
         storage = chunk.storage.drop_null()
         windows = pyarrow.ExtensionArray.from_storage(chunk.type, storage).to_numpy_ndarray()
-    else:  # the tensor's storage: what wrote or read it does not know tensors
+    else:  # written or read by a program that does not know tensors: their plain storage
         windows = chunk.drop_null().flatten().to_numpy(zero_copy_only=False)
     values[present] = windows.reshape(-1, *dtype.shape)
     return values
 
 
-def _unlike(one, other):
+def _different_types(one, other):
     return ValueError(
-        f"Cannot join signal columns of unlike types: {one} and {other}. Resample, cut or rename "
-        "the channels of one of them first."
+        f"Cannot concatenate signal columns of different types: {one} and {other}. First resample "
+        "or cut one of them, or rename its channels."
     )
 
 
@@ -584,10 +625,10 @@ def _describe_window(window, sampling_rate=None):
     return f"{size} in [{np.nanmin(window):.3g}, {np.nanmax(window):.3g}]"
 
 
-def signal_frame(index=None, **columns):
-    """Make a table of windows: a row a window, a signal column a modality.
+def signal_frame(index: ArrayLike | pd.Index | None = None, **columns: Any) -> pd.DataFrame:
+    """Make a table of windows, with one row per window and one signal column per modality.
 
-    Signals are not copied: the table and the arrays that it was made of share memory.
+    Signals are not copied: the table shares memory with the arrays it was made from.
 
     Parameters
     ----------
@@ -603,7 +644,8 @@ def signal_frame(index=None, **columns):
     Raises
     ------
     ValueError
-        A column is an unwrapped signal, or columns differ in length or index.
+        If a column is a signal that was not wrapped in a `SignalArray`, or columns differ in
+        length or index.
 
     Examples
     --------
@@ -617,17 +659,17 @@ def signal_frame(index=None, **columns):
     for name, values in columns.items():
         if np.ndim(values) > 1:
             raise ValueError(
-                f"Column {name!r} has shape {np.shape(values)}: wrap a signal in "
+                f"Column {name!r} has shape {np.shape(values)}. Wrap a signal in "
                 "SignalArray(values, sampling_rate=..., channels=...)."
             )
         if pd.api.types.is_list_like(values):
             lengths[name] = len(values)
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"The columns have unlike numbers of rows: {lengths}.")
+        raise ValueError(f"The columns differ in their numbers of rows: {lengths}.")
     frame = pd.DataFrame(columns, index=index, copy=False)
     if lengths and len(frame) != max(lengths.values()):
         raise ValueError(
-            f"The {max(lengths.values())} rows of the columns became {len(frame)}, because their "
-            "indexes differ. Pass the values, as series.array."
+            f"The columns have {max(lengths.values())} rows, but the table has {len(frame)}, "
+            "because the indexes of the columns differ. Pass series.array instead of a Series."
         )
     return frame

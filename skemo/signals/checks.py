@@ -1,10 +1,13 @@
-"""What every estimator does with its input: find the signal, check it, give the same kind back."""
+"""Checks of the input of estimators: find its signals, and refuse what cannot be used."""
 
 import re
+from collections.abc import Hashable
 from numbers import Real
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils.validation import (
     check_array,
     validate_data,
@@ -12,53 +15,60 @@ from sklearn.utils.validation import (
 
 from skemo.signals.array import SignalArray, SignalDtype
 
-_CHUNK = 1 << 22  # samples looked at together: a temporary of a few megabytes
-_SIGNALS_WANTED = (
-    "Of a transformer that gives features, say output='series' (HRVTransformer, EDATransformer) or "
-    "output='map' (DifferentialEntropyTransformer)."
+_CHUNK = 1 << 22  # samples checked at a time, which needs a few megabytes
+_HOW_TO_GET_SIGNALS = (
+    "In the transformer that computes them, say output='series' (HRVTransformer, EDATransformer) "
+    "or output='map' (DifferentialEntropyTransformer)."
 )
 
 
-def signal_columns(X):
-    """Names of the signal columns of `X`; none where `X` is not a DataFrame.
+def signal_columns(X: Any) -> list[Hashable]:
+    """Return the names of the signal columns of `X`; an empty list if it is not a DataFrame.
 
     Raises
     ------
     ValueError
-        A column is an array of several dimensions. pandas lets ``df["clean"] = array`` pass,
-        and the column then has another number of rows than the table.
+        If a column is a multidimensional array. pandas allows ``df["clean"] = array``, and the
+        column then has a different number of rows from the table.
     """
     if not isinstance(X, pd.DataFrame):
         return []
     for name, column in X.items():
         if len(column.shape) > 1:
             raise ValueError(
-                f"Column {name!r} is an array of more than one dimension, and no signal column: "
-                f"pandas takes it apart in a wrong way, into {column.shape}. Assign "
+                f"Column {name!r} is a multidimensional array, not a signal column, and pandas "
+                f"splits it wrongly, into shape {column.shape}. Assign "
                 f"df[{name!r}] = SignalArray(values, sampling_rate=...)."
             )
     return [name for name, dtype in X.dtypes.items() if isinstance(dtype, SignalDtype)]
 
 
-def signal_name(X):
-    """Name of the one signal column of `X`; None for an array or a table of numbers."""
+def signal_name(X: Any) -> Hashable | None:
+    """Return the name of the only signal column of `X`, or None if `X` holds plain numbers."""
     columns = signal_columns(X.to_frame() if isinstance(X, pd.Series) else X)
     return columns[0] if columns else None
 
 
-def validate_signals(estimator, X, *, sampling_rate, reset, needs_rate=True):
-    """Check `X` for a transformer of one signal, and return that signal.
+def validate_signals(
+    estimator: Any,
+    X: Any,
+    *,
+    sampling_rate: float | None,
+    reset: bool,
+    needs_rate: bool = True,
+) -> SignalArray:
+    """Validate the input of a transformer that takes one signal, and return that signal.
 
     Parameters
     ----------
     estimator : transformer
-        Gets ``n_features_in_``, ``signal_dtype_`` and, from a DataFrame,
-        ``feature_names_in_`` on `reset`; otherwise `X` is held against them, where they are.
+        With `reset`, its ``n_features_in_``, ``signal_dtype_`` and, from a DataFrame,
+        ``feature_names_in_`` are set; otherwise `X` must match them if they are set.
     X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
             (n_windows, n_channels, n_times)
     sampling_rate : float or None
-        The rate in hertz that the user gave: needed for an array, and not to
-        contradict a signal column.
+        The rate in hertz given by the user: required for an array, and must not
+        contradict that of a signal column.
     reset : bool
         True in ``fit``.
     needs_rate : bool, default=True
@@ -71,16 +81,15 @@ def validate_signals(estimator, X, *, sampling_rate, reset, needs_rate=True):
     Raises
     ------
     ValueError
-        Names what is wrong: another number of columns than one, a column that is not a
-        signal, no rate, two rates, an infinite value, no rows, a signal unlike the fitted
-        one; on `reset`, only missing windows.
+        If `X` is not exactly one signal, has no rate or two, contains infinity, has no rows or
+        does not match the fitted signal; with `reset`, also if all windows are missing.
     """
     signal = _find_signal(estimator, X, sampling_rate, reset, needs_rate)
     if reset:
         if signal.isna().all():
             raise ValueError(
-                f"All {len(signal)} windows given to {type(estimator).__name__} are missing (NaN "
-                "throughout): leave this modality out."
+                f"All {len(signal)} windows given to {type(estimator).__name__} are missing "
+                "(entirely NaN): leave this modality out."
             )
         estimator.signal_dtype_ = signal.dtype
     elif hasattr(estimator, "signal_dtype_"):
@@ -88,18 +97,18 @@ def validate_signals(estimator, X, *, sampling_rate, reset, needs_rate=True):
     return signal
 
 
-def validate_modalities(estimator, X, *, reset):
-    """Check `X` for a classifier of several signals, and return these.
+def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable, SignalArray]:
+    """Validate the input of a classifier that takes several signals, and return them.
 
     Parameters
     ----------
     estimator : classifier
-        Gets ``n_features_in_``, ``modalities_`` and, from a DataFrame,
-        ``feature_names_in_`` on `reset`; otherwise `X` is held against them.
+        With `reset`, its ``n_features_in_``, ``modalities_`` and, from a DataFrame,
+        ``feature_names_in_`` are set; otherwise `X` must match them.
     X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
             (n_windows, n_channels, n_times)
-        A plain array is one modality, called ``"signal"``; and so is a table of numbers
-        whose columns are numbered samples, as ``t0``, ``t1``.
+        A plain array is one modality, named ``"signal"``, and so is a table of numbers
+        whose columns are numbered samples, such as ``t0``, ``t1``.
     reset : bool
         True in ``fit``.
 
@@ -113,9 +122,9 @@ def validate_modalities(estimator, X, *, reset):
         others = [column for column in X.columns if column not in columns]
         if others:
             raise ValueError(
-                f"{name} takes signal columns only, got {_shortened(others)} beside "
-                f"{_shortened(columns)}. {_SIGNALS_WANTED} Leave other columns out, as "
-                f"X[{columns}], or make a number such as an age a signal of one number: "
+                f"{name} takes only signal columns, got {_shortened(others)} beside "
+                f"{_shortened(columns)}. {_HOW_TO_GET_SIGNALS} Leave other columns out, as in "
+                f"X[{columns}], or convert a number such as an age to a signal with one sample: "
                 "SignalArray(age.to_numpy(float)[:, None, None], sampling_rate=1)."
             )
         validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -140,13 +149,13 @@ def validate_modalities(estimator, X, *, reset):
     return signals
 
 
-def check_same_signal(name, fitted, signal):
-    """Raise if `signal` has another rate, other channels or another shape than the fitted one."""
+def check_same_signal(name: str, fitted: SignalDtype, signal: SignalArray) -> None:
+    """Raise if the rate, the channels or the shape of `signal` differ from the fitted ones."""
     for what in ("sampling_rate", "channels", "shape"):
         now, then = getattr(signal.dtype, what), getattr(fitted, what)
         if now != then:
             raise ValueError(
-                f"{name} was fitted on a signal of {what}={then}, and got one of {what}={now}."
+                f"{name} was fitted on a signal of {what}={then}, but got one of {what}={now}."
             )
 
 
@@ -171,14 +180,14 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
             )
         if sampling_rate is None and needs_rate:
             raise ValueError(
-                f"{name} needs the sampling rate of a plain array: pass sampling_rate=<hertz>, or "
-                "X as a DataFrame with a signal column, which carries its rate."
+                f"{name} needs the sampling rate of a plain array. Pass sampling_rate=<hertz>, or "
+                "X as a DataFrame with a signal column, which stores its rate."
             )
         return SignalArray(X, sampling_rate=sampling_rate)
     if X.shape[1] != 1:
         raise ValueError(
-            f"{name} takes one signal column, got the columns {list(X.columns)}. Select one, as "
-            "X[['ecg']], or give each modality its transformer with make_modality_transformer."
+            f"{name} takes one signal column, got the columns {list(X.columns)}. Select one, as in "
+            "X[['ecg']], or give each modality its own transformer with make_modality_transformer."
         )
     if checked:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -189,13 +198,13 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
     known = signal.dtype.sampling_rate
     if known is None and sampling_rate is None and needs_rate:
         raise ValueError(
-            f"The column {columns[0]!r} has no sampling rate: give it one when it is made, "
+            f"The column {columns[0]!r} has no sampling rate. Create it with one, "
             f"SignalArray(values, sampling_rate=<hertz>), or pass sampling_rate to {name}."
         )
     if None not in (known, sampling_rate) and known != sampling_rate:
         raise ValueError(
-            f"{name} got sampling_rate={sampling_rate} Hz, but the column {columns[0]!r} says "
-            f"{known} Hz. Leave sampling_rate=None to use the column's."
+            f"{name} got sampling_rate={sampling_rate} Hz, but the column {columns[0]!r} has "
+            f"{known} Hz. Use sampling_rate=None to keep the rate of the column."
         )
     if known is None:
         signal = SignalArray(
@@ -204,67 +213,68 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
     return signal
 
 
-def check_finite(values, name):
-    """Raise if `values` holds an infinite number; NaN is let through."""
+def check_finite(values: NDArray[Any], name: Hashable) -> None:
+    """Raise if `values` contains infinity; NaN is allowed."""
     n_rows = max(1, _CHUNK // max(1, values[:1].size))
     for start in range(0, len(values), n_rows):
         if np.isinf(values[start : start + n_rows]).any():
             raise ValueError(
-                f"{name!r} contains infinity. Mark samples that are not there as NaN, or drop "
-                "their windows."
+                f"{name!r} contains infinity. Replace missing samples by NaN, or drop their "
+                "windows."
             )
 
 
-def is_number(value):
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a real number; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def is_positive(value):
-    """Whether `value` is a finite number above 0."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < np.inf
+def is_positive(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a finite number above 0."""
+    return is_number(value) and 0 < value < np.inf
 
 
 def _refuse_features(name, X):
-    """Raise if the columns of a DataFrame are named features, and not samples of one channel."""
+    """Raise if the columns of a DataFrame are features instead of samples of one channel."""
     if not isinstance(X, pd.DataFrame):
         return
     if len({re.sub(r"\d", "", str(column)) for column in X.columns}) > 1:
         raise ValueError(
             f"{name} takes signal columns, got a table of features: {_shortened(list(X.columns))}. "
-            f"{_SIGNALS_WANTED} The samples of one channel are passed as an array, or in columns "
-            "that differ in their number only, as t0, t1."
+            f"{_HOW_TO_GET_SIGNALS} Pass the samples of one channel as an array, or as columns "
+            "whose names differ only in their number, such as t0, t1."
         )
 
 
-def refuse_signals(name, X):
-    """Raise if a DataFrame has signal columns where features are wanted."""
+def refuse_signals(name: str, X: Any) -> None:
+    """Raise if a DataFrame has signal columns where features are expected."""
     columns = signal_columns(X)
     if columns:
         others = [column for column in X.columns if column not in columns]
         beside = f" beside {_shortened(others)}" if others else ""
         raise ValueError(
             f"{name} takes numbers, got the signal columns {_shortened(columns)}{beside}. Say "
-            "output='features' in the transformer that gives them, or give the signals a "
-            "transformer, as make_modality_transformer(ecg=HRVTransformer())."
+            "output='features' in the transformer that computes them, or compute features of the "
+            "signals first, as with make_modality_transformer(ecg=HRVTransformer())."
         )
 
 
 def _shortened(columns):
-    """List of names, only the first of many."""
+    """Format a list of names, leaving out all but the first five."""
     shown = ", ".join(repr(column) for column in columns[:5])
     return f"[{shown}, …]" if len(columns) > 5 else f"[{shown}]"
 
 
-def refuse_objects(name, X):
-    """Say what object cells holding arrays usually are: a lost signal column."""
+def refuse_objects(name: str, X: Any) -> None:
+    """Raise if `X` has object cells: usually a signal column that was lost on the way."""
     if not isinstance(X, pd.DataFrame):
         cells = X if isinstance(X, np.ndarray) and X.dtype == object and X.size else None
         if cells is not None and isinstance(cells.flat[0], np.ndarray):
             raise ValueError(
-                f"{name} got an object array whose cells are arrays. A ColumnTransformer makes "
-                'those unless it has .set_output(transform="pandas"); make_modality_transformer '
-                "sets it. A meta-estimator that turns tables into arrays, as BaggingClassifier, "
-                "makes them too: it cannot be put around signal columns."
+                f"{name} got an object array whose cells are arrays. A ColumnTransformer returns "
+                'such an array without .set_output(transform="pandas"), which '
+                "make_modality_transformer sets. So does a meta-estimator that converts tables to "
+                "arrays, such as BaggingClassifier, which does not work with signal columns."
             )
         return
     for column, dtype in X.dtypes.items():
@@ -272,5 +282,5 @@ def refuse_objects(name, X):
             raise ValueError(
                 f"{name} expects a signal column, got {column!r} of dtype {dtype}. Make signal "
                 "columns with skemo.segment or SignalArray(values, sampling_rate=...), as in "
-                f"df[{column!r}] = SignalArray(...), and pass only those."
+                f"df[{column!r}] = SignalArray(...), and pass no other columns."
             )

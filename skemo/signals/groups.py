@@ -1,35 +1,37 @@
-"""Who each window is from, and when it was recorded."""
+"""The subject, trial and time of each window."""
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import column_or_1d
 
 GROUP_COLUMNS = ("subject", "trial", "start", "stop")
 _TOLERANCE = 1e-6  # seconds: well above rounding errors, well below one sample
 
 
-def window_groups(groups):
-    """Return who each window is from, and when it was recorded, as far as that is known.
+def window_groups(groups: ArrayLike | pd.DataFrame | None) -> pd.DataFrame:
+    """Return the subject, trial, start and stop of each window, as far as they are known.
 
     Parameters
     ----------
     groups : array-like of shape (n_windows,), or DataFrame of n_windows rows
-        Subjects; or a table with a column ``subject`` and, where they are known, ``trial``,
-        ``start`` and ``stop`` in seconds, such as `skemo.segment` makes. Without ``stop``, a
-        window ends ``groups.attrs["segment"]["duration"]`` seconds after its start. Other
-        columns are left out.
+        Subjects; or a table with a column ``subject`` and, if known, ``trial``, ``start`` and
+        ``stop`` in seconds, such as `skemo.segment` returns. Without ``stop``, a window ends
+        ``groups.attrs["segment"]["duration"]`` seconds after its start. Other columns are
+        ignored.
 
     Returns
     -------
     DataFrame of n_windows rows
-        Those of the columns subject, trial, start and stop that are known, numbered from 0.
-        Subject and trial together tell trials apart: two subjects' trials may share a name.
+        The columns subject, trial, start and stop that are known; rows are numbered from 0.
+        A trial is identified by its subject and its name: trials of different subjects may
+        have the same name.
 
     Raises
     ------
     ValueError
-        No subjects, values that are missing, windows without an end, or that end before they
-        start.
+        If there are no subjects, values are missing, or windows have no end or end before
+        they start.
 
     Examples
     --------
@@ -59,8 +61,8 @@ def window_groups(groups):
     duration = groups.attrs.get("segment", {}).get("duration")
     if "stop" not in table and duration is None:
         raise ValueError(
-            "groups has a column 'start', but says nowhere when windows end: give it a column "
-            "'stop' (seconds), or set groups.attrs['segment'] = {'duration': <seconds>}."
+            "groups has a column 'start', but does not say when windows end. Add a column 'stop' "
+            "(seconds), or set groups.attrs['segment'] = {'duration': <seconds>}."
         )
     for name in ("start", "stop"):
         try:
@@ -88,19 +90,21 @@ def _refuse_missing(column, name):
         )
 
 
-def trial_codes(table):
+def trial_codes(table: pd.DataFrame) -> NDArray[np.intp]:
     """Number the trials of a table of `window_groups` by first appearance, ``(n_windows,)``."""
     by = [name for name in ("subject", "trial") if name in table]
     return table.groupby(by, sort=False, observed=True).ngroup().to_numpy()
 
 
-def lay_out_trials(table, apart=0.0):
-    """Put trials one after another on one time axis, more than `apart` seconds from each other.
+def lay_out_trials(
+    table: pd.DataFrame, apart: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Put all trials on one time axis, one after another, more than `apart` seconds apart.
 
     Returns
     -------
     start, stop : ndarray of shape (n_windows,)
-        Seconds on that axis. Windows of unlike trials never overlap there.
+        Seconds on that axis. Windows of different trials never overlap on it.
     """
     trials, start, stop = trial_codes(table), table["start"], table["stop"]
     begin = start.groupby(trials).min().to_numpy()
@@ -109,15 +113,21 @@ def lay_out_trials(table, apart=0.0):
     return start.to_numpy() + shift[trials], stop.to_numpy() + shift[trials]
 
 
-def is_near(start, stop, other_start, other_stop, gap=0.0):
-    """Tell which intervals overlap one of the others, or lie closer than `gap` to one.
+def is_near(
+    start: NDArray[np.float64],
+    stop: NDArray[np.float64],
+    other_start: NDArray[np.float64],
+    other_stop: NDArray[np.float64],
+    gap: float = 0.0,
+) -> NDArray[np.bool_]:
+    """Find the intervals that overlap one of the others, or are closer than `gap` to one.
 
     Parameters
     ----------
     start, stop : ndarray of shape (n_intervals,)
     other_start, other_stop : ndarray of shape (n_others,)
     gap : float, default=0.0
-        Intervals that only touch are near for no gap above their distance, which is 0.
+        With a gap of 0, intervals that only touch are not near.
 
     Returns
     -------
@@ -125,6 +135,6 @@ def is_near(start, stop, other_start, other_stop, gap=0.0):
     """
     order = np.argsort(other_start)
     latest = np.append(-np.inf, np.maximum.accumulate(other_stop[order]))
-    # Of the others that start before the interval's end, does one stop after its start?
+    # Does one of the others start before the end of the interval and stop after its start?
     n_before = np.searchsorted(other_start[order], stop + gap - _TOLERANCE)
     return latest[n_before] > start - gap + _TOLERANCE

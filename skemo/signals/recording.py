@@ -1,39 +1,40 @@
-"""Recordings as the loaders return them."""
+"""Recordings, as the loaders return them."""
 
 import html
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skemo.signals.checks import is_positive
 
-WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` makes
-_SHOWN = 5  # labels in a notebook
-_BEYOND = 0.25  # of the beats may be later than the end of the signals
+WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` returns
+_SHOWN = 5  # labels shown in a notebook
+_BEYOND = 0.25  # share of the beats that may be later than the end of the signals
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recording:
-    """The signals of one subject that were recorded together, with what is known of them.
+    """Signals of one subject that were recorded together, and their labels.
 
-    All signals start at the same moment, second 0; they may have unlike sampling rates
-    and end at unlike times. `dataclasses.replace` makes a changed recording, for instance
-    one with a further signal that was derived from the others.
+    All signals start at the same time, second 0; they may have different sampling rates
+    and end at different times. `dataclasses.replace` returns a changed recording, for example
+    one with an additional signal derived from the others.
 
     Parameters
     ----------
     signals : mapping of str to array of shape (n_channels, n_times) or (n_times,)
-        The samples of each modality; one dimension is read as one channel. Not copied.
+        The samples of each modality; a one-dimensional array is one channel. Not copied.
     sampling_rates : mapping of str to float
-        Samples a second of each modality, in hertz.
+        Samples per second of each modality, in hertz.
     channels : mapping of str to sequence of str, default={}
-        Channel names; a modality that is not in it, or is None, has none.
+        Channel names; a modality may be left out or None.
     units : mapping of str to str, default={}
         Physical unit of the samples, such as ``"mV"``.
     subject : str
@@ -41,16 +42,17 @@ class Recording:
     trial : str, default=""
         Which of the subject's recordings this is.
     labels : sequence of (start, stop, label), default=()
-        What went on when, in seconds; intervals do not overlap, and may leave gaps.
+        Labelled intervals, in seconds. They must not overlap, but may leave gaps.
     excluded : sequence of (start, stop), default=()
         Intervals, in seconds, that no window may touch: artefacts, pauses.
     targets : mapping of str to float, or to (values, sampling_rate), default={}
-        What a regression would predict: a number for the whole recording, as a rating of
-        the trial, or a series of shape (n_times,) that goes along with the signals, as a
-        joystick's. `segment` gives each window the mean of the finite samples in it.
+        Targets of a regression: a number for the whole recording, such as a rating of the
+        trial, or a series of shape (n_times,) that was recorded along with the signals, such
+        as the position of a joystick. `segment` takes the mean of the finite samples in each
+        window.
     beats : mapping of str to array of shape (n_beats,), default={}
-        Times of heartbeats in seconds, increasing, as `find_beats` adds them. `segment` makes
-        a signal column of them under that name, for ``HRVTransformer(signal="beats")``.
+        Increasing times of heartbeats in seconds, as added by `find_beats`. `segment` turns
+        them into a signal column of that name, for ``HRVTransformer(signal="beats")``.
     beat_sources : mapping of str to {"ecg", "ppg"}, default={}
         What the beats were found in. `HRVTransformer` treats them accordingly.
     beat_gaps : mapping of str to sequence of (start, stop), default={}
@@ -60,12 +62,13 @@ class Recording:
     Attributes
     ----------
     duration : float
-        Length in seconds, that of the shortest signal.
+        Length of the shortest signal in seconds.
 
     Raises
     ------
     ValueError
-        Names the subject and the modality or interval that does not fit.
+        If the parts do not fit together; the message names the subject and the modality or
+        interval.
 
     Examples
     --------
@@ -81,20 +84,20 @@ class Recording:
 labels 'rest', 'stress'>
     """
 
-    signals: Mapping
-    sampling_rates: Mapping
-    channels: Mapping = field(default_factory=dict)
-    units: Mapping = field(default_factory=dict)
+    signals: Mapping[str, Any]
+    sampling_rates: Mapping[str, float]
+    channels: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    units: Mapping[str, str | None] = field(default_factory=dict)
     subject: str = field(kw_only=True)
     trial: str = ""
-    labels: tuple = ()
-    excluded: tuple = ()
-    targets: Mapping = field(default_factory=dict)
-    beats: Mapping = field(default_factory=dict)
-    beat_sources: Mapping = field(default_factory=dict)
-    beat_gaps: Mapping = field(default_factory=dict)
+    labels: Sequence[tuple[float, float, Any]] = ()
+    excluded: Sequence[tuple[float, float]] = ()
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    beats: Mapping[str, Any] = field(default_factory=dict)
+    beat_sources: Mapping[str, str] = field(default_factory=dict)
+    beat_gaps: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         where = f"Recording of subject {self.subject!r}"
         where += f", trial {self.trial!r}" if self.trial else ""
         for what in (
@@ -103,7 +106,7 @@ labels 'rest', 'stress'>
         ):
             if not isinstance(getattr(self, what) or {}, Mapping):
                 raise ValueError(
-                    f"{where}: {what} must be a mapping, from names, got "
+                    f"{where}: {what} must be a mapping from names, got "
                     f"{type(getattr(self, what)).__name__}."
                 )
         signals = {name: _checked_signal(x, name, where) for name, x in self.signals.items()}
@@ -116,15 +119,18 @@ labels 'rest', 'stress'>
                     f"{where}: {what} names {unknown[0]!r}, but the signals are {list(signals)}."
                 )
         rates = {name: _checked_rate(self.sampling_rates, name, where) for name in signals}
-        channels = {}
+        channels: dict[str, tuple[str, ...] | None] = dict.fromkeys(signals)
         for name, signal in signals.items():
             names = (self.channels or {}).get(name)
-            channels[name] = None if names is None else tuple(str(n) for n in names)
-            if names is not None and len(channels[name]) != len(signal):
+            if names is None:
+                continue
+            names = tuple(str(n) for n in names)
+            if len(names) != len(signal):
                 raise ValueError(
-                    f"{where}: {name!r} has {len(signal)} channels, but {len(channels[name])} "
-                    f"channel names {list(channels[name])}."
+                    f"{where}: {name!r} has {len(signal)} channels, but {len(names)} channel "
+                    f"names {list(names)}."
                 )
+            channels[name] = names
         for what, value in {
             "signals": signals,
             "sampling_rates": rates,
@@ -172,10 +178,10 @@ labels 'rest', 'stress'>
                 )
 
     @property
-    def duration(self):
+    def duration(self) -> float:
         return min(x.shape[1] / self.sampling_rates[name] for name, x in self.signals.items())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         trial = f", trial {self.trial!r}" if self.trial else ""
         parts = []
         for name, signal in self.signals.items():
@@ -196,7 +202,7 @@ labels 'rest', 'stress'>
         return f"<Recording of {text}>"
 
     def _repr_html_(self):
-        """Return tables of the signals and of the first labels, as notebooks show them."""
+        """Return tables of the signals and of the first labels, for notebooks."""
         signals = pd.DataFrame(
             [
                 ["x".join(map(str, x.shape)), self.sampling_rates[name], self.units[name] or ""]
@@ -217,7 +223,10 @@ labels 'rest', 'stress'>
 
 def _checked_signal(signal, name, where):
     if name in WINDOW_COLUMNS:
-        raise ValueError(f"{where}: a modality cannot be called {name!r}, a column of windows is.")
+        raise ValueError(
+            f"{where}: a modality cannot be called {name!r}; the table of windows has a column of "
+            "that name."
+        )
     signal = np.asarray(signal)
     if signal.dtype.kind not in "iuf":
         raise ValueError(f"{where}: {name!r} must hold real numbers, got dtype {signal.dtype}.")
@@ -230,14 +239,14 @@ def _checked_signal(signal, name, where):
     if len(signal) > max(signal.shape[1], 1):
         raise ValueError(
             f"{where}: {name!r} has {len(signal)} channels of {signal.shape[1]} samples. Signals "
-            "are (n_channels, n_times): transpose it (.T)."
+            "have shape (n_channels, n_times): transpose it (.T)."
         )
     return signal
 
 
 def _checked_beats(times, name, signals, where):
     if name in WINDOW_COLUMNS or name in signals:
-        raise ValueError(f"{where}: beats cannot be called {name!r}, another column is.")
+        raise ValueError(f"{where}: beats cannot be called {name!r}; another column is.")
     times = np.array(times, np.float64)
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(
@@ -260,7 +269,7 @@ def _checked_source(name, source, beats, where):
 
 def _checked_target(target, name, signals, where):
     if name in WINDOW_COLUMNS or name in signals:
-        raise ValueError(f"{where}: a target cannot be called {name!r}, another column is.")
+        raise ValueError(f"{where}: a target cannot be called {name!r}; another column is.")
     if isinstance(target, Real):
         return float(target)
     try:
@@ -278,7 +287,9 @@ def _checked_target(target, name, signals, where):
 
 def _checked_rate(rates, name, where):
     if name not in rates:
-        raise ValueError(f"{where}: {name!r} has no sampling rate; sampling_rates has {[*rates]}.")
+        raise ValueError(
+            f"{where}: {name!r} has no sampling rate; sampling_rates has {list(rates)}."
+        )
     if not is_positive(rates[name]):
         raise ValueError(
             f"{where}: the sampling rate of {name!r} must be a positive number (hertz), got "
@@ -292,10 +303,10 @@ def _checked_interval(interval, size, what, where):
     interval = tuple(interval)
     seconds = interval[:2]
     if len(interval) != size or not all(isinstance(s, Real) and np.isfinite(s) for s in seconds):
-        raise ValueError(f"{where}: {what} are {form} in seconds, got {interval}.")
+        raise ValueError(f"{where}: {what} must be {form} in seconds, got {interval}.")
     start, stop = (float(s) for s in seconds)
     if stop <= start:
-        raise ValueError(f"{where}: {what} interval {interval} stops before it starts.")
+        raise ValueError(f"{where}: {what} interval {interval} does not stop after its start.")
     return (start, stop, *interval[2:])
 
 
@@ -305,8 +316,8 @@ def _checked_labels(labels, where):
         label = interval[2]
         if not isinstance(label, str | Real | np.bool_) or label != label:
             raise ValueError(
-                f"{where}: a label is a string or a number, got {label!r} in {interval}. Leave "
-                "unlabelled time out."
+                f"{where}: a label must be a string or a number, got {label!r} in {interval}. "
+                "Leave unlabelled intervals out."
             )
     intervals.sort(key=lambda interval: interval[0])
     for one, other in pairwise(intervals):

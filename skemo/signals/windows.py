@@ -1,6 +1,8 @@
-"""Cutting recordings into windows: a table with one row a window."""
+"""Cutting recordings into windows: a table with one row per window."""
 
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,57 +12,63 @@ from skemo.signals.array import SignalArray, float_type
 from skemo.signals.checks import is_positive
 from skemo.signals.recording import Recording
 
-_SHORTEST_RR = 0.3  # seconds, the least that is taken for the time between two heartbeats
+_SHORTEST_RR = 0.3  # seconds; shorter times between two heartbeats are taken for errors
 _TOLERANCE = 1e-6  # seconds or samples: well above rounding errors, well below one sample
 
 
-def segment(recordings, duration, step=None, *, purity=1.0):
-    """Cut recordings into windows: a table with one row a window.
+def segment(
+    recordings: Recording | Iterable[Recording],
+    duration: float,
+    step: float | None = None,
+    *,
+    purity: float = 1.0,
+) -> pd.DataFrame:
+    """Cut recordings into windows: a table with one row per window.
 
-    Windows start every `step` seconds from the start of a recording, and are cut from
-    every modality at the same seconds. In samples, a window of a modality with sampling
-    rate ``f`` has ``round(duration * f)`` samples and begins at sample
-    ``round(start * f)``, halves rounded up. Where these are not whole numbers, the window
-    is off by up to half a sample, and neighbouring windows may share or leave out one.
+    Windows start every `step` seconds from the start of a recording, and all modalities are
+    cut at the same times. At a sampling rate of ``f``, a window has ``round(duration * f)``
+    samples and begins at sample ``round(start * f)``, where halves are rounded up. If
+    ``duration * f`` or ``start * f`` is not a whole number, the window is off by up to half a
+    sample, and consecutive windows may share a sample or skip one.
 
-    Dropped are windows that do not lie wholly inside every signal that their recording
-    has (the rest at its end, or the whole of a short recording), windows that touch an
-    excluded interval, and windows whose label is not pure. How many is told by
-    ``frame.attrs["segment"]``: its ``windows``, ``dropped_excluded``, ``dropped_label`` and
-    ``short_recordings`` are counts, beside ``duration`` and ``step`` in seconds.
+    A window is dropped if it is not entirely inside every signal of its recording (the
+    remainder at the end, or all of a short recording), if it touches an excluded interval, or
+    if its label is not pure. ``frame.attrs["segment"]`` has the counts ``windows``,
+    ``dropped_excluded``, ``dropped_label`` and ``short_recordings``, and ``duration`` and
+    ``step`` in seconds.
 
     Parameters
     ----------
     recordings : Recording or iterable of Recording
         What to cut. A generator is read one recording at a time. All recordings that have
-        a modality must agree on its sampling rate, channels and unit; value types
-        are joined to the widest.
+        a modality must agree on its sampling rate, channels and unit; value types are
+        converted to the widest.
     duration : float
         Length of a window in seconds.
     step : float, default=None
-        Seconds from the start of one window to the next; `duration` if None, so that
-        windows do not overlap. Windows that do overlap belong into the same part of a
-        split into training and test.
+        Seconds from the start of one window to the start of the next. None means `duration`,
+        so that windows do not overlap. Overlapping windows must not be divided between
+        training and test.
     purity : float, default=1.0
-        Share of a window's seconds, in (0, 1], that must carry the window's label, which
-        is the one with the most seconds. At 1, a window that straddles a change of label
-        or reaches unlabelled time is dropped. A recording without any label intervals
-        keeps its windows, with the label None.
+        Fraction of a window's duration, in (0, 1], that must have the label of the window,
+        which is the label with the longest total duration. At 1, a window that contains a
+        change of label or unlabelled time is dropped. A recording without any labels keeps
+        all its windows, with the label None.
 
     Returns
     -------
     DataFrame of n_windows rows
-        A signal column a modality, in the order of first appearance, then ``subject``,
-        ``trial``, ``start`` (seconds) and ``label``, then a column of numbers a target. A
-        modality or target that a recording lacks is missing (NaN) in its windows. Beats are
-        a signal column of shape (1, most beats that a window can hold): seconds from the
-        window's start, NaN after the last and where a gap separates two. Its channel is named
-        for the source of the beats, where that is known.
+        One signal column per modality, in the order of first appearance, then ``subject``,
+        ``trial``, ``start`` (seconds) and ``label``, then one column of numbers per target.
+        If a recording does not have a modality or target, it is missing (NaN) in its windows.
+        Beats are a signal column of shape (1, largest possible number of beats): seconds from
+        the start of the window, padded with NaN, with a NaN between two beats that a gap
+        separates. The channel is named after the source of the beats, if it is known.
 
     Raises
     ------
     ValueError
-        Recordings that do not agree, or no window at all, with the reason.
+        If recordings do not agree, or no window is left; the message says why.
 
     Examples
     --------
@@ -82,7 +90,7 @@ def segment(recordings, duration, step=None, *, purity=1.0):
     if not (is_positive(purity) and purity <= 1):
         raise ValueError(f"purity must be in (0, 1], got {purity!r}.")
 
-    first = {}  # modality or beats -> the first recording that has it
+    first: dict[str, Recording] = {}  # for each modality, the first recording that has it
     cuts = []  # for each recording: modality -> array (n_windows, n_channels, n_times)
     subjects, trials, starts, labels, targets, everyone = [], [], [], [], [], []
     counts = {"windows": 0, "dropped_label": 0, "dropped_excluded": 0, "short_recordings": 0}
@@ -98,7 +106,7 @@ def segment(recordings, duration, step=None, *, purity=1.0):
         everyone.append(recording.subject)
         found = _starts(recording, duration, step)
         clean = ~_touches(found, duration, recording.excluded)
-        # Times that come from counting samples are off by up to half of one.
+        # Times computed from sample counts are off by up to half a sample.
         slack = _TOLERANCE + 0.5 / max(recording.sampling_rates.values(), default=np.inf)
         window_labels, pure = _window_labels(found, duration, recording.labels, purity, slack)
         kept = np.flatnonzero(clean & pure)
@@ -117,16 +125,16 @@ def segment(recordings, duration, step=None, *, purity=1.0):
         raise ValueError("segment got no recordings.")
     if not cuts:
         raise ValueError(
-            f"No window came out: the longest recording has {longest:g} s, and a window "
-            f"{duration:g} s. Dropped were {counts['short_recordings']} recordings as too short, "
-            f"{counts['dropped_excluded']} windows for touching an excluded interval and "
-            f"{counts['dropped_label']} for their label (purity={purity:g})."
+            f"No window is left: the longest recording lasts {longest:g} s, and a window "
+            f"{duration:g} s. Dropped: {counts['short_recordings']} recordings (too short), "
+            f"{counts['dropped_excluded']} windows (touching an excluded interval) and "
+            f"{counts['dropped_label']} windows (label not pure, purity={purity:g})."
         )
-    columns = {}
+    columns: dict[str, Any] = {}
     sizes = [len(found) for found in starts]
     for name, recording in first.items():
         values = _join([cut.pop(name, None) for cut in cuts], sizes)
-        if values is None:  # the recordings that have it gave no window
+        if values is None:  # no window is left of the recordings that have it
             values = np.full((sum(sizes), *_window_shape(recording, name, duration)), np.nan, "f4")
         columns[name] = SignalArray(
             values,
@@ -139,13 +147,15 @@ def segment(recordings, duration, step=None, *, purity=1.0):
     targets = pd.concat(targets, ignore_index=True)
     clashes = [name for name in targets if name in columns]
     if clashes:
-        raise ValueError(f"{clashes[0]!r} is a modality of one recording and a target of another.")
+        raise ValueError(
+            f"{clashes[0]!r} is a modality in one recording and a target in another. Rename one."
+        )
     columns |= dict(targets.items())
     lost = list(dict.fromkeys(name for name in everyone if name not in set(subjects)))
     if lost:
         warnings.warn(
             f"No window is left of subject(s) {', '.join(map(str, lost))}: their recordings are "
-            "too short, excluded, or their labels change within each window.",
+            "too short or excluded, or their labels change within each window.",
             stacklevel=2,
         )
     frame = pd.DataFrame(columns, copy=False)
@@ -154,7 +164,7 @@ def segment(recordings, duration, step=None, *, purity=1.0):
 
 
 def _to_samples(seconds, rate):
-    """Seconds as a whole number of samples, halves up."""
+    """Convert seconds to a whole number of samples, rounding halves up."""
     return np.floor(np.asarray(seconds) * rate + 0.5 + _TOLERANCE).astype(np.intp)
 
 
@@ -164,12 +174,12 @@ def _window_shape(recording, name, duration):
     rate = recording.sampling_rates[name]
     n_times = int(_to_samples(duration, rate))
     if n_times == 0:
-        raise ValueError(f"A window of {duration:g} s holds no sample of {name!r} at {rate:g} Hz.")
+        raise ValueError(f"A window of {duration:g} s has no sample of {name!r} at {rate:g} Hz.")
     return len(recording.signals[name]), n_times
 
 
 def _starts(recording, duration, step):
-    """Start seconds of the windows that lie wholly inside every signal."""
+    """Return the start times of the windows that are entirely inside every signal."""
     starts = np.round(step * np.arange(int(recording.duration / step) + 2), 9)
     inside = np.ones(len(starts), bool)
     for name, signal in recording.signals.items():
@@ -180,7 +190,7 @@ def _starts(recording, duration, step):
 
 
 def _cut(recording, starts, duration):
-    """Windows of each modality, (n_windows, n_channels, n_times)."""
+    """Return the windows of each modality, (n_windows, n_channels, n_times)."""
     windows = {}
     for name, signal in recording.signals.items():
         _, n_times = _window_shape(recording, name, duration)
@@ -192,7 +202,7 @@ def _cut(recording, starts, duration):
 
 
 def _cut_beats(recording, name, starts, duration):
-    """Beats of each window in seconds from its start, (n_windows, 1, most), NaN in gaps."""
+    """Return the beats of each window in seconds from its start, (n_windows, 1, most)."""
     times = recording.beats[name]
     first, end = (np.searchsorted(times, seconds) for seconds in (starts, starts + duration))
     _, most = _window_shape(recording, name, duration)
@@ -211,8 +221,8 @@ def _cut_beats(recording, name, starts, duration):
         worst = n_places.argmax()
         raise ValueError(
             f"{name!r} of subject {recording.subject!r} has {n_beats[worst]} beats in the "
-            f"window from {starts[worst]:g} s, and {duration:g} s hold {most} at the "
-            "most. Are they in seconds, and each beat there once?"
+            f"window that starts at {starts[worst]:g} s, but at most {most} are "
+            f"possible in {duration:g} s. Are the times in seconds, and is each beat listed once?"
         )
     series = np.full(place[-1] + most + 1, np.nan)
     series[place[: len(times)]] = times
@@ -224,7 +234,7 @@ def _cut_beats(recording, name, starts, duration):
 
 
 def _join(blocks, sizes):
-    """One array of the windows of all recordings, NaN where a block is None."""
+    """Concatenate the windows of all recordings, with NaN for a block that is None."""
     found = [block for block in blocks if block is not None]
     if not found:
         return None
@@ -238,7 +248,7 @@ def _join(blocks, sizes):
 
 
 def _overlap(starts, duration, intervals):
-    """Seconds that each window shares with each interval, (n_windows, n_intervals)."""
+    """Return the overlap of each window and interval in seconds, (n_windows, n_intervals)."""
     begin, stop = np.array(intervals, float).reshape(-1, 2).T
     end = np.minimum((starts + duration)[:, np.newaxis], stop)
     return np.maximum(end - np.maximum(starts[:, np.newaxis], begin), 0.0)
@@ -249,8 +259,7 @@ def _touches(starts, duration, intervals):
 
 
 def _window_labels(starts, duration, labels, purity, slack):
-    """Label with the most seconds in each window, and whether it has enough of them, or lacks
-    no more than `slack` seconds."""
+    """Return the longest label of each window, and whether it is pure within `slack` seconds."""
     if not labels:
         return np.full(len(starts), None), np.ones(len(starts), bool)
     cells = np.empty(len(labels), object)
@@ -263,7 +272,7 @@ def _window_labels(starts, duration, labels, purity, slack):
 
 
 def _window_targets(recording, starts, duration):
-    """A table of the mean of each target in each window; NaN where nothing of it is there."""
+    """Return a table of the mean of each target in each window; NaN if it has no finite sample."""
     columns = {}
     for name, target in recording.targets.items():
         if not isinstance(target, tuple):
@@ -271,7 +280,7 @@ def _window_targets(recording, starts, duration):
             continue
         series, rate = target
         begin, end = (_to_samples(seconds, rate) for seconds in (starts, starts + duration))
-        # Where samples are rarer than windows, the one that still holds.
+        # A window between two samples takes the last sample before it.
         begin = np.where(begin == end, np.floor(starts * rate + _TOLERANCE).astype(int), begin)
         parts = (series[i : max(i + 1, j)] for i, j in zip(begin, end, strict=True))
         known = (part[np.isfinite(part)] for part in parts)
@@ -288,7 +297,9 @@ def _channel_names(recording, name):
 
 def _check_beats(name, one, other):
     if name not in one.beats:
-        raise ValueError(f"{name!r} is a signal of one recording and beats of another.")
+        raise ValueError(
+            f"{name!r} names a signal in one recording and beats in another. Rename one."
+        )
     sources = [each.beat_sources.get(name) for each in (one, other)]
     if sources[0] != sources[1]:
         raise ValueError(
@@ -299,9 +310,11 @@ def _check_beats(name, one, other):
 
 
 def _check_agreement(name, one, other):
-    """Raise unless two recordings have the same rate, channels and unit of a modality."""
+    """Raise unless a modality has the same rate, channels and unit in two recordings."""
     if name in one.beats:
-        raise ValueError(f"{name!r} is beats of one recording and a signal of another.")
+        raise ValueError(
+            f"{name!r} names beats in one recording and a signal in another. Rename one."
+        )
     n_one, n_other = len(one.signals[name]), len(other.signals[name])
     for what, a, b in (
         ("sampling rates (hertz)", one.sampling_rates[name], other.sampling_rates[name]),
@@ -311,7 +324,7 @@ def _check_agreement(name, one, other):
     ):
         if a != b:
             raise ValueError(
-                f"{name!r} has unlike {what}: {a} in the recording of subject {one.subject!r}, "
-                f"{b} in that of subject {other.subject!r}. Make them alike before cutting, or "
-                "cut them apart."
+                f"{name!r} has different {what}: {a} in the recording of subject "
+                f"{one.subject!r}, but {b} in that of subject {other.subject!r}. Make them equal "
+                "first, or cut the recordings separately."
             )

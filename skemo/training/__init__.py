@@ -1,5 +1,5 @@
 """Training of networks: batches, devices, the optimiser, early stopping, many fits at once.
 
-`net` is the skorch net; `batches`, `devices`, `optimizer` and `early_stopping` are its parts;
-`many` trains several fits as one computation.
+`net` defines the skorch net, and `batches`, `devices`, `optimizer` and `early_stopping` its
+parts; `many` trains several fits as one computation.
 """

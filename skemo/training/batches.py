@@ -1,39 +1,45 @@
-"""Windows as tensors, and the batches that training takes of them."""
+"""Windows as tensors, and the batches of training."""
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 
-def merge_rows(values, keys, sample_weight):
-    """Order rows by their content, and merge identical ones, adding up their weights.
+def merge_rows(
+    values: Mapping[Any, NDArray], keys: Sequence | NDArray, sample_weight: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Sort rows by their content, and merge identical rows by adding up their weights.
 
-    So a fit depends neither on the order of the rows nor on whether a window is given twice
-    or weighs twice as much; rows without weight are left out.
+    As a result, a fit depends neither on the order of the rows nor on whether a window is
+    given twice or has twice the weight. Rows with zero weight are left out.
 
     Parameters
     ----------
     values : dict of str to ndarray of shape (n_windows, ...)
         The windows of each modality.
     keys : sequence of length n_windows
-        What else rows must share to be merged: their class, and their group.
+        What else rows must have in common to be merged: their class, and possibly their group.
     sample_weight : ndarray of shape (n_windows,)
 
     Returns
     -------
     rows : ndarray of int
-        One row of each set of identical ones.
+        Position of one row from each set of identical rows.
     weight : ndarray
-        Their joint weights.
+        Total weight of each set.
     """
     kept = np.flatnonzero(sample_weight > 0)
     digests = []
     for row in kept:
-        digest = hashlib.blake2b(str(keys[row]).encode(), digest_size=16)
+        digest = hashlib.blake2b(str(keys[int(row)]).encode(), digest_size=16)
         for array in values.values():
-            digest.update(np.ascontiguousarray(array[row]))
+            digest.update(np.ascontiguousarray(array[row]).data)
         digests.append(digest.hexdigest())
     _, first, group = np.unique(digests, return_index=True, return_inverse=True)
     return kept[first], np.bincount(group, weights=sample_weight[kept])
@@ -45,74 +51,97 @@ class WindowSet(Dataset):
     Parameters
     ----------
     inputs : list of Tensor of shape (n_windows, ...)
-        One a modality.
+        One tensor per modality.
     present : Tensor of shape (n_windows, n_modalities)
-        1 where the modality is there, else 0.
+        1 if the window has the modality, 0 otherwise.
     y : Tensor of shape (n_windows,), default=None
-        Class numbers.
+        Index of each window's class.
     weight : Tensor of shape (n_windows,), default=None
-        Weight of each row in the loss.
+        Weight of each window in the loss.
     """
 
-    def __init__(self, inputs, present, y=None, weight=None):
+    def __init__(
+        self,
+        inputs: list[Tensor],
+        present: Tensor,
+        y: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> None:
         self.inputs = inputs
         self.present = present
         self.y = y
         self.weight = weight
 
-    def to(self, device):
-        """Return the same windows on a device."""
-        rest = [x if x is None else x.to(device) for x in (self.present, self.y, self.weight)]
-        return WindowSet([values.to(device) for values in self.inputs], *rest)
+    def to(self, device: torch.device) -> "WindowSet":
+        """Return the same windows on another device."""
+        return WindowSet(
+            [values.to(device) for values in self.inputs],
+            self.present.to(device),
+            None if self.y is None else self.y.to(device),
+            None if self.weight is None else self.weight.to(device),
+        )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.present)
 
-    def __getitem__(self, rows):
-        X = {"inputs": [values[rows] for values in self.inputs], "present": self.present[rows]}
-        if self.y is None:
+    def __getitem__(self, rows: Tensor) -> tuple[dict[str, Any], Tensor | None]:
+        X: dict[str, Any] = {
+            "inputs": [values[rows] for values in self.inputs],
+            "present": self.present[rows],
+        }
+        if self.y is None or self.weight is None:
             return X, None
         X["weight"] = self.weight[rows]
         return X, self.y[rows]
 
 
 class StackedWindows:
-    """The windows of several fits on one device, filled up to the largest number of them."""
+    """The windows of several fits on one device, padded to the largest number of windows.
 
-    def __init__(self, sets, device):
+    Parameters
+    ----------
+    sets : sequence of WindowSet
+        The windows of each fit, with classes and weights.
+    device : torch.device
+    """
+
+    def __init__(self, sets: Sequence[WindowSet], device: torch.device) -> None:
         n_rows = [len(windows) for windows in sets]
-        self.n_most = max(n_rows)
+        self.max_rows = max(n_rows)
 
-        def stack(tensors):
-            shape = len(sets), self.n_most, *tensors[0].shape[1:]
+        def stack(tensors: Sequence[Any]) -> Tensor:
+            shape = len(sets), self.max_rows, *tensors[0].shape[1:]
             stacked = torch.zeros(shape, dtype=tensors[0].dtype)
             for k, tensor in enumerate(tensors):
                 stacked[k, : len(tensor)] = tensor
             return stacked.to(device)
 
         self.n_rows = torch.tensor(n_rows, device=device)
-        inputs = zip(*(windows.inputs for windows in sets), strict=True)
-        self.inputs = [stack(tensors) for tensors in inputs]
+        by_modality = zip(*(windows.inputs for windows in sets), strict=True)
+        self.inputs = [stack(tensors) for tensors in by_modality]
         self.present = stack([windows.present for windows in sets])
         self.y = stack([windows.y for windows in sets])
         self.weight = stack([windows.weight for windows in sets])
 
-    def take(self, rows):
-        """Return inputs, presence, classes and weights of some rows, (n_fits, n_taken)."""
+    def take(self, rows: Tensor) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
+        """Return inputs, presence, classes and weights of `rows`, of shape (n_fits, n_taken)."""
         fits = torch.arange(len(rows), device=rows.device).unsqueeze(1)
         inputs = [values[fits, rows] for values in self.inputs]
-        return inputs, *(values[fits, rows] for values in (self.present, self.y, self.weight))
+        return inputs, self.present[fits, rows], self.y[fits, rows], self.weight[fits, rows]
 
-    def keep(self, chosen):
-        self.inputs = [values[chosen] for values in self.inputs]
-        for name in ("n_rows", "present", "y", "weight"):
-            setattr(self, name, getattr(self, name)[chosen])
+    def keep(self, fits: Tensor) -> None:
+        """Drop the windows of all other fits."""
+        self.n_rows = self.n_rows[fits]
+        self.inputs = [values[fits] for values in self.inputs]
+        self.present = self.present[fits]
+        self.y = self.y[fits]
+        self.weight = self.weight[fits]
 
 
-def batch_sizes(n_windows, batch_size):
-    """Sizes of the batches of an epoch of training.
+def batch_sizes(n_windows: int, batch_size: int) -> list[int]:
+    """Return the sizes of the batches of a training epoch.
 
-    A last batch of a single row joins the one before, since batch normalisation needs two.
+    A single remaining row joins the last batch, since batch normalisation needs two rows.
     """
     sizes = [batch_size] * (n_windows // batch_size)
     rest = n_windows % batch_size
@@ -124,16 +153,27 @@ def batch_sizes(n_windows, batch_size):
 
 
 class Batches:
-    """Iterates over a WindowSet in batches, in a new random order each time if `shuffle`."""
+    """Iterates over a WindowSet in batches.
 
-    def __init__(self, windows, *, batch_size, shuffle=False):
+    Parameters
+    ----------
+    windows : WindowSet
+    batch_size : int
+    shuffle : bool, default=False
+        Draw a new random order for each iteration.
+    """
+
+    def __init__(self, windows: WindowSet, *, batch_size: int, shuffle: bool = False) -> None:
         self.windows = windows
         self.batch_size = batch_size
         self.shuffle = shuffle
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], Tensor | None]]:
         n_windows = len(self.windows)
-        rows = torch.randperm(n_windows) if self.shuffle else torch.arange(n_windows)
-        sizes = batch_sizes(n_windows, self.batch_size) if self.shuffle else self.batch_size
+        rows = torch.arange(n_windows)
+        sizes: int | list[int] = self.batch_size
+        if self.shuffle:
+            rows = torch.randperm(n_windows)
+            sizes = batch_sizes(n_windows, self.batch_size)
         for batch in rows.to(self.windows.present.device).split(sizes):
             yield self.windows[batch]

@@ -1,25 +1,29 @@
-"""Early stopping: which windows are held back, and when training ends."""
+"""Early stopping: which windows to hold back, and when to end training."""
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
-_DRAWS = 50  # splits that `hold_back` chooses from
-_THRESHOLD = 1e-4  # relative improvement that early stopping counts, as in skorch
+_N_SPLITS = 50  # random splits that `hold_back` chooses from
+_THRESHOLD = 1e-4  # smallest relative improvement that counts, as in skorch
 
 
-def hold_back(y, groups, weight, fraction, seed):
-    """Choose the rows that early stopping validates on, with no group on both sides.
+def hold_back(
+    y: NDArray, groups: NDArray | None, weight: NDArray, fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """Choose the rows that early stopping validates on, keeping each group on one side.
 
-    Of many random draws of groups, take the one that holds back the nearest to `fraction` of
-    each class's weight, and leaves every class in training.
+    Of many random splits by group, this takes the one that holds back closest to `fraction` of
+    the weight of each class, and that leaves every class in training.
 
     Parameters
     ----------
     y : ndarray of shape (n_windows,)
     groups : ndarray of shape (n_windows,), or None
-        None draws single windows, with a warning.
+        None draws single windows and warns about it.
     weight : ndarray of shape (n_windows,)
     fraction : float
     seed : int
@@ -31,8 +35,8 @@ def hold_back(y, groups, weight, fraction, seed):
     """
     if groups is None:
         warnings.warn(
-            "early_stopping without groups validates on windows drawn at random, so windows of "
-            "one subject stand on both sides and training stops too late: pass "
+            "early_stopping without groups validates on randomly drawn windows, so windows of "
+            "the same subject are on both sides and training stops too late: pass "
             "fit(..., groups=subjects).",
             UserWarning,
             stacklevel=4,
@@ -41,45 +45,54 @@ def hold_back(y, groups, weight, fraction, seed):
     n_groups = len(np.unique(groups))
     if n_groups < 2:
         raise ValueError(
-            "early_stopping needs the windows of at least two groups to validate on another one, "
-            f"got {n_groups}: use early_stopping=False."
+            "early_stopping needs at least two groups, one of them for validation, got "
+            f"{n_groups}: use early_stopping=False."
         )
     classes = np.unique(y)
-    of_class = (y == classes[:, np.newaxis]) * weight
-    of_class = of_class / of_class.sum(axis=1, keepdims=True)
+    shares = (y == classes[:, np.newaxis]) * weight  # (n_classes, n_windows)
+    shares = shares / shares.sum(axis=1, keepdims=True)
     n_held = min(max(round(fraction * n_groups), 1), n_groups - 1)
-    splitter = GroupShuffleSplit(_DRAWS, test_size=n_held, random_state=seed)
-    nearest, chosen = np.inf, None
+    splitter = GroupShuffleSplit(_N_SPLITS, test_size=n_held, random_state=seed)
+    smallest, chosen = np.inf, None
     for kept, held in splitter.split(y, groups=groups):
-        distance = np.abs(of_class[:, held].sum(axis=1) - fraction).max()
-        if distance < nearest and (of_class[:, kept] > 0).any(axis=1).all():
-            nearest, chosen = distance, held
+        deviation = np.abs(shares[:, held].sum(axis=1) - fraction).max()
+        if deviation < smallest and (shares[:, kept] > 0).any(axis=1).all():
+            smallest, chosen = deviation, held
     if chosen is None:
         raise ValueError(
-            "early_stopping finds no groups to hold back that leave every class of "
+            "early_stopping found no groups to hold back that would leave every class of "
             f"{classes.tolist()} in training: use early_stopping=False."
         )
     return np.isin(np.arange(len(y)), chosen)
 
 
 class Stopping:
-    """When a fit is done: after its last epoch, or as skorch's EarlyStopping has it."""
+    """Decides when a fit ends: after `max_epochs`, or by the rules of skorch's EarlyStopping.
 
-    def __init__(self, classifier):
-        self.max_epochs = classifier.max_epochs
-        self.patience = classifier.patience
-        self.misses = 0
+    Parameters
+    ----------
+    max_epochs : int
+        Number of epochs after which training ends in any case.
+    patience : int
+        Number of epochs without improvement of the validation loss after which it ends.
+    """
+
+    def __init__(self, max_epochs: int, patience: int) -> None:
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.misses = 0  # epochs since the last improvement
         self._threshold = np.inf
-        self._best = {}
+        self._best: dict[str, float] = {}
 
-    def is_best(self, name, value):
-        """Whether a value of the history is better than all before."""
+    def is_best(self, name: str, value: float) -> bool:
+        """Whether the value of a column of the history is the best up to now."""
         value = value if name == "valid_acc" else -value
         best = self._best.get(name, -np.inf)
         self._best[name] = max(best, value)
         return bool(value > best)
 
-    def is_last(self, n_epochs, record):
+    def is_last(self, n_epochs: int, record: Mapping[str, float]) -> bool:
+        """Whether training ends after the epoch of this record; call it once per epoch."""
         if "valid_loss" in record:
             if record["valid_loss"] < self._threshold:
                 self.misses = 0

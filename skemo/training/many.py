@@ -1,16 +1,20 @@
-"""Many fits of one network at once: stacked parameters, one batched computation a step."""
+"""Many fits of one network at once: parameters are stacked, and a step updates all of them."""
 
 import contextlib
 import contextvars
 import copy
 import time
 import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from sklearn.base import clone
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
+from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from skemo.nn import counted_rows
@@ -25,16 +29,27 @@ from skemo.training.devices import (
 )
 from skemo.training.early_stopping import Stopping
 
-_COLLECTED = contextvars.ContextVar("collected", default=None)
+# The list that collects fits inside `collected_fits`; None elsewhere.
+_collected: contextvars.ContextVar[list["Fit"] | None] = contextvars.ContextVar(
+    "collected", default=None
+)
 # Parameters of a classifier in which fits that are trained together may differ.
-_OWN = {
-    *("class_weight", "dropout", "input_noise", "lr", "max_epochs", "patience", "random_state"),
-    *("validation_fraction", "weight_decay"),
+_MAY_DIFFER = {
+    "class_weight",
+    "dropout",
+    "input_noise",
+    "lr",
+    "max_epochs",
+    "patience",
+    "random_state",
+    "validation_fraction",
+    "weight_decay",
 }
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of AdamW, as in torch
-_FACTORS = 2  # of what a network draws, the first are factors; the others are added to inputs
-_EVALUATED = 256  # validation windows of each fit looked at together
-_SMALL_MAP = 1 << 18  # values of a feature map up to which stacking pays on a CPU
+# Parameters of AdamW: the defaults of torch.
+_BETA1, _BETA2 = 0.9, 0.999
+_EPSILON = 1e-8
+_VALIDATION_BATCH = 256  # validation windows of each fit that are evaluated together
+_SMALL_MAP = 1 << 18  # largest feature map, in values, for which stacking is faster on a CPU
 _WARM_UP = 3  # steps before a CUDA graph is captured
 
 
@@ -45,97 +60,102 @@ class Fit:
     Attributes
     ----------
     classifier : FusionClassifier
-        With its untrained net.
+        The classifier, whose net has not been trained yet.
     windows, validation : WindowSet
-        On the CPU; `validation` is None without early stopping.
+        Training and validation windows, on the CPU; `validation` is None without early
+        stopping.
     random_state : Tensor
-        State of a torch.Generator after the initial weights were drawn.
+        State of the random generator after drawing the initial weights.
     error : Exception or None
-        Why it could not be trained.
+        Why the classifier could not be trained.
     """
 
-    classifier: object
+    classifier: Any  # a FusionClassifier, whose module imports this one
     windows: WindowSet
     validation: WindowSet | None
     random_state: torch.Tensor
     error: Exception | None = field(default=None, init=False)
 
     @property
-    def network(self):
+    def network(self) -> Any:
         return self.classifier.net_.module
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         return torch.device(self.classifier.net_.device)
 
     @property
-    def n_bytes(self):
-        """Size of the windows, and of the noise that is added to them in an epoch."""
-        n_added = self.classifier.n_members if self.classifier.input_noise > 0 else 0
-        sets = [windows for windows in (self.windows, self.validation) if windows is not None]
-        return (1 + n_added) * sum(values.nbytes for windows in sets for values in windows.inputs)
-
-    @property
-    def is_watched(self):
-        """Whether the user follows each epoch, which only skorch's loop allows."""
+    def is_watched(self) -> bool:
+        """Whether the user follows each epoch, which is only possible in skorch's loop."""
         return bool(self.classifier.callbacks) or self.classifier.verbose > 0
 
     @property
-    def gains(self):
-        """Whether fits like it are faster together than one after another, as far as measured."""
+    def gains(self) -> bool:
+        """Whether training such fits together is known to be faster than one after another."""
         if self.is_watched or self.device.type != "cpu":
             return False
-        places = max(values[0, 0].numel() for values in self.windows.inputs)
-        map_size = self.classifier.batch_size * self.classifier.n_filters * places
+        n_places = max(values[0, 0].numel() for values in self.windows.inputs)
+        map_size = self.classifier.batch_size * self.classifier.n_filters * n_places
         return map_size <= _SMALL_MAP
 
-    def key(self):
+    def key(self) -> tuple:
         """What must be equal for two fits to be trained together."""
         parameters = self.classifier.get_params(deep=False)
+        shared = [(name, parameters[name]) for name in sorted(parameters.keys() - _MAY_DIFFER)]
         return (
             type(self.classifier),
-            str(sorted((name, value) for name, value in parameters.items() if name not in _OWN)),
+            str(shared),
             tuple(tuple(values.shape[1:]) for values in self.windows.inputs),
             len(self.classifier.classes_),
         )
 
-    def train_alone(self):
-        """Train by skorch's loop."""
+    def train_alone(self) -> None:
+        """Train the classifier by itself, using skorch's loop."""
 
-        def train(_):
-            sides = [x if x is None else x.to(self.device) for x in (self.windows, self.validation)]
+        def train(_: int) -> None:
+            windows = self.windows.to(self.device)
+            validation = None if self.validation is None else self.validation.to(self.device)
             with reproducible(self.device):
                 torch.set_rng_state(self.random_state)
-                self.classifier._fit_net(*sides)
+                self.classifier._fit_net(windows, validation)
 
         in_smaller_blocks(train, 1, self.device)
 
 
-def fit_many(estimators, Xs, ys, *, fit_params=None, on_error="raise"):
-    """Fit many estimators, and train the networks among them as one computation.
+def fit_many(
+    estimators: Sequence[BaseEstimator],
+    Xs: Sequence[Any],
+    ys: Sequence[ArrayLike],
+    *,
+    fit_params: Sequence[Mapping[str, Any]] | None = None,
+    on_error: Literal["raise", "return"] = "raise",
+) -> list:
+    """Fit many estimators, training the networks among them as one computation.
 
-    The parameters of networks of one form are stacked, and each step updates all of them, which
-    is faster than one fit after another where the windows are small. Each network has its own
-    rows, order of batches, initial weights, learning rate, weight decay and early stopping, and
-    ends as it would by itself, but for rounding: in double precision the losses of all epochs agree
-    to 1e-9, in single precision a difference of rounding grows with the number of steps.
+    The parameters of networks of the same form are stacked, and each step updates all of them.
+    For small windows, this is faster than one fit after another. Each network has its own rows,
+    order of batches, initial weights, learning rate, weight decay and early stopping, and ends
+    up as it would if it were fitted alone, except for rounding: in double precision the losses
+    of all epochs agree to 1e-9; in single precision, differences from rounding grow with the
+    number of steps.
 
     Parameters
     ----------
     estimators : sequence of estimators
-        Not changed. Networks of this library, and Pipelines that end in one, are trained
-        together where they differ in nothing but `class_weight`, `dropout`, `input_noise`, `lr`,
-        `max_epochs`, `patience`, `random_state`, `validation_fraction` and `weight_decay`; those
-        with `callbacks` or `verbose`, and any other estimator, are fitted by themselves.
+        Estimators to clone and fit; they are not changed. Networks of this library, and
+        Pipelines that end in one, are trained together if they differ in nothing but
+        `class_weight`, `dropout`, `input_noise`, `lr`, `max_epochs`, `patience`,
+        `random_state`, `validation_fraction` and `weight_decay`. Networks with `callbacks` or
+        `verbose`, and all other estimators, are fitted one by one.
     Xs : sequence of DataFrames or arrays
-        The windows of each.
+        The windows for each estimator.
     ys : sequence of arrays
-        The labels of each.
+        The labels for each estimator.
     fit_params : sequence of dict or None, default=None
-        What ``fit`` of each is given besides, as ``{"groups": subjects}``.
+        Further arguments to the ``fit`` of each estimator, such as ``{"groups": subjects}``.
     on_error : {"raise", "return"}, default="raise"
-        A fit that fails raises its exception, the first one first; or the exception takes the
-        place of the estimator, and the others are fitted.
+        What to do if a fit fails: raise its exception, or return the exception in place of
+        the estimator and fit the others.
 
     Returns
     -------
@@ -145,7 +165,7 @@ def fit_many(estimators, Xs, ys, *, fit_params=None, on_error="raise"):
     Raises
     ------
     ValueError
-        The sequences differ in length.
+        If the sequences differ in length.
 
     Examples
     --------
@@ -165,134 +185,182 @@ def fit_many(estimators, Xs, ys, *, fit_params=None, on_error="raise"):
     lengths = [len(part) for part in (estimators, Xs, ys, given)]
     if len(set(lengths)) > 1:
         raise ValueError(
-            "estimators, Xs, ys and fit_params must have one entry a fit, got "
+            "estimators, Xs, ys and fit_params must have one entry per fit, got "
             f"{', '.join(map(str, lengths))} entries."
         )
-    fitted, fits = [], {}
-    for place, (estimator, X, y, params) in enumerate(zip(estimators, Xs, ys, given, strict=True)):
-        model = clone(estimator)
-        try:
-            if ends_in_network(model):
-                with collected_fits() as prepared:
-                    model.fit(X, y, **params)
-                fits |= dict.fromkeys([place], prepared[0]) if prepared else {}
-            else:
-                model.fit(X, y, **params)
-        except Exception as error:
+    begun = []
+    for estimator, X, y, params in zip(estimators, Xs, ys, given, strict=True):
+        model, fit = begin_fit(estimator, X, y, params)
+        if isinstance(model, Exception):
             if on_error == "raise":
-                raise
-            model = error.with_traceback(None)  # whose frames hold the rows
-        fitted.append(model)
-    train_together(list(fits.values()))
-    for place, fit in fits.items():
-        if fit.error is not None:
-            if on_error == "raise":
-                raise fit.error
-            fitted[place] = fit.error
+                raise model
+            model = model.with_traceback(None)  # frees the rows that the traceback refers to
+        begun.append((model, fit))
+    fitted = finish_fits(begun)
+    failed = [model for model in fitted if isinstance(model, Exception)]
+    if failed and on_error == "raise":
+        raise failed[0]
     return fitted
 
 
-def ends_in_network(model):
-    """Whether a model is a network of this library, or a Pipeline whose last step alone is one."""
-    if isinstance(model, Pipeline):
-        *others, network = [step for _, step in model.steps]
-    else:
-        others, network = [], model
-    parts = [*others, *(part for step in others for part in _parameters(step))]
-    return _is_network(network) and not any(map(_is_network, parts))
+def begin_fit(
+    estimator: BaseEstimator, X: Any, y: ArrayLike, fit_params: Mapping[str, Any]
+) -> tuple[BaseEstimator | Exception, Fit | None]:
+    """Fit a clone of an estimator, but leave the training of its network to `finish_fits`.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y, fit_params
+        Windows, labels, and the other arguments of ``fit``, a dict.
+
+    Returns
+    -------
+    model : estimator or Exception
+        The clone, or the exception that its ``fit`` raised.
+    fit : Fit or None
+        The training that remains to be done, if any.
+    """
+    try:
+        model = clone(estimator)
+        if not ends_in_network(model):
+            return model.fit(X, y, **fit_params), None
+        with collected_fits() as fits:
+            model.fit(X, y, **fit_params)
+    except Exception as error:
+        return error, None
+    return model, fits[0] if fits else None
 
 
-def gains_together(model, X, y, fit_params):
-    """Whether fits of a model are faster together, judged by the first of them.
+def finish_fits(
+    begun: Sequence[tuple[BaseEstimator | Exception, Fit | None]],
+) -> list[BaseEstimator | Exception]:
+    """Train the networks of fits that were begun, as one computation.
+
+    Parameters
+    ----------
+    begun : sequence of (model, fit)
+        As `begin_fit` returns them.
+
+    Returns
+    -------
+    list of estimators and exceptions
+        Each model, or the exception that ended its fit.
+    """
+    train_together([fit for _, fit in begun if fit is not None])
+    return [model if fit is None or fit.error is None else fit.error for model, fit in begun]
+
+
+def ends_in_network(model: object) -> bool:
+    """Whether a model is a network of this library, or a Pipeline that has one only at its end."""
+    if not isinstance(model, Pipeline):
+        return _is_network(model)
+    *others, last = [step for _, step in model.steps]
+    return _is_network(last) and not any(_contains_network(step) for step in others)
+
+
+def gains_together(
+    model: BaseEstimator, X: Any, y: ArrayLike, fit_params: Mapping[str, Any]
+) -> bool:
+    """Whether training several fits of a model together is faster, judging by one of them.
 
     Parameters
     ----------
     model : estimator
     X, y, fit_params
-        Of one of the fits.
+        The arguments of the fit.
     """
     with collected_fits() as fits, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is all done again
+        warnings.simplefilter("ignore")  # the real fit will warn again
         try:
             clone(model).fit(X, y, **fit_params)
-        except Exception:  # fails again where it is reported
+        except Exception:  # the real fit will raise it again
             return False
     return bool(fits) and fits[0].gains
 
 
-def _is_network(part):
-    return getattr(part, "trains_together", False)
+def _is_network(model):
+    return getattr(model, "trains_together", False)
 
 
-def _parameters(step):
-    return step.get_params().values() if hasattr(step, "get_params") else []
+def _contains_network(step):
+    """Whether a step of a Pipeline, or a parameter of it, is a network."""
+    parameters = step.get_params().values() if hasattr(step, "get_params") else []
+    return any(_is_network(part) for part in [step, *parameters])
 
 
 @contextlib.contextmanager
-def collected_fits():
-    """Let classifiers that are fitted here only prepare their fits, which the list collects."""
-    fits = []
-    token = _COLLECTED.set(fits)
+def collected_fits() -> Iterator[list[Fit]]:
+    """Collect the fits of networks instead of training them.
+
+    Inside, the ``fit`` of a classifier prepares everything and adds a `Fit` to the list.
+    """
+    fits: list[Fit] = []
+    token = _collected.set(fits)
     try:
         yield fits
     finally:
-        _COLLECTED.reset(token)
+        _collected.reset(token)
 
 
-def train_or_collect(fit):
-    """Collect a fit where fits are collected; train it where they are not."""
-    fits = _COLLECTED.get()
+def train_or_collect(fit: Fit) -> None:
+    """Inside `collected_fits`, collect a fit; elsewhere, train it."""
+    fits = _collected.get()
     if fits is None or fit.is_watched:
         fit.train_alone()
     else:
         fits.append(fit)
 
 
-def train_together(fits):
-    """Train fits, those of equal networks as one computation.
+def train_together(fits: Sequence[Fit]) -> None:
+    """Train fits, and those of networks of the same form as one computation.
 
-    Each has its own rows, order, initial weights, learning rate, weight decay and early
-    stopping, and ends as it would by itself, but for rounding. A fit that cannot be trained has
-    the reason in its `error`.
+    Each network ends up as it would if it were fitted alone, except for rounding. If a fit
+    cannot be trained, its `error` says why.
 
     Parameters
     ----------
     fits : sequence of Fit
     """
-    groups = {}
+    groups: dict[tuple, list[Fit]] = {}
     for fit in fits:
         groups.setdefault(fit.key(), []).append(fit)
     waiting = list(groups.values())
     while waiting:
         group = waiting.pop()
-        left, failure = _train_group(group)
+        unfinished, error = _train_group(group)
         empty_cache(group[0].device)
-        if len(left) > 1:
-            half = len(left) // 2
-            waiting += [left[:half], left[half:]]
-        elif left:
-            left[0].error = failure
+        if len(unfinished) > 1:  # try again with half of them at a time
+            half = len(unfinished) // 2
+            waiting += [unfinished[:half], unfinished[half:]]
+        elif unfinished:
+            unfinished[0].error = error
 
 
-def _train_group(fits):
-    """Train fits of equal networks; return those that were not ended by a failure, and which."""
-    device, stack = fits[0].device, None
+def _train_group(fits: list[Fit]) -> tuple[list[Fit], Exception | None]:
+    """Train fits of networks of the same form.
+
+    Returns the fits that were not finished because of an error, and that error.
+    """
+    device = fits[0].device
+    stack = None
     try:
         with reproducible(device):
             stack = _Stack(fits, device)
             stack.train()
         return [], None
     except Exception as error:
-        lacks = is_out_of_memory(error)
-        # Its frames hold the windows of all.
-        failure = out_of_memory(device) if lacks else error.with_traceback(None)
+        if is_out_of_memory(error):
+            failure: Exception = out_of_memory(device)
+        else:
+            failure = error.with_traceback(None)  # frees the windows that it refers to
     return fits if stack is None else stack.unfinished(), failure
 
 
 class _Stack:
-    """Fits in training: what each has is stacked along a first axis, (n_fits, ...)."""
+    """Fits that are trained together; arrays have a first axis of the fits, (n_fits, ...)."""
 
-    def __init__(self, fits, device):
+    def __init__(self, fits: list[Fit], device: torch.device) -> None:
         self.device = device
         self.fits = list(fits)
         networks = [fit.network for fit in fits]
@@ -302,95 +370,103 @@ class _Stack:
         self.shapes = [values.shape[1:] for values in parameters.values()]
         self.buffers = {name: values.to(device) for name, values in buffers.items()}
         self.flat = torch.cat([p.detach().flatten(1) for p in parameters.values()], 1).to(device)
-        self.moments = torch.stack(2 * [torch.zeros_like(self.flat)])
+        # First and second moments of the gradient, as in AdamW.
+        self.moments = torch.stack([torch.zeros_like(self.flat), torch.zeros_like(self.flat)])
         self.n_steps = torch.zeros_like(self.flat[:, :1])
         settings = [(fit.classifier.lr, fit.classifier.weight_decay) for fit in fits]
         self.settings = self.flat.new_tensor(settings)
         self.training = StackedWindows([fit.windows for fit in fits], device)
-        self.validation = None
-        if fits[0].validation is not None:
-            self.validation = StackedWindows([fit.validation for fit in fits], device)
+        validation = [fit.validation for fit in fits if fit.validation is not None]
+        self.validation = StackedWindows(validation, device) if validation else None
         self.generators = [torch.Generator() for _ in fits]
         for generator, fit in zip(self.generators, fits, strict=True):
             generator.set_state(fit.random_state)
-        self.stopping = [Stopping(fit.classifier) for fit in fits]
+        self.stopping = [
+            Stopping(fit.classifier.max_epochs, fit.classifier.patience) for fit in fits
+        ]
         self.ended = np.zeros(len(fits), bool)
-        self.best = None
+        self.best: dict[str, Tensor] | None = None  # parameters and buffers of the best epoch
+        self.graph: _Graph | None = None
         self._share_parameters()
 
-    def unfinished(self):
+    def unfinished(self) -> list[Fit]:
         return [fit for fit, ended in zip(self.fits, self.ended, strict=True) if not ended]
 
-    def train(self):
-        """Train until the last fit is done, and give each its network and history."""
+    def train(self) -> None:
+        """Train until all fits have ended, and give each its network and history."""
         for fit in self.fits:
             fit.classifier.net_.initialize()
         try:
             while not self.ended.all():
                 self._train_epoch()
         finally:
-            self.graph = None  # which refers to this stack, and would keep it on the device
+            self.graph = None  # it refers to this stack and would keep it on the device
 
-    def _train_epoch(self):
+    def _train_epoch(self) -> None:
         started = time.perf_counter()
         losses = self._run_epoch()
-        scores = [None] * len(self.fits) if self.validation is None else self._validate()
+        scores = None if self.validation is None else self._validate(self.validation)
         seconds = (time.perf_counter() - started) / len(self.fits)
-        going = np.flatnonzero(~self.ended)
-        is_last = [self._record(k, losses[k], scores[k], seconds) for k in going]
+        ending = []
+        for k in map(int, np.flatnonzero(~self.ended)):
+            is_last = self._record(k, losses[k], None if scores is None else scores[k], seconds)
+            if is_last:
+                ending.append(k)
         if self.validation is not None:
             self._keep_best()
-        for k in going[is_last]:
+        for k in ending:
             self._hand_over(k)
             self.ended[k] = True
-        # A graph is recorded anew for fewer fits: that must be worth it.
-        enough = 1 if self.graph is None else max(1, len(self.fits) // 4)
-        if enough <= self.ended.sum() < len(self.fits):
-            self._keep(np.flatnonzero(~self.ended))
+        # Dropping fits from a stack means recording its CUDA graph again, so wait for a quarter.
+        n_enough = 1 if self.graph is None else max(1, len(self.fits) // 4)
+        if n_enough <= self.ended.sum() < len(self.fits):
+            self._drop_ended()
 
-    def _share_parameters(self):
-        """Views of the flat parameters, with the names and shapes that the network knows."""
-        self.parameters, start = {}, 0
-        for name, shape in zip(self.names, self.shapes, strict=True):
-            part = self.flat[:, start : start + shape.numel()].unflatten(1, shape or (1,))
+    def _share_parameters(self) -> None:
+        """Make the parameters, under the network's names and shapes, views of the flat tensor."""
+        self.parameters: dict[str, Tensor] = {}
+        parts = self.flat.split([shape.numel() for shape in self.shapes], dim=1)
+        for name, shape, part in zip(self.names, self.shapes, parts, strict=True):
             self.parameters[name] = part.view(-1, *shape).detach().requires_grad_()
-            start += shape.numel()
         self.graph = _Graph(self._step) if self.device.type == "cuda" else None
 
-    def _run_epoch(self):
-        """Train for an epoch; return the mean loss of each fit, an array."""
+    def _run_epoch(self) -> NDArray:
+        """Train for an epoch, and return the mean loss of each fit."""
         self.structure.train()
         sizes, rows, noise = self._draw_epoch()
         losses = []
         for step, size in enumerate(sizes.T):
             width = size.max()
-            counted = None
+            batch_rows = rows[step, :, :width]
+            batch_noise = [None if x is None else x[step, :, :width] for x in noise]
             if (size < width).any():
-                counted = torch.arange(width) < torch.from_numpy(size)[:, None]
-                counted = counted.to(self.flat)
-            batch = rows[step, :, :width], [x if x is None else x[step, :, :width] for x in noise]
-            run = self._step if self.graph is None or counted is not None else self.graph
-            losses.append(run(*batch, counted))
-        losses = torch.stack(losses, dim=1).cpu().numpy()
-        return (losses.astype(float) * sizes).sum(axis=1) / sizes.sum(axis=1)
+                counted = torch.arange(width) < torch.from_numpy(size)[:, np.newaxis]
+                losses.append(self._step(batch_rows, batch_noise, counted.to(self.flat)))
+            elif self.graph is None:
+                losses.append(self._step(batch_rows, batch_noise))
+            else:
+                losses.append(self.graph(batch_rows, batch_noise))
+        by_step = torch.stack(losses, dim=1).cpu().numpy().astype(float)
+        return (by_step * sizes).sum(axis=1) / sizes.sum(axis=1)
 
-    def _draw_epoch(self):
-        """Batches of an epoch, drawn as each fit would by itself.
+    def _draw_epoch(self) -> tuple[NDArray, Tensor, list[Tensor | None]]:
+        """Draw the batches and the noise of an epoch, as each fit would draw them alone.
 
         Returns
         -------
         sizes : ndarray of shape (n_fits, n_batches)
-            0 after a fit's last batch.
-        rows : Tensor of shape (n_batches, n_fits, largest)
-        noise : list of Tensor of shape (n_batches, n_fits, largest, ...), or None
-            As `draw_noise` of the network gives it.
+            Sizes of the batches; 0 after a fit's last batch.
+        rows : Tensor of shape (n_batches, n_fits, largest_size)
+        noise : list of Tensor of shape (n_batches, n_fits, largest_size, ...), or None
+            The results of the network's `draw_noise`.
         """
         plans = [batch_sizes(len(fit.windows), fit.classifier.batch_size) for fit in self.fits]
         sizes = np.zeros((len(plans), max(map(len, plans))), int)
         for k, plan in enumerate(plans):
             sizes[k, : len(plan)] = plan
         shape = sizes.shape[1], len(plans), sizes.max()
-        rows, noise = torch.zeros(shape, dtype=torch.long), {}
+        rows = torch.zeros(shape, dtype=torch.long)
+        noise: list[Tensor | None] = [None] * (2 + len(self.training.inputs))
         for k, (generator, plan) in enumerate(zip(self.generators, plans, strict=True)):
             order = torch.randperm(sum(plan), generator=generator).split(plan)
             for step, part in enumerate(order):
@@ -398,17 +474,24 @@ class _Stack:
                 drawn = self.fits[k].network.draw_noise(len(part), generator)
                 for i, values in enumerate(drawn):
                     if values is None:
-                        noise.setdefault(i)
                         continue
-                    if noise.get(i) is None:  # where a fit has no noise, all is kept, or 0 added
-                        neutral = torch.ones if i < _FACTORS else torch.zeros
-                        noise[i] = neutral(*shape, *values.shape[1:])
-                    noise[i][step, k, : len(part)] = values
-        noise = [None if x is None else x.to(self.flat) for _, x in sorted(noise.items())]
-        return sizes, rows.to(self.device), noise
+                    stacked = noise[i]
+                    if stacked is None:
+                        # Fits without this noise: modality dropout (0) and dropout (1) keep
+                        # everything, and 0 is added to the inputs.
+                        neutral = 1.0 if i < 2 else 0.0
+                        stacked = noise[i] = torch.full((*shape, *values.shape[1:]), neutral)
+                    stacked[step, k, : len(part)] = values
+        on_device = [None if x is None else x.to(self.flat) for x in noise]
+        return sizes, rows.to(self.device), on_device
 
-    def _step(self, rows, noise, counted=None):
-        """Update every fit by a batch of its own; return the losses, (n_fits,)."""
+    def _step(
+        self, rows: Tensor, noise: Sequence[Tensor | None], counted: Tensor | None = None
+    ) -> Tensor:
+        """Update every fit with a batch of its own, and return the losses, (n_fits,).
+
+        `counted`, (n_fits, largest_size), is 1 for the rows of a batch and 0 for its padding.
+        """
         state = self.parameters, self.buffers
         loss = _map(self._loss, *state, *self.training.take(rows), counted, *noise)
         gradients = torch.autograd.grad(loss.sum(), list(self.parameters.values()))
@@ -420,6 +503,7 @@ class _Stack:
         return loss.detach()
 
     def _loss(self, parameters, buffers, inputs, present, y, weight, counted, *noise):
+        """Loss of one fit, of which `_map` makes a function of all fits."""
         state = parameters, buffers
         with counted_rows(self.structure, counted):
             scores = functional_call(self.structure, state, (inputs, present, noise))
@@ -428,43 +512,44 @@ class _Stack:
             return loss.mean()
         return (loss * counted).sum() / counted.sum().clamp_min(1)
 
-    def _update(self, gradient, active):
-        """A step of AdamW for the fits that are `active`, (n_fits, 1)."""
+    def _update(self, gradient: Tensor, active: Tensor) -> None:
+        """Take a step of AdamW for the fits for which `active`, (n_fits, 1), is 1."""
         lr, weight_decay = self.settings[:, :1], self.settings[:, 1:]
         first, second = self.moments
-        gradient = torch.where(active > 0, gradient, 0.0)  # even where it is not finite
+        gradient = torch.where(active > 0, gradient, 0.0)  # of other fits it may not be finite
         self.n_steps += active
-        first += active * (1 - _BETAS[0]) * (gradient - first)
-        second += active * (1 - _BETAS[1]) * (gradient.square() - second)
+        first += active * (1 - _BETA1) * (gradient - first)
+        second += active * (1 - _BETA2) * (gradient.square() - second)
         n_steps = self.n_steps.clamp_min(1)
-        corrections = [1 - beta**n_steps for beta in _BETAS]
-        spread = (second / corrections[1]).sqrt() + _EPSILON
+        first_correction = 1 - _BETA1**n_steps
+        second_correction = 1 - _BETA2**n_steps
+        denominator = (second / second_correction).sqrt() + _EPSILON
         self.flat *= 1 - active * lr * weight_decay
-        self.flat -= active * (lr / corrections[0]) * first / spread
+        self.flat -= active * (lr / first_correction) * first / denominator
 
-    def _validate(self):
-        """Mean loss and share of right answers on the validation windows, (n_fits, 2)."""
+    def _validate(self, windows: StackedWindows) -> NDArray:
+        """Return mean loss and accuracy on the validation windows, (n_fits, 2)."""
         self.structure.eval()
         totals = torch.zeros(len(self.fits), 2, device=self.device, dtype=torch.double)
-        windows = self.validation
         with torch.no_grad():
-            for rows in torch.arange(windows.n_most, device=self.device).split(_EVALUATED):
+            for rows in torch.arange(windows.max_rows, device=self.device).split(_VALIDATION_BATCH):
                 inputs, present, y, weight = windows.take(rows.expand(len(self.fits), -1))
                 counted = rows < windows.n_rows[:, np.newaxis]
                 state = self.parameters, self.buffers
                 scores = _map(self._scores, *state, inputs, present)
                 scores = scores.flatten(0, 1)
                 loss = window_losses(scores, y.flatten()).view_as(weight)
-                is_right = mean_probabilities(scores).argmax(1).view_as(y) == y
+                is_correct = mean_probabilities(scores).argmax(1).view_as(y) == y
                 totals[:, 0] += (loss * weight * counted).sum(1)
-                totals[:, 1] += (is_right * counted).sum(1)
+                totals[:, 1] += (is_correct * counted).sum(1)
         return (totals / windows.n_rows[:, np.newaxis]).cpu().numpy()
 
     def _scores(self, parameters, buffers, inputs, present):
+        """Class scores of one fit, of which `_map` makes a function of all fits."""
         return functional_call(self.structure, (parameters, buffers), (inputs, present))
 
-    def _record(self, k, loss, scores, seconds):
-        """Write an epoch of a fit into its history; return whether it was the last."""
+    def _record(self, k: int, loss: float, scores: NDArray | None, seconds: float) -> bool:
+        """Write an epoch into the history of a fit, and return whether it was the last one."""
         history = self.fits[k].classifier.net_.history
         record = {"train_loss": loss}
         if scores is not None:
@@ -477,8 +562,8 @@ class _Stack:
         history.record("dur", seconds)
         return self.stopping[k].is_last(len(history), record)
 
-    def _keep_best(self):
-        """Remember parameters and buffers of the fits whose best epoch this is."""
+    def _keep_best(self) -> None:
+        """Keep parameters and buffers of the fits for which this is the best epoch."""
         state = {"flat": self.flat, **self.buffers}
         if self.best is None:
             self.best = {name: values.clone() for name, values in state.items()}
@@ -486,11 +571,11 @@ class _Stack:
         improved = torch.tensor([stopping.misses == 0 for stopping in self.stopping])
         improved = improved.to(self.device)
         for name, values in state.items():
-            shape = -1, *[1] * (values.dim() - 1)
+            shape = [-1] + [1] * (values.dim() - 1)
             self.best[name] = torch.where(improved.view(shape), values, self.best[name])
 
-    def _hand_over(self, k):
-        """Give a fit that is done its trained network, and the state of its optimiser."""
+    def _hand_over(self, k: int) -> None:
+        """Give a fit that has ended its trained network and the state of its optimiser."""
         net = self.fits[k].classifier.net_
         state = {"flat": self.flat, **self.buffers} if self.best is None else self.best
         parts = state["flat"][k].split([shape.numel() for shape in self.shapes])
@@ -508,59 +593,67 @@ class _Stack:
         except ValueError as error:
             self.fits[k].error = error
 
-    def _keep(self, chosen):
-        """Go on with some of the fits."""
-        for name in ("fits", "generators", "stopping"):
-            setattr(self, name, [getattr(self, name)[k] for k in chosen])
-        self.ended = self.ended[chosen]
-        chosen = torch.from_numpy(chosen).to(self.device)
-        for name in ("flat", "n_steps", "settings"):
-            setattr(self, name, getattr(self, name)[chosen])
-        self.moments = self.moments[:, chosen]
-        self.buffers = {name: values[chosen] for name, values in self.buffers.items()}
+    def _drop_ended(self) -> None:
+        """Continue with the fits that have not ended."""
+        going = np.flatnonzero(~self.ended)
+        self.fits = [self.fits[k] for k in going]
+        self.generators = [self.generators[k] for k in going]
+        self.stopping = [self.stopping[k] for k in going]
+        self.ended = self.ended[going]
+        kept = torch.from_numpy(going).to(self.device)
+        self.flat = self.flat[kept]
+        self.n_steps = self.n_steps[kept]
+        self.settings = self.settings[kept]
+        self.moments = self.moments[:, kept]
+        self.buffers = {name: values[kept] for name, values in self.buffers.items()}
         if self.best is not None:
-            self.best = {name: values[chosen] for name, values in self.best.items()}
-        self.training.keep(chosen)
+            self.best = {name: values[kept] for name, values in self.best.items()}
+        self.training.keep(kept)
         if self.validation is not None:
-            self.validation.keep(chosen)
+            self.validation.keep(kept)
         self._share_parameters()
 
 
 def _map(function, *arguments):
-    """Call a function of one fit for all fits at once; None is passed on as it is."""
+    """Call a function of one fit for all fits at once; arguments that are None stay None."""
     dims = tuple(None if argument is None else 0 for argument in arguments)
     return vmap(function, in_dims=dims)(*arguments)
 
 
 class _Graph:
-    """A step as CUDA graphs, one for each size of batch: run a few times, recorded, replayed."""
+    """A training step as CUDA graphs, one for each batch size.
 
-    def __init__(self, step):
+    The first steps of a size run as usual; then the step is recorded, and replayed from there on.
+    """
+
+    def __init__(self, step: Callable[[Tensor, Sequence[Tensor | None]], Tensor]) -> None:
         self.step = step
         self.stream = torch.cuda.Stream()
-        self.n_run = {}
-        self.recorded = {}
+        self.n_steps: dict[int, int] = {}  # by batch size
+        self.recorded: dict[int, tuple] = {}
 
-    def __call__(self, rows, noise, counted=None):
+    def __call__(self, rows: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
         width = rows.shape[1]
-        self.n_run[width] = self.n_run.get(width, 0) + 1
-        if self.n_run[width] <= _WARM_UP:
+        self.n_steps[width] = self.n_steps.get(width, 0) + 1
+        if self.n_steps[width] <= _WARM_UP:
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
                 losses = self.step(rows, noise)
             torch.cuda.current_stream().wait_stream(self.stream)
             return losses
         if width not in self.recorded:
-            places = rows.clone(), [x if x is None else x.clone() for x in noise]
+            # A replay reads its inputs from the same memory as the recording.
+            graph_rows = rows.clone()
+            graph_noise = [None if x is None else x.clone() for x in noise]
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the device meanwhile.
+            # Other threads may use the device in the meantime.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                losses = self.step(*places)
-            self.recorded[width] = graph, places, losses
-        graph, (own_rows, own_noise), losses = self.recorded[width]
-        own_rows.copy_(rows)
-        for own, given in zip(own_noise, noise, strict=True):
-            if own is not None:
-                own.copy_(given)
+                losses = self.step(graph_rows, graph_noise)
+            self.recorded[width] = graph, graph_rows, graph_noise, losses
+        graph, graph_rows, graph_noise, losses = self.recorded[width]
+        graph_rows.copy_(rows)
+        for target, values in zip(graph_noise, noise, strict=True):
+            if target is not None:
+                target.copy_(values)
         graph.replay()
         return losses.clone()

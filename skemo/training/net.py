@@ -1,53 +1,64 @@
-"""The skorch net that the classifiers build."""
+"""The skorch net of the network classifiers."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 
 from skemo.nn.losses import window_losses
-from skemo.training.batches import Batches
+from skemo.training.batches import Batches, WindowSet
 from skemo.training.optimizer import FlatAdamW
 
 
 class FusionNet(NeuralNetClassifier):
-    """A skorch classifier over a WindowSet, with a weight for each row of the loss.
+    """A skorch classifier that trains on a WindowSet and weights the loss of each row.
 
-    Validation data is handed to ``fit`` as ``fit((training, validation))``, where
-    `validation` may be None.
+    Validation data is passed as ``fit((training, validation))``, where `validation` may be
+    None.
     """
 
-    def get_split_datasets(self, X, y=None, **fit_params):
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple:
         return X if isinstance(X, tuple) else (X, None)
 
-    def get_iterator(self, dataset, training=False):
+    def get_iterator(self, dataset: WindowSet, training: bool = False) -> Batches:
         return Batches(dataset, batch_size=self.batch_size, shuffle=training)
 
-    def check_data(self, X, y):
-        """The classifier has checked the data already."""
+    def check_data(self, X: Any, y: Any) -> None:
+        """Do nothing: the classifier has already checked the data."""
 
-    def on_train_begin(self, net, **kwargs):
+    def on_train_begin(self, net: NeuralNetClassifier, **kwargs: Any) -> None:
         super().on_train_begin(net, **kwargs)
         if isinstance(self.optimizer_, FlatAdamW):
             self.optimizer_.bind()
 
-    def on_train_end(self, net, **kwargs):
+    def on_train_end(self, net: NeuralNetClassifier, **kwargs: Any) -> None:
         super().on_train_end(net, **kwargs)
         if isinstance(self.optimizer_, FlatAdamW):
             self.optimizer_.release()
 
     def _set_training(self, training=True):
-        # skorch sets the mode of every module before every step, a twentieth of its time. Without
-        # callbacks nothing has changed it since.
+        # skorch sets the mode of every module before each step, which takes a twentieth of its
+        # time. Without callbacks, nothing can have changed the mode in the meantime.
         if self.module_.training != training or not isinstance(self.optimizer_, FlatAdamW):
             super()._set_training(training)
 
-    def infer(self, x, **fit_params):
+    def infer(self, x: dict[str, Any], **fit_params: Any) -> torch.Tensor:
         return self.module_(x["inputs"], x["present"])
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        # As skorch does it, but that the losses stay on the device until the epoch ends.
-        if iterator is None or self._watched():
-            return super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+    def run_single_epoch(
+        self,
+        iterator: Batches | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
+        """Run an epoch as skorch does, but leave the losses on the device until it ends."""
+        if iterator is None or self._has_batch_callbacks():
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
         losses = []
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -60,11 +71,17 @@ class FusionNet(NeuralNetClassifier):
         for record, loss in zip(batches, torch.stack(losses).tolist(), strict=True):
             record[f"{prefix}_loss"] = loss
 
-    def _watched(self):
-        """Whether a callback of the user's looks at single batches."""
+    def _has_batch_callbacks(self):
+        """Whether a callback of the user's acts at the end of each batch."""
         own = [name for name, _ in self._default_callbacks]
         added = [callback for name, callback in self.callbacks_ if name not in own]
         return any(type(x).on_batch_end is not Callback.on_batch_end for x in added)
 
-    def get_loss(self, y_pred, y_true, X, training=False):
+    def get_loss(
+        self,
+        y_pred: torch.Tensor,
+        y_true: torch.Tensor,
+        X: dict[str, Any],
+        training: bool = False,
+    ) -> torch.Tensor:
         return (window_losses(y_pred, y_true) * X["weight"]).mean()

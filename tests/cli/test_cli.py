@@ -73,9 +73,18 @@ def test_all_models_are_compared_and_written(few, tmp_path, capsys):
     ]
     scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str})
     assert scores.columns.tolist() == [
-        *("dataset", "protocol", "normalization", "model", "repeat", "fold", "subject"),
+        "dataset",
+        "protocol",
+        "normalization",
+        "model",
+        "repeat",
+        "fold",
+        "subject",
         *METRICS,
-        *("n_windows", "n_train", "fit_time", "predict_time"),
+        "n_windows",
+        "n_train",
+        "fit_time",
+        "predict_time",
     ]
     predictions = pd.read_csv(folder / "predictions.csv")
     assert len(predictions) == 48 * (len(MODELS) + 2)
@@ -86,7 +95,7 @@ def test_all_models_are_compared_and_written(few, tmp_path, capsys):
     assert sorted(scores["subject"].unique()) == ["00", "01", "02", "03"]
 
 
-def test_the_gap_is_printed_where_known_subjects_were_tested(few, capsys):
+def test_the_gap_is_printed_if_known_subjects_were_tested(few, capsys):
     protocols = ["--protocol", "segment-k-fold", "--protocol", "leave-one-subject-out"]
     assert main([*few, *QUICK, *protocols, "--normalization", "both"]) == 0
     out = capsys.readouterr().out
@@ -105,7 +114,7 @@ def test_one_protocol_alone_has_no_gap(few, capsys):
     assert "The gap" not in capsys.readouterr().out
 
 
-def test_seeds_are_repetitions_of_the_same_table(few, tmp_path, capsys):
+def test_the_table_has_the_mean_over_seeds(few, tmp_path, capsys):
     chosen = [item for name in PROTOCOLS if "trial" not in name for item in ("--protocol", name)]
     with pytest.warns(UserWarning, match="To know the trial is to know the label"):
         main([*few, *QUICK, "--seeds", "2", *chosen, "--output", str(tmp_path)])
@@ -136,7 +145,7 @@ def test_differences_to_the_best_model_are_tested(few, capsys):
     assert "95 % bootstrap intervals" in out
 
 
-def test_the_same_command_goes_on_where_it_ended(few, tmp_path, capsys, monkeypatch):
+def test_the_same_command_resumes_where_it_stopped(few, tmp_path, capsys, monkeypatch):
     command = [*few, "--models", "lda,dummy", "--n-jobs", "1", "--output", str(tmp_path)]
     main(command)
     first = (tmp_path / "predictions.csv").read_bytes()
@@ -148,7 +157,7 @@ def test_the_same_command_goes_on_where_it_ended(few, tmp_path, capsys, monkeypa
     assert sum(again[path] != time for path, time in kept.items()) == 1
 
 
-def test_overlapping_windows_are_kept_apart_by_the_gap(few, capsys):
+def test_a_gap_allows_overlapping_windows_in_blocked_k_fold(few, capsys):
     blocks = ["--protocol", "blocked-k-fold", "--n-splits", "3", "--step", "5"]
     with pytest.warns(UserWarning, match="To know the trial is to know the label"):
         main([*few, *QUICK, *blocks, "--gap", "5"])
@@ -157,7 +166,7 @@ def test_overlapping_windows_are_kept_apart_by_the_gap(few, capsys):
 
 @pytest.mark.parametrize("normalization", ["raw", "per-subject"])
 @pytest.mark.parametrize("protocol", ["leave-one-subject-out", "segment-k-fold"])
-def test_computing_the_inputs_once_gives_what_the_pipelines_give(windows, normalization, protocol):
+def test_inputs_computed_once_give_the_scores_of_pipelines(windows, normalization, protocol):
     y, subjects = windows["label"], windows["subject"]
     transformers = modality_inputs()
     inputs, columns = compute_inputs(windows, transformers)
@@ -210,7 +219,7 @@ def test_the_ablations_are_what_their_titles_say(windows):
     assert networks[MODELS["late-fusion"].title]["direction"] is None
 
 
-def test_modalities_that_are_not_there_are_left_out(windows):
+def test_missing_modalities_are_left_out(windows):
     _, columns = compute_inputs(windows.drop(columns=["ecg", "eda"]), modality_inputs())
     assert columns["series"] == {"eeg": ["series eeg"]}
     assert list(columns["features"]) == ["eeg"]
@@ -218,12 +227,12 @@ def test_modalities_that_are_not_there_are_left_out(windows):
         compute_inputs(windows[["subject", "label"]], modality_inputs())
 
 
-def test_conductance_is_decomposed_before_it_is_cut(windows):
+def test_skin_conductance_is_decomposed_before_cutting(windows):
     assert windows["eda"].dtype.channels == ("tonic", "phasic")
     assert windows["ecg"].dtype.channels == ("ECG",)
 
 
-def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
+def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
     asked = []
 
     def load(data_home, target, on_error):
@@ -254,23 +263,23 @@ def test_what_is_asked_for_reaches_the_data_set(monkeypatch, capsys):
         (["compare", "--dataset", "deap"], "invalid choice: 'deap'"),
         (
             ["compare", "--models", "svm,knn"],
-            "unknown 'knn'; there are attention, basic, cross-modal",
+            "unknown 'knn'; choose from attention, basic, cross-modal",
         ),
         (["compare", "--duration", "-1"], "-1 is not a positive number"),
         (["compare", "--duration", "nan"], "nan is not a positive number"),
         (["compare", "--seeds", "0"], "0 is not a positive number"),
         (["compare", "--gap", "-1"], "-1 is not zero or a positive number"),
-        (["compare", "--n-jobs", "0"], "0 is no number of processes"),
+        (["compare", "--n-jobs", "0"], "--n-jobs: must not be 0"),
         (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
         (["compare", "--dataset", "few", "--duration", "0.1"], "few: rate=1 Hz leaves no sample"),
-        (["compare", "--data-home", "somewhere"], "simulated: .*leave --data-home out"),
-        (["compare", "--dataset", "wesad"], "wesad: .*name its folder with --data-home"),
-        (["compare", "--target", "joy"], "--target: 'joy', but simulated has none to choose"),
+        (["compare", "--data-home", "somewhere"], "simulated: .*leave out --data-home"),
+        (["compare", "--dataset", "wesad"], "wesad: .*specify its folder with --data-home"),
+        (["compare", "--target", "joy"], "--target: 'joy', but simulated has none to choose from"),
         (
             ["compare", "--dataset", "dreamer", "--target", "joy"],
             "--target: 'joy', but dreamer has arousal, valence, dominance",
         ),
-        (["compare", "--gap", "5"], "--gap: only blocked-k-fold keeps a gap"),
+        (["compare", "--gap", "5"], "--gap: only for blocked-k-fold"),
         (["compare", "--dataset", "few", "--output", __file__], "few: .*File exists"),
         (
             [

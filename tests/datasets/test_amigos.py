@@ -25,7 +25,7 @@ def cell(values, shape=(1, 20)):
 
 
 def make_subject(seed):
-    """The variables of a subject; the rating of trial k is 1 + k % 9, of valence its mirror."""
+    """Make the variables of a subject; trial k has arousal 1 + k % 9, and valence mirrors it."""
     rng = np.random.default_rng(seed)
     arousal = [1 + k % 9 for k in range(20)]
     return {
@@ -50,7 +50,7 @@ def write(folder, subject, variables, **options):
 
 @pytest.fixture
 def folder(tmp_path):
-    """P01 in the folder itself, P02 in a folder of its own and compressed, as archives give it."""
+    """P01 in the folder itself, and P02 compressed in its own folder, as extracted archives."""
     write(tmp_path, "P01", make_subject(1))
     write(tmp_path / "Data_Preprocessed_P02", "P02", make_subject(2), do_compression=True)
     return tmp_path
@@ -83,7 +83,7 @@ def test_recordings_have_the_published_rates_channels_and_units(folder):
         assert {signal.dtype for signal in recording.signals.values()} == {np.dtype("float32")}
 
 
-def test_a_signal_does_not_hold_on_to_the_whole_table(folder):
+def test_a_signal_does_not_keep_the_whole_table_in_memory(folder):
     (recording, *_) = load_amigos(folder, modalities=["eda"])
     assert recording.signals["eda"].base is None
 
@@ -98,7 +98,7 @@ def test_a_rating_above_the_threshold_is_high_and_one_at_it_is_low(folder):
     assert labels == {rating: "high" if rating > 2 else "low" for rating in range(1, 10)}
 
 
-def test_the_target_chooses_the_rating_that_makes_the_labels(folder):
+def test_labels_are_made_from_the_rating_of_the_target(folder):
     for recording in load_amigos(folder, target="valence"):
         assert recording.targets["valence"] == 10 - recording.targets["arousal"]
         assert recording.labels[0][2] == ("high" if recording.targets["valence"] > 5 else "low")
@@ -133,12 +133,12 @@ def test_the_baseline_seconds_come_before_their_trial_on_request(folder):
     assert recordings[3].duration == 3
 
 
-def test_only_the_modalities_asked_for_are_kept(folder):
+def test_only_the_requested_modalities_are_loaded(folder):
     for recording in load_amigos(folder, modalities=["eda", "ecg"]):
         assert list(recording.signals) == ["eda", "ecg"]
 
 
-def test_subjects_choose_and_order(folder):
+def test_subjects_are_selected_in_the_given_order(folder):
     recordings = load_amigos(folder, subjects=["P02", "P01"])
     assert [r.subject for r in recordings] == ["P02"] * 16 + ["P01"] * 16
 
@@ -162,7 +162,7 @@ def test_processes_and_iteration_give_the_same_recordings(folder):
             np.testing.assert_array_equal(one.signals["eeg"], other.signals["eeg"])
 
 
-def test_iteration_reads_a_subject_when_it_is_asked(folder):
+def test_the_iterator_reads_each_subject_on_demand(folder):
     recordings = load_amigos(folder, lazy=True)
     (folder / "Data_Preprocessed_P02" / "Data_Preprocessed_P02.mat").write_bytes(b"")
     assert [next(recordings).subject for _ in range(16)] == ["P01"] * 16
@@ -170,7 +170,7 @@ def test_iteration_reads_a_subject_when_it_is_asked(folder):
         next(recordings)
 
 
-def test_bytes_left_over_behind_a_compressed_variable_are_no_damage(tmp_path):
+def test_extra_bytes_after_a_compressed_variable_are_ignored(tmp_path):
     path = write(tmp_path, "P01", make_subject(1), do_compression=True)
     content = path.read_bytes()
     size = int.from_bytes(content[132:136], "little")  # of the first variable
@@ -242,7 +242,7 @@ def test_a_rating_at_the_end_of_its_scale_may_be_rounded(tmp_path):
     assert load_amigos(tmp_path)[3].labels[0][2] == "high"
 
 
-def test_trials_that_are_not_asked_for_are_not_counted(tmp_path):
+def test_trials_that_are_not_requested_are_not_counted(tmp_path):
     variables = make_subject(1)
     variables["joined_data"][16:] = [EMPTY] * 4
     variables["VideoIDs"][16:] = [EMPTY] * 4
@@ -252,7 +252,7 @@ def test_trials_that_are_not_asked_for_are_not_counted(tmp_path):
         assert len(load_amigos(tmp_path, videos="all")) == 16
 
 
-def test_warnings_point_to_the_line_that_asked(tmp_path):
+def test_warnings_point_to_the_line_that_called_the_loader(tmp_path):
     variables = make_subject(1)
     variables["joined_data"][3] = EMPTY
     write(tmp_path, "P01", variables)
@@ -263,7 +263,7 @@ def test_warnings_point_to_the_line_that_asked(tmp_path):
     assert {warning.filename for warning in (*eager, *lazy)} == {__file__}
 
 
-def test_iteration_warns_at_its_end(tmp_path):
+def test_the_iterator_warns_at_its_end(tmp_path):
     variables = make_subject(1)
     variables["joined_data"][0] = EMPTY
     write(tmp_path, "P01", variables)
@@ -293,7 +293,7 @@ def test_a_trial_with_less_than_a_second_of_video_is_left_out(tmp_path, n_times)
         assert load_amigos(tmp_path, baseline=True)[0].trial == "13 baseline"
 
 
-def test_a_modality_that_is_nan_throughout_stays_nan(tmp_path):
+def test_a_modality_that_is_entirely_nan_stays_nan(tmp_path):
     variables = make_subject(1)
     variables["joined_data"][0][:, 16] = np.nan
     variables["joined_data"][1][700:710, 14] = np.nan
@@ -338,7 +338,7 @@ def test_a_subject_whose_file_is_not_unpacked_is_named(folder, name, remedy):
         assert len(load_amigos(folder, on_error="skip")) == 32
 
 
-def test_a_subject_asked_for_whose_file_lacks_is_named(folder):
+def test_a_requested_subject_whose_file_is_missing_is_named(folder):
     with pytest.raises(FileNotFoundError, match=r"no Data_Preprocessed_P17.mat, nor Data_Pre"):
         load_amigos(folder, subjects=["P17"])
 
@@ -358,13 +358,13 @@ def test_a_file_altered_within_a_compressed_variable_is_an_error(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"P01.mat is truncated or no MATLAB file"):
+    with pytest.raises(ValueError, match=r"P01.mat is truncated or not a MATLAB file"):
         load_amigos(tmp_path)
 
 
-def test_a_file_that_is_no_matlab_file_is_an_error(tmp_path):
+def test_a_file_that_is_not_a_matlab_file_is_an_error(tmp_path):
     (tmp_path / "Data_Preprocessed_P01.mat").write_bytes(b"<html>not found</html>" * 100)
-    with pytest.raises(ValueError, match=r"P01.mat is truncated or no MATLAB file"):
+    with pytest.raises(ValueError, match=r"P01.mat is truncated or not a MATLAB file"):
         load_amigos(tmp_path)
 
 
@@ -387,7 +387,7 @@ def test_a_missing_variable_is_named(tmp_path, name):
 
 def test_a_variable_that_is_sparse_is_named(tmp_path):
     write(tmp_path, "P01", make_subject(1) | {"joined_data": csc_array(np.eye(17))})
-    with pytest.raises(ValueError, match=r"P01.mat: the variable 'joined_data' is no array"):
+    with pytest.raises(ValueError, match=r"P01.mat: the variable 'joined_data' is not an array"):
         load_amigos(tmp_path)
 
 
@@ -401,8 +401,8 @@ def test_the_external_annotations_are_not_needed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("joined_data", np.zeros((700, 16)), r"joined_data\{4\} has shape \(700, 16\), and should"),
-        ("joined_data", np.zeros((17, 700)), r"joined_data\{4\} has shape \(17, 700\), and should"),
+        ("joined_data", np.zeros((700, 16)), r"joined_data\{4\} has shape \(700, 16\), but should"),
+        ("joined_data", np.zeros((17, 700)), r"joined_data\{4\} has shape \(17, 700\), but should"),
         ("joined_data", "text", r"joined_data\{4\} should hold real numbers, got text"),
         ("joined_data", np.ones((700, 17)) * 1j, "should hold real numbers, got complex128"),
         ("labels_selfassessment", np.ones((1, 5)), r"assessment\{4\} has shape \(1, 5\)"),
@@ -425,7 +425,7 @@ def test_a_cell_that_is_not_as_published_is_named(tmp_path, name, value, message
         ({"P01": 1}, r"struct of shape \(1, 1\)"),
     ],
 )
-def test_a_variable_that_is_no_cell_array_of_20_is_named(tmp_path, value, kind):
+def test_a_variable_that_is_not_a_cell_array_of_20_is_named(tmp_path, value, kind):
     write(tmp_path, "P01", make_subject(1) | {"joined_data": value})
     with pytest.raises(ValueError, match=rf"joined_data should be a cell array of 20, got {kind}"):
         load_amigos(tmp_path)
@@ -450,13 +450,16 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
         ({"videos": "medium"}, "videos must be 'short', 'long' or 'all', got 'medium'"),
         ({"modalities": ["eeg", "gsr"]}, r"modalities must be among .*, got \['gsr'\]"),
         ({"modalities": []}, "modalities must be among"),
-        ({"subjects": ["P41"]}, r"subjects must be among 'P01' to 'P40', got \['P41'\]"),
-        ({"subjects": [1]}, r"subjects must be among 'P01' to 'P40', got \[1\]"),
+        (
+            {"subjects": ["P41"]},
+            r"subjects must be among the 40 from 'P01' to 'P40', got \['P41'\]",
+        ),
+        ({"subjects": [1]}, r"subjects must be among the 40 from 'P01' to 'P40', got \[1\]"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),
     ],
 )
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_parameter_that_cannot_be_is_named_at_once(folder, parameters, message, lazy):
+def test_an_invalid_parameter_is_named_at_once(folder, parameters, message, lazy):
     with pytest.raises(ValueError, match=message):
         load_amigos(folder, lazy=lazy, **parameters)
 

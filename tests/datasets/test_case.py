@@ -19,7 +19,7 @@ def sequence(subject):
 
 
 def make_tables(subject):
-    """Signals whose values tell their time, and an annotation that goes up and down."""
+    """Make signals whose values depend on their time, and an annotation that goes up and down."""
     shown = sequence(subject)
     video = np.repeat(shown, [LENGTH[v] for v in shown])
     daqtime = np.arange(len(video))
@@ -49,7 +49,7 @@ def write(home, subject, physiology=None, told=None):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A data set of two, which tests read and do not change."""
+    """A data set of two people, which tests must not change."""
     home = tmp_path_factory.mktemp("case")
     for subject in ORDER:
         write(home, subject)
@@ -58,7 +58,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def own_home(tmp_path):
-    """A data set of one, which a test may damage."""
+    """A data set of one person, which a test may damage."""
     write(tmp_path, "sub_1")
     return tmp_path
 
@@ -78,7 +78,7 @@ def test_each_emotional_video_is_a_recording_in_the_order_seen(home):
     assert [r.trial for r in recordings] == [str(v) for v in ORDER["sub_2"] + ORDER["sub_1"]]
 
 
-def test_signals_are_those_of_the_video_s_own_milliseconds(home):
+def test_signals_are_those_between_start_and_end_of_the_video(home):
     names = {"ecg": 0, "ppg": 1, "eda": 2, "resp": 3, "temp": 4}
     for recording in load_case(home, subjects="sub_1", modalities=[*names, "emg"]):
         video = int(recording.trial)
@@ -171,7 +171,7 @@ def test_subjects_are_read_one_by_one_when_lazy(home):
         next(recordings)
 
 
-def test_processes_read_the_same(home):
+def test_several_processes_read_the_same_recordings(home):
     one, two = (load_case(home, subjects=["sub_1", "sub_2"], n_jobs=n) for n in (None, 2))
     for a, b in zip(one, two, strict=True):
         assert (a.subject, a.trial, a.labels) == (b.subject, b.trial, b.labels)
@@ -181,7 +181,7 @@ def test_processes_read_the_same(home):
             np.testing.assert_array_equal(series, b.targets[axis][0])
 
 
-def test_a_joystick_off_its_scale_between_the_videos_does_not_matter(own_home):
+def test_joystick_values_off_the_scale_between_videos_are_ignored(own_home):
     _, told = make_tables("sub_1")
     told.loc[0, "arousal"] = -0.2  # the publisher extrapolates at the ends
     write(own_home, "sub_1", told=told)
@@ -198,7 +198,7 @@ def test_a_folder_without_the_files_is_an_error_that_says_which(home, level):
             load_case(home / level, lazy=lazy)
 
 
-def test_everyone_is_read_unless_others_are_named(home):
+def test_everyone_is_read_by_default(home):
     with pytest.raises(FileNotFoundError, match=r"physiological.sub_3.csv is missing. Put it"):
         load_case(home)
 
@@ -233,15 +233,17 @@ def test_a_truncated_file_is_an_error_and_never_short_data(own_home, part, cut):
         load_case(own_home, subjects="sub_1")
 
 
-def test_a_file_that_breaks_off_within_the_last_video_is_an_error(own_home):
+def test_a_file_that_ends_within_the_last_video_is_an_error(own_home):
     physiology, _ = make_tables("sub_1")
     stop = begin("sub_1", ORDER["sub_1"][-1]) + 500
     write(own_home, "sub_1", physiology=physiology[:stop])
-    with pytest.raises(ValueError, match="truncated: video 4 should not be its last, and is"):
+    with pytest.raises(
+        ValueError, match="truncated: it ends with video 4, which should not be the last"
+    ):
         load_case(own_home, subjects="sub_1")
 
 
-def test_a_number_cut_short_is_not_taken_for_another_video(own_home):
+def test_a_truncated_number_is_not_mistaken_for_another_video(own_home):
     path = own_home / "data" / "interpolated" / "physiological" / "sub_1.csv"
     path.write_bytes(path.read_bytes().rstrip()[:-1])  # 12, the last video, becomes 1
     with pytest.raises(ValueError, match="video should have each of 1 to 8 once, in one piece"):
@@ -263,15 +265,18 @@ def with_words(table, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns="gsr"), "no column is 'gsr'"),
-        (lambda t: t.drop(columns="daqtime"), "no column is 'daqtime'"),
-        (lambda t: t.drop(columns="video"), "no column is 'video'"),
+        (lambda t: t.drop(columns="gsr"), "it has no column 'gsr'"),
+        (lambda t: t.drop(columns="daqtime"), "it has no column 'daqtime'"),
+        (lambda t: t.drop(columns="video"), "it has no column 'video'"),
         (lambda t: with_hole(t, "ecg"), "line 72 has no number for 'ecg'"),
         (lambda t: with_hole(t, "video"), "line 72 has no number for 'video'"),
         (lambda t: with_words(t, "ecg"), "cannot be read as a table .*words"),
-        (lambda t: t.drop(index=200), "go up by 1 ms a line, and line 202 has 201 after 199"),
-        (lambda t: t.assign(daqtime=t["daqtime"] / 1000), "by 1 ms a line, and line 3 has 0.001"),
-        (lambda t: t.assign(daqtime=t["daqtime"] * 1.0001), "or this is not the interpolated data"),
+        (lambda t: t.drop(index=200), "increase by 1 ms per line, but line 202 has 201 after 199"),
+        (lambda t: t.assign(daqtime=t["daqtime"] / 1000), "by 1 ms per line, but line 3 has 0.001"),
+        (
+            lambda t: t.assign(daqtime=t["daqtime"] * 1.0001),
+            "or these are not the interpolated data",
+        ),
         (lambda t: t.assign(video=t["video"].replace({5: 11})), r"1 to 8 once, .* \[3, 7, 1, 8, 2"),
         (lambda t: t.assign(video=t["video"].replace({12: 3})), r"has \[3, 7, 1, .*, 4, 3\]"),
     ],
@@ -285,14 +290,17 @@ def test_signals_that_are_not_as_published_are_an_error(own_home, change, messag
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns="arousal"), "no column is 'arousal'"),
+        (lambda t: t.drop(columns="arousal"), "it has no column 'arousal'"),
         (lambda t: with_hole(t, "valence"), "line 72 has no number for 'valence'"),
-        (lambda t: t.drop(index=80), "go up by 50 ms a line, and line 82 has 4050 after 3950"),
-        (lambda t: t[100:], "jstime should reach from .* ms for video 3"),
-        (lambda t: t[:-20], "jstime should reach from .* ms for video 4"),
-        (lambda t: t.assign(arousal=t["arousal"] * 5000), "arousal should be from 0.5 to 9.5, and"),
-        (lambda t: t.assign(valence=t["valence"] - 5), "valence should be from 0.5 to 9.5, and is"),
-        (lambda t: make_tables("sub_2")[1], "does not belong to the signals: .*and theirs 3"),
+        (lambda t: t.drop(index=80), "increase by 50 ms per line, but line 82 has 4050 after 3950"),
+        (lambda t: t[100:], "jstime should extend from .* ms for video 3"),
+        (lambda t: t[:-20], "jstime should extend from .* ms for video 4"),
+        (
+            lambda t: t.assign(arousal=t["arousal"] * 5000),
+            "arousal should range from 0.5 to 9.5, but",
+        ),
+        (lambda t: t.assign(valence=t["valence"] - 5), "valence should range from 0.5 to 9.5, but"),
+        (lambda t: make_tables("sub_2")[1], "does not belong to the signals: .*but theirs is 3"),
     ],
 )
 def test_an_annotation_that_is_not_as_published_is_an_error(own_home, change, message):
@@ -325,11 +333,14 @@ def test_time_that_is_off_by_less_than_a_tenth_of_a_step_is_read(own_home):
         ),
         ({"modalities": ["eeg"]}, r"modalities must be among \['ecg', .*, got \['eeg'\]"),
         ({"modalities": []}, "modalities must be among"),
-        ({"subjects": ["sub_31"]}, r"subjects must be among 'sub_1' to 'sub_30', got \['sub_31'\]"),
+        (
+            {"subjects": ["sub_31"]},
+            r"subjects must be among the 30 from 'sub_1' to 'sub_30', got \['sub_31'\]",
+        ),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),
     ],
 )
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_parameter_that_cannot_be_is_named_at_once(home, parameters, message, lazy):
+def test_an_invalid_parameter_is_named_at_once(home, parameters, message, lazy):
     with pytest.raises(ValueError, match=message):
         load_case(home, **parameters, lazy=lazy)

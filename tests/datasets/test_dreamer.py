@@ -22,13 +22,13 @@ def cell(values, shape):
 
 
 def clips(rng, n_times, n_channels):
-    """Samples of 18 clips, a little longer each; small integers, so that the file is small."""
+    """Samples of 18 clips of increasing length, as small integers so that the file is small."""
     shapes = [(n_times + clip, n_channels) for clip in range(18)]
     return cell([rng.integers(-99, 99, shape, np.int8) for shape in shapes], (18, 1))
 
 
 def make_data():
-    """The struct; the arousal rating of clip k is 1 + k % 5, valence mirrors it, dominance is 3."""
+    """Make the struct; clip k has arousal 1 + k % 5, valence mirrors it, and dominance is 3."""
     rng = np.random.default_rng(0)
     arousal = 1 + np.arange(18)[:, np.newaxis] % 5
     people = [
@@ -147,12 +147,12 @@ def test_the_baseline_comes_before_its_trial_on_request(folder, data):
     assert before.targets == {}
 
 
-def test_only_the_modalities_asked_for_are_kept(folder):
+def test_only_the_requested_modalities_are_loaded(folder):
     assert list(load_dreamer(folder, modalities="ecg")[0].signals) == ["ecg"]
     assert list(load_dreamer(folder, modalities=["eeg", "ecg"])[0].signals) == ["eeg", "ecg"]
 
 
-def test_subjects_choose_and_order_and_count_once(folder):
+def test_subjects_are_selected_in_order_and_without_duplicates(folder):
     recordings = load_dreamer(folder, subjects=["20", "3", "20"])
     assert [r.subject for r in recordings] == ["20"] * 18 + ["3"] * 18
 
@@ -167,7 +167,7 @@ def test_windows_carry_labels_and_ratings(folder):
     assert ((videos["arousal"] > 3) == (videos["label"] == "high")).all()
 
 
-def test_iteration_reads_the_file_when_it_is_asked(tmp_path, data):
+def test_the_iterator_reads_the_file_on_demand(tmp_path, data):
     path = write(tmp_path, data)
     recordings = load_dreamer(tmp_path, lazy=True)
     path.write_bytes(b"")
@@ -175,7 +175,7 @@ def test_iteration_reads_the_file_when_it_is_asked(tmp_path, data):
         next(recordings)
 
 
-def test_iteration_reads_the_file_once_and_gives_the_same(tmp_path, data):
+def test_the_iterator_reads_the_file_once_and_gives_the_same_recordings(tmp_path, data):
     path = write(tmp_path, data)
     expected = load_dreamer(tmp_path)
     recordings = load_dreamer(tmp_path, lazy=True)
@@ -243,7 +243,7 @@ def test_clips_without_signals_or_rating_are_left_out_and_counted(tmp_path, data
     assert np.isnan(recordings[4 * 18 - 3 + 3].targets["arousal"])
 
 
-def test_a_modality_that_lacks_in_a_clip_is_missing_in_its_windows(tmp_path, data):
+def test_a_modality_without_signal_in_a_clip_is_missing_in_its_windows(tmp_path, data):
     data["Data"][0]["ECG"]["stimuli"][0, 0] = EMPTY
     write(tmp_path, data)
     recordings = load_dreamer(tmp_path, subjects="1")
@@ -253,7 +253,7 @@ def test_a_modality_that_lacks_in_a_clip_is_missing_in_its_windows(tmp_path, dat
     assert not windows["eeg"].isna().any()
 
 
-def test_single_nan_stay(tmp_path, data):
+def test_single_nan_samples_are_kept(tmp_path, data):
     clip = data["Data"][0]["EEG"]["stimuli"][0, 0].astype(float)
     clip[5:9, 2] = np.nan
     data["Data"][0]["EEG"]["stimuli"][0, 0] = clip
@@ -274,7 +274,7 @@ def test_a_subject_without_any_data_is_left_out_beside_another(tmp_path, data):
         load_dreamer(tmp_path, subjects="8")
 
 
-def test_a_baseline_that_lacks_is_told_only_on_request(tmp_path, data):
+def test_a_missing_baseline_is_reported_only_if_baselines_are_requested(tmp_path, data):
     for name in ("EEG", "ECG"):
         data["Data"][0][name]["baseline"][2, 0] = EMPTY
     write(tmp_path, data)
@@ -333,8 +333,14 @@ def test_a_missing_field_of_the_file_is_named(tmp_path, data, name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"EEG_SamplingRate": 256}, r"DREAMER.EEG_SamplingRate is \[\[256\]\], and 128 as publ"),
-        ({"ECG_SamplingRate": EMPTY}, r"DREAMER.ECG_SamplingRate is \[\], and 256 as published"),
+        (
+            {"EEG_SamplingRate": 256},
+            r"DREAMER.EEG_SamplingRate is \[\[256\]\], but 128 in the publ",
+        ),
+        (
+            {"ECG_SamplingRate": EMPTY},
+            r"DREAMER.ECG_SamplingRate is \[\], but 256 in the published",
+        ),
         (
             {"EEG_Electrodes": cell(["Cz"] * 14, (1, 14))},
             r"DREAMER.EEG_Electrodes are \['Cz',",
@@ -348,7 +354,7 @@ def test_a_field_of_the_file_that_is_not_as_published_is_named(tmp_path, data, c
         load_dreamer(tmp_path, on_error="skip")
 
 
-def test_another_number_of_subjects_is_an_error(tmp_path, data):
+def test_a_wrong_number_of_subjects_is_an_error(tmp_path, data):
     data["Data"].pop()
     write(tmp_path, data)
     with pytest.raises(ValueError, match=r"Data should be a cell array of 23, got cells of shape"):
@@ -372,20 +378,20 @@ def test_a_missing_field_of_a_subject_is_named(tmp_path, data, name):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("ScoreArousal", np.ones((17, 1)), r"ScoreArousal has shape \(17, 1\), and should have"),
-        ("ScoreArousal", EMPTY, r"ScoreArousal has shape \(0, 0\), and should have"),
+        ("ScoreArousal", np.ones((17, 1)), r"ScoreArousal has shape \(17, 1\), but should have"),
+        ("ScoreArousal", EMPTY, r"ScoreArousal has shape \(0, 0\), but should have"),
         ("ScoreArousal", "text", r"ScoreArousal should hold real numbers, got text"),
         ("EEG", np.zeros((9, 14)), r"EEG.stimuli is missing; found in its place: float64"),
         ("EEG", {"stimuli": cell([EMPTY] * 16, (16, 1))}, r"EEG.stimuli should be a cell array of"),
         (
             "EEG",
             {"stimuli": cell([np.zeros((300, 15))] * 18, (18, 1))},
-            r"EEG.stimuli\{1\} has shape \(300, 15\), and should have \(n_samples, 14\)",
+            r"EEG.stimuli\{1\} has shape \(300, 15\), but should have \(n_samples, 14\)",
         ),
         (
             "ECG",
             {"stimuli": cell([np.zeros((2, 600))] * 18, (18, 1))},
-            r"ECG.stimuli\{1\} has shape \(2, 600\), and should have \(n_samples, 2\)",
+            r"ECG.stimuli\{1\} has shape \(2, 600\), but should have \(n_samples, 2\)",
         ),
     ],
 )
@@ -409,12 +415,12 @@ def test_a_field_of_a_subject_that_is_not_as_published_is_named(
         ({"threshold": 0}, "threshold must be a number from 1 to below 5, .*, got 0"),
         ({"threshold": None}, "threshold must be a number .*, got None"),
         ({"modalities": ["eda"]}, r"modalities must be among .*, got \['eda'\]"),
-        ({"subjects": ["0"]}, r"subjects must be among '1' to '23', got \['0'\]"),
+        ({"subjects": ["0"]}, r"subjects must be among the 23 from '1' to '23', got \['0'\]"),
         ({"subjects": []}, "subjects must be among"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),
     ],
 )
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_parameter_that_cannot_be_is_named_at_once(folder, parameters, message, lazy):
+def test_an_invalid_parameter_is_named_at_once(folder, parameters, message, lazy):
     with pytest.raises(ValueError, match=message):
         load_dreamer(folder, lazy=lazy, **parameters)

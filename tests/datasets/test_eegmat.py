@@ -23,7 +23,7 @@ def recordings(data_home):
     return fetch_eegmat(data_home / "eegmat")
 
 
-def test_a_folder_of_recordings_is_read_whole_and_in_order(recordings):
+def test_all_subjects_of_a_folder_are_read_in_order(recordings):
     assert len(recordings) == 2 * SUBJECTS_HERE
     assert [r.trial for r in recordings[:4]] == ["rest", "arithmetic"] * 2
     assert [r.subject for r in recordings] == sorted(r.subject for r in recordings)
@@ -53,7 +53,7 @@ def test_recordings_have_the_published_durations_and_labels(recordings):
         assert recording.labels == ((0.0, recording.duration, recording.trial),)
 
 
-def test_values_are_those_of_a_head_and_a_heart(recordings):
+def test_values_are_plausible_for_eeg_and_ecg(recordings):
     for recording in recordings:
         spread = recording.signals["eeg"].std(axis=1)
         assert ((spread > 1) & (spread < 60)).all()  # microvolt
@@ -61,7 +61,7 @@ def test_values_are_those_of_a_head_and_a_heart(recordings):
         assert all(np.isfinite(signal).all() for signal in recording.signals.values())
 
 
-def test_values_are_the_file_s_integers_scaled(data_home, recordings):
+def test_values_are_the_scaled_integers_of_the_file(data_home, recordings):
     content = (data_home / "eegmat" / "Subject00_1.edf").read_bytes()
     n_signals = int(content[252:256])
     start = int(content[184:192])
@@ -72,14 +72,14 @@ def test_values_are_the_file_s_integers_scaled(data_home, recordings):
     np.testing.assert_allclose(recordings[0].signals["eeg"][0, :500], expected, atol=1e-4)
 
 
-def test_ten_second_windows_are_as_many_as_fit(recordings):
+def test_there_are_as_many_ten_second_windows_as_fit(recordings):
     windows = segment(recordings, 10.0)
     assert windows["label"].value_counts().to_dict() == {"rest": 421, "arithmetic": 144}
     assert windows["subject"].nunique() == SUBJECTS_HERE
     assert windows["eeg"].array.values.shape == (565, 19, 5000)
 
 
-def test_subjects_choose_and_order(data_home):
+def test_subjects_are_selected_in_the_given_order(data_home):
     chosen = fetch_eegmat(data_home / "eegmat", subjects=["31", "04"])
     assert [r.subject for r in chosen] == ["31", "31", "04", "04"]
 
@@ -113,7 +113,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def server(folder, tmp_path_factory, monkeypatch):
-    """The small data set behind a local server; the names of the files that it was asked for."""
+    """The small data set on a local server, and the names of the requested files."""
     (folder / "subject-info.csv").write_text("Subject,Age\n")
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.name}\n"
@@ -140,7 +140,7 @@ def server(folder, tmp_path_factory, monkeypatch):
         thread.join()
 
 
-def test_what_lacks_is_downloaded_and_read(server, folder, tmp_path_factory):
+def test_missing_files_are_downloaded_and_read(server, folder, tmp_path_factory):
     home = tmp_path_factory.mktemp("home") / "eegmat"
     recordings = fetch_eegmat(home)
     assert [(r.subject, r.trial) for r in recordings] == [
@@ -157,7 +157,7 @@ def test_what_lacks_is_downloaded_and_read(server, folder, tmp_path_factory):
     assert server == []  # all there: nothing asked for
 
 
-def test_a_download_that_broke_off_continues(server, tmp_path_factory):
+def test_an_interrupted_download_is_resumed(server, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     fetch_eegmat(home)
     (home / "Subject07_1.edf").unlink()
@@ -167,7 +167,7 @@ def test_a_download_that_broke_off_continues(server, tmp_path_factory):
     assert sorted(server) == ["Subject00_2.edf", "Subject07_1.edf"]
 
 
-def test_only_the_subjects_asked_for_are_downloaded(server, tmp_path_factory):
+def test_only_the_requested_subjects_are_downloaded(server, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     assert len(fetch_eegmat(home, subjects="07")) == 2
     assert not (home / "Subject00_1.edf").exists()
@@ -183,7 +183,7 @@ def test_a_download_that_is_not_the_publisher_s_is_refused(server, folder, tmp_p
     assert not (home / "Subject07_1.edf").exists()
 
 
-def test_a_file_that_the_server_lacks_is_named(server, folder, tmp_path_factory):
+def test_a_file_missing_on_the_server_is_named(server, folder, tmp_path_factory):
     (folder / "Subject07_2.edf").unlink()
     home = tmp_path_factory.mktemp("home")
     with pytest.raises(ConnectionError, match=r"Could not download .*Subject07_2.edf"):
@@ -196,7 +196,7 @@ def test_a_file_without_a_published_hash_is_refused(server, folder, tmp_path_fac
         fetch_eegmat(tmp_path_factory.mktemp("home"))
 
 
-def test_a_server_that_is_not_there_is_named(monkeypatch, tmp_path):
+def test_a_server_that_cannot_be_reached_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(eegmat, "URL", "http://127.0.0.1:9/")
     with pytest.raises(ConnectionError, match=r"Could not download from http://127.0.0.1:9/"):
@@ -229,9 +229,9 @@ def test_a_missing_partner_is_named(folder):
 @pytest.mark.parametrize(
     ("keep", "message"),
     [
-        (100, "Subject07_1.edf cannot be read as EDF .*Delete it and fetch it again"),
+        (100, "Subject07_1.edf cannot be read as EDF .*Delete it and download it again"),
         (3000, "Subject07_1.edf cannot be read as EDF"),
-        (-7, "has 1 data records, and its header declares 2: it is truncated. Delete it"),
+        (-7, "has 1 data records, but its header declares 2: it is truncated. Delete it"),
         (-22000, "Subject07_1.edf has 0 data records"),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_truncated_file_is_an_error_and_never_short_data(folder, keep, message
         fetch_eegmat(folder)
 
 
-def test_a_file_that_is_no_edf_is_an_error(folder):
+def test_a_file_that_is_not_edf_is_an_error(folder):
     (folder / "Subject00_1.edf").write_bytes(b"<html>not found</html>" * 100)
     with pytest.raises(ValueError, match=r"Subject00_1.edf cannot be read as EDF"):
         fetch_eegmat(folder)
@@ -253,17 +253,17 @@ def test_a_file_with_more_records_than_it_declares_is_an_error(folder):
     content = bytearray(path.read_bytes())
     content[236:244] = b"1       "
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="has 2 data records, and its header declares 1"):
+    with pytest.raises(ValueError, match="has 2 data records, but its header declares 1"):
         fetch_eegmat(folder)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"without": ["EEG Cz"]}, "'EEG Cz' should have 500 Hz and uV, and is missing"),
-        ({"without": ["ECG ECG"]}, "'ECG ECG' should have 500 Hz and mV, and is missing"),
-        ({"unit": "mV"}, r"'EEG Fp1' should have 500 Hz and uV, and has \(500.0, 'mV'\)"),
-        ({"sampling_rate": 250}, r"'EEG Fp1' should have 500 Hz and uV, and has \(250.0, 'uV'\)"),
+        ({"without": ["EEG Cz"]}, "'EEG Cz' should have 500 Hz and uV, but is missing"),
+        ({"without": ["ECG ECG"]}, "'ECG ECG' should have 500 Hz and mV, but is missing"),
+        ({"unit": "mV"}, r"'EEG Fp1' should have 500 Hz and uV, but has \(500.0, 'mV'\)"),
+        ({"sampling_rate": 250}, r"'EEG Fp1' should have 500 Hz and uV, but has \(250.0, 'uV'\)"),
     ],
 )
 def test_a_file_that_is_not_as_published_is_an_error(folder, changes, message):
@@ -285,18 +285,21 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"subjects": ["00", "36"]}, r"subjects must be among '00' to '35', got \['36'\]"),
-        ({"subjects": [0]}, r"subjects must be among '00' to '35', got \[0\]"),
+        (
+            {"subjects": ["00", "36"]},
+            r"subjects must be among the 36 from '00' to '35', got \['36'\]",
+        ),
+        ({"subjects": [0]}, r"subjects must be among the 36 from '00' to '35', got \[0\]"),
         ({"subjects": []}, "subjects must be among"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_named(folder, parameters, message):
+def test_an_invalid_parameter_is_named(folder, parameters, message):
     with pytest.raises(ValueError, match=message):
         fetch_eegmat(folder, **parameters)
 
 
-def test_iteration_processes_and_modalities_give_the_same(folder):
+def test_iteration_processes_and_modalities_do_not_change_the_recordings(folder):
     recordings = fetch_eegmat(folder)
     lazy = fetch_eegmat(folder, lazy=True)
     assert next(lazy).subject == recordings[0].subject

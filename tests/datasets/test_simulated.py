@@ -10,7 +10,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skemo import segment
+from skemo import (
+    RespirationTransformer,
+    TemperatureTransformer,
+    make_modality_transformer,
+    segment,
+)
 from skemo.datasets import make_emotion_recordings
 from skemo.kernels.entropy import differential_entropy
 
@@ -21,14 +26,14 @@ CLASSIFIERS = {
 
 
 def rr_intervals(ecg, rate):
-    """RR intervals in seconds, from the peaks that a high-pass filter leaves."""
+    """Return RR intervals in seconds, from the peaks of the high-pass filtered ECG."""
     ecg = sosfiltfilt(butter(2, 8, "highpass", fs=rate, output="sos"), ecg)
     peaks, _ = find_peaks(ecg, height=0.4 * np.percentile(ecg, 99.5), distance=0.3 * rate)
     return np.diff(peaks) / rate
 
 
 def measures(windows):
-    """Simple measures of each window, by name."""
+    """Compute simple measures of each window, by name."""
     ecg = windows["ecg"].array.values[:, 0]
     rr = [rr_intervals(window, windows["ecg"].dtype.sampling_rate) for window in ecg]
     eda = windows["eda"].array.values[:, 0]
@@ -105,7 +110,7 @@ def test_without_effect_a_model_still_knows_the_trials_that_it_has_seen(without_
 
 
 def differences(effect_size):
-    """Aroused less calm of each measure, a row a subject."""
+    """Compute the difference of aroused and calm in each measure, with one row per subject."""
     recordings = make_emotion_recordings(40, 4, 40.0, effect_size=effect_size, random_state=1)
     windows = segment(recordings, 40.0)
     means = measures(windows).groupby([windows["subject"], windows["label"]]).mean()
@@ -127,13 +132,42 @@ def test_arousal_changes_heart_skin_and_brain_in_the_known_directions():
     assert abs(change[["theta_F3", "theta_F4"]].mean()) < 0.1
 
 
+def test_arousal_makes_breaths_shallower_and_cools_the_skin():
+    recordings = make_emotion_recordings(40, 4, 60.0, modalities=["resp", "temp"], random_state=1)
+    windows = segment(recordings, 60.0)
+    features = make_modality_transformer(
+        resp=RespirationTransformer(features=["RSP_Rate_Mean", "RAV_Mean"]),
+        temp=TemperatureTransformer(features=["TEMP_Slope"]),
+    )
+    table = features.fit_transform(windows)
+    table["RAV_Mean"] = np.log(table["RAV_Mean"])
+    means = table.groupby([windows["subject"], windows["label"]]).mean()
+    change = (means.xs("aroused", level=1) - means.xs("calm", level=1)).mean()
+    assert change["RAV_Mean"] == pytest.approx(-0.3, abs=0.06)
+    assert 60 * change["TEMP_Slope"] == pytest.approx(-0.2, abs=0.08)
+    assert change["RSP_Rate_Mean"] == pytest.approx(0, abs=0.6)
+
+
+def test_respiration_has_the_rate_that_it_has_in_the_ecg():
+    recordings = make_emotion_recordings(10, 4, 60.0, modalities=["ecg", "resp"], random_state=0)
+    windows = segment(recordings, 60.0)
+    belt, heart = (
+        RespirationTransformer(signal=name, features="rate").fit_transform(windows[[name]])
+        for name in ("resp", "ecg")
+    )
+    assert np.isfinite(belt).all()
+    seen = np.isfinite(heart)
+    assert seen.mean() > 0.75
+    assert np.abs(belt - heart)[seen].max() < 1.5
+
+
 def test_without_effect_no_measure_depends_on_the_label():
     change = differences(0.0)
     t = change.mean() / (change.std() / np.sqrt(len(change)))
     assert (t.abs() < 3.8).all()
 
 
-def test_the_effect_grows_with_its_size_and_turns_with_its_sign():
+def test_the_effect_grows_with_its_size_and_changes_sign_with_it():
     small, large = differences(0.5).mean(), differences(1.5).mean()
     turned = differences(-0.5).mean()
     for name in ("heart_rate", "log_rmssd", "tonic", "alpha_O1", "beta_F3"):
@@ -163,7 +197,7 @@ def test_each_person_has_as_many_calm_as_aroused_trials_in_random_order():
     assert recordings[0].labels[0][:2] == (0.0, 5.0)
 
 
-def test_signals_have_the_rates_lengths_units_and_channels_asked_for():
+def test_signals_have_the_requested_rates_lengths_units_and_channels():
     (recording, _) = make_emotion_recordings(
         1,
         2,
@@ -180,7 +214,7 @@ def test_signals_have_the_rates_lengths_units_and_channels_asked_for():
     assert {signal.dtype for signal in recording.signals.values()} == {np.dtype("float32")}
 
 
-def test_values_are_those_of_a_body():
+def test_values_are_plausible_for_a_human():
     for recording in make_emotion_recordings(20, 2, 30.0, random_state=3):
         rr = rr_intervals(recording.signals["ecg"][0], 128)
         assert rr.min() > 0.4
@@ -232,13 +266,15 @@ def test_a_generator_is_advanced():
     assert not np.array_equal(one[0].signals["ecg"], other[0].signals["ecg"])
 
 
-def test_more_people_or_fewer_modalities_leave_the_rest_as_it_was():
+def test_more_people_or_fewer_modalities_do_not_change_the_others():
     few = make_emotion_recordings(2, 2, 10.0, random_state=5)
     many = make_emotion_recordings(4, 2, 10.0, random_state=5)
     assert_same(few, many[:4])
     alone = make_emotion_recordings(2, 2, 10.0, modalities=["eeg"], random_state=5)
     assert list(alone[0].signals) == ["eeg"]
     assert_same(few, alone, ["eeg"])
+    every = ("ecg", "eda", "eeg", "resp", "temp")
+    assert_same(few, make_emotion_recordings(2, 2, 10.0, modalities=every, random_state=5))
 
 
 def test_calm_trials_do_not_depend_on_the_effect_size():
@@ -258,14 +294,20 @@ def test_calm_trials_do_not_depend_on_the_effect_size():
         ({"n_trials": 0}, "n_trials must be even"),
         ({"duration": 4}, r"duration must be at least 5 \(seconds\), got 4"),
         ({"effect_size": np.nan}, "effect_size must be a finite number, got nan"),
-        ({"modalities": ["ecg", "emg"]}, r"modalities must be among ecg, eda, eeg, got \['ecg', '"),
-        ({"modalities": "ecg"}, "modalities must be among ecg, eda, eeg, got 'ecg'"),
+        (
+            {"modalities": ["ecg", "emg"]},
+            r"modalities must be among ecg, eda, eeg, resp, temp, got \['ecg', '",
+        ),
+        ({"modalities": "ecg"}, "modalities must be among ecg, eda, eeg, resp, temp, got 'ecg'"),
         ({"modalities": []}, "modalities must be among"),
-        ({"sampling_rates": {"emg": 4}}, "sampling_rates must be among ecg, eda, eeg, got"),
+        (
+            {"sampling_rates": {"emg": 4}},
+            "sampling_rates must be among ecg, eda, eeg, resp, temp, got",
+        ),
         ({"sampling_rates": {"ecg": 32}}, "sampling_rates: 'ecg' needs at least 64 Hz, got 32"),
         ({"channels": ["F3", "X1"]}, "channels must be among AF3, .*got"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_named(parameters, message):
+def test_an_invalid_parameter_is_named(parameters, message):
     with pytest.raises(ValueError, match=message):
         make_emotion_recordings(**parameters)

@@ -27,7 +27,7 @@ def recordings(data_home):
     return fetch_stress_predict(data_home / "stress_predict", modalities=("eda", "ppg", "temp"))
 
 
-def test_a_folder_of_recordings_is_read_whole_and_in_order_without_the_unlabelled(recordings):
+def test_all_labelled_subjects_of_a_folder_are_read_in_order(recordings):
     subjects = [r.subject for r in recordings]
     assert len(subjects) == SUBJECTS_HERE
     assert subjects == sorted(subjects)
@@ -43,7 +43,7 @@ def test_recordings_have_the_published_rates_and_units(recordings):
         assert recording.trial == ""
 
 
-def test_values_are_those_of_a_wrist(recordings):
+def test_values_are_plausible_for_a_wristband(recordings):
     for recording in recordings:
         eda, ppg, temp = (recording.signals[name][0] for name in ("eda", "ppg", "temp"))
         assert 0.1 < np.median(eda) < 5  # µS
@@ -63,7 +63,7 @@ def test_values_are_the_lines_of_the_files(data_home, recordings):
         np.testing.assert_array_equal(signal[0, ::1000], np.array(lines[::1000], "f4"))
 
 
-def test_each_recording_has_three_times_of_stress_in_rest(recordings):
+def test_each_recording_has_three_stress_tasks_with_rest_between_them(recordings):
     for recording in recordings:
         assert [label for *_, label in recording.labels] == ["rest", "stress"] * 3 + ["rest"]
         assert recording.labels[0][0] == 9  # the publisher's labels begin with the heart rate
@@ -77,9 +77,7 @@ def test_each_recording_has_three_times_of_stress_in_rest(recordings):
         assert 0.28 < seconds["stress"] / sum(seconds.values()) < 0.38
 
 
-def test_labels_are_in_step_with_the_button_that_was_pressed_during_the_recording(
-    data_home, recordings
-):
+def test_labels_change_when_the_button_was_pressed(data_home, recordings):
     apart = []
     for recording in recordings:
         raw = data_home / "stress_predict" / "Raw_data" / recording.subject
@@ -90,7 +88,7 @@ def test_labels_are_in_step_with_the_button_that_was_pressed_during_the_recordin
     assert apart == ["S06", "S17", "S30"]
 
 
-def test_windows_of_a_minute_are_as_many_as_fit_into_the_labels(recordings):
+def test_there_are_as_many_one_minute_windows_as_fit_into_the_labels(recordings):
     windows = segment(recordings, 60.0)
     assert windows["label"].value_counts().to_dict() == {"rest": 753, "stress": 346}
     assert windows["subject"].nunique() == SUBJECTS_HERE
@@ -106,7 +104,7 @@ def test_the_hashes_are_those_of_the_recorded_files(data_home):
         assert hashlib.sha256(content).hexdigest() == expected
 
 
-def test_more_processes_read_the_same(data_home, recordings):
+def test_several_processes_read_the_same_recordings(data_home, recordings):
     home = data_home / "stress_predict"
     found = fetch_stress_predict(home, subjects=["S34", "S02"], modalities="eda", n_jobs=2)
     assert [r.subject for r in found] == ["S34", "S02"]
@@ -117,7 +115,7 @@ def test_more_processes_read_the_same(data_home, recordings):
 
 
 def write_subject(folder, subject, *, start=START, seconds=120, delay=None, line_end="\n"):
-    """Write the files of the wristband; `delay` is by how many seconds a file starts later."""
+    """Write the files of the wristband; `delay` is how many seconds later a file starts."""
     raw = folder / "Raw_data" / subject
     raw.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(int(subject[1:]))
@@ -153,7 +151,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def server(folder, tmp_path_factory, monkeypatch):
-    """The small data set behind a local server; the names of the files that it was asked for."""
+    """The small data set on a local server, and the names of the requested files."""
     hashes = tmp_path_factory.mktemp("package") / "hashes"
     names = [f"Raw_data/{subject}/{name}.csv" for subject in ("S02", "S05") for name in COLUMNS]
     hashes.write_text(
@@ -195,7 +193,7 @@ def test_seconds_without_a_label_are_left_out(folder):
     assert recording.labels == ((5, 30, "rest"), (50, 70, "stress"), (90, 95, "rest"))
 
 
-def test_signals_that_start_apart_are_cut_to_the_latest(folder):
+def test_signals_are_cut_to_the_latest_start(folder):
     before = fetch_stress_predict(folder, subjects="S02", modalities=("eda", "ppg", "temp"))[0]
     write_subject(folder, "S02", delay={"EDA": 8, "BVP": 2})
     after = fetch_stress_predict(folder, subjects="S02", modalities=("eda", "ppg", "temp"))[0]
@@ -212,7 +210,7 @@ def test_labels_end_with_the_longest_signal(folder):
     assert recording.labels[-1] == (80, 120, "rest")
 
 
-def test_modalities_choose_and_order(folder):
+def test_modalities_are_selected_in_the_given_order(folder):
     recording = fetch_stress_predict(folder)[0]
     assert list(recording.signals) == ["eda", "ppg"]
     recording = fetch_stress_predict(folder, modalities=["acc", "temp"])[0]
@@ -222,7 +220,7 @@ def test_modalities_choose_and_order(folder):
     assert (recording.sampling_rates["acc"], recording.units["acc"]) == (32, "1/64 g")
 
 
-def test_files_with_the_line_ends_of_windows_are_the_same(folder):
+def test_files_with_windows_line_endings_are_read(folder):
     before = fetch_stress_predict(folder)[0]
     write_subject(folder, "S02", line_end="\r\n")
     np.testing.assert_array_equal(
@@ -236,7 +234,7 @@ def test_windows_can_be_cut_from_them(folder):
     assert windows["start"].min() == 10
 
 
-def test_a_lazy_iterator_reads_when_it_is_asked(folder):
+def test_a_lazy_iterator_reads_on_demand(folder):
     found = fetch_stress_predict(folder, lazy=True)
     assert next(found).subject == "S02"
     (folder / "Raw_data" / "S05" / "EDA.csv").unlink()
@@ -247,7 +245,7 @@ def test_a_lazy_iterator_reads_when_it_is_asked(folder):
 # The download
 
 
-def test_what_lacks_is_downloaded_and_read(server, folder, tmp_path_factory):
+def test_missing_files_are_downloaded_and_read(server, folder, tmp_path_factory):
     home = tmp_path_factory.mktemp("home") / "stress_predict"
     assert [r.subject for r in fetch_stress_predict(home)] == ["S02", "S05"]
     assert server == [
@@ -261,7 +259,7 @@ def test_what_lacks_is_downloaded_and_read(server, folder, tmp_path_factory):
     assert server == ["Raw_data/S02/TEMP.csv", "Raw_data/S05/TEMP.csv"]
 
 
-def test_the_hashes_that_were_checked_are_left_beside_the_files(server, tmp_path_factory):
+def test_the_verified_hashes_are_stored_with_the_files(server, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     fetch_stress_predict(home)
     hashes = parse_hashes((home / "SHA256SUMS.txt").read_text())
@@ -270,7 +268,7 @@ def test_the_hashes_that_were_checked_are_left_beside_the_files(server, tmp_path
     assert hashes[name] == hashlib.sha256((home / name).read_bytes()).hexdigest()
 
 
-def test_a_download_that_broke_off_continues(server, tmp_path_factory):
+def test_an_interrupted_download_is_resumed(server, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     fetch_stress_predict(home)
     (home / "Raw_data/S05/BVP.csv").unlink()
@@ -280,7 +278,7 @@ def test_a_download_that_broke_off_continues(server, tmp_path_factory):
     assert sorted(server) == ["Raw_data/S02/EDA.csv", "Raw_data/S05/BVP.csv"]
 
 
-def test_only_the_subjects_asked_for_are_downloaded(server, tmp_path_factory):
+def test_only_the_requested_subjects_are_downloaded(server, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     assert [r.subject for r in fetch_stress_predict(home, subjects="S05")] == ["S05"]
     assert not (home / "Raw_data" / "S02").exists()
@@ -295,7 +293,7 @@ def test_a_file_that_has_changed_since_it_was_tested_is_refused(server, folder, 
     assert not (home / "Raw_data/S05/BVP.csv").exists()
 
 
-def test_a_file_without_a_hash_is_taken_as_it_comes(server, folder, tmp_path_factory):
+def test_a_file_without_a_hash_is_not_verified(server, folder, tmp_path_factory):
     path = folder / "Raw_data/S05/ACC.csv"
     path.write_text(path.read_text() + "1.0,2.0,3.0\n")
     home = tmp_path_factory.mktemp("home")
@@ -303,7 +301,7 @@ def test_a_file_without_a_hash_is_taken_as_it_comes(server, folder, tmp_path_fac
     assert recording.signals["acc"][:, -1].tolist() == [1, 2, 3]
 
 
-def test_a_file_that_the_server_lacks_is_named(server, folder, tmp_path_factory):
+def test_a_file_missing_on_the_server_is_named(server, folder, tmp_path_factory):
     (folder / "Raw_data/S05/BVP.csv").unlink()
     home = tmp_path_factory.mktemp("home")
     with pytest.raises(ConnectionError, match=r"Could not download .*Raw_data/S05/BVP.csv"):
@@ -349,14 +347,14 @@ def test_a_subject_without_labels_is_named(folder):
     [
         (
             [(2, 9, 0), (2, 10, 2)],
-            r"second 1 of S02 should have .* label 0 or 1, and has .* 2.0\]",
+            r"second 1 of S02 should have .* label 0 or 1, but has .* 2.0\]",
         ),
         ([(2, 9, 0), (2, 10, "")], r"second 1 of S02 should have .* has .* nan\]"),
-        ([(2, 9, 0), (2, 9, 1)], "the times of S02 do not rise"),
+        ([(2, 9, 0), (2, 9, 1)], "the times of S02 do not increase"),
         ([(2, 9, "stress")], "cannot be read as a table with the columns Participant, Time"),
     ],
 )
-def test_labels_that_cannot_be_are_named(folder, rows, message):
+def test_invalid_labels_are_named(folder, rows, message):
     write_labels(folder, rows)
     with pytest.raises(ValueError, match=message):
         fetch_stress_predict(folder)
@@ -365,7 +363,7 @@ def test_labels_that_cannot_be_are_named(folder, rows, message):
 @pytest.mark.parametrize(
     "content", [b"", b"<html>not found</html>", b"Participant,Time\n2,3\n", b"\xff\xfe\x00\x81,1\n"]
 )
-def test_a_label_file_that_is_none_is_an_error(folder, content):
+def test_a_file_without_labels_is_an_error(folder, content):
     (folder / LABEL_FILE).write_bytes(content)
     with pytest.raises(ValueError, match=r"binary.csv cannot be read as a table.*Delete it and"):
         fetch_stress_predict(folder)
@@ -374,11 +372,11 @@ def test_a_label_file_that_is_none_is_an_error(folder, content):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "should hold a start, a rate and samples in lines of 1, and has 0 lines"),
-        (b"1644227574\n4.0\n", "and has 2 lines of 1"),
-        (b"1644227574,1644227574\n4,4\n1,2\n", "and has 3 lines of 2"),
-        (b"1644227574\n8.0\n0.1\n", "its second line should say 4 Hz, and says 8"),
-        (b"1644227574\n4.0\n0.1\nnan\n", "holds no finite number in line 4"),
+        (b"", "should contain a start, a rate and samples in lines of 1, but has 0 lines"),
+        (b"1644227574\n4.0\n", "but has 2 lines of 1"),
+        (b"1644227574,1644227574\n4,4\n1,2\n", "but has 3 lines of 2"),
+        (b"1644227574\n8.0\n0.1\n", "its second line should be 4 .Hz., but is 8"),
+        (b"1644227574\n4.0\n0.1\nnan\n", "has a value that is not finite in line 4"),
         (b"<html>not found</html>\n", "cannot be read as numbers"),
         (b"\xff\xfe\x00\x81\n", "cannot be read as numbers"),
         (b"1644227574\n4.0\n0.1\n0.1,2\n", "cannot be read as numbers"),
@@ -386,7 +384,7 @@ def test_a_label_file_that_is_none_is_an_error(folder, content):
 )
 def test_a_signal_that_is_not_as_published_is_an_error(folder, content, message):
     (folder / "Raw_data/S05/EDA.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"S05/EDA.csv .*{message}.*Delete it and fetch it"):
+    with pytest.raises(ValueError, match=rf"S05/EDA.csv .*{message}.*Delete it and download it"):
         fetch_stress_predict(folder)
 
 
@@ -395,7 +393,7 @@ def test_a_truncated_signal_is_an_error_and_never_short_data(folder):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[: 2 + 50 * 64]))
     message = (
-        r"BVP.csv spans the unix seconds 1644227574 to 1644227624, .* 1644227583 to 1644227694"
+        r"BVP.csv covers the unix seconds 1644227574 to 1644227624, .* 1644227583 to 1644227694"
     )
     with pytest.raises(ValueError, match=message + ": it is truncated"):
         fetch_stress_predict(folder)
@@ -409,14 +407,14 @@ def test_a_signal_that_ends_before_the_others_is_an_error(folder):
         fetch_stress_predict(folder)
 
 
-def test_labels_of_others_are_not_looked_at(folder):
+def test_labels_of_other_subjects_are_not_checked(folder):
     write_labels(folder, [*rows_of(2), (30, 9, 0), (30, 9, 1)])
     assert len(fetch_stress_predict(folder, subjects="S02")) == 1
 
 
 def test_a_clock_that_was_half_a_day_off_is_an_error(folder):
     write_subject(folder, "S05", start=START - 43200)
-    with pytest.raises(ValueError, match="it is truncated, or not of that recording"):
+    with pytest.raises(ValueError, match="it is truncated, or from another recording"):
         fetch_stress_predict(folder)
 
 
@@ -431,18 +429,21 @@ def test_subjects_that_cannot_be_read_are_skipped_with_a_report(folder):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"subjects": ["S01"]}, r"subjects must be among 'S02' to 'S35', got \['S01'\]"),
+        (
+            {"subjects": ["S01"]},
+            r"subjects must be among the 34 from 'S02' to 'S35', got \['S01'\]",
+        ),
         ({"subjects": []}, "subjects must be among"),
         ({"modalities": ["ecg"]}, r"modalities must be among .*'eda'.* got \['ecg'\]"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip', got 'ignore'"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_named_at_once(folder, parameters, message, lazy):
+def test_an_invalid_parameter_is_named_at_once(folder, parameters, message, lazy):
     with pytest.raises(ValueError, match=message):
         fetch_stress_predict(folder, **parameters, lazy=lazy)
 
 
-def test_a_folder_of_ones_own_stays_what_it_is_when_a_download_fails(folder, tmp_path, monkeypatch):
+def test_a_failed_download_leaves_the_user_s_folder_unchanged(folder, tmp_path, monkeypatch):
     own = tmp_path / "own"
     shutil.copytree(folder, own)
     before = {path for path in own.rglob("*") if path.is_file()}

@@ -7,7 +7,14 @@ import warnings
 import numpy as np
 import pytest
 
-from skemo import segment
+from skemo import (
+    AccelerometerTransformer,
+    EMGTransformer,
+    RespirationTransformer,
+    TemperatureTransformer,
+    make_modality_transformer,
+    segment,
+)
 from skemo.datasets.wesad import SUBJECTS, load_wesad
 
 SECONDS = 40
@@ -48,7 +55,7 @@ def py2_array(array, *, dtype=None, raw=None):
 
 
 def py2_value(value):
-    """Opcodes of a value; bytes are opcodes already."""
+    """Return the opcodes of a value; bytes are taken for opcodes."""
     if isinstance(value, dict):
         items = [py2_string(key.encode()) + py2_value(item) for key, item in value.items()]
         return b"}(" + b"".join(items) + b"u"
@@ -110,7 +117,7 @@ def test_the_test_files_are_pickles_of_numpy_arrays(folder):
 # What is read
 
 
-def test_each_subject_is_a_recording_in_the_order_asked_for(folder):
+def test_each_subject_is_a_recording_in_the_requested_order(folder):
     recordings = load_wesad(folder, subjects=["S17", "S2"])
     assert [(r.subject, r.trial) for r in recordings] == [("S17", ""), ("S2", "")]
 
@@ -156,12 +163,44 @@ def test_signals_have_the_published_values_rates_and_units(folder, device, field
         np.testing.assert_array_equal(recording.signals[name], written[field].T.astype("f4"))
 
 
-def test_the_default_modalities_are_those_that_have_transformers(folder):
+def test_the_default_modalities_are_heart_and_skin(folder):
     assert [*load_wesad(folder, subjects="S2")[0].signals] == ["ecg", "eda"]
     assert [*load_wesad(folder, subjects="S2", device="wrist")[0].signals] == ["eda", "ppg"]
 
 
-def test_big_endian_numbers_are_read_as_they_are(folder):
+@pytest.mark.parametrize(
+    ("device", "names"), [("chest", ("resp", "temp", "acc", "emg")), ("wrist", ("temp", "acc"))]
+)
+def test_respiration_temperature_motion_and_muscle_have_features_by_their_names(
+    tmp_path, device, names
+):
+    content = make_content("S2")
+    signal = content["signal"]
+    seconds = np.arange(SECONDS * 700) / 700
+    signal["chest"]["Resp"] = 10 * np.sin(np.pi * seconds)[:, np.newaxis]
+    for of_device, field in (("chest", "Temp"), ("wrist", "TEMP")):
+        signal[of_device][field] = 33 + 0.1 * signal[of_device][field]
+    signal["chest"]["ACC"] = 0.1 * signal["chest"]["ACC"] + np.array([0, 0.6, 0.8])
+    signal["wrist"]["ACC"] = np.round(6.4 * signal["wrist"]["ACC"] + np.array([0, 38, 51]))
+    write(tmp_path, "S2", content)
+    recordings = load_wesad(tmp_path, subjects="S2", device=device, modalities=names)
+    windows = segment(recordings, 7, step=1)
+    features = {
+        "resp": RespirationTransformer(features=["RSP_Rate_Mean"]),
+        "temp": TemperatureTransformer(),
+        "acc": AccelerometerTransformer(),
+        "emg": EMGTransformer(features="amplitude"),
+    }
+    features = make_modality_transformer(**{name: features[name] for name in names})
+    table = features.fit_transform(windows)
+    assert table.notna().all(axis=None)
+    # In g by either device.
+    np.testing.assert_allclose(table["ACC_Activity"], 0.1 * np.sqrt(3), rtol=0.15)
+    if "resp" in names:
+        np.testing.assert_allclose(table["RSP_Rate_Mean"], 30, rtol=0.02)
+
+
+def test_big_endian_numbers_are_read(folder):
     content = make_content("S2")
     content["signal"]["chest"]["ECG"] = content["signal"]["chest"]["ECG"].astype(">f8")
     expected = load_wesad(folder, subjects="S2")[0].signals["ecg"]
@@ -193,7 +232,7 @@ def test_labels_are_the_runs_of_the_label_series_in_seconds(folder):
         ),
     ],
 )
-def test_classes_choose_and_join_labels(folder, classes, expected):
+def test_classes_select_and_merge_labels(folder, classes, expected):
     (recording,) = load_wesad(folder, subjects="S2", classes=classes)
     assert [label for *_, label in recording.labels] == expected
 
@@ -225,7 +264,7 @@ def test_subjects_are_read_one_by_one_when_lazy(folder):
         next(recordings)
 
 
-def test_processes_read_the_same(folder):
+def test_several_processes_read_the_same_recordings(folder):
     one, two = (load_wesad(folder, subjects=["S2", "S17"], n_jobs=n) for n in (None, 2))
     assert [r.subject for r in two] == ["S2", "S17"]
     for a, b in zip(one, two, strict=True):
@@ -243,8 +282,8 @@ def test_a_folder_without_the_files_is_an_error_that_says_which(folder, home):
             load_wesad(home, lazy=lazy)
 
 
-def test_everyone_is_read_unless_others_are_named(folder):
-    with pytest.raises(FileNotFoundError, match=r"S3.S3.pkl is missing. Put it there, name"):
+def test_everyone_is_read_by_default(folder):
+    with pytest.raises(FileNotFoundError, match=r"S3.S3.pkl is missing. Put it there, select"):
         load_wesad(folder)
 
 
@@ -264,7 +303,7 @@ def test_a_truncated_file_is_an_error_with_a_remedy(folder, keep):
         load_wesad(folder, subjects="S2")
 
 
-def test_a_file_that_is_no_pickle_is_an_error(folder):
+def test_a_file_that_is_not_a_pickle_is_an_error(folder):
     write(folder, "S2", b"<html>not found</html>")
     with pytest.raises(ValueError, match=r"S2.pkl cannot be read: .+\. Extract it again from"):
         load_wesad(folder, subjects="S2")
@@ -297,32 +336,32 @@ def with_chest(content, **fields):
         (lambda c: c | {"label": c["label"] * np.nan}, r"numbers 0 to 7, .* the values \[nan\]"),
         (
             lambda c: c | {"label": c["label"][:, None]},
-            r"numbers 0 to 7, and has shape \(28000, 1\)",
+            r"numbers 0 to 7, but has shape \(28000, 1\)",
         ),
-        (lambda c: c | {"label": "none"}, r"label is no array of numbers \(found str\)"),
+        (lambda c: c | {"label": "none"}, r"label is not an array of numbers \(found str\)"),
         (
             lambda c: c | {"label": c["label"][:-1]},
-            "signal/chest/ECG has 28000 samples at 700 Hz, and label 27999 at 700 Hz",
+            "signal/chest/ECG has 28000 samples at 700 Hz, and label has 27999 at 700 Hz",
         ),
         (
             lambda c: with_chest(c, EDA=np.zeros((27000, 1))),
-            "signal/chest/EDA has 27000 samples at 700 Hz, and label 28000",
+            "signal/chest/EDA has 27000 samples at 700 Hz, and label has 28000",
         ),
         (
             lambda c: with_chest(c, ECG=np.zeros(28000)),
-            r"signal/chest/ECG should have shape \(n, 1\), and has \(28000,\)",
+            r"signal/chest/ECG should have shape \(n, 1\), but has \(28000,\)",
         ),
         (
             lambda c: with_chest(c, ECG=py2_array(np.zeros((9, 1)), raw=b"U\x04abcd")),
-            "signal/chest/ECG is no array of numbers",
+            "signal/chest/ECG is not an array of numbers",
         ),
         (
             lambda c: with_chest(c, ECG=py2_array(np.zeros((9, 1)), raw=b"N")),
-            "signal/chest/ECG is no array of numbers",
+            "signal/chest/ECG is not an array of numbers",
         ),
         (
             lambda c: with_chest(c, ECG=b"cnumpy\nndarray\n"),
-            "signal/chest/ECG is no array of numbers",
+            "signal/chest/ECG is not an array of numbers",
         ),
     ],
 )
@@ -361,12 +400,12 @@ def test_a_recording_without_any_of_the_classes_is_an_error(folder):
         ({"classes": {"stress": 1, "baseline": 0}}, "at least two names, got {'stress': 1,"),
         ({"modalities": ["ppg"]}, r"modalities must be among \['ecg', .*, got \['ppg'\]"),
         ({"modalities": []}, "modalities must be among"),
-        ({"subjects": ["S12"]}, r"subjects must be among 'S2' to 'S17', got \['S12'\]"),
+        ({"subjects": ["S12"]}, r"subjects must be among the 15 from 'S2' to 'S17', got \['S12'\]"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),
     ],
 )
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_parameter_that_cannot_be_is_named_at_once(folder, parameters, message, lazy):
+def test_an_invalid_parameter_is_named_at_once(folder, parameters, message, lazy):
     with pytest.raises(ValueError, match=message):
         load_wesad(folder, **parameters, lazy=lazy)
 
@@ -375,12 +414,12 @@ def test_a_parameter_that_cannot_be_is_named_at_once(folder, parameters, message
 
 
 def call(module, name, *arguments):
-    """Opcodes of a call, as a hostile __reduce__ gives them."""
+    """Return the opcodes of a call, as produced by a hostile __reduce__."""
     return f"c{module}\n{name}\n(".encode() + b"".join(map(py2_value, arguments)) + b"tR"
 
 
 def calls(path):
-    """Calls that would make a file, by the global that they need first."""
+    """Return calls that would create a file, by the global that they need first."""
     code = f"open({str(path)!r}, 'w').close()"
     shell = f"touch {path}"
     return {
@@ -407,16 +446,16 @@ def calls(path):
 
 
 @pytest.mark.parametrize("name", [*calls("")])
-def test_a_pickle_that_asks_for_another_global_runs_nothing(folder, name):
+def test_a_pickle_with_another_global_is_refused_and_runs_nothing(folder, name):
     made = folder / "made"
     content = make_content("S2") | {"extra": calls(made)[name]}
     write(folder, "S2", content)
-    with pytest.raises(ValueError, match=rf"S2.pkl cannot be read: it asks for '{name}', which"):
+    with pytest.raises(ValueError, match=rf"S2.pkl cannot be read: it contains '{name}', which"):
         load_wesad(folder, subjects="S2")
     assert not made.exists()
 
 
-def test_a_hostile_pickle_does_what_it_says_when_read_in_the_usual_way(tmp_path):
+def test_a_hostile_pickle_runs_code_if_read_by_pickle_load(tmp_path):
     made = tmp_path / "made"
     pickle.loads(py2_pickle({"extra": calls(made)["builtins.exec"]}))
     assert made.exists()
@@ -432,7 +471,7 @@ def test_a_hostile_pickle_does_what_it_says_when_read_in_the_usual_way(tmp_path)
         (b"cnumpy\ndtype\nN}U\x06valuesU\x01as\x86b", "__setstate__"),
     ],
 )
-def test_other_ways_out_of_a_pickle_are_errors(folder, opcodes, message):
+def test_other_hostile_opcodes_are_errors(folder, opcodes, message):
     write(folder, "S2", make_content("S2") | {"extra": opcodes})
     with pytest.raises(ValueError, match=rf"S2.pkl cannot be read: .*{message}"):
         load_wesad(folder, subjects="S2")
@@ -445,7 +484,9 @@ def test_an_array_of_anything_but_numbers_is_refused(folder, code):
     # would pass for numbers and be taken for the address of an object.
     address = py2_array(np.zeros((1, 1)), dtype=py2_dtype(code, "|"), raw=b"U\x08AAAAAAAA")
     write(folder, "S2", with_chest(make_content("S2"), ECG=address))
-    with pytest.raises(ValueError, match=r"S2.pkl cannot be read: .*and only numbers may be"):
+    with pytest.raises(
+        ValueError, match=r"S2.pkl cannot be read: .*but only arrays of numbers are allowed"
+    ):
         load_wesad(folder, subjects="S2")
 
 
@@ -453,7 +494,7 @@ def test_an_array_of_anything_but_numbers_is_refused(folder, code):
 
 
 def py0_value(value):
-    """Opcodes of protocol 0, Python 2's default, in which strings stand with escapes."""
+    """Return opcodes of protocol 0, the default of Python 2, in which strings are escaped."""
     if isinstance(value, dict):
         items = [py0_value(key) + py0_value(item) + b"s" for key, item in value.items()]
         return b"(d" + b"".join(items)
@@ -468,7 +509,7 @@ def py0_value(value):
     return new + b"(I1\n" + shape + dtype + b"I00\n" + raw + b"tb"
 
 
-def test_a_file_of_protocol_0_gives_the_same(tmp_path):
+def test_a_file_of_protocol_0_is_read_the_same(tmp_path):
     content = make_content("S2")
     content["signal"]["wrist"]["ACC"] = np.ascontiguousarray(content["signal"]["wrist"]["ACC"])
     write(tmp_path, "S2", content)
@@ -480,13 +521,15 @@ def test_a_file_of_protocol_0_gives_the_same(tmp_path):
         np.testing.assert_array_equal(recording.signals[name], signal)
 
 
-def test_a_file_that_python_3_wrote_is_told(tmp_path):
+def test_a_file_written_by_python_3_is_refused(tmp_path):
     write(tmp_path, "S2", pickle.dumps({"subject": "S2"}, protocol=4))
-    with pytest.raises(ValueError, match="it is not of Python 2, which wrote what is published"):
+    with pytest.raises(
+        ValueError, match="it was not written by Python 2, as the published files were"
+    ):
         load_wesad(tmp_path, subjects="S2")
 
 
-def test_a_subject_that_is_no_name_is_told_by_its_kind(tmp_path):
+def test_a_subject_that_is_not_a_string_is_named_by_its_type(tmp_path):
     content = py2_pickle({"signal": {}, "label": np.zeros(3, "int32"), "subject": "S2"})
     name, value = py2_string(b"subject"), py2_string(b"S2")
     write(tmp_path, "S2", content.replace(name + value, name + b"]"))
@@ -494,7 +537,7 @@ def test_a_subject_that_is_no_name_is_told_by_its_kind(tmp_path):
         load_wesad(tmp_path, subjects="S2")
 
 
-def test_signals_can_be_written_to_and_subjects_are_loaded_once(folder):
+def test_signals_are_writable_and_each_subject_is_loaded_once(folder):
     recordings = load_wesad(folder, subjects=["S2", "S17", "S2"], modalities=["ecg", "temp"])
     assert [recording.subject for recording in recordings] == ["S2", "S17"]
     assert all(x.flags.writeable for r in recordings for x in r.signals.values())

@@ -36,7 +36,7 @@ def test_each_subject_counts_once_however_many_windows_there_are():
     assert spread == pytest.approx(np.std([0.6, 0.3], ddof=1))
 
 
-def test_zero_and_nan_are_absent_and_not_low():
+def test_zero_and_nan_count_as_absent_not_as_low_weights():
     display = AttentionDisplay.from_predictions(WEIGHTS, Y, subjects=SUBJECTS)
     assert display.absent_.to_dict() == pytest.approx({"ecg": 2 / 6, "eeg": 0})
     assert np.isnan(display.subject_means_.loc[("b", "calm"), "ecg"])
@@ -46,7 +46,7 @@ def test_zero_and_nan_are_absent_and_not_low():
     assert labels == ["ecg\nabsent in 33.3 %", "eeg"]
 
 
-def test_bars_stand_at_the_means_and_points_at_those_of_the_subjects():
+def test_bars_are_means_over_subjects_and_points_are_means_of_subjects():
     display = AttentionDisplay.from_predictions(WEIGHTS, Y, subjects=SUBJECTS)
     for label, bars in zip(["calm", "stress"], display.bars_, strict=True):
         heights = [bar.get_height() for bar in bars]
@@ -67,7 +67,7 @@ def test_without_classes_and_subjects_windows_are_averaged():
     assert display.ax_.get_legend() is None
 
 
-def test_the_map_has_a_row_a_subject_and_says_what_is_absent():
+def test_the_map_has_one_row_per_subject_and_says_what_is_absent():
     display = AttentionDisplay.from_predictions(WEIGHTS, Y, subjects=SUBJECTS, kind="subject")
     drawn = display.image_.get_array()
     expected = [[0.3, 0.8, 0.6, 0.9], [np.nan, 0.6, 0.3, 0.2]]
@@ -79,7 +79,7 @@ def test_the_map_has_a_row_a_subject_and_says_what_is_absent():
     assert columns == ["ecg\ncalm", "ecg\nstress", "eeg\ncalm", "eeg\nstress"]
 
 
-def test_a_modality_that_nobody_has_is_drawn_as_absent():
+def test_a_modality_missing_from_all_windows_is_drawn_as_absent():
     weights = WEIGHTS.assign(eda=0.0)
     display = AttentionDisplay.from_predictions(weights, Y, subjects=SUBJECTS)
     assert display.class_means_["eda"].isna().all()
@@ -90,7 +90,7 @@ def test_a_modality_that_nobody_has_is_drawn_as_absent():
     assert np.ma.getmaskarray(display.image_.get_array())[:, 4:].all()
 
 
-def test_it_draws_on_the_axes_that_are_given():
+def test_it_draws_on_the_given_axes():
     ax = plt.figure().add_subplot()
     assert AttentionDisplay.from_predictions(WEIGHTS, ax=ax).ax_ is ax
     assert AttentionDisplay(WEIGHTS).plot(ax=ax).figure_ is ax.figure
@@ -99,7 +99,7 @@ def test_it_draws_on_the_axes_that_are_given():
 @pytest.mark.parametrize(
     "network", [ModalityAwareAttentionClassifier, CrossModalAttentionClassifier]
 )
-def test_weights_of_a_network_are_shown_and_a_lost_modality_is_absent(network):
+def test_weights_of_a_network_are_drawn_and_a_missing_modality_is_absent(network):
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     values = rng.normal(size=(40, 1, 64)) + y[:, None, None]
@@ -126,12 +126,12 @@ def test_an_estimator_without_attention_is_refused():
             AttentionDisplay.from_estimator(model, WEIGHTS)
 
 
-def test_what_cannot_be_drawn_is_named():
-    with pytest.raises(ValueError, match='kind="subject" needs the subjects'):
+def test_invalid_arguments_are_named():
+    with pytest.raises(ValueError, match='kind="subject" needs the subject of each window'):
         AttentionDisplay(WEIGHTS).plot("subject")
     with pytest.raises(ValueError, match=r'kind must be "class" or "subject", got \'map\''):
         AttentionDisplay(WEIGHTS).plot("map")
-    with pytest.raises(ValueError, match=r"between 0 and 1 or NaN .* got 6 windows from -0.4"):
+    with pytest.raises(ValueError, match=r"between 0 and 1, or NaN, .* got 6 windows from -0.4"):
         AttentionDisplay(WEIGHTS - 0.4).plot()
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         AttentionDisplay(WEIGHTS, y=Y[:3]).plot()

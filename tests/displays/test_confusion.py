@@ -1,4 +1,4 @@
-"""What ConfusionDisplay computes and draws."""
+"""Confusion matrices: averages over subjects or windows, and what is drawn."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from skemo.evaluation.comparison import Comparison
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
-# S1 has four windows a class and is always right; S2 has one a class and is always "a".
+# S1 has four windows per class, all predicted correctly; S2 has one per class, both predicted "a".
 Y_TRUE = ["a"] * 4 + ["b"] * 4 + ["a", "b"]
 Y_PRED = ["a"] * 4 + ["b"] * 4 + ["a", "a"]
 SUBJECTS = ["S1"] * 8 + ["S2"] * 2
@@ -24,8 +24,8 @@ def make_comparison(models, n_repeats=1):
         for model in models
         for repeat in range(n_repeats)
     ]
-    nothing, details = pd.DataFrame(), {"models": dict.fromkeys(models, "")}
-    return Comparison("group-k-fold", pd.concat(predictions), *[nothing] * 5, details)
+    empty, details = pd.DataFrame(), {"models": dict.fromkeys(models, "")}
+    return Comparison("group-k-fold", pd.concat(predictions), *[empty] * 5, details)
 
 
 def test_subjects_count_the_same_however_many_windows_they_have():
@@ -33,7 +33,7 @@ def test_subjects_count_the_same_however_many_windows_they_have():
     assert display.confusion.tolist() == [[[1.0, 0.0], [0.5, 0.5]]]
 
 
-def test_windows_count_the_same_where_asked_for_and_agree_with_scikit_learn():
+def test_averaging_over_windows_agrees_with_scikit_learn():
     display = ConfusionDisplay.from_predictions(Y_TRUE, Y_PRED, SUBJECTS, average="windows")
     expected = confusion_matrix(Y_TRUE, Y_PRED, normalize="true")
     np.testing.assert_allclose(display.confusion[0], expected)
@@ -50,7 +50,7 @@ def test_rows_sum_to_one(average):
     assert display.counts.sum() == 200
 
 
-def test_the_diagonal_is_the_balanced_accuracy_where_all_have_all_classes():
+def test_the_diagonal_is_the_balanced_accuracy_if_every_subject_has_every_class():
     rng = np.random.default_rng(0)
     y_true, subjects = np.tile(list("abc"), 40), np.repeat(list("ABCD"), 30)
     y_pred = rng.choice(list("abc"), 120)
@@ -62,7 +62,7 @@ def test_the_diagonal_is_the_balanced_accuracy_where_all_have_all_classes():
     assert np.trace(display.confusion[0]) / 3 == pytest.approx(np.mean(per_subject))
 
 
-def test_a_subject_without_a_class_says_nothing_about_it():
+def test_a_subject_without_a_class_does_not_count_for_that_class():
     display = ConfusionDisplay.from_predictions(["a", "b", "a"], ["a", "b", "b"], [1, 1, 2])
     assert display.confusion[0].tolist() == [[0.5, 0.5], [0.0, 1.0]]
 
@@ -81,13 +81,13 @@ def test_cells_show_shares_and_the_number_of_windows():
     assert [text for text in written if "%" not in text] == ["5", "0", "1", "4"]
 
 
-def test_letters_are_light_on_dark_cells_and_dark_on_light_ones():
+def test_text_is_light_on_dark_cells_and_dark_on_light_ones():
     display = ConfusionDisplay.from_predictions(Y_TRUE, Y_PRED, SUBJECTS)
     assert display.text_[0, 0, 0].get_color() == "white"
     assert display.text_[0, 0, 1].get_color() != "white"
 
 
-def test_models_have_one_scale_of_colours_and_a_panel_each():
+def test_models_share_one_colour_scale_and_have_one_panel_each():
     display = ConfusionDisplay.from_comparison(make_comparison(["SVM", "LDA", "forest", "tree"]))
     assert {image.get_clim() for image in display.im_} == {(0, 1)}
     assert display.axes_.shape == (2, 3)
@@ -96,7 +96,7 @@ def test_models_have_one_scale_of_colours_and_a_panel_each():
     assert [panel.axison for panel in display.axes_.flat] == [True] * 4 + [False] * 2
 
 
-def test_some_models_are_drawn_in_the_order_asked_for():
+def test_chosen_models_are_drawn_in_the_given_order():
     comparison = make_comparison(["SVM", "LDA", "forest"])
     display = ConfusionDisplay.from_comparison(comparison, models=["forest", "SVM"])
     assert display.models == ["forest", "SVM"]
@@ -109,27 +109,27 @@ def test_repetitions_do_not_add_windows():
     assert display.confusion[0].tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
-def test_a_model_of_which_every_fit_failed_has_an_empty_matrix():
+def test_a_model_whose_fits_all_failed_has_an_empty_matrix():
     comparison = make_comparison(["SVM"])
     comparison.details["models"]["LDA"] = ""
     display = ConfusionDisplay.from_comparison(comparison)
     assert np.isnan(display.confusion[1]).all()
 
 
-def test_classes_are_named_at_both_axes():
+def test_both_axes_name_the_classes():
     display = ConfusionDisplay.from_predictions(Y_TRUE, Y_PRED, SUBJECTS)
     for labels in (display.axes_[0, 0].get_xticklabels(), display.axes_[0, 0].get_yticklabels()):
         assert [label.get_text() for label in labels] == ["a", "b"]
 
 
-def test_a_fitted_classifier_is_drawn_under_its_name():
+def test_a_fitted_classifier_is_titled_with_its_class_name():
     model = DummyClassifier().fit(np.zeros((10, 1)), Y_TRUE)
     display = ConfusionDisplay.from_estimator(model, np.zeros((10, 1)), Y_TRUE, SUBJECTS)
     assert display.models == ["DummyClassifier"]
     assert display.confusion[0].tolist() == [[1.0, 0.0], [1.0, 0.0]]
 
 
-def test_matrices_share_the_place_of_one_axes_or_take_one_each():
+def test_matrices_share_the_place_of_one_axes_or_take_one_axes_each():
     comparison = make_comparison(["SVM", "LDA"])
     figure, places = plt.subplots(1, 2)
     display = ConfusionDisplay.from_comparison(comparison, ax=places[0])
@@ -144,9 +144,9 @@ def test_wrong_arguments_are_errors():
     comparison = make_comparison(["SVM", "LDA"])
     with pytest.raises(ValueError, match=r"average must be .*got 'mean'"):
         ConfusionDisplay.from_comparison(comparison, average="mean")
-    with pytest.raises(ValueError, match="ax has 3 axes, but 2 panels are to be drawn"):
+    with pytest.raises(ValueError, match="ax has 3 axes, but there are 2 panels to draw"):
         ConfusionDisplay.from_comparison(comparison, ax=plt.subplots(3)[1])
-    with pytest.raises(ValueError, match="ax stands in no grid"):
+    with pytest.raises(ValueError, match="ax is not part of a grid"):
         ConfusionDisplay.from_comparison(comparison, ax=plt.figure().add_axes([0, 0, 1, 1]))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         ConfusionDisplay.from_predictions(Y_TRUE, Y_PRED, SUBJECTS[:-1])

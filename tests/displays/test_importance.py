@@ -36,7 +36,7 @@ CHANNELS = ("Fz", "Cz", "Pz", "O1", "O2")
 
 
 def features(n_windows=200, planted="alpha_O1", seed=0):
-    """Noise named by band and channel, and labels that one feature alone decides."""
+    """Return noise named by band and channel, and labels decided by one feature alone."""
     names = [f"{band}_{channel}" for band in ("theta", "alpha") for channel in CHANNELS]
     X = np.random.default_rng(seed).normal(size=(n_windows, len(names)))
     X = pd.DataFrame(X, columns=names)
@@ -44,7 +44,7 @@ def features(n_windows=200, planted="alpha_O1", seed=0):
 
 
 def stump(X, y):
-    """A classifier that looks at a single feature."""
+    """Return a classifier that uses a single feature."""
     return DecisionTreeClassifier(max_depth=1, random_state=0).fit(X, y)
 
 
@@ -73,7 +73,7 @@ def test_electrodes_are_where_the_10_20_system_says():
     assert places["T6"] == places["P8"]
 
 
-def test_left_and_right_are_mirrored_and_front_and_back_are_too():
+def test_the_positions_are_symmetric_from_left_to_right_and_front_to_back():
     places = standard_positions()
     pairs = [("F3", "F4"), ("FC5", "FC6"), ("P9", "P10"), ("AF7", "AF8"), ("O1", "O2")]
     for left, right in pairs:
@@ -82,7 +82,7 @@ def test_left_and_right_are_mirrored_and_front_and_back_are_too():
         assert places[front] == pytest.approx((places[back][0], -places[back][1]))
 
 
-def test_no_two_electrodes_are_at_one_place():
+def test_no_two_electrodes_share_a_position():
     older = {"T3", "T4", "T5", "T6"}
     points = [place for name, place in standard_positions().items() if name not in older]
     points = np.array(points)
@@ -91,7 +91,7 @@ def test_no_two_electrodes_are_at_one_place():
     assert np.linalg.norm(points, axis=1).max() <= 1 + 1e-9
 
 
-def test_electrodes_are_where_they_were_measured_on_a_head():
+def test_positions_are_close_to_those_measured_on_a_head():
     pytest.importorskip("mne")
     measured = _mne_positions()
     ours = {name: place for name, place in standard_positions().items() if name in measured}
@@ -134,7 +134,7 @@ def test_interpolation_goes_through_the_electrodes_and_keeps_a_constant():
 # Importance
 
 
-def test_only_what_the_model_looks_at_is_important():
+def test_only_the_feature_that_the_model_uses_is_important():
     X, y = features()
     found = band_channel_importance(stump(X, y), X, y, bands=BANDS)
     assert found["mean"].index.tolist() == BANDS
@@ -145,7 +145,7 @@ def test_only_what_the_model_looks_at_is_important():
     assert found["mean"].loc["theta", "O1"] == 0
 
 
-def test_permuting_within_subjects_leaves_what_tells_subjects_apart():
+def test_permuting_within_subjects_keeps_the_differences_between_subjects():
     X, _ = features()
     subjects = np.arange(200) % 4
     X["alpha_O1"] = subjects * 1.0
@@ -156,7 +156,7 @@ def test_permuting_within_subjects_leaves_what_tells_subjects_apart():
     assert band_channel_importance(model, X, y, bands=BANDS)["mean"].loc["alpha", "O1"] > 0.3
 
 
-def test_the_same_seed_gives_the_same_and_the_windows_stay_as_they_are():
+def test_the_same_seed_gives_the_same_result_and_leaves_the_windows_unchanged():
     X, y = features()
     before = X.copy()
     one, same, other = (
@@ -177,7 +177,7 @@ def test_within_reach_channels_are_permuted_together():
     assert (found.loc["theta"] == 0).all()
 
 
-def test_a_network_s_map_is_permuted_by_band_and_channel():
+def test_the_map_of_a_network_is_permuted_by_band_and_channel():
     rng = np.random.default_rng(0)
     y = np.arange(160) % 2
     maps = rng.normal(size=(160, 2, 5, 3))
@@ -274,24 +274,24 @@ def test_resting_with_closed_eyes_shows_in_alpha_over_the_back_of_the_head(data_
     assert found.loc["alpha", back].mean() > max(0, found.loc["alpha", front].mean())
 
 
-def test_what_has_no_bands_and_channels_is_refused():
+def test_an_input_without_bands_and_channels_is_refused():
     X, y = features()
     model = stump(X, y)
-    with pytest.raises(ValueError, match="has no DifferentialEntropyTransformer to tell"):
+    with pytest.raises(ValueError, match="the estimator has no DifferentialEntropyTransformer"):
         band_channel_importance(model, X, y)
-    with pytest.raises(ValueError, match="No step of DecisionTreeClassifier is given bands"):
+    with pytest.raises(ValueError, match="No step of DecisionTreeClassifier takes bands"):
         band_channel_importance(model, X, y, bands=["delta"])
     with pytest.raises(ValueError, match="n_repeats must be at least 1, got 0"):
         band_channel_importance(model, X, y, bands=BANDS, n_repeats=0)
     maps = signal_frame(eeg=SignalArray(np.zeros((4, 2, 5, 3))))
-    with pytest.raises(ValueError, match=r"'eeg' is a map of 2 bands, but bands names 1"):
+    with pytest.raises(ValueError, match=r"'eeg' is a map of 2 bands, but 1 are named"):
         band_channel_importance(model, maps, [0, 1, 0, 1], bands=["alpha"])
 
 
 # What is drawn
 
 
-def test_each_band_has_a_head_and_all_heads_one_scale():
+def test_each_band_has_a_head_and_all_heads_share_one_scale():
     table = pd.DataFrame(
         np.random.default_rng(0).normal(size=(3, 5)), ["theta", "alpha", "beta"], CHANNELS
     )
@@ -304,7 +304,7 @@ def test_each_band_has_a_head_and_all_heads_one_scale():
         assert [text.get_text() for text in panel.texts] == list(CHANNELS)
 
 
-def test_the_picture_has_each_electrode_s_value_at_its_place():
+def test_the_image_has_the_value_of_each_electrode_at_its_position():
     table = pd.DataFrame([[0.1, -0.2, 0.3, 0.0, 0.2]], ["alpha"], CHANNELS)
     display = ChannelImportanceDisplay.from_importances(table)
     picture = display.images_[0].get_array()
@@ -326,16 +326,18 @@ def test_measured_importance_is_drawn_as_it_is():
     assert display.colorbar_.ax.get_ylabel() == "rise of log loss"
 
 
-def test_own_positions_serve_for_unknown_electrodes():
+def test_positions_may_be_given_for_unknown_electrodes():
     table = pd.DataFrame([[0.0, 1.0]], ["alpha"], ["L", "R"])
     display = ChannelImportanceDisplay(table, positions={"L": (-0.5, 0), "R": (0.5, 0)}).plot()
     picture = display.images_[0].get_array()
     assert picture[50, 75] > 0.9 > 0.1 > picture[50, 25]
-    with pytest.raises(ValueError, match=r"positions must be a dict with each of .*'L', 'R'"):
+    with pytest.raises(
+        ValueError, match=r"positions must be a dict with an entry for each .*'L', 'R'"
+    ):
         ChannelImportanceDisplay(table, positions={"L": (0, 0)}).plot()
 
 
-def test_it_draws_on_axes_that_are_given_and_leaves_names_out_on_demand():
+def test_it_draws_on_the_given_axes_and_can_leave_out_the_names():
     table = pd.DataFrame(np.eye(2), ["alpha", "beta"], ["O1", "O2"])
     axes = plt.subplots(1, 2)[1]
     display = ChannelImportanceDisplay(table).plot(axes, names=False)

@@ -1,4 +1,4 @@
-"""What RecordingDisplay finds in a recording and draws."""
+"""Recordings drawn: beats, conductance, labels, windows, and long recordings."""
 
 import time
 from dataclasses import replace
@@ -20,20 +20,20 @@ def recording():
 
 
 @pytest.fixture(scope="module")
-def parted(recording):
-    """The same with two labels, unlabelled time and an excluded stretch."""
+def labelled(recording):
+    """The recording with two labels, unlabelled time and an excluded interval."""
     labels = [(0, 20, "calm"), (20, 40, "aroused")]
     return replace(recording, labels=labels, excluded=[(12.5, 13.5)])
 
 
-def test_each_modality_has_a_panel_from_top_to_bottom(recording):
+def test_each_modality_has_a_panel_in_order_from_top_to_bottom(recording):
     display = RecordingDisplay.from_recording(recording)
     assert list(display.axes_) == ["windows", "ecg", "eda", "eda phasic", "eeg"]
     heights = [panel.get_position().y0 for panel in display.axes_.values()]
     assert heights == sorted(heights, reverse=True)
 
 
-def test_modalities_are_drawn_in_the_order_asked_for(recording):
+def test_chosen_modalities_are_drawn_in_the_given_order(recording):
     display = RecordingDisplay.from_recording(recording, modalities=["eeg", "ecg"])
     assert list(display.axes_) == ["windows", "eeg", "ecg"]
 
@@ -52,7 +52,7 @@ def test_all_panels_show_the_same_time(recording):
     assert list(display.axes_.values())[-1].get_xlabel() == "Time (s)"
 
 
-def test_dots_are_the_beats_in_view_at_the_height_of_the_signal(recording):
+def test_dots_mark_the_beats_in_view_at_the_height_of_the_signal(recording):
     display = RecordingDisplay.from_recording(recording, start=10, stop=25)
     times = find_beats(recording).beats["beats"]
     seconds, values = display.beats_["ecg"].get_data()
@@ -61,13 +61,13 @@ def test_dots_are_the_beats_in_view_at_the_height_of_the_signal(recording):
     np.testing.assert_array_equal(values, recording.signals["ecg"][0, samples])
 
 
-def test_beats_of_the_recording_are_not_looked_for_again(recording):
+def test_beats_that_the_recording_has_are_not_searched_for_again(recording):
     own = replace(recording, beats={"chest": [1.0, 2.0, 70.0]})
     display = RecordingDisplay.from_recording(own)
     assert display.beats_["ecg"].get_xdata().tolist() == [1.0, 2.0]
 
 
-def test_of_very_many_beats_the_rate_is_drawn():
+def test_the_rate_is_drawn_instead_of_very_many_beats():
     phase = np.arange(0, 400, 1 / 64) % 0.8 - 0.4
     ecg = Recording({"ecg": np.exp(-((phase / 0.03) ** 2))}, {"ecg": 64}, subject="S2")
     display = RecordingDisplay.from_recording(ecg, stop=None)
@@ -84,7 +84,7 @@ def test_a_signal_without_heartbeats_says_so():
     assert [text.get_text() for text in display.axes_["ecg"].texts] == ["no heartbeat found"]
 
 
-def test_skin_conductance_has_its_parts(recording):
+def test_skin_conductance_is_drawn_with_its_tonic_and_phasic_parts(recording):
     display = RecordingDisplay.from_recording(recording, stop=None)
     tonic, phasic = decompose_eda(recording).signals["eda"]
     conductance, over = display.lines_["eda"]
@@ -93,14 +93,14 @@ def test_skin_conductance_has_its_parts(recording):
     np.testing.assert_array_equal(display.lines_["eda phasic"][0].get_ydata(), phasic)
 
 
-def test_conductance_that_is_parted_already_is_put_together_again(recording):
+def test_conductance_decomposed_before_is_also_drawn_as_a_whole(recording):
     display = RecordingDisplay.from_recording(decompose_eda(recording), stop=None)
     whole, tonic = (line.get_ydata() for line in display.lines_["eda"])
     phasic = display.lines_["eda phasic"][0].get_ydata()
     np.testing.assert_allclose(whole - tonic, phasic, atol=1e-6)
 
 
-def test_parts_and_beats_do_not_depend_on_what_is_in_view(recording):
+def test_parts_and_beats_do_not_depend_on_the_time_in_view(recording):
     whole = RecordingDisplay.from_recording(recording, stop=None)
     part = RecordingDisplay.from_recording(recording, start=20, stop=30)
     np.testing.assert_array_equal(whole.parts["eda"], part.parts["eda"])
@@ -116,7 +116,7 @@ def test_many_channels_are_stacked_with_their_names(recording):
     np.testing.assert_allclose(steps, steps[0])
 
 
-def test_the_bar_beside_stacked_channels_has_the_length_it_says(recording):
+def test_the_scale_bar_beside_stacked_channels_has_the_length_it_says(recording):
     panel = RecordingDisplay.from_recording(recording).axes_["eeg"]
     (text,) = panel.texts
     size, unit = text.get_text().split()
@@ -134,23 +134,23 @@ def test_few_channels_share_a_panel_with_a_legend():
     assert [text.get_text() for text in legend] == ["x", "y", "z"]
 
 
-def test_labels_are_shaded_and_named(parted):
-    display = RecordingDisplay.from_recording(parted, start=5)
+def test_labels_are_shaded_and_named(labelled):
+    display = RecordingDisplay.from_recording(labelled, start=5)
     assert display.bands_ == [("calm", (5, 20)), ("aroused", (20, 40))]
     names = [(text.get_text(), text.get_position()[0]) for text in display.axes_["windows"].texts]
     assert names == [("calm", 12.5), ("aroused", 30)]
 
 
-def test_each_label_is_named_where_it_lasts_longest_even_if_there_is_no_room(recording):
+def test_each_label_is_named_where_it_lasts_longest_even_without_room(recording):
     labels = [(0, 0.1, "a short moment"), (1, 1.2, "a short moment"), (2, 50, "long")]
     display = RecordingDisplay.from_recording(replace(recording, labels=labels))
     names = [(text.get_text(), text.get_position()[0]) for text in display.axes_["windows"].texts]
     assert names == [("a short moment", 1.1), ("long", 26)]
 
 
-def test_windows_have_the_colour_of_their_label_and_dropped_ones_are_hollow(parted):
-    windows = segment(parted, duration=5.0)
-    display = RecordingDisplay.from_recording(parted, windows=windows)
+def test_windows_have_the_colour_of_their_label_and_dropped_ones_are_hollow(labelled):
+    windows = segment(labelled, duration=5.0)
+    display = RecordingDisplay.from_recording(labelled, windows=windows)
     table = display.windows
     assert table["start"].tolist() == [5.0 * i for i in range(12)]
     assert table["start"][~table["kept"]].tolist() == [10, 40, 45, 50, 55]
@@ -164,9 +164,9 @@ def test_windows_have_the_colour_of_their_label_and_dropped_ones_are_hollow(part
     assert display.axes_["windows"].get_title(loc="right") == "hatched: excluded, hollow: dropped"
 
 
-def test_windows_that_overlap_stand_in_different_lanes(parted):
-    windows = segment(parted, duration=6.0, step=2.0)
-    display = RecordingDisplay.from_recording(parted, windows=windows)
+def test_overlapping_windows_are_drawn_in_different_lanes(labelled):
+    windows = segment(labelled, duration=6.0, step=2.0)
+    display = RecordingDisplay.from_recording(labelled, windows=windows)
     lanes = {}
     for bars in display.windows_:
         for path in bars.get_paths():
@@ -178,7 +178,7 @@ def test_windows_that_overlap_stand_in_different_lanes(parted):
         assert all(one[1] <= other[0] for one, other in pairwise(spans))
 
 
-def test_windows_of_other_recordings_are_left_out(recording):
+def test_windows_of_other_recordings_are_ignored(recording):
     other = replace(recording, subject="other")
     windows = segment([other, recording], duration=20.0)
     display = RecordingDisplay.from_recording(recording, windows=windows)
@@ -213,7 +213,7 @@ def test_gaps_flat_and_missing_channels_are_drawn_as_they_are():
     display.figure_.canvas.draw()
 
 
-def test_a_name_that_says_nothing_may_be_explained(recording):
+def test_the_kind_of_a_modality_can_be_given(recording):
     named = Recording(
         {"chest": recording.signals["ecg"]}, {"chest": 128}, subject="S2", units={"chest": "mV"}
     )
@@ -236,7 +236,7 @@ def test_the_envelope_has_the_extremes_of_each_stretch():
         assert first <= positions[2 * i] == positions[2 * i + 1] < end
 
 
-def test_a_long_recording_keeps_its_peaks_and_draws_few_points():
+def test_a_long_recording_is_drawn_with_few_points_and_keeps_its_peaks():
     values = np.zeros(3 * 3600 * 700)
     values[1234567] = 1.0
     long = Recording({"emg": values}, {"emg": 700}, subject="S2")
@@ -249,7 +249,7 @@ def test_a_long_recording_keeps_its_peaks_and_draws_few_points():
     assert seconds[drawn.argmax()] == pytest.approx(1234567 / 700, abs=3 * 3600 / 1500)
 
 
-def test_panels_share_the_place_of_one_axes_or_take_one_each(recording):
+def test_panels_share_the_place_of_one_axes_or_take_one_axes_each(recording):
     figure, places = plt.subplots(1, 2)
     display = RecordingDisplay.from_recording(recording, modalities=["ecg"], ax=places[1])
     assert display.figure_ is figure
@@ -263,7 +263,7 @@ def test_wrong_arguments_are_errors(recording):
     windows = segment(recording, duration=20.0)
     for arguments, message in (
         ({"start": 70}, "Nothing of the recording of subject '00' lies between start=70 s"),
-        ({"modalities": ["ppg"]}, "has no signal 'ppg', but"),
+        ({"modalities": ["ppg"]}, "has no signal 'ppg'. Its signals are"),
         ({"kinds": {"ecg": "heart"}}, 'kinds are "ecg", "ppg", "eda" or None, got \'heart\''),
         ({"windows": windows[["ecg"]]}, "windows must be a table as skemo.segment returns it"),
     ):

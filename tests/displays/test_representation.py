@@ -1,4 +1,4 @@
-"""The representation space: separation as numbers, projections, and what is drawn."""
+"""The representation space: measures of separation, projections, and what is drawn."""
 
 import sys
 
@@ -47,16 +47,18 @@ def test_separation_of_a_square_is_exact():
     assert np.isnan(found["probe_balanced_accuracy"])
 
 
-def test_silhouette_and_davies_bouldin_are_scikit_learn_s():
+def test_silhouette_and_davies_bouldin_agree_with_scikit_learn():
     values, y = two_clusters(200, distance=1.5)
     found = class_separation(values, y)
     assert found["silhouette"] == pytest.approx(silhouette_score(values, y))
     assert found["davies_bouldin"] == pytest.approx(davies_bouldin_score(values, y))
     by_class = [found[f"silhouette {label}"] for label in LABELS]
-    assert np.mean(by_class) == pytest.approx(found["silhouette"])  # as many of each
+    assert np.mean(by_class) == pytest.approx(
+        found["silhouette"]
+    )  # both classes have the same size
 
 
-def test_separation_does_not_depend_on_scale_place_or_order():
+def test_separation_does_not_depend_on_scale_offset_or_order():
     values, y = two_clusters(100)
     subjects = np.arange(100) // 20
     order = np.random.default_rng(1).permutation(100)
@@ -65,10 +67,10 @@ def test_separation_does_not_depend_on_scale_place_or_order():
     pd.testing.assert_series_equal(one, other, rtol=1e-6)
 
 
-def test_the_probe_is_tested_on_subjects_that_it_was_not_fitted_on():
+def test_the_probe_is_tested_on_subjects_it_was_not_fitted_on():
     subjects = np.repeat(np.arange(8), 20)
     y = np.tile([0, 1], 80)
-    # The classes differ in a direction of each subject's own, which the others know nothing of.
+    # The classes of each subject differ in another direction, unknown to the other subjects.
     values = np.zeros((160, 9))
     values[np.arange(160), subjects] = 2.0 * y - 1
     assert class_separation(values, y, subjects)["probe_balanced_accuracy"] == 0.5
@@ -82,11 +84,11 @@ def test_there_is_no_probe_where_leaving_a_subject_out_leaves_one_class():
 
 
 def test_separation_of_one_class_is_refused():
-    with pytest.raises(ValueError, match=r"needs windows of two classes, got \['calm'\]"):
+    with pytest.raises(ValueError, match=r"needs windows of at least two classes, got \['calm'\]"):
         class_separation(np.ones((4, 2)), ["calm"] * 4)
 
 
-def test_a_representation_without_differences_is_refused():
+def test_a_representation_that_is_the_same_for_all_windows_is_refused():
     with pytest.raises(ValueError, match="the same for all windows"):
         class_separation(np.ones((4, 2)), ["calm", "calm", "stress", "stress"])
 
@@ -94,7 +96,7 @@ def test_a_representation_without_differences_is_refused():
 # Projections
 
 
-def test_pca_keeps_distances_within_a_plane_and_names_the_variance():
+def test_pca_keeps_distances_in_a_plane_and_names_the_share_of_variance():
     flat = np.random.default_rng(0).normal(size=(30, 2)) * [3, 1]
     turned = flat @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 2)))[0].T
     points, names = project(turned)
@@ -104,7 +106,7 @@ def test_pca_keeps_distances_within_a_plane_and_names_the_variance():
     assert names[0] == f"PC 1 ({100 * share:.0f} %)"
 
 
-def test_t_sne_is_the_same_for_the_same_seed_and_works_with_few_windows():
+def test_t_sne_is_reproducible_and_works_with_few_windows():
     values, y = two_clusters(12, distance=10.0)
     points, names = project(values, "tsne", random_state=3)
     np.testing.assert_array_equal(points, project(values, "tsne", random_state=3)[0])
@@ -117,7 +119,7 @@ def test_an_unknown_method_is_named():
         project(np.ones((5, 3)), "mds")
 
 
-def test_umap_that_is_not_installed_says_how_to_install_it(monkeypatch):
+def test_the_error_without_umap_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ImportError, match="pip install umap-learn"):
         project(np.ones((5, 3)), "umap")
@@ -138,7 +140,7 @@ def test_each_model_has_a_panel_with_its_points_by_class():
     assert display.figure_ is display.axes_[0].figure
 
 
-def test_the_numbers_are_those_of_the_whole_space_and_stand_below_the_panel():
+def test_the_numbers_below_a_panel_are_measured_in_all_dimensions():
     values, y = two_clusters(60, n_features=20)
     subjects = np.arange(60) // 10
     display = RepresentationDisplay.from_representations({"net": values}, y, subjects=subjects)
@@ -160,11 +162,11 @@ def test_subjects_have_markers_and_the_legend_names_them():
     np.testing.assert_allclose(drawn, display.points["net"][(y == "stress") & (subjects == "b")])
     texts = [text.get_text() for text in display.axes_[-1].get_legend().get_texts()]
     assert texts == ["calm", "stress", "a", "b", "c"]
-    with pytest.raises(ValueError, match="mark_subjects=True needs the subjects"):
+    with pytest.raises(ValueError, match="mark_subjects=True needs the subject of each window"):
         RepresentationDisplay(display.points, y).plot(mark_subjects=True)
 
 
-def test_a_window_far_away_is_counted_and_does_not_squeeze_the_others():
+def test_an_outlying_window_is_counted_but_does_not_set_the_limits():
     values, y = two_clusters(60, n_features=2)
     values[0] = [1000.0, 0.0]
     display = RepresentationDisplay.from_representations({"net": values}, y)
@@ -172,7 +174,7 @@ def test_a_window_far_away_is_counted_and_does_not_squeeze_the_others():
     assert np.ptp(display.axes_[0].get_xlim()) < 30
 
 
-def test_it_draws_on_axes_that_are_given():
+def test_it_draws_on_the_given_axes():
     values, y = two_clusters(20)
     figure, axes = plt.subplots(1, 2)
     display = RepresentationDisplay.from_representations({"a": values, "b": values}, y, ax=axes)
@@ -184,7 +186,7 @@ def test_it_draws_on_axes_that_are_given():
     assert parted.axes == list(display.axes_)
 
 
-def test_windows_of_pipelines_and_of_networks_are_represented_by_their_transform():
+def test_pipelines_and_networks_represent_windows_by_their_transform():
     values, y = two_clusters(60)
     X = signal_frame(eeg=SignalArray(values[:, np.newaxis]))
     network = ModalityAwareAttentionClassifier(max_epochs=1, depth=1, random_state=0).fit(X, y)

@@ -1,4 +1,4 @@
-"""What SubjectScoresDisplay computes and draws."""
+"""Scores of subjects: means, intervals, chance, and what is drawn."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ plt = pytest.importorskip("matplotlib.pyplot")
 
 
 def make_comparison(share_right, protocol="leave-one-subject-out", n_subjects=6):
-    """Each model is right in a share of the windows, which falls from subject to subject."""
+    """Each model is right in a given share of the windows, which falls from subject to subject."""
     parts, n_windows = [], 20
     y_true = np.tile(["rest", "stress"], n_windows // 2)
     other = np.tile(["stress", "rest"], n_windows // 2)
@@ -57,7 +57,7 @@ def test_a_higher_confidence_makes_a_longer_bar():
     assert lengths[0] < lengths[1]
 
 
-def test_models_are_rows_from_top_to_bottom_in_the_order_asked_for():
+def test_models_are_rows_from_top_to_bottom_in_the_given_order():
     comparison = make_comparison({"SVM": 1.0, "LDA": 0.8, "forest": 0.9})
     display = SubjectScoresDisplay.from_comparison(comparison, models=["forest", "SVM"])
     assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["forest", "SVM"]
@@ -78,7 +78,7 @@ def test_many_models_are_not_joined():
     assert display.plot(max_joined=1).lines_ == []
 
 
-def test_dots_stay_within_the_row_of_their_model_and_apart_from_each_other():
+def test_dots_stay_within_the_row_of_their_model_and_do_not_coincide():
     comparison = make_comparison({"SVM": 1.0, "LDA": 0.8}, n_subjects=10)
     display = SubjectScoresDisplay.from_comparison(comparison)
     for row, points in enumerate(display.points_):
@@ -110,26 +110,26 @@ def test_a_constant_prediction_is_at_chance_with_three_classes():
         assert display.chance == pytest.approx(display.scores["model"].mean())
 
 
-def test_an_optimistic_protocol_is_named_so():
+def test_the_title_says_that_a_protocol_is_optimistic():
     comparison = make_comparison({"SVM": 1.0}, protocol="segment-k-fold")
     display = SubjectScoresDisplay.from_comparison(comparison)
     assert display.ax_.get_title(loc="left") == "segment-k-fold (optimistic)"
 
 
-def test_a_model_of_which_every_fit_failed_has_a_row_without_scores():
+def test_a_model_whose_fits_all_failed_has_a_row_without_scores():
     comparison = make_comparison({"SVM": 1.0})
     comparison.details["models"]["LDA"] = ""
     display = SubjectScoresDisplay.from_comparison(comparison)
     assert [text.get_text() for text in display.text_][1] == "no scores"
 
 
-def test_a_single_subject_has_a_mean_and_no_interval():
+def test_a_single_subject_has_a_mean_but_no_interval():
     display = SubjectScoresDisplay.from_predictions(["a", "b"], ["a", "a"], ["S1", "S1"])
     assert display.text_[0].get_text() == "0.50"
     assert display.intervals.isna().all(axis=None)
 
 
-def test_long_names_are_broken_into_lines():
+def test_long_names_are_wrapped():
     name = "modality-aware attention without attention"
     display = SubjectScoresDisplay.from_comparison(make_comparison({name: 1.0}))
     (label,) = (text.get_text() for text in display.ax_.get_yticklabels())
@@ -137,7 +137,7 @@ def test_long_names_are_broken_into_lines():
     assert max(map(len, label.split("\n"))) <= 22
 
 
-def test_predictions_of_several_models_are_drawn_beside_each_other():
+def test_predictions_of_several_models_are_drawn_together():
     y, subjects = ["a", "b"] * 4, np.repeat(["S1", "S2"], 4)
     y_pred = {"right": y, "wrong": ["b", "a"] * 4}
     display = SubjectScoresDisplay.from_predictions(y, y_pred, subjects)
@@ -151,7 +151,7 @@ def test_a_fitted_classifier_is_scored_by_subject():
     assert display.scores["DummyClassifier"].to_dict() == {1: 0.75, 2: 0.75}
 
 
-def test_it_draws_on_the_axes_given():
+def test_it_draws_on_the_given_axes():
     ax = plt.subplots()[1]
     display = SubjectScoresDisplay.from_comparison(make_comparison({"SVM": 1.0}), ax=ax)
     assert display.ax_ is ax
@@ -162,7 +162,9 @@ def test_an_unknown_metric_or_model_is_an_error():
     comparison = make_comparison({"SVM": 1.0})
     with pytest.raises(ValueError, match=r"metric must be one of .*got 'auc'"):
         SubjectScoresDisplay.from_comparison(comparison, "auc")
-    with pytest.raises(ValueError, match=r"models names \['LDA'\], but the comparison has"):
+    with pytest.raises(
+        ValueError, match=r"models has \['LDA'\], but the models of the comparison are"
+    ):
         SubjectScoresDisplay.from_comparison(comparison, models=["LDA"])
     with pytest.raises(ValueError, match=r"metric must be one of .*got 'brier'"):
         SubjectScoresDisplay.from_predictions(["a"], ["a"], ["S1"], metric="brier")
@@ -179,7 +181,7 @@ def test_an_unknown_metric_or_model_is_an_error():
         (["r", "s"], ["r", "s"], ["a", None], "subjects must name"),
     ],
 )
-def test_predictions_that_cannot_be_drawn_are_named(display, y, y_pred, subjects, message):
+def test_unusable_predictions_are_named(display, y, y_pred, subjects, message):
     with pytest.raises(ValueError, match=message):
         display.from_predictions(y, y_pred, subjects)
 

@@ -1,4 +1,4 @@
-"""What TrainingHistoryDisplay reads from fitted networks and draws."""
+"""Training histories: losses, the epoch kept by early stopping, and what is drawn."""
 
 import numpy as np
 import pandas as pd
@@ -67,14 +67,14 @@ def test_early_stopping_adds_the_validation_loss_and_the_epoch_kept(stopped):
     assert loss == valid.get_ydata()[n_epochs - 4]
 
 
-def test_the_epoch_kept_is_the_last_that_was_lower_by_a_ten_thousandth():
+def test_the_epoch_kept_is_the_last_one_lower_by_more_than_a_ten_thousandth():
     losses = [0.8, 0.5, 0.49998, 0.6]
     assert best_epoch(make_history(losses, losses)["valid_loss"]) == 2
     losses = [0.8, 0.5, 0.4999, 0.6]
     assert best_epoch(make_history(losses, losses)["valid_loss"]) == 3
 
 
-def test_pipelines_and_searches_are_looked_into(plain, data):
+def test_the_network_is_found_inside_pipelines_and_searches(plain, data):
     pipeline = make_pipeline("passthrough", make_network(max_epochs=2)).fit(*data)
     search = GridSearchCV(pipeline, {"crossmodalattentionclassifier__lr": [0.01]}, cv=2).fit(*data)
     for estimator in (pipeline, search):
@@ -91,14 +91,14 @@ def test_several_fits_are_thin_lines_with_their_mean_up_to_the_shortest():
     assert all(line.get_linewidth() < mean.get_linewidth() for line in display.lines_["train_loss"])
 
 
-def test_a_list_of_estimators_gives_a_line_each(plain, stopped):
+def test_a_list_of_estimators_gives_one_line_each(plain, stopped):
     display = TrainingHistoryDisplay.from_estimator([plain, stopped, stopped])
     assert [len(display.lines_[name]) for name in ("train_loss", "valid_loss")] == [3, 2]
     assert [epoch is None for epoch in display.best_epochs] == [True, False, False]
     assert len(display.best_) == 2
 
 
-def test_the_legend_names_what_is_there(plain, stopped):
+def test_the_legend_names_what_is_drawn(plain, stopped):
     def legend(*estimators):
         ax = TrainingHistoryDisplay.from_estimator(list(estimators)).ax_
         return [text.get_text() for text in ax.get_legend().get_texts()]
@@ -110,19 +110,19 @@ def test_the_legend_names_what_is_there(plain, stopped):
     assert legend(stopped, stopped)[2:] == ["weights kept"]
 
 
-def test_it_draws_on_the_axes_given(plain):
+def test_it_draws_on_the_given_axes(plain):
     ax = plt.subplots()[1]
     assert TrainingHistoryDisplay.from_estimator(plain, ax=ax).ax_ is ax
 
 
-def test_what_has_no_history_is_an_error(plain, tmp_path, data):
-    with pytest.raises(TypeError, match="DummyClassifier is not trained by epochs"):
+def test_an_estimator_without_a_training_history_is_an_error(plain, tmp_path, data):
+    with pytest.raises(TypeError, match="DummyClassifier is not trained in epochs"):
         TrainingHistoryDisplay.from_estimator(DummyClassifier().fit(*data))
-    with pytest.raises(ValueError, match="has no history of training: fit it first"):
+    with pytest.raises(ValueError, match="has no training history: fit it first"):
         TrainingHistoryDisplay.from_estimator(make_network())
     plain.save(tmp_path / "network.safetensors")
     loaded = CrossModalAttentionClassifier.load(tmp_path / "network.safetensors")
-    with pytest.raises(ValueError, match="files don't keep it"):
+    with pytest.raises(ValueError, match="the file does not keep it"):
         TrainingHistoryDisplay.from_estimator(loaded)
     with pytest.raises(ValueError, match="estimator is an empty list"):
         TrainingHistoryDisplay.from_estimator([])

@@ -307,7 +307,7 @@ def test_what_has_to_be_said_beside_a_table_is_said():
 
 def test_unusable_input_is_named():
     X, y, subjects = make_features()
-    with pytest.raises(ValueError, match="y has one class, calm: there is nothing to tell"):
+    with pytest.raises(ValueError, match="y has one class, calm: a comparison needs"):
         compare(MODELS, X, np.full(len(y), "calm"), subjects)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         compare(MODELS, X, y[:-1], subjects)

@@ -72,9 +72,9 @@ def test_folds_are_no_more_than_subjects():
     [
         (
             BlockedKFold(2),
-            r"cv=BlockedKFold\(.*n_splits=2\), but inner folds know the subjects alone",
+            r"cv=BlockedKFold\(.*n_splits=2\), but inner folds are given only the subjects",
         ),
-        (LeaveOneTrialOut(), "inner folds know the subjects alone"),
+        (LeaveOneTrialOut(), "inner folds are given only the subjects"),
         ([([0, 1], [2, 3])], "a list of splits as its cv"),
     ],
 )

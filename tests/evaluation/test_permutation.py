@@ -45,7 +45,7 @@ def test_every_order_of_trials_comes_equally_often():
 def test_blocks_of_several_labels_are_an_error():
     with pytest.raises(ValueError, match="Block 7 of subject s has windows of several labels"):
         permute_within(["a", "b"], ["s", "s"], blocks=[7, 7])
-    with pytest.raises(ValueError, match=r"labels of shape \(2,\) need one group a window"):
+    with pytest.raises(ValueError, match=r"labels of shape \(2,\) need one group per window"):
         permute_within(["a", "b"], ["s"])
 
 

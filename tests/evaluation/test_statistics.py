@@ -357,11 +357,11 @@ def test_models_that_failed_are_compared_where_both_have_scores():
     assert table["p_corrected"][1] == table["p_value"][1]
 
 
-def test_scores_over_unlike_windows_warn():
+def test_scores_over_different_windows_warn():
     predictions = make_comparison(ACCURACIES, by="window").predictions
     failed = (predictions["model"] == "chance") & (predictions["fold"] == 0)
     comparison = comparison_of(predictions[~failed], list(ACCURACIES))
-    match = r"'chance' are scored on unlike windows of 12 subject\(s\), 0 among them"
+    match = r"'chance' are scored on different windows of 12 subject\(s\), 0 among them"
     with pytest.warns(UserWarning, match=match):
         table = compare_models(comparison, reference="chance")
     assert table["n"].tolist() == [3, 3]

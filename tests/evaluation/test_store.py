@@ -1,6 +1,5 @@
 """A comparison that was interrupted goes on, and another one takes nothing from it."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -8,17 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-import torch
-from scipy.stats import loguniform, randint
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import RandomizedSearchCV
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
@@ -31,8 +27,9 @@ from skemo import (
     make_svm,
 )
 from skemo.datasets import make_emotion_recordings
+from skemo.evaluation import digest as _digest
 from skemo.evaluation import store as _store
-from skemo.evaluation.store import FitStore, digest
+from skemo.evaluation.store import FitStore
 from skemo.signals.windows import segment
 
 MODELS = {
@@ -206,157 +203,9 @@ def test_other_versions_options_and_code_take_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(sklearn, "__version__", "0.0")
     compare(models, *data, output=tmp_path)
     assert len(contents(tmp_path)) == 12
-    monkeypatch.setattr(_store, "RESULTS_VERSION", 0)
+    monkeypatch.setattr(_digest, "RESULTS_VERSION", 0)
     compare(models, *data, output=tmp_path)
     assert len(contents(tmp_path)) == 16
-
-
-OWN = """
-import abc, enum
-import numpy as np
-import own_helpers
-from functools import cached_property, lru_cache, partial, wraps
-from own_helpers import turn
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.metrics import make_scorer
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
-from sklearn.svm import SVC
-CONSTANT = {"a": [EDIT]}
-def scaled(function):
-    @wraps(function)
-    def inner(*args):
-        return EDIT * function(*args)
-    return inner
-class Base(TransformerMixin, BaseEstimator):
-    size = EDIT
-    def fit(self, X, y=None):
-        return self
-    def transform(self, X):
-        return X
-class Inherited(Base):
-    pass
-class Decorated(Base):
-    @scaled
-    def transform(self, X):
-        return X
-class OfConstant(Base):
-    def transform(self, X):
-        return X * CONSTANT["a"][0]
-class OfClass(Base):
-    def transform(self, X):
-        class Inner:
-            factor = CONSTANT["a"][0]
-        return X * Inner.factor
-class OfProperty(Base):
-    @property
-    def factor(self):
-        return EDIT
-class OfCachedProperty(Base):
-    @cached_property
-    def factor(self):
-        return EDIT
-class OfStatic(Base):
-    @staticmethod
-    def factor():
-        return EDIT
-class OfClassMethod(Base):
-    @classmethod
-    def factor(cls):
-        return EDIT
-class OfHelper(Base):
-    def transform(self, X):
-        return own_helpers.turn(X)
-class OfImport(Base):
-    def transform(self, X):
-        from own_helpers import turn as other
-        return other(X)
-class Recursive(Base):
-    def transform(self, X, n=2):
-        return X if n == 0 else Recursive.transform(self, X, n - 1) * EDIT
-class Callable:
-    def __call__(self, X):
-        return X * EDIT
-class Colour(enum.Enum):
-    RED = EDIT
-def closure(factor):
-    return lambda X: X * factor
-def default(X, factor=EDIT):
-    return X * factor
-@lru_cache
-def cached(X):
-    return EDIT
-def judge(y, predicted):
-    return EDIT * np.mean(y == predicted)
-of_function = FunctionTransformer
-MODELS = {
-    "inherited": Inherited(),
-    "decorated": Decorated(),
-    "constant": OfConstant(),
-    "constant in the body of a class": OfClass(),
-    "property": OfProperty(),
-    "cached property": OfCachedProperty(),
-    "static method": OfStatic(),
-    "class method": OfClassMethod(),
-    "helper's helper": OfHelper(),
-    "helper by name": of_function(turn),
-    "import in a method": OfImport(),
-    "recursion": Recursive(),
-    "instance": of_function(Callable()),
-    "bound method": of_function(Callable().__call__),
-    "enumeration": of_function(default, kw_args={"factor": Colour.RED}),
-    "closure": of_function(closure(EDIT)),
-    "default": of_function(default),
-    "partial": of_function(partial(closure, factor=EDIT)),
-    "partial of one's own": of_function(partial(default)),
-    "cached": of_function(cached),
-    "vectorized": of_function(np.vectorize(lambda x: EDIT)),
-    "class": of_function(default, kw_args={"factor": Base}),
-    "scorer": GridSearchCV(SVC(), {"C": [1.0]}, scoring=make_scorer(judge), cv=2),
-    "candidate": GridSearchCV(make_pipeline(SVC()), {"svc": [Decorated()]}, cv=2),
-}
-"""
-HELPERS = "from own_constants import factor\ndef turn(X):\n    return factor() * X\n"
-CONSTANTS = "FACTOR = EDIT\ndef factor():\n    return FACTOR\n"
-
-
-def own_models(folder, edit, before=""):
-    """The models of a module of one's own, which is loaded from a file with its helpers."""
-    texts = {"own_constants": CONSTANTS, "own_helpers": HELPERS, "own_models": OWN}
-    for name, text in texts.items():
-        path = folder / f"{name}_{edit}_{len(before)}.py"
-        path.write_text(before + text.replace("EDIT", edit))
-        spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    try:
-        return {name: digest(model) for name, model in sys.modules[name].MODELS.items()}
-    finally:
-        for name in texts:
-            del sys.modules[name]
-
-
-def test_an_edit_of_what_is_ones_own_counts_wherever_it_is(tmp_path):
-    before, after = own_models(tmp_path, "1"), own_models(tmp_path, "2")
-    assert [name for name in before if before[name] == after[name]] == []
-
-
-def test_what_is_ones_own_is_the_same_when_it_is_loaded_again_or_moves_in_its_file(tmp_path):
-    first = own_models(tmp_path, "1")
-    assert own_models(tmp_path, "1") == first
-    assert own_models(tmp_path, "1", before="# a comment\n") == first
-
-
-def test_a_class_typed_at_a_prompt_counts_by_what_it_is():
-    def text(edit):
-        code = f"class Typed:\n size = {edit}\n def fit(self, X): return HELPER(X)\n"
-        space = {"__name__": "__main__", "HELPER": lambda X: X}
-        exec(code, space)
-        return digest(space["Typed"]())
-
-    assert text(1) == text(1)
-    assert text(1) != text(2)
 
 
 def test_models_without_a_seed_are_kept_apart(tmp_path):
@@ -366,6 +215,66 @@ def test_models_without_a_seed_are_kept_apart(tmp_path):
     first, again = (compare(models, *data, n_repeats=2, output=tmp_path) for _ in range(2))
     assert len(contents(tmp_path)) == 16
     assert_equal(first, again)
+
+
+PICK = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Pick(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return X[:, [{column}]]
+"""
+EDITED = """
+import sys, warnings
+import numpy as np
+import own_pick
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from skemo import compare
+
+def run(n_jobs, output):
+    rng = np.random.default_rng(0)
+    y = np.tile(["calm", "stress"], 24)
+    X = rng.normal(size=(48, 2)) + np.outer(y == "stress", [2, 0])
+    model = make_pipeline(own_pick.Pick(), LogisticRegression())
+    result = compare({{"m": model}}, X, y, np.arange(48) // 12, n_jobs=n_jobs, output=output)
+    return result.predictions["y_pred"].tolist()
+
+if __name__ == "__main__":
+    with open("own_pick.py", "w") as file:
+        file.write({edited!r})
+    assert run(2, "kept") == run(None, None)
+"""
+
+
+def test_code_that_was_edited_in_its_file_runs_in_other_processes_as_it_was_imported(tmp_path):
+    (tmp_path / "own_pick.py").write_text(PICK.format(column=0))
+    script = EDITED.format(edited=PICK.format(column=1))
+    (tmp_path / "script.py").write_text(script)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    for n_kept in (4, 8):  # the second time by the edited code, which takes nothing of the first
+        subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment, check=True)
+        assert len(contents(tmp_path / "kept")) == n_kept
+
+
+@lru_cache
+def factor():
+    return 2.0
+
+
+def scale(X):
+    return X * factor()
+
+
+def test_code_that_other_processes_would_import_is_kept_from_this_process_alone(tmp_path):
+    models = {"SVM": make_pipeline(FunctionTransformer(scale), SVC())}
+    with pytest.warns(UserWarning, match=r"each time: the model 'SVM' .*\.factor .*n_jobs=1"):
+        compare(models, *make_features(), output=tmp_path, n_jobs=2)
+    assert len(contents(tmp_path)) == 0
+    compare(models, *make_features(), output=tmp_path)
+    assert len(contents(tmp_path)) == 4
 
 
 def with_checksum(path, record):
@@ -406,14 +315,6 @@ def test_a_record_is_not_taken_for_another_fit(tmp_path):
     one.write_bytes(other.read_bytes())
     with pytest.warns(UserWarning, match=f"{one.name} is damaged or was changed"):
         assert_equal(compare({"SVM": MODELS["SVM"]}, *data, output=tmp_path), whole)
-
-
-def test_categories_and_names_of_columns_count():
-    values = pd.DataFrame({"a": pd.Categorical(["x", "y"])})
-    other = pd.DataFrame({"a": pd.Categorical(["x", "y"], categories=["y", "x"])})
-    ordered = pd.DataFrame({"a": pd.Categorical(["x", "y"], ordered=True)})
-    assert len({digest(values), digest(other), digest(ordered)}) == 3
-    assert digest(pd.DataFrame({1: [0.5]})) != digest(pd.DataFrame({"1": [0.5]}))
 
 
 def test_models_of_other_names_share_what_is_equal(tmp_path):
@@ -495,75 +396,10 @@ def test_what_cannot_be_compared_is_computed_each_time_with_one_warning(tmp_path
     assert len(contents(tmp_path)) == 8  # of the other one
 
 
-def test_a_distribution_counts_neither_by_its_use_nor_by_global_randomness():
-    search = RandomizedSearchCV(SVC(), {"C": loguniform(1, 10), "degree": randint(1, 4)})
-    before = digest(clone(search))
-    search.param_distributions["C"].rvs(3)
-    assert digest(clone(search)) == before
-    search.param_distributions["C"] = loguniform(1, 11)
-    assert digest(clone(search)) != before
-
-
-def test_a_frozen_network_counts_by_what_it_has_learned():
-    windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=20.0)
-
-    def fitted(seed):
-        network = ModalityAwareAttentionClassifier(max_epochs=1, random_state=seed)
-        return FrozenEstimator(network.fit(windows[["ecg"]], windows["label"]))
-
-    network = fitted(0)
-    before = digest(network)
-    network.predict(windows[["ecg"]])
-    assert digest(network) == before
-    assert digest(fitted(0)) == before
-    other = fitted(0)
-    with torch.no_grad():
-        next(other.estimator.net_.module_.parameters())[0] += 1
-    assert digest(other) != before
-
-
 def test_folds_that_cannot_be_found_again_are_refused(tmp_path):
     for seed in (None, np.random.RandomState(0)):
         with pytest.raises(ValueError, match="random_state is a whole number, got"):
             compare(MODELS, *make_features(), output=tmp_path, random_state=seed)
-
-
-def test_signals_count_by_all_that_they_are():
-    windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=20.0)[["ecg", "eeg"]]
-    same = windows.copy(deep=True)
-    assert digest(same) == digest(windows)
-    assert digest(windows.iloc[::2].copy()) == digest(windows.iloc[::2])
-    assert digest(windows[["eeg", "ecg"]]) != digest(windows)
-    assert digest(windows.rename(columns={"ecg": "ppg"})) != digest(windows)
-    same["ecg"].array.values[-1, 0, -1] += 1
-    assert digest(same) != digest(windows)
-
-
-def test_a_text_is_the_same_in_another_process():
-    code = (
-        "import numpy as np, pandas as pd; from skemo import make_svm, make_dummy;"
-        "from skemo.evaluation.store import digest;"
-        "from sklearn.model_selection import GridSearchCV;"
-        "model = GridSearchCV(make_svm('passthrough'), {'classifier__C': [1, 2]});"
-        "model.set_params(scoring=lambda model, X, y: {'p', 'q', 'r'} and frozenset('pqr'));"
-        "frame = pd.DataFrame({'a': ['x', 'y'], 'b': [1.0, 2.0]});"
-        "print(digest(model), digest(frame), digest(np.array(['q', 'r'], object)))"
-    )
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    ]
-    assert runs[0] == runs[1]
-
-
-def test_the_index_of_rows_counts():
-    frame = pd.DataFrame({"a": [1.0, 2.0]})
-    assert digest(frame) != digest(frame.set_axis([1, 0]))
 
 
 def test_a_record_is_there_whole_or_not_at_all(tmp_path):

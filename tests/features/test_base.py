@@ -8,11 +8,15 @@ import pytest
 from sklearn.base import clone
 
 from skemo import (
+    AccelerometerTransformer,
     DifferentialEntropyTransformer,
     EDATransformer,
+    EMGTransformer,
     HRVTransformer,
     ResampleTransformer,
+    RespirationTransformer,
     SignalArray,
+    TemperatureTransformer,
     signal_frame,
 )
 from skemo.features.base import WindowTransformer, compute_in_chunks
@@ -24,6 +28,16 @@ TRANSFORMERS = [
     EDATransformer(output="series"),
     DifferentialEntropyTransformer(),
     DifferentialEntropyTransformer(output="map"),
+    RespirationTransformer(),
+    RespirationTransformer(output="series"),
+    RespirationTransformer(signal="ecg"),
+    RespirationTransformer(signal="ppg", output="series"),
+    TemperatureTransformer(valid_range=None),
+    TemperatureTransformer(output="series", valid_range=None),
+    AccelerometerTransformer(),
+    AccelerometerTransformer(output="series"),
+    EMGTransformer(highpass=20),
+    EMGTransformer(output="series", highpass=20),
     ResampleTransformer(rate=64, standardize=True),
 ]
 every_transformer = pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)

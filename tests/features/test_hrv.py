@@ -302,7 +302,7 @@ def test_it_works_unfitted_cloned_and_pickled():
         ({"min_beats": 1}, "min_beats must be a whole number from 2, got 1"),
         ({"max_deviation": 0}, "max_deviation must be 'auto', None or a number over 0, got 0"),
         ({"max_deviation": "all"}, "max_deviation must be .* got 'all'"),
-        ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' says 128.0 Hz"),
+        ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' has 128.0 Hz"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_is_allowed(parameters, message):
@@ -324,7 +324,7 @@ def test_infinite_values_are_refused():
 
 def test_a_signal_of_another_rate_or_length_than_the_fitted_one_is_refused():
     hrv = HRVTransformer(output="series").fit(make_frame())
-    with pytest.raises(ValueError, match=r"sampling_rate=128.0, and got one of sampling_rate=256"):
+    with pytest.raises(ValueError, match=r"sampling_rate=128.0, but got one of sampling_rate=256"):
         hrv.transform(make_frame(sampling_rate=256))
-    with pytest.raises(ValueError, match=r"shape=\(1, 1280\), and got one of shape=\(1, 640\)"):
+    with pytest.raises(ValueError, match=r"shape=\(1, 1280\), but got one of shape=\(1, 640\)"):
         hrv.transform(make_frame(make_windows()[:, :640]))

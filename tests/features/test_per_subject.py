@@ -1,4 +1,4 @@
-"""Modalities side by side, statistics of signals, and standardisation by subject."""
+"""Modalities side by side, statistics of signals, and standardisation of each subject."""
 
 import pickle
 
@@ -25,7 +25,7 @@ from skemo.datasets import make_emotion_recordings
 from skemo.kernels.standardize import signal_lengths, signal_statistics, standardize_signals
 
 
-def measured_per_subject(**modalities):
+def standardized_features(**modalities):
     features = make_modality_transformer(**modalities, subject="passthrough")
     return make_pipeline(features, PerSubject())
 
@@ -49,7 +49,7 @@ class ChannelMean(TransformerMixin, BaseEstimator):
 
 
 def make_windows(n_subjects=4, n_rows=6, offset=10.0, random_state=0):
-    """Noise in two modalities, with a level of its own for each subject."""
+    """Return noise in two modalities, with a different level for each subject."""
     rng = np.random.default_rng(random_state)
     n = n_subjects * n_rows
     subject = np.repeat([f"s{i}" for i in range(n_subjects)], n_rows)
@@ -77,11 +77,11 @@ def test_statistics_pool_windows_and_time_for_each_channel():
     np.testing.assert_allclose(scale, values.std(axis=(0, -1), keepdims=True), rtol=1e-12)
 
 
-def test_padding_is_the_run_of_zeros_at_the_end_of_all_channels_at_once():
+def test_padding_is_the_run_of_zeros_at_the_end_of_all_channels():
     values = np.ones((4, 2, 5))
     values[0, :, 3:] = 0
-    values[1, 0, 3:] = 0  # one channel only: zeros that were measured
-    values[2, :, :3] = 0  # zeros that are followed by samples
+    values[1, 0, 3:] = 0  # only one channel: these zeros were measured
+    values[2, :, :3] = 0  # followed by samples
     values[3] = 0
     assert signal_lengths(values).tolist() == [3, 5, 5, 0]
 
@@ -102,7 +102,7 @@ def test_statistics_ignore_padding_and_nan():
     np.testing.assert_allclose(scale, np.nanstd(samples, axis=(0, 2), keepdims=True))
 
 
-def test_weighing_a_window_twice_is_giving_it_twice():
+def test_a_weight_of_two_equals_giving_a_window_twice():
     rng = np.random.default_rng(2)
     values, weight = rng.normal(size=(15, 2, 8)), rng.integers(0, 3, 15)
     for got, expected in zip(
@@ -113,7 +113,7 @@ def test_weighing_a_window_twice_is_giving_it_twice():
         np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
-def test_a_constant_channel_has_scale_one_and_an_absent_one_no_statistics():
+def test_a_constant_channel_has_scale_one_and_a_missing_one_has_nan():
     values = np.full((7, 2, 9), 0.1)
     values[:, 1] = np.nan
     mean, scale = signal_statistics(values)
@@ -128,7 +128,7 @@ def test_statistics_do_not_depend_on_the_memory_layout():
         assert np.array_equal(a, b)
 
 
-def test_standardised_signals_keep_type_padding_and_nan():
+def test_standardised_signals_keep_their_type_padding_and_nan():
     values = np.random.default_rng(4).normal(3, 2, size=(10, 2, 12)).astype("float32")
     values[0, :, 7:] = 0
     values[1] = np.nan
@@ -164,7 +164,7 @@ def test_signal_columns_pass_through_whole():
     assert frame.columns.tolist() == ["ecg", "eeg"]
 
 
-def test_parameters_of_a_modality_are_reached_by_its_name():
+def test_parameters_of_a_modality_are_set_by_its_name():
     pipeline = make_pipeline(make_modality_transformer(ecg=ChannelMean()), SVC())
     clone(pipeline).set_params(columntransformer__ecg__power=2)
     assert pipeline.get_params()["columntransformer__ecg__power"] == 1
@@ -183,16 +183,16 @@ def test_features_equal_a_z_score_by_hand():
     features = make_modality_transformer(ecg=ChannelMean(), eeg=ChannelMean())
     plain = features.fit_transform(windows)
     expected = plain.groupby(windows["subject"]).transform(lambda x: (x - x.mean()) / x.std(ddof=0))
-    got = measured_per_subject(ecg=ChannelMean(), eeg=ChannelMean()).fit_transform(windows)
+    got = standardized_features(ecg=ChannelMean(), eeg=ChannelMean()).fit_transform(windows)
     assert got.columns.tolist() == plain.columns.tolist()
     np.testing.assert_allclose(got, expected, atol=1e-4)  # float32 channels
     np.testing.assert_allclose(got["ecg_0"], expected["ecg_0"], rtol=1e-9)
 
 
-def test_rows_of_a_subject_need_not_be_neighbours():
+def test_rows_of_a_subject_need_not_be_adjacent():
     windows = make_windows()
     order = np.random.default_rng(0).permutation(len(windows))
-    step = measured_per_subject(ecg=ChannelMean())
+    step = standardized_features(ecg=ChannelMean())
     straight = step.fit_transform(windows)
     mixed = step.fit_transform(windows.iloc[order])
     np.testing.assert_allclose(mixed.loc[straight.index], straight, rtol=1e-9)
@@ -232,30 +232,30 @@ def test_offsets_of_subjects_are_removed():
     features = make_modality_transformer(ecg=ChannelMean())
     splits = GroupKFold(4)
     raw = make_pipeline(features, StandardScaler(), SVC())
-    own = make_pipeline(measured_per_subject(ecg=ChannelMean()), SVC())
+    own = make_pipeline(standardized_features(ecg=ChannelMean()), SVC())
     assert cross_val_score(raw, windows, y, groups=subjects, cv=splits).mean() < 0.75
     assert cross_val_score(own, windows, y, groups=subjects, cv=splits).mean() > 0.95
 
 
 @pytest.mark.parametrize("transformer", [ChannelMean(), "passthrough"])
-def test_a_new_subject_is_measured_by_the_rows_handed_over(transformer):
+def test_a_new_subject_is_standardised_by_the_rows_passed_to_transform(transformer):
     windows = make_windows()
     first = windows["subject"] == windows["subject"].iloc[0]
     seen, new = windows[first], windows[~first]
-    step = measured_per_subject(ecg=transformer)
+    step = standardized_features(ecg=transformer)
     pd.testing.assert_frame_equal(step.fit(seen).transform(new), step.fit_transform(new))
 
 
 @pytest.mark.parametrize("transformer", [ChannelMean(), "passthrough"])
-def test_a_known_subject_is_measured_by_the_rows_of_the_fit(transformer):
+def test_a_known_subject_is_standardised_by_the_rows_of_the_fit(transformer):
     windows = make_windows()
-    step = measured_per_subject(ecg=transformer).fit(windows)
+    step = standardized_features(ecg=transformer).fit(windows)
     together = step.transform(windows)
     alone = pd.concat([step.transform(windows.iloc[[row]]) for row in range(len(windows))])
     pd.testing.assert_frame_equal(alone, together)
 
 
-def test_what_a_known_subject_lacked_at_fit_is_measured_by_the_rows_handed_over():
+def test_columns_missing_at_fit_are_standardised_by_the_rows_passed_to_transform():
     nothing = pd.DataFrame({"x": [np.nan] * 3, "z": [1.0, 2.0, 3.0], "subject": "a"})
     later = pd.DataFrame({"x": [10.0, 20.0, 30.0], "z": [2.0, 3.0, 4.0], "subject": "a"})
     got = PerSubject().fit(nothing).transform(later)
@@ -263,7 +263,7 @@ def test_what_a_known_subject_lacked_at_fit_is_measured_by_the_rows_handed_over(
     np.testing.assert_allclose(got["z"], np.array([0, 1, 2]) * np.sqrt(1.5))
 
 
-def test_a_subject_of_one_row_at_fit_is_new_at_prediction():
+def test_a_subject_with_a_single_row_at_fit_is_new_in_transform():
     X = pd.DataFrame({"x": [1.0, 2.0, 5.0], "subject": ["a", "a", "lonely"]})
     with pytest.warns(UserWarning, match="single row"):
         step = PerSubject().fit(X)
@@ -271,7 +271,7 @@ def test_a_subject_of_one_row_at_fit_is_new_at_prediction():
     assert step.transform(later)["x"].tolist() == [-1, 1]
 
 
-def test_infinity_is_named():
+def test_infinity_is_an_error():
     X = pd.DataFrame({"x": [1.0, np.inf], "subject": "a"})
     with pytest.raises(ValueError, match="'X' contains infinity"):
         PerSubject().fit(X)
@@ -307,7 +307,7 @@ def test_a_single_row_gives_zeros_and_names_the_subject():
     assert got["x"].tolist() == [-1, 1, 0]
 
 
-def test_an_array_takes_the_position_of_the_subject():
+def test_the_subject_column_of_an_array_is_given_by_position():
     X = np.array([[1.0, 7.0], [3.0, 7.0], [10.0, 8.0], [30.0, 8.0]])
     step = PerSubject(by=1)
     assert step.fit_transform(X).tolist() == [[-1], [1], [-1], [1]]
@@ -315,7 +315,7 @@ def test_an_array_takes_the_position_of_the_subject():
     assert PerSubject(by=-1).fit_transform(X).shape == (4, 1)
 
 
-def test_a_table_keeps_its_index_and_names_and_an_array_stays_an_array():
+def test_a_frame_keeps_its_index_and_names_and_an_array_stays_an_array():
     windows = make_windows()
     numbers = make_modality_transformer(ecg=ChannelMean(), subject="passthrough")
     frame = numbers.fit_transform(windows)
@@ -328,10 +328,10 @@ def test_a_table_keeps_its_index_and_names_and_an_array_stays_an_array():
     np.testing.assert_array_equal(PerSubject(by=1).fit_transform(array), got.to_numpy())
 
 
-def test_it_is_searched_cloned_and_pickled():
+def test_it_can_be_searched_cloned_and_pickled():
     windows = make_windows(n_subjects=6, n_rows=12)
     y, subjects = windows.pop("label"), windows["subject"]
-    pipeline = make_pipeline(*measured_per_subject(ecg=ChannelMean()), SVC())
+    pipeline = make_pipeline(*standardized_features(ecg=ChannelMean()), SVC())
     grid = {"columntransformer__ecg__power": [1, 2]}
     search = GridSearchCV(pipeline, grid, cv=GroupKFold(3), n_jobs=2)
     search.fit(windows, y, groups=subjects)
@@ -340,7 +340,7 @@ def test_it_is_searched_cloned_and_pickled():
     np.testing.assert_array_equal(again.predict(windows), search.predict(windows))
 
 
-def test_a_column_that_is_not_there_is_named_with_those_that_are():
+def test_the_error_for_a_missing_column_lists_the_columns():
     windows = make_windows()[["ecg", "eeg"]]
     with pytest.raises(
         ValueError, match=r"by='subject' is not a column.*\['ecg', 'eeg'\].*subject='passthrough'"
@@ -348,20 +348,22 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are():
         PerSubject().fit(windows)
     with pytest.raises(ValueError, match="X is an array: pass a DataFrame"):
         PerSubject().fit(np.ones((3, 2)))
-    with pytest.raises(ValueError, match="by=2 is not a column of X, which has 2"):
+    with pytest.raises(ValueError, match="by=2 is not a column of X, which has 2 columns"):
         PerSubject(by=2).fit(np.ones((3, 2)))
     with pytest.raises(ValueError, match="by must be a column's name or position, got None"):
         PerSubject(by=None).fit(np.ones((3, 2)))
 
 
-def test_a_row_without_subject_is_an_error():
-    windows = make_windows()[["ecg", "subject"]]
-    windows.iloc[3:5, 1] = None
-    with pytest.raises(ValueError, match=r"by='subject' is NaN in 2 row\(s\)"):
-        PerSubject().fit(windows)
+def test_rows_without_a_subject_become_missing_and_change_no_others():
+    X = pd.DataFrame({"x": [1.0, 3.0, 7.0, 9.0, 5.0], "subject": ["a", "a", None, None, "a"]})
+    with pytest.warns(UserWarning, match=r"by='subject' is NaN in 2 row\(s\)"):
+        measured = PerSubject().fit_transform(X)["x"]
+    assert measured.isna().tolist() == [False, False, True, True, False]
+    known = X["subject"].notna()
+    np.testing.assert_array_equal(measured[known], PerSubject().fit_transform(X[known])["x"])
 
 
-def test_other_unusable_input_is_named():
+def test_other_unusable_input_is_an_error():
     with pytest.raises(ValueError, match=r"1 feature\(s\)"):
         PerSubject().fit(pd.DataFrame({"subject": ["a", "a"]}))
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
@@ -371,25 +373,33 @@ def test_other_unusable_input_is_named():
         PerSubject().fit(text)
 
 
-MEASURED = {"ecg": HRVTransformer(), "eeg": DifferentialEntropyTransformer()}
+TRANSFORMERS = {"ecg": HRVTransformer(), "eeg": DifferentialEntropyTransformer()}
 
 
-def test_simulated_people_are_recognised_better_by_their_own_measure():
+def test_standardising_simulated_people_improves_the_accuracy():
     windows = segment(make_emotion_recordings(8, 4, random_state=0), duration=20.0)
     y, subjects = windows["label"], windows["subject"]
-    features = make_modality_transformer(**MEASURED)
+    features = make_modality_transformer(**TRANSFORMERS)
     raw, own = (
         cross_val_score(make_lda(step), windows, y, groups=subjects, cv=LeaveOneGroupOut()).mean()
-        for step in (features, measured_per_subject(**MEASURED))
+        for step in (features, standardized_features(**TRANSFORMERS))
     )
     assert own > max(0.85, raw + 0.05)
 
 
-def test_the_series_of_intervals_keeps_its_padding():
+def test_a_series_of_rr_intervals_keeps_its_padding():
     windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=10.0)
     series = HRVTransformer(output="series")
     step = make_modality_transformer(ecg=series)
     plain = step.fit_transform(windows)["ecg"].array.values
-    own = measured_per_subject(ecg=series).fit_transform(windows)["ecg"].array.values
+    own = standardized_features(ecg=series).fit_transform(windows)["ecg"].array.values
     assert (plain[:, :, -5:] == 0).all()
     np.testing.assert_array_equal(own == 0, plain == 0)
+
+
+def test_a_zero_in_a_signal_of_one_number_is_a_value():
+    ages = SignalArray(np.array([-1.0, 0.0, 4.0]).reshape(3, 1, 1))
+    X = pd.DataFrame({"age": ages, "subject": "a"})
+    measured = PerSubject().fit_transform(X)["age"]
+    np.testing.assert_allclose(np.asarray(measured).mean(), 0, atol=1e-12)
+    assert np.asarray(measured).ravel()[1] == pytest.approx(-1 / np.std([-1, 0, 4]))

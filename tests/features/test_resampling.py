@@ -1,4 +1,4 @@
-"""Resampling: waves kept and taken away, agreement with SciPy, and its place in scikit-learn."""
+"""Resampling: waves kept and removed, agreement with SciPy, and use with scikit-learn."""
 
 import pickle
 
@@ -22,7 +22,7 @@ def make_wave(frequency, sampling_rate, n_times, phase=0.3):
 
 
 def make_noise(sampling_rate, highest, duration, seed=0):
-    """A sum of waves, the highest given in hertz, as a function of the seconds."""
+    """Return the mean of 20 sine waves of random frequencies up to `highest` hertz."""
     rng = np.random.default_rng(seed)
     n_waves = 20
     frequencies, phases = rng.uniform(0.1, 1, n_waves) * highest, rng.uniform(0, 2 * np.pi, n_waves)
@@ -71,7 +71,7 @@ def test_the_anti_aliasing_filter_starts_at_four_fifths_of_half_the_new_rate():
 
 
 @pytest.mark.parametrize(("sampling_rate", "rate"), RATES + UP)
-def test_a_constant_stays_constant_and_a_line_a_line(sampling_rate, rate):
+def test_a_constant_stays_constant_and_a_line_stays_a_line(sampling_rate, rate):
     n_times = 10 * sampling_rate
     constant = resample(np.full((1, n_times), 1234.56789), sampling_rate, rate)
     assert (constant == 1234.56789).all()
@@ -97,8 +97,8 @@ def test_resampling_is_linear(band, rate):
 
 @pytest.mark.parametrize("band", [None, (0.5, 10), (None, 10), (0.5, None)])
 @pytest.mark.parametrize("rate", [64, 128, 512])
-def test_time_reversed_gives_time_reversed_since_there_is_no_phase(band, rate):
-    # The new samples fall on old ones, of which the last is left out at a lower rate.
+def test_a_reversed_signal_gives_the_reversed_result(band, rate):
+    # New samples coincide with old ones; at a lower rate, the last old sample is dropped.
     signal = np.random.default_rng(0).normal(size=(1, 1281))
     step = max(1, rate // 128)
     forwards = resample(signal, 128, rate, band)[:, ::step]
@@ -118,7 +118,7 @@ def test_inside_a_window_it_agrees_with_scipy_on_the_whole_recording(sampling_ra
 
 
 @pytest.mark.parametrize(("sampling_rate", "rate"), [(700, 64), (500, 128), (64, 32), (64, 100)])
-def test_at_the_ends_of_a_window_it_is_closer_to_the_whole_than_scipy_on_the_window(
+def test_the_ends_of_a_window_are_closer_to_the_whole_recording_than_those_of_scipy(
     sampling_rate, rate
 ):
     seconds = 20 * sampling_rate
@@ -138,7 +138,7 @@ def test_at_the_ends_of_a_window_it_is_closer_to_the_whole_than_scipy_on_the_win
 
 @pytest.mark.parametrize("factor", [2, 3, 7])
 @pytest.mark.parametrize("n_times", [2, 63, 128])
-def test_a_higher_rate_keeps_the_samples_that_are_there(factor, n_times):
+def test_a_higher_rate_keeps_the_original_samples(factor, n_times):
     signal = np.random.default_rng(0).normal(size=(2, n_times))
     fast = resample(signal, 32, factor * 32)
     assert fast.shape == (2, factor * n_times)
@@ -147,7 +147,7 @@ def test_a_higher_rate_keeps_the_samples_that_are_there(factor, n_times):
 
 @pytest.mark.parametrize(("sampling_rate", "rate"), RATES + UP)
 @pytest.mark.parametrize("n_times", [1, 2, 3, 11, 250, 1009])
-def test_the_length_is_the_rounded_share(sampling_rate, rate, n_times):
+def test_the_length_is_the_duration_times_the_new_rate_rounded(sampling_rate, rate, n_times):
     length = int(n_times * rate / sampling_rate + 0.5)
     signal = np.random.default_rng(0).normal(size=(1, n_times))
     resampled = resample(signal, sampling_rate, rate)
@@ -160,7 +160,7 @@ def test_the_length_is_the_rounded_share(sampling_rate, rate, n_times):
     ("band", "kept", "removed"),
     [((2, 12), 5, 0.1), ((2, 12), 5, 60), ((None, 5), 1, 60), ((5, None), 20, 0.5)],
 )
-def test_a_band_keeps_its_waves_and_takes_away_others(rate, band, kept, removed):
+def test_a_band_keeps_the_waves_inside_it_and_removes_others(rate, band, kept, removed):
     wave, other = (make_wave(frequency, 128, 5120) for frequency in (kept, removed))
     result = resample(wave + other + 100 * (band[0] is not None), 128, rate, band)
     low, high = band[0] or 0, band[1] or np.inf
@@ -170,14 +170,14 @@ def test_a_band_keeps_its_waves_and_takes_away_others(rate, band, kept, removed)
     np.testing.assert_allclose(result[:, inner], expected[:, inner], atol=0.002)
 
 
-def test_the_gain_at_an_edge_is_one_half():
+def test_the_gain_at_the_edge_of_a_band_is_one_half():
     for band, frequency in (((4, None), 4), ((None, 9), 9)):
         wave = make_wave(frequency, 128, 5120)
         inner = resample(wave, 128, None, band)[0, 640:-640]
         np.testing.assert_allclose(inner, wave[0, 640:-640] / 2, atol=0.002)
 
 
-def test_neither_rate_nor_band_leaves_the_signal_as_it_is():
+def test_without_rate_and_band_the_signal_is_unchanged():
     signal = np.random.default_rng(0).normal(size=(3, 100))
     for rate in (None, 128):
         result = resample(signal, 128, rate)
@@ -198,7 +198,7 @@ def test_a_signal_column_gives_a_signal_column_at_the_new_rate():
     np.testing.assert_array_equal(values_of(result), expected)
 
 
-def test_arrays_give_arrays_of_as_many_dimensions():
+def test_arrays_give_arrays_with_the_same_number_of_dimensions():
     noise = np.random.default_rng(0).normal(size=(5, 3, 256))
     resampler = ResampleTransformer(rate=32, sampling_rate=128)
     three = resampler.fit_transform(noise)
@@ -221,14 +221,14 @@ def test_a_map_is_resampled_along_its_last_axis():
 
 
 @pytest.mark.parametrize("value_type", ["float32", "float64"])
-def test_the_value_type_stays(value_type):
+def test_the_value_type_is_kept(value_type):
     noise = np.random.default_rng(0).normal(size=(2, 256)).astype(value_type)
     for parameters in ({}, {"rate": 32}, {"band": (1, 9)}, {"standardize": True}):
         result = ResampleTransformer(**parameters).fit_transform(make_frame(noise))
         assert result["ecg"].dtype.value_type == value_type
 
 
-def test_single_precision_is_as_good_as_double():
+def test_single_precision_agrees_with_double_precision():
     noise = 1000 + np.random.default_rng(0).normal(size=(3, 1280)).astype("float32")
     for parameters in ({"rate": 50}, {"band": (1, 9)}, {"rate": 32, "standardize": True}):
         resampler = ResampleTransformer(**parameters)
@@ -239,7 +239,7 @@ def test_single_precision_is_as_good_as_double():
 
 @pytest.mark.parametrize("value_type", ["float32", "float64"])
 @pytest.mark.parametrize("parameters", [{}, {"rate": 50}, {"rate": 200}, {"band": (1, 20)}])
-def test_standardised_windows_have_mean_0_and_deviation_1(value_type, parameters):
+def test_standardised_windows_have_mean_0_and_standard_deviation_1(value_type, parameters):
     noise = 5 + 3 * np.random.default_rng(0).normal(size=(4, 2, 1280)).astype(value_type)
     resampler = ResampleTransformer(**parameters, standardize=True)
     values = values_of(resampler.fit_transform(make_frame(noise)))
@@ -262,8 +262,8 @@ def test_a_flat_channel_is_standardised_to_0(value_type, parameters):
 
 
 @pytest.mark.parametrize("value_type", ["float32", "float64"])
-def test_the_rounding_errors_of_what_was_filtered_out_are_not_blown_up(value_type):
-    # A wave of 50 Hz that repeats in the window, and so is filtered out but for rounding.
+def test_standardising_does_not_amplify_rounding_errors(value_type):
+    # A wave of 50 Hz that is periodic in the window: filtering removes all of it except rounding.
     windows = np.sin(2 * np.pi * 50 * np.arange(1281) / 128)[np.newaxis].astype(value_type)
     resampler = ResampleTransformer(rate=8, standardize=True)
     inner = values_of(resampler.fit_transform(make_frame(windows)))[..., 20:-20]
@@ -283,7 +283,7 @@ def test_short_gaps_are_bridged_by_straight_lines(parameters):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"rate": 50}, {"standardize": True}])
-def test_a_channel_with_more_than_a_twentieth_missing_is_missing_and_others_are_not(parameters):
+def test_only_channels_with_more_than_a_twentieth_missing_become_missing(parameters):
     windows = np.random.default_rng(0).normal(size=(4, 2, 1280))
     windows[1, 0, :65] = np.nan  # 64 samples are a twentieth
     windows[2] = np.nan
@@ -306,7 +306,7 @@ def test_a_channel_with_more_than_a_twentieth_missing_is_missing_and_others_are_
     [{"rate": 64}, {"rate": 700}, {"rate": 50, "band": (0.5, 20), "standardize": True}],
     ids=str,
 )
-def test_a_window_does_not_depend_on_its_neighbours_bit_by_bit(value_type, parameters):
+def test_a_window_has_the_same_bits_alone_and_among_others(value_type, parameters):
     rng = np.random.default_rng(0)
     windows = rng.normal(size=(150, 3, 1280)).astype(value_type)  # several chunks
     windows[7, 1, 100:110] = np.nan
@@ -321,7 +321,7 @@ def test_a_window_does_not_depend_on_its_neighbours_bit_by_bit(value_type, param
     np.testing.assert_array_equal(values_of(resampler.transform(make_frame(strided))), together)
 
 
-def test_the_windows_given_are_not_changed_and_may_be_read_only(tmp_path):
+def test_the_input_is_not_modified_and_may_be_read_only(tmp_path):
     noise = np.random.default_rng(0).normal(size=(5, 2, 1280))
     noise[0, 0, 5] = np.nan
     np.save(tmp_path / "windows.npy", noise)
@@ -333,7 +333,7 @@ def test_the_windows_given_are_not_changed_and_may_be_read_only(tmp_path):
     np.testing.assert_array_equal(noise, mapped)
 
 
-def test_it_prepares_a_modality_beside_others():
+def test_it_can_be_used_for_one_modality_among_others():
     rng = np.random.default_rng(0)
     X = signal_frame(
         ecg=SignalArray(rng.normal(size=(6, 1280)), sampling_rate=128),
@@ -346,7 +346,7 @@ def test_it_prepares_a_modality_beside_others():
     assert result["eda"].dtype == SignalDtype("float64", (1, 80), 8)
 
 
-def test_it_works_unfitted_cloned_and_pickled():
+def test_it_works_without_fit_and_when_cloned_or_pickled():
     X = make_frame(np.random.default_rng(0).normal(size=(3, 1280)))
     resampler = ResampleTransformer(rate=50, band=(1, None)).fit(X)
     expected = resampler.transform(X)
@@ -355,7 +355,7 @@ def test_it_works_unfitted_cloned_and_pickled():
         pd.testing.assert_frame_equal(other.transform(X), expected)
 
 
-def test_standardising_alone_needs_no_rate():
+def test_standardising_alone_needs_no_sampling_rate():
     noise = np.random.default_rng(0).normal(size=(3, 100))
     X = make_frame(noise, sampling_rate=None)
     result = ResampleTransformer(standardize=True).fit_transform(X)
@@ -373,11 +373,14 @@ def test_standardising_alone_needs_no_rate():
         ({"rate": -4.0}, "rate must be a positive number of hertz, got -4.0"),
         ({"rate": "64"}, "rate must be a positive number of hertz, got '64'"),
         ({"rate": np.nan}, "rate must be a positive number of hertz, got nan"),
-        ({"rate": 0.04}, "rate=0.04 Hz leaves no sample .*1280 samples at 128 Hz. .*least 0.1 Hz"),
+        (
+            {"rate": 0.04},
+            "rate=0.04 Hz leaves no sample in .*1280 samples at 128 Hz. .*least 0.1 Hz",
+        ),
         ({"band": 5}, r"band must be None or \(low, high\) in hertz, .*, got 5"),
         ({"band": (1, 2, 3)}, r"band must be None or .* got \(1, 2, 3\)"),
         ({"band": (0, 20)}, r"each positive or None, got \(0, 20\)"),
-        ({"band": (20, 1)}, r"band=\(20, 1\) must have its lower edge first"),
+        ({"band": (20, 1)}, r"band=\(20, 1\) must have the lower edge first"),
         ({"band": (1, 65)}, r"band=\(1, 65\) reaches above 64 Hz.*None for its upper edge"),
         ({"band": (1, 40), "rate": 64}, r"reaches above 32 Hz, .*128 Hz, and 64 Hz after res"),
         ({"band": (33, None), "rate": 64}, r"band=\(33, None\) reaches above 32 Hz"),
@@ -385,7 +388,7 @@ def test_standardising_alone_needs_no_rate():
         ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' says 128.0 Hz"),
     ],
 )
-def test_a_wrong_parameter_is_named_with_what_is_allowed(parameters, message):
+def test_the_error_for_an_invalid_parameter_says_what_is_allowed(parameters, message):
     X = make_frame(np.random.default_rng(0).normal(size=(2, 1280)))
     with pytest.raises(ValueError, match=message):
         ResampleTransformer(**parameters).fit(X)
@@ -393,7 +396,7 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(parameters, message):
         ResampleTransformer(**parameters).transform(X)
 
 
-def test_a_signal_of_another_rate_than_the_fitted_one_is_refused():
+def test_a_signal_with_another_rate_than_at_fit_is_refused():
     noise = np.random.default_rng(0).normal(size=(2, 1280))
     resampler = ResampleTransformer(rate=64).fit(make_frame(noise))
     with pytest.raises(ValueError, match=r"sampling_rate=128.0, and got one of sampling_rate=256"):
@@ -403,7 +406,7 @@ def test_a_signal_of_another_rate_than_the_fitted_one_is_refused():
 # Recorded signals
 
 
-def test_recorded_windows_agree_with_the_whole_recording_resampled(data_home):
+def test_recorded_windows_agree_with_the_resampled_whole_recording(data_home):
     from skemo.datasets import fetch_eegmat
 
     recording = fetch_eegmat(data_home / "eegmat", subjects=["00"])[0].signals["ecg"][0]

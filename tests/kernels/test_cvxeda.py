@@ -17,7 +17,7 @@ ALPHA, GAMMA = 8e-4, 1e-2
 
 
 def simulate(n_windows, duration, sampling_rate, seed=0, noise=1e-3):
-    """Responses upon a drifting level, in microsiemens."""
+    """Simulate responses on top of a drifting level, in microsiemens."""
     rng = np.random.default_rng(seed)
     seconds = np.arange(int(duration * sampling_rate)) / sampling_rate
     windows = np.empty((n_windows, len(seconds)))
@@ -30,7 +30,7 @@ def simulate(n_windows, duration, sampling_rate, seed=0, noise=1e-3):
 
 
 class Reference:
-    """The problem of Greco et al. at the full rate, as its authors put it, with sparse matrices."""
+    """The problem of Greco et al. at the full rate, as in their paper, with sparse matrices."""
 
     def __init__(
         self, n_times, sampling_rate, tau0=2.0, tau1=0.7, knot=10.0, alpha=ALPHA, gamma=GAMMA
@@ -55,7 +55,7 @@ class Reference:
         )
 
     def objective(self, eda, tonic, phasic):
-        """Of parts, with the least driver that makes this phasic part."""
+        """Return the objective of two parts, with the smallest driver of this phasic part."""
         driver = self.driver(phasic)
         ridge = 1e-6 * np.eye(self.n_splines, self.n_splines + 2)
         right = np.concatenate([tonic, np.zeros(self.n_splines)])
@@ -64,10 +64,10 @@ class Reference:
         return (residual @ residual + self.gamma * weights @ weights) / 2 + self.alpha * driver
 
     def driver(self, phasic):
-        """Sum of the driver."""
-        if len(phasic) > 300:  # that of the first and last two samples is neglected
+        """Return the sum of the driver."""
+        if len(phasic) > 300:  # the driver of the first and last two samples is neglected
             return np.convolve(phasic[2:], self.taps, "valid").sum() / 4
-        # M q says all of q but two oscillations, of which p = A q >= 0 leaves little freedom.
+        # M q determines q except for two oscillations, which p = A q >= 0 leaves little freedom.
         response = scipy.signal.lfilter([1.0], [1.0, 2.0, 1.0], phasic[2:])
         response = np.concatenate([[0.0, 0.0], response])
         signs = (-1.0) ** np.arange(len(phasic))
@@ -79,7 +79,7 @@ class Reference:
         return driver.sum() + found.fun
 
     def least(self, eda):
-        """Least objective, by a plain interior-point method to 1e-6 of it."""
+        """Return the lowest objective, to 1e-6 of it, by a plain interior-point method."""
         n_times, n_drivers = len(eda), len(eda) - 2
         rows = [scipy.sparse.csr_array((2, n_times)), self.M]
         design = scipy.sparse.hstack([scipy.sparse.vstack(rows), self.basis], format="csr")
@@ -117,7 +117,7 @@ class Reference:
 
 
 def excesses(windows, sampling_rate, reference=None, **parameters):
-    """By how much of the least objective that of windows lies above it."""
+    """Return by what share the objective of each window is above the lowest one."""
     reference = reference or Reference(windows.shape[1], sampling_rate)
     parts = cvxeda(windows, sampling_rate, standardize=False, **parameters)
     parts = zip(windows, *parts, strict=True)
@@ -129,23 +129,23 @@ def excesses(windows, sampling_rate, reference=None, **parameters):
     )
 
 
-# The least objective
+# The lowest objective
 
 
 @pytest.mark.parametrize(
     ("sampling_rate", "duration"), [(4, 60), (4, 13), (32, 30), (50, 25), (128, 30), (700, 6)]
 )
-def test_the_objective_is_within_a_thousandth_of_the_least(sampling_rate, duration):
+def test_the_objective_is_within_a_thousandth_of_the_lowest(sampling_rate, duration):
     windows = simulate(3, duration, sampling_rate, seed=1)
     assert np.abs(excesses(windows, sampling_rate)).max() < 1e-3
 
 
 @pytest.mark.parametrize("noise", [0, 1e-4, 0.1])
-def test_any_noise_is_decomposed_to_a_thousandth(noise):
+def test_windows_with_any_noise_are_within_a_thousandth_of_the_lowest(noise):
     assert excesses(simulate(3, 60, 4, seed=2, noise=noise), 4).max() < 1e-3
 
 
-def test_a_smaller_tolerance_is_reached():
+def test_a_smaller_tolerance_gives_a_lower_objective():
     windows = simulate(3, 60, 4, seed=3)
     assert np.abs(excesses(windows, 4, tolerance=1e-6)).max() < 1e-4
 
@@ -162,20 +162,20 @@ def test_a_smaller_tolerance_is_reached():
         ("knot", {"knot": 500.0}),
     ],
 )
-def test_unusual_parameters_are_decomposed_to_a_thousandth(name, parameters):
+def test_unusual_parameters_are_within_a_thousandth_of_the_lowest(name, parameters):
     windows = simulate(2, 60, 4, seed=4)
     reference = Reference(240, 4, **parameters)
     given = {{"knot": "knot_spacing"}.get(name, name): parameters[name]}
     assert np.abs(excesses(windows, 4, reference, **given)).max() < 1e-3
 
 
-def test_twenty_minutes_are_one_window():
+def test_a_window_may_last_twenty_minutes():
     windows = simulate(1, 1200, 4, seed=5)
     assert np.abs(excesses(windows, 4)).max() < 1e-3
 
 
 @pytest.mark.parametrize("subject", ["S05", "S14", "S23"])
-def test_wrists_are_decomposed_to_a_thousandth(data_home, subject):
+def test_windows_recorded_at_the_wrist_are_within_a_thousandth_of_the_lowest(data_home, subject):
     rate, *eda = np.loadtxt(
         data_home / "stress_predict" / "Raw_data" / subject / "EDA.csv", skiprows=1
     )
@@ -185,7 +185,7 @@ def test_wrists_are_decomposed_to_a_thousandth(data_home, subject):
     assert np.abs(excesses(windows, rate)).max() < 1e-3
 
 
-def test_neurokit_finds_no_better_parts():
+def test_the_objective_of_neurokit_is_not_lower():
     pytest.importorskip("cvxopt")
     import neurokit2 as nk
 
@@ -209,11 +209,11 @@ def test_the_driver_is_never_negative(sampling_rate):
     _, phasic = cvxeda(simulate(5, 60, sampling_rate, seed=7), sampling_rate)
     reference = Reference(phasic.shape[1], sampling_rate)
     for part in phasic:
-        smoothed = np.convolve(part[2:], reference.taps, "valid")  # the driver by 1, 2, 1
+        smoothed = np.convolve(part[2:], reference.taps, "valid")  # the driver smoothed by 1, 2, 1
         assert smoothed.min() > -1e-9 * smoothed.max()
 
 
-def test_a_response_is_found_where_it_is():
+def test_a_single_response_is_recovered():
     seconds = np.arange(0, 60, 0.25)
     since = np.maximum(seconds - 30, 0)
     response = np.exp(-since / 2) - np.exp(-since / 0.7)
@@ -244,13 +244,13 @@ def test_constant_windows_alone_are_their_own_tonic_part():
     np.testing.assert_array_equal(phasic, 0)
 
 
-def test_rounding_noise_is_decomposed():
+def test_a_window_of_rounding_noise_is_decomposed():
     windows = 0.1 + np.random.default_rng(0).integers(0, 2, (5, 240)) * np.spacing(0.1)
     tonic, phasic = cvxeda(windows, 4)
     np.testing.assert_allclose(tonic + phasic, windows, rtol=1e-14)
 
 
-def test_a_level_moves_the_tonic_part_alone():
+def test_an_added_level_changes_only_the_tonic_part():
     windows = simulate(3, 60, 4, seed=8)
     tonic, phasic = cvxeda(windows, 4)
     lifted_tonic, lifted_phasic = cvxeda(windows + 1e6, 4)
@@ -265,7 +265,7 @@ def test_standardised_parts_have_the_unit_of_the_signal(factor):
         np.testing.assert_allclose(scaled, factor * part, rtol=1e-6, atol=1e-6 * factor)
 
 
-def test_standardising_is_done_before():
+def test_standardising_equals_standardising_beforehand():
     windows = simulate(3, 60, 4, seed=10)
     mean, scale = windows.mean(axis=1, keepdims=True), windows.std(axis=1, keepdims=True)
     tonic, phasic = cvxeda((windows - mean) / scale, 4, standardize=False)
@@ -275,7 +275,7 @@ def test_standardising_is_done_before():
 
 
 @pytest.mark.parametrize("n_times", [0, 1, 2])
-def test_windows_without_room_for_a_response_are_tonic(n_times):
+def test_windows_too_short_for_a_response_are_tonic(n_times):
     windows = np.arange(2.0 * n_times).reshape(2, n_times)
     tonic, phasic = cvxeda(windows, 4)
     np.testing.assert_array_equal(tonic, windows)
@@ -291,12 +291,12 @@ def test_a_few_samples_are_decomposed(n_times, sampling_rate):
     assert ((residual**2).sum(axis=1) < windows.var(axis=1) * n_times).all()
 
 
-def test_no_window_has_no_parts():
+def test_no_windows_give_no_parts():
     tonic, phasic = cvxeda(np.empty((0, 240)), 4)
     assert tonic.shape == phasic.shape == (0, 240)
 
 
-def test_single_precision_is_taken():
+def test_single_precision_input_is_accepted():
     windows = simulate(2, 60, 4).astype("float32")
     before = windows.copy()
     for part, double in zip(cvxeda(windows, 4), cvxeda(windows.astype(float), 4), strict=True):
@@ -308,7 +308,7 @@ def test_single_precision_is_taken():
 
 
 @pytest.mark.parametrize(("sampling_rate", "n_windows"), [(4, 700), (700, 9)])
-def test_a_window_alone_has_the_same_bits(sampling_rate, n_windows):
+def test_a_window_has_the_same_bits_alone_and_among_others(sampling_rate, n_windows):
     windows = simulate(n_windows, 20, sampling_rate, seed=11)
     windows[::5] *= np.linspace(1, 1000, windows.shape[1])
     windows[3] = 1
@@ -338,7 +338,7 @@ def test_knots_may_be_as_close_as_samples():
 # Errors
 
 
-def test_what_has_not_converged_is_warned_of():
+def test_windows_that_have_not_converged_are_warned_of():
     windows = simulate(3, 60, 4)
     with pytest.warns(ConvergenceWarning, match="3 of 3 windows have not reached tolerance=0.001"):
         tonic, phasic = cvxeda(windows, 4, max_iter=2)
@@ -353,8 +353,10 @@ def test_gaps_are_an_error(value):
         cvxeda(windows, 4)
 
 
-def test_a_single_window_is_two_dimensional():
-    with pytest.raises(ValueError, match=r"Windows are \(n_windows, n_times\), got \(240,\)"):
+def test_a_single_window_must_be_two_dimensional():
+    with pytest.raises(
+        ValueError, match=r"eda must have the shape \(n_windows, n_times\), got \(240,\)"
+    ):
         cvxeda(np.ones(240), 4)
 
 
@@ -362,12 +364,12 @@ def test_a_single_window_is_two_dimensional():
     "name", ["tau0", "tau1", "knot_spacing", "alpha", "gamma", "tolerance", "max_iter"]
 )
 @pytest.mark.parametrize("value", [0, -1.0, np.nan, np.inf, "2", None, True])
-def test_parameters_are_positive_numbers(name, value):
+def test_parameters_must_be_positive_numbers(name, value):
     with pytest.raises(ValueError, match=f"{name} must be a positive number, got {value!r}"):
         cvxeda(simulate(1, 60, 4), 4, **{name: value})
 
 
-def test_the_slow_time_constant_is_the_larger():
+def test_the_slow_time_constant_must_be_the_larger():
     with pytest.raises(ValueError, match="tau1 must be less than tau0, 2 s, got 2 s"):
         cvxeda(simulate(1, 60, 4), 4, tau1=2.0)
 

@@ -21,7 +21,7 @@ BASELINES = [make_svm, make_random_forest, make_lda]
 
 
 def make_windows(n_subjects=4, n_rows=10, random_state=0):
-    """EEG whose amplitude doubles in one class."""
+    """EEG with twice the amplitude in one class."""
     rng = np.random.default_rng(random_state)
     n = n_subjects * n_rows
     y = np.tile(["rest", "stress"], n // 2)
@@ -48,7 +48,7 @@ def test_features_may_be_standardised_by_subject(make):
 
 
 @pytest.mark.parametrize("make", BASELINES)
-def test_missing_and_constant_features_are_taken(make):
+def test_missing_and_constant_features_are_accepted(make):
     rng = np.random.default_rng(0)
     y = np.tile([-1, 1], 20)
     X = rng.normal(size=(40, 4)) + 3 * y[:, None]
@@ -67,14 +67,14 @@ def test_a_rare_class_counts_as_much_as_a_common_one():
     assert balanced[y == 1].mean() > plain[y == 1].mean() + 0.2
 
 
-def test_lda_takes_more_features_than_windows():
+def test_lda_works_with_more_features_than_windows():
     rng = np.random.default_rng(0)
     y = np.tile([0, 1], 15)
     X = rng.normal(size=(30, 200)) + y[:, None]
     assert cross_val_score(make_lda("passthrough"), X, y, cv=5).mean() > 0.9
 
 
-def test_the_forest_repeats_itself_with_its_seed():
+def test_the_same_seed_gives_the_same_forest():
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.tile([0, 1], 20)
     first, second = (
         make_random_forest("passthrough", n_estimators=20, random_state=3).fit(X, y)
@@ -83,14 +83,14 @@ def test_the_forest_repeats_itself_with_its_seed():
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
-def test_the_dummy_answers_with_the_commonest_class():
+def test_the_dummy_predicts_the_most_frequent_class():
     windows, _ = make_windows()
     y = np.repeat(["rest", "stress"], [25, 15])
     model = make_dummy(make_modality_transformer(eeg="passthrough")).fit(windows, y)
     assert set(model.predict(windows)) == {"rest"}
 
 
-def test_steps_are_reached_in_a_grid():
+def test_a_grid_search_reaches_the_steps():
     windows, y = make_windows()
     features = make_modality_transformer(eeg=DifferentialEntropyTransformer())
     search = GridSearchCV(

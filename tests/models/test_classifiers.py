@@ -1,4 +1,4 @@
-"""The network classifiers keep scikit-learn's contracts and learn what was planted."""
+"""The network classifiers follow scikit-learn's conventions and find planted effects."""
 
 import json
 import pickle
@@ -27,7 +27,7 @@ def test_the_planted_class_is_found_in_new_windows(fitted):
     assert fitted.score(X, y) > 0.9
 
 
-def test_default_type_of_torch_changes_nothing(network):
+def test_the_default_type_of_torch_changes_nothing(network):
     X, y, _ = windows()
     expected = network(max_epochs=1).fit(X, y).predict_proba(X)
     torch.set_default_dtype(torch.float64)
@@ -39,7 +39,7 @@ def test_default_type_of_torch_changes_nothing(network):
     np.testing.assert_array_equal(probabilities, expected)
 
 
-def test_shuffled_labels_are_not_found(network):
+def test_shuffled_labels_are_predicted_at_chance(network):
     X, y, subjects = windows(n_windows=120)
     y = np.random.default_rng(0).permutation(y)
     scores = cross_validate(network(), X, y, groups=subjects, cv=LeaveOneGroupOut())["test_score"]
@@ -92,7 +92,7 @@ def test_the_order_of_the_rows_does_not_matter(network, fitted):
     np.testing.assert_array_equal(shuffled.predict_proba(X), fitted.predict_proba(X))
 
 
-def test_a_window_is_classified_alike_alone_and_among_others(fitted):
+def test_a_window_gets_the_same_probabilities_alone_and_among_others(fitted):
     X, _, _ = windows(n_windows=1200, seed=1)  # more than are evaluated together
     together = fitted.predict_proba(X)
     alone = np.concatenate([fitted.predict_proba(X.iloc[[i]]) for i in range(0, 1200, 170)])
@@ -111,7 +111,7 @@ def test_cross_validation_gives_the_same_scores_for_any_n_jobs(network):
 
 
 @pytest.mark.parametrize("labels", [("no", "yes"), (-1, 1), (-7, 3), (False, True), (0.0, 1.0)])
-def test_labels_of_any_kind_come_back(network, labels):
+def test_labels_of_any_type_are_returned(network, labels):
     X, y, _ = windows()
     y = np.where(y == "task", labels[1], labels[0])
     predicted = network().fit(X, y).predict(X)
@@ -119,7 +119,7 @@ def test_labels_of_any_kind_come_back(network, labels):
     assert (predicted == y).mean() > 0.9
 
 
-def test_a_class_that_a_fold_lacks_is_left_out(network):
+def test_a_class_that_is_missing_from_a_fold_is_left_out(network):
     X, y, _ = windows()
     y = y.astype(object)
     y[:5] = "rare"
@@ -131,20 +131,20 @@ def test_a_class_that_a_fold_lacks_is_left_out(network):
     assert np.isfinite(scores["test_score"]).all()
 
 
-def test_a_missing_modality_is_absent_and_the_window_still_classified(fitted):
+def test_a_window_with_a_missing_modality_is_classified_by_the_other(fitted):
     X, y, _ = windows(n_windows=120, seed=1)
     X.loc[:59, "ecg"] = np.nan
     weights = fitted.attention_weights(X)
     assert (weights["ecg"][:60] == 0).all()
     assert (weights["ecg"][60:] > 0).all()
     assert (weights["eeg"][60:] > 0).all()
-    assert not (weights["eeg"][:60] == 0).any()  # NaN where it has no other to be shared with
+    assert not (weights["eeg"][:60] == 0).any()  # NaN if there is no other modality to share with
     assert fitted.score(X[:60], y[:60]) > 0.8
     ecg = [name.startswith("ecg") for name in fitted.get_feature_names_out()]
     assert (fitted.transform(X)[:60, ecg] == 0).all()
 
 
-def test_windows_that_lack_a_modality_can_be_trained_on(network):
+def test_a_network_can_be_trained_on_windows_with_missing_modalities(network):
     X, y, _ = windows()
     X.loc[::3, "ecg"] = np.nan
     X.loc[1::3, "eeg"] = np.nan
@@ -153,7 +153,7 @@ def test_windows_that_lack_a_modality_can_be_trained_on(network):
     assert np.isfinite(classifier.mean_["ecg"]).all()
 
 
-def test_a_modality_that_training_never_had_is_absent(network):
+def test_a_modality_that_is_missing_in_all_training_windows_is_absent(network):
     X, y, _ = windows()
     without = X.assign(ecg=SignalArray(np.full((60, 1, 12), np.nan, np.float32)))
     classifier = network().fit(without, y)
@@ -169,7 +169,7 @@ def test_a_window_without_any_modality_is_guessed_with_a_warning(fitted):
     assert (probabilities[:3] == probabilities[0]).all()
 
 
-def test_values_far_outside_of_training_are_named(fitted):
+def test_values_far_outside_of_the_training_range_are_named_in_the_error(fitted):
     X, _, _ = windows()
     X["ecg"].array.values[3] *= np.float32(1e30)
     with pytest.raises(ValueError, match=r"'ecg' has values more than 1e\+09 standard deviations"):
@@ -234,7 +234,7 @@ def test_class_weights_favour_the_heavier_class(network):
     assert (heavy == "rest").mean() > 0.9
 
 
-def test_partial_fit_goes_on_where_it_stopped(network):
+def test_partial_fit_continues_where_it_stopped(network):
     X, y, _ = windows()
     classifier = network()
     for _ in range(12):
@@ -243,7 +243,7 @@ def test_partial_fit_goes_on_where_it_stopped(network):
     assert classifier.score(X, y) > 0.9
 
 
-def test_partial_fit_needs_the_classes_first_and_only_those(network):
+def test_partial_fit_needs_the_classes_first_and_takes_no_others(network):
     X, y, _ = windows()
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         network().partial_fit(X, y)
@@ -269,7 +269,7 @@ def test_partial_fit_cannot_balance_classes_it_has_not_seen(network):
         network(class_weight="balanced").partial_fit(X, y, classes=["rest", "task"])
 
 
-def test_callbacks_take_part_in_training(network):
+def test_callbacks_are_called_in_training(network):
     class Count(Callback):
         def on_epoch_end(self, net, **kwargs):
             net.history.record("seen", True)
@@ -302,7 +302,7 @@ def test_a_saved_classifier_predicts_the_same_without_pickle(network, tmp_path, 
     np.testing.assert_array_equal(loaded._class_weight, classifier._class_weight)
 
 
-def test_names_that_are_numbers_and_a_torch_device_are_saved_too(network, tmp_path):
+def test_column_names_that_are_numbers_and_a_torch_device_can_be_saved(network, tmp_path):
     X, y, _ = windows()
     X.columns = [0, 1]
     classifier = network(max_epochs=1, device=torch.device("cpu")).fit(X, y)
@@ -311,7 +311,7 @@ def test_names_that_are_numbers_and_a_torch_device_are_saved_too(network, tmp_pa
     np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
 
 
-def test_loading_another_file_names_it(tmp_path):
+def test_loading_a_file_of_another_estimator_names_it(tmp_path):
     from safetensors.numpy import save_file
 
     path = tmp_path / "other.safetensors"
@@ -333,7 +333,7 @@ def test_a_network_trained_on_a_gpu_predicts_the_same_on_a_cpu(network, tmp_path
     )
 
 
-def test_transform_is_named_and_is_what_the_last_layer_classifies(fitted):
+def test_transform_gives_named_columns_that_the_last_layer_classifies(fitted):
     X, _, _ = windows()
     fused = fitted.transform(X)
     width = fused.shape[1] // 2
@@ -346,7 +346,7 @@ def test_transform_is_named_and_is_what_the_last_layer_classifies(fitted):
     np.testing.assert_array_equal(fitted.classes_[scores.argmax(axis=1)], fitted.predict(X))
 
 
-def test_attention_weights_are_a_column_a_modality_between_0_and_1(fitted):
+def test_attention_weights_have_a_column_per_modality_between_0_and_1(fitted):
     X, _, _ = windows()
     weights = fitted.attention_weights(X.set_axis(range(100, 160)))
     assert weights.columns.tolist() == ["ecg", "eeg"]
@@ -361,14 +361,14 @@ def test_one_modality_is_enough(network):
         assert network(max_epochs=30).fit(one, y).score(one, y) > 0.9
 
 
-def test_permutation_importance_finds_the_modality_that_tells(network):
+def test_permutation_importance_finds_the_informative_modality(network):
     X, y, _ = windows(n_windows=120)
     X["ecg"] = SignalArray(np.random.default_rng(0).normal(size=(120, 1, 12)))
     result = permutation_importance(network().fit(X, y), X, y, n_repeats=3, random_state=0)
     assert result.importances_mean[1] > 0.2 > abs(result.importances_mean[0])
 
 
-def test_bad_parameters_are_named(network):
+def test_bad_parameters_are_named_in_the_error(network):
     X, y, _ = windows()
     for parameters, message in [
         ({"n_filters": 0}, "n_filters must be an integer of at least 1, got 0"),
@@ -387,7 +387,7 @@ def test_bad_parameters_are_named(network):
             network(**parameters).fit(X, y)
 
 
-def test_bad_windows_are_named(network):
+def test_bad_windows_are_named_in_the_error(network):
     X, y, subjects = windows()
     classifier = network()
     with pytest.raises(ValueError, match=r"signal columns only, got \['subject'\] beside"):
@@ -416,14 +416,14 @@ def test_bad_windows_are_named(network):
         classifier.fit(X, y[:-1])
 
 
-def test_windows_of_another_shape_than_fitted_are_named(fitted):
+def test_windows_of_another_shape_than_in_fit_are_named_in_the_error(fitted):
     X, _, _ = windows()
     X["ecg"] = SignalArray(np.zeros((60, 1, 10)))
     with pytest.raises(ValueError, match=r"in 'ecg', was fitted on a signal of shape=\(1, 12\)"):
         fitted.predict(X)
 
 
-def test_channels_in_another_order_are_named(fitted):
+def test_channels_in_another_order_are_named_in_the_error(fitted):
     X, _, _ = windows()
     values, channels = X["eeg"].array.values[:, :, ::-1], X["eeg"].dtype.channels[::-1]
     X["eeg"] = SignalArray(values, channels=channels)
@@ -450,7 +450,7 @@ def change_device():
 
 
 @pytest.mark.parametrize("change", [change_dtype, change_gradients, change_device])
-def test_what_a_script_has_set_in_torch_changes_no_bit_and_is_left_as_it_was(change):
+def test_settings_of_torch_change_no_bit_and_are_restored(change):
     X = np.random.default_rng(0).normal(size=(40, 1, 32))
     y = np.tile([0, 1], 20)
     network = ModalityAwareAttentionClassifier(max_epochs=1, device="cpu", random_state=0)

@@ -1,4 +1,4 @@
-"""What only the cross-modal network does: streams, connections, and doing without one."""
+"""The cross-modal network: streams, connections and missing modalities."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ def network(**parameters):
 
 
 def combinations(n_windows=240, seed=0):
-    """Heartbeats slow or fast, skin conductance low or high: the class is whether they agree."""
+    """Slow or fast heartbeats, low or high skin conductance; the class is whether they agree."""
     rng = np.random.default_rng(seed)
     fast, high = rng.integers(0, 2, (2, n_windows))
     seconds = np.arange(320) / 32
@@ -30,7 +30,7 @@ def combinations(n_windows=240, seed=0):
 
 
 def levels(n_windows=240, seed=0, n_modalities=2):
-    """Modalities each of which shows the class for itself, though not surely."""
+    """Modalities that each show the class on their own, but not with certainty."""
     rng = np.random.default_rng(seed)
     y = np.tile(["calm", "stress"], n_windows // 2)
     columns = {}
@@ -68,7 +68,7 @@ def test_connected_streams_learn_a_class_that_only_the_combination_shows(setting
 def test_neither_late_fusion_of_scores_nor_a_single_stream_learns_it(modalities):
     X, y = combinations()
     new, truth = combinations(seed=1)
-    # A sum of a score each is right in three of the four combinations at the most.
+    # A sum of one score per stream is right in at most three of the four combinations.
     fused = network(direction=None).fit(X[modalities], y)
     assert 0.3 < fused.score(new[modalities], truth) < 0.7
 
@@ -91,7 +91,7 @@ def test_modality_dropout_reaches_the_network():
     assert (trained.predict_proba(X) != plain.predict_proba(X)).any()
 
 
-def test_zeros_at_the_end_of_a_sampled_signal_are_values():
+def test_zeros_at_the_end_of_a_signal_with_a_sampling_rate_are_values():
     rng = np.random.default_rng(0)
     y = np.arange(200) % 2
     level = y[:, None, None] * rng.uniform(1, 3, (200, 1, 1))
@@ -106,7 +106,7 @@ def test_zeros_at_the_end_of_a_sampled_signal_are_values():
     [{0: 1}, {0: [1]}, {0: (1,)}, {("a", "x"): ("b", "y")}, {("a", "x"): [("b", "y")]}],
     ids=["number", "list", "tuple", "name that is a tuple", "list of such"],
 )
-def test_columns_that_are_no_strings_can_be_connected(direction):
+def test_columns_with_names_that_are_not_strings_can_be_connected(direction):
     X, y = levels(60)
     X.columns = (
         [0, 1] if 0 in direction else pd.Index([("a", "x"), ("b", "y")], tupleize_cols=False)
@@ -115,14 +115,14 @@ def test_columns_that_are_no_strings_can_be_connected(direction):
     assert classifier.net_.module_.sources == [[], [0]]
 
 
-def test_one_block_needs_no_stages_without_connections():
+def test_a_single_block_needs_no_stages_without_connections():
     X, y = levels(60)
     network(n_blocks=1, direction=None, max_epochs=1).fit(X, y)
     network(n_blocks=1, max_epochs=1).fit(X[["m0"]], y)
     network(n_blocks=1, stages=1, max_epochs=1).fit(X, y)
 
 
-def test_only_what_is_shared_has_attention_weights():
+def test_only_shared_modalities_have_attention_weights():
     X, y = combinations(60)
     weights = network(direction={"eda": "ecg"}, max_epochs=2).fit(X, y).attention_weights(X)
     assert weights["eda"].between(0, 1, inclusive="neither").all()
@@ -131,7 +131,7 @@ def test_only_what_is_shared_has_attention_weights():
     assert not hasattr(network(attention=None), "attention_weights")
 
 
-def test_what_streams_get_concatenated_is_part_of_the_representation():
+def test_concatenated_representations_are_part_of_the_fused_one():
     X, y = combinations(60)
     last = {"merge": "concat", "stages": 3, "direction": {"eda": "ecg"}}
     classifier = network(**last, max_epochs=1).fit(X, y)
@@ -142,7 +142,7 @@ def test_what_streams_get_concatenated_is_part_of_the_representation():
 
 
 @pytest.mark.parametrize("n_modalities", [1, 2, 3, 4])
-def test_any_number_of_modalities_of_unlike_lengths_is_taken(n_modalities):
+def test_any_number_of_modalities_of_different_lengths_works(n_modalities):
     X, y = levels(n_modalities=n_modalities)
     new, truth = levels(seed=1, n_modalities=n_modalities)
     classifier = network(max_epochs=8).fit(X, y)
@@ -161,7 +161,7 @@ def test_a_grid_search_compares_connections_with_late_fusion():
 # Missing modalities
 
 
-def test_without_a_modality_the_network_is_as_good_as_the_other_alone():
+def test_without_one_modality_the_network_is_as_good_as_a_network_for_the_other():
     X, y = levels(600)
     new, truth = levels(800, seed=1)
     subjects = np.arange(800) // 2 % 10
@@ -185,31 +185,34 @@ def test_without_a_modality_the_network_is_as_good_as_the_other_alone():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"stages": (1, 4)}, r"n_blocks=3, a number or a list, got \(1, 4\)"),
-        ({"stages": 0}, "stages must name blocks from 1 to n_blocks=3, .* got 0"),
-        ({"stages": ()}, r"got \(\). For no connection, use direction=None"),
+        ({"stages": (1, 4)}, r"n_blocks=3 or a list of blocks, got \(1, 4\)"),
+        ({"stages": 0}, "stages must be a block from 1 to n_blocks=3 .* got 0"),
+        ({"stages": ()}, r"got \(\). To have no connections, use direction=None"),
         ({"attention": "spatial"}, 'attention must be "channel", "temporal" or None'),
         ({"attention": True}, 'attention must be "channel", "temporal" or None, got True'),
         ({"merge": "max"}, 'merge must be "sum" or "concat", got \'max\''),
-        ({"stages": None}, "stages must name blocks .* got None"),
-        ({"stages": 1.0}, "stages must name blocks .* got 1.0"),
+        ({"stages": None}, "stages must be a block .* got None"),
+        ({"stages": 1.0}, "stages must be a block .* got 1.0"),
         ({"direction": {}}, "direction must be .* got {}"),
         ({"direction": {"ecg": None}}, "shares 'ecg' with None"),
         ({"direction": "ecg"}, "direction must be \"both\", None, or a mapping .* got 'ecg'"),
-        ({"direction": {"ecg": "emg"}}, r"shares 'ecg' with 'emg', .* \['ecg', 'eda'\]"),
-        ({"direction": {"ecg": "ecg"}}, "shares 'ecg' with 'ecg', but must go from one to another"),
+        ({"direction": {"ecg": "emg"}}, r"shares 'ecg' with 'emg', .* \['ecg', 'eda'\] to another"),
+        (
+            {"direction": {"ecg": "ecg"}},
+            "shares 'ecg' with 'ecg', but must map one of the modalities",
+        ),
         ({"n_blocks": 0}, "n_blocks must be an integer of at least 1, got 0"),
         ({"pool_size": 0}, "pool_size must be an integer of at least 1, got 0"),
     ],
     ids=str,
 )
-def test_a_bad_parameter_is_named(parameters, message):
+def test_a_bad_parameter_is_named_in_the_error(parameters, message):
     X, y = combinations(20)
     with pytest.raises(ValueError, match=message):
         network(**parameters).fit(X, y)
 
 
-def test_a_map_is_refused_with_the_remedy():
+def test_a_map_is_rejected_with_a_remedy():
     X = signal_frame(eeg=SignalArray(np.zeros((4, 4, 19, 5))))
     with pytest.raises(ValueError, match=r"'eeg' has windows of shape \(4, 19, 5\), but a stream"):
         network().fit(X, [0, 1, 0, 1])

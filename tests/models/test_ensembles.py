@@ -1,4 +1,4 @@
-"""Networks whose probabilities are averaged, and noise on their inputs in training."""
+"""Ensembles of networks, and noise on the inputs in training."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ SUBJECTS = np.repeat(np.arange(4), [8, 10, 12, 18])
 
 @pytest.fixture(params=NETWORKS)
 def network(request):
-    """Makes a small and quick network, of each kind in turn."""
+    """Returns a function that makes a small, fast network; once for each kind."""
     kind, small = NETWORKS[request.param]
     return lambda **parameters: kind(**{**QUICK, **small, **parameters})
 
@@ -52,7 +52,7 @@ def test_probabilities_are_the_mean_over_the_members(network):
     mean = torch.stack([one.softmax(1) for one in alone]).mean(0)
     torch.testing.assert_close(mean_probabilities(scores), mean)
     np.testing.assert_allclose(classifier.predict_proba(X), mean, atol=1e-6)
-    assert (alone[0] - alone[1]).abs().max() > 0.01  # they differ
+    assert (alone[0] - alone[1]).abs().max() > 0.01  # members differ
 
 
 def test_the_loss_of_an_ensemble_is_the_mean_of_its_members():
@@ -73,7 +73,7 @@ def test_members_learn_as_if_each_were_alone():
         torch.testing.assert_close(ours, theirs.grad)
 
 
-def test_an_ensemble_calibrates_by_disagreement(network):
+def test_an_ensemble_has_a_smaller_loss_than_a_single_network(network):
     X, y = windows(effect=0.5)
     new, labels = windows(seed=1, effect=0.5)
     single, several = (network(n_members=n, max_epochs=16).fit(X, y) for n in (1, 5))
@@ -82,7 +82,7 @@ def test_an_ensemble_calibrates_by_disagreement(network):
     assert losses[1] < losses[0]
 
 
-def test_transform_has_the_numbers_of_all_members_modality_by_modality(network):
+def test_transform_has_the_features_of_all_members_grouped_by_modality(network):
     X, y = windows()
     single, several = (network(n_members=n).fit(X, y) for n in (1, 2))
     fused = several.transform(X)
@@ -96,7 +96,7 @@ def test_transform_has_the_numbers_of_all_members_modality_by_modality(network):
     assert ((weights > 0) & (weights < 1)).all(axis=None)
 
 
-def test_a_saved_ensemble_predicts_the_same_and_trains_on(network, tmp_path):
+def test_a_saved_ensemble_predicts_the_same_and_can_be_trained_further(network, tmp_path):
     X, y = windows()
     classifier = network(n_members=2, input_noise=0.5).fit(X, y)
     classifier.save(tmp_path / "network.safetensors")
@@ -113,7 +113,7 @@ def test_the_same_random_state_gives_the_same_bits(network):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_ensembles_and_noise_end_alike_alone_and_together(network, early_stopping):
+def test_fits_with_ensembles_and_noise_end_up_the_same_alone_and_together(network, early_stopping):
     X, y = windows(effect=0.2)
 
     def collect():
@@ -147,25 +147,25 @@ def test_ensembles_and_noise_end_alike_alone_and_together(network, early_stoppin
                 torch.testing.assert_close(mine, values, rtol=1e-9, atol=1e-9)
 
 
-def test_noise_has_the_spread_it_is_told_and_leaves_padding_and_the_rest_alone():
+def test_noise_has_the_requested_spread_and_is_not_added_to_zeros_or_in_prediction():
     network = ModalityAwareAttentionNetwork([(1, 9), (2, 4, 3)], 2, input_noise=0.5)
-    luck, kept, *added = network.draw_noise(500, torch.Generator().manual_seed(0))
-    assert luck is None
-    assert kept is None
+    uniform, scale, *added = network.draw_noise(500, torch.Generator().manual_seed(0))
+    assert uniform is None
+    assert scale is None
     assert [tuple(x.shape) for x in added] == [(500, 1, 9), (500, 2, 4, 3)]
     assert added[0].std().item() == pytest.approx(0.5, abs=0.02)
     seen = []
     network.branches[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     series, maps = torch.ones(500, 1, 9), torch.zeros(500, 2, 4, 3)
     series[:, :, 6:] = 0
-    network([series, maps], torch.ones(500, 2), (luck, kept, *added))
+    network([series, maps], torch.ones(500, 2), (uniform, scale, *added))
     network.eval()([series, maps], torch.ones(500, 2))
     torch.testing.assert_close(seen[0][:, :, :6], 1 + added[0][:, :, :6])
     assert (seen[0][:, :, 6:] == 0).all()
-    assert torch.equal(seen[1], series)  # none in prediction
+    assert torch.equal(seen[1], series)  # no noise in prediction
 
 
-def test_noise_draws_nothing_where_there_is_none(network):
+def test_noise_of_zero_changes_nothing(network):
     X, y = windows()
     plain, without = network().fit(X, y), network(input_noise=0.0).fit(X, y)
     np.testing.assert_array_equal(plain.predict_proba(X), without.predict_proba(X))
@@ -173,7 +173,7 @@ def test_noise_draws_nothing_where_there_is_none(network):
     assert np.abs(noisy.predict_proba(X) - plain.predict_proba(X)).max() > 1e-3
 
 
-def test_bad_parameters_are_named(network):
+def test_bad_parameters_are_named_in_the_error(network):
     X, y = windows()
     with pytest.raises(ValueError, match=r"n_members must be .* got 0"):
         network(n_members=0).fit(X, y)

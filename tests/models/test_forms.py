@@ -1,4 +1,4 @@
-"""Tables of the wrong form are refused with the parameter that gives the right one."""
+"""Errors for tables of the wrong form name the parameter that gives the right one."""
 
 import numpy as np
 import pandas as pd
@@ -40,13 +40,13 @@ def windows():
     ],
     ids=str,
 )
-def test_a_network_that_gets_features_names_the_output_to_ask_for(network, ecg, eeg, windows):
+def test_a_network_given_features_names_the_output_to_ask_for(network, ecg, eeg, windows):
     model = make_pipeline(make_modality_transformer(ecg=ecg, eeg=eeg), network(max_epochs=1))
     with pytest.raises(ValueError, match=r"say output='series' .* or output='map'"):
         model.fit(windows, windows["label"])
 
 
-def test_a_table_of_numbered_samples_is_one_channel():
+def test_a_table_with_a_column_per_sample_is_one_channel():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(20, 32)), columns=[f"t{i}" for i in range(32)])
     network = CrossModalAttentionClassifier(max_epochs=1, random_state=0)
@@ -57,30 +57,44 @@ def test_a_table_of_numbered_samples_is_one_channel():
 @pytest.mark.parametrize(
     "eeg", [DifferentialEntropyTransformer(), DifferentialEntropyTransformer(output="map")], ids=str
 )
-def test_a_baseline_that_gets_signals_names_the_output_to_ask_for(make, eeg, windows):
+def test_a_baseline_given_signals_names_the_output_to_ask_for(make, eeg, windows):
     model = make(make_modality_transformer(ecg=HRVTransformer(output="series"), eeg=eeg))
     with pytest.raises(ValueError, match=r"got the signal columns \['ecg'.*Say output='features'"):
         model.fit(windows, windows["label"])
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_network_that_gets_an_age_says_how_to_make_it_a_signal(network, windows):
+def test_a_network_given_an_age_says_how_to_make_it_a_signal(network, windows):
     X = windows[["ecg", "eeg"]].assign(age=30)
     message = r"got \['age'\] beside \['ecg', 'eeg'\].*SignalArray\(age.to_numpy"
     with pytest.raises(ValueError, match=message):
         network(max_epochs=1).fit(X, windows["label"])
 
 
+@pytest.mark.parametrize("sampling_rate", [None, 1])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_network_learns_from_a_signal_of_one_number(network):
+def test_a_network_learns_from_a_signal_of_one_number(network, sampling_rate):
     rng = np.random.default_rng(0)
     y = np.arange(300) % 2
-    answer = pd.Series(y)  # of a questionnaire; 0 is an answer, too
+    answer = pd.Series(y)  # to a questionnaire; 0 is an answer too
     X = pd.DataFrame(
         {
             "eda": SignalArray(rng.normal(size=(300, 40)), sampling_rate=4),
-            "answer": SignalArray(answer.to_numpy(float)[:, None, None], sampling_rate=1),
+            "answer": SignalArray(
+                answer.to_numpy(float)[:, None, None], sampling_rate=sampling_rate
+            ),
         }
     )
     model = network(max_epochs=40, random_state=0).fit(X[:240], y[:240])
     assert model.score(X[240:], y[240:]) > 0.9
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_zero_that_is_a_single_number_is_a_value_and_not_padding(network):
+    ages = np.tile([0.0, 2.0], 10)
+    X = pd.DataFrame({"age": SignalArray(ages[:, None, None])})
+    model = network(max_epochs=1, random_state=0).fit(X, np.tile(["a", "b"], 10))
+    assert model.mean_["age"].item() == 1.0
+    assert model.scale_["age"].item() == 1.0
+    inputs = model._window_set({"age": X["age"].array.values}, np.arange(2)).inputs
+    assert inputs[0].flatten().tolist() == [-1.0, 1.0]

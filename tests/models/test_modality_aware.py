@@ -1,4 +1,4 @@
-"""What only the modality-aware attention network does: maps, and the basic model."""
+"""The modality-aware attention network: maps and the basic model."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def network(**parameters):
     return ModalityAwareAttentionClassifier(**{**small, "random_state": 0, **parameters})
 
 
-def test_a_map_goes_through_a_network_over_its_plane():
+def test_a_map_passes_through_a_network_over_its_plane():
     rng = np.random.default_rng(0)
     y = np.arange(120) % 2
     maps = rng.normal(size=(120, 2, 5, 3)) + y[:, None, None, None]
@@ -30,9 +30,11 @@ def test_a_map_goes_through_a_network_over_its_plane():
     assert network().fit(X[:80], y[:80]).score(X[80:], y[80:]) > 0.9
 
 
-def test_windows_of_four_dimensions_are_named():
+def test_windows_of_four_dimensions_are_named_in_the_error():
     X = signal_frame(eeg=SignalArray(np.zeros((4, 2, 2, 2, 2))))
-    with pytest.raises(ValueError, match=r"'eeg' has windows of shape \(2, 2, 2, 2\): a series is"):
+    with pytest.raises(
+        ValueError, match=r"'eeg' has windows of shape \(2, 2, 2, 2\): a series must"
+    ):
         network().fit(X, [0, 1, 0, 1])
 
 

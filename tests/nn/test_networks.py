@@ -1,4 +1,6 @@
-"""The networks' parts, by their defining properties."""
+"""The defining properties of the networks and their parts."""
+
+import re
 
 import pytest
 import torch
@@ -24,17 +26,17 @@ def _seed():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 33, 160])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_unet_over_time_keeps_any_length(size, depth):
+def test_a_unet_over_time_keeps_the_length(size, depth):
     unet = UNet(3, n_dims=1, n_filters=4, depth=depth)
     assert unet(torch.randn(2, 3, size)).shape == (2, 4, size)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (19, 1), (14, 5), (2, 9)])
-def test_a_unet_over_a_plane_keeps_any_size(size):
+def test_a_unet_over_a_plane_keeps_the_size(size):
     assert UNet(4, n_dims=2, n_filters=4)(torch.randn(2, 4, *size)).shape == (2, 4, *size)
 
 
-def test_a_unet_halves_each_level_and_joins_each_skip():
+def test_a_unet_halves_the_size_at_each_level_and_concatenates_each_skip():
     sizes = []
     unet = UNet(1, n_dims=1, n_filters=4, depth=2)
     for block in [*unet.encoder, *unet.decoder]:
@@ -43,8 +45,8 @@ def test_a_unet_halves_each_level_and_joins_each_skip():
     assert sizes == [(1, 4, 16), (4, 8, 8), (8, 16, 4), (24, 8, 8), (12, 4, 16)]
 
 
-@pytest.mark.parametrize(("excitation", "join"), [("max", torch.maximum), ("sum", torch.add)])
-def test_squeeze_excitation_is_the_published_formula(excitation, join):
+@pytest.mark.parametrize(("excitation", "combine"), [("max", torch.maximum), ("sum", torch.add)])
+def test_squeeze_excitation_follows_the_published_formula(excitation, combine):
     x = torch.randn(3, 6, 5, 4)
     block = SqueezeExcitation(6, reduction=3, excitation=excitation)
     first, _, second, _ = block.channel_gate
@@ -54,7 +56,22 @@ def test_squeeze_excitation_is_the_published_formula(excitation, join):
     last = block.spatial_gate[0]
     kernel = last.weight[:, :, None, None]
     space = torch.sigmoid(torch.nn.functional.conv2d(x, kernel, last.bias))
-    torch.testing.assert_close(block(x), join(x * channel, x * space))
+    torch.testing.assert_close(block(x), combine(x * channel, x * space))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_channels": 0}, "n_channels must be an integer of at least 1, got 0."),
+        ({"reduction": 0}, "reduction must be an integer of at least 1, got 0."),
+        ({"reduction": 1.5}, "reduction must be an integer of at least 1, got 1.5."),
+        ({"excitation": "mean"}, 'excitation must be "max" or "sum", got \'mean\'.'),
+    ],
+    ids=str,
+)
+def test_squeeze_excitation_names_a_bad_parameter(settings, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        SqueezeExcitation(**{"n_channels": 8, **settings})
 
 
 def test_each_mask_depends_on_every_modality():
@@ -73,7 +90,7 @@ def test_the_mask_of_an_absent_modality_is_zero():
     assert (masks[:, 0] > 0).all()
 
 
-def test_scaling_the_map_and_then_pooling_equals_the_network():
+def test_the_network_equals_scaling_the_maps_and_then_pooling():
     network = ModalityAwareAttentionNetwork([(1, 20), (4, 6, 3)], n_classes=3, n_filters=4).eval()
     inputs = [torch.randn(5, 1, 20), torch.randn(5, 4, 6, 3)]
     maps = [branch(x) for branch, x in zip(network.branches, inputs, strict=True)]
@@ -97,7 +114,7 @@ def test_an_absent_modality_does_not_reach_the_scores(attention):
     torch.testing.assert_close(one, other)
 
 
-def test_without_attention_the_vectors_pass_as_they_are():
+def test_without_attention_the_vectors_are_not_scaled():
     basic = ModalityAwareAttentionNetwork([(1, 20)], 2, attention=None).eval()
     x = torch.randn(5, 1, 20)
     weights, fused, _ = basic.evaluate([x], torch.ones(5, 1))
@@ -105,7 +122,7 @@ def test_without_attention_the_vectors_pass_as_they_are():
     torch.testing.assert_close(fused, basic.branches[0](x).amax(2))
 
 
-def test_the_basic_model_differs_by_the_attention_alone():
+def test_the_basic_model_differs_only_by_the_attention():
     shapes = [(1, 20), (4, 6, 3)]
     basic = ModalityAwareAttentionNetwork(shapes, 2, attention=None).state_dict()
     whole = ModalityAwareAttentionNetwork(shapes, 2).state_dict()
@@ -113,14 +130,44 @@ def test_the_basic_model_differs_by_the_attention_alone():
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 40, 641])
-def test_a_stream_block_shortens_any_length(size):
+def test_a_stream_block_shortens_series_of_any_length(size):
     block = StreamBlock(3, 8, kernel_size=9, pool_size=4)
     assert block(torch.randn(2, 3, size)).shape == (2, 8, -(-size // 4))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_channels": True}, "n_channels must be an integer of at least 1, got True."),
+        (
+            {"source_channels": [6, 0]},
+            "Each of source_channels must be an integer of at least 1, got 0.",
+        ),
+        (
+            {"source_channels": []},
+            "source_channels must have at least one entry, got none.",
+        ),
+        (
+            {"attention": "spatial"},
+            'attention must be "channel", "temporal" or None, got \'spatial\'.',
+        ),
+        ({"merge": "max"}, 'merge must be "sum" or "concat", got \'max\'.'),
+        ({"reduction": 0}, "reduction must be an integer of at least 1, got 0."),
+        (
+            {"reduction": 0, "attention": None},
+            "reduction must be an integer of at least 1, got 0.",
+        ),
+    ],
+    ids=str,
+)
+def test_a_connection_names_a_bad_parameter(settings, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        CrossModalConnection(**{"n_channels": 8, "source_channels": [6], **settings})
+
+
 @pytest.mark.parametrize("attention", ["channel", "temporal", None])
 @pytest.mark.parametrize("lengths", [(10, 10), (10, 640), (640, 10), (7, 12), (1, 5), (5, 1)])
-def test_a_connection_joins_streams_of_any_lengths(attention, lengths):
+def test_a_connection_merges_streams_of_any_length(attention, lengths):
     own, other = lengths
     connection = CrossModalConnection(8, [6], attention=attention)
     target = torch.randn(3, 8, own)
@@ -132,7 +179,7 @@ def test_a_connection_joins_streams_of_any_lengths(attention, lengths):
 
 
 @pytest.mark.parametrize("attention", ["channel", "temporal", None])
-def test_an_absent_source_leaves_the_target_as_it_is(attention):
+def test_an_absent_source_does_not_change_the_target(attention):
     connection = CrossModalConnection(8, [6, 8], attention=attention).eval()
     target, sources = torch.randn(3, 8, 10), [torch.randn(3, 6, 10), torch.randn(3, 8, 4)]
     merged, weights = connection(target, sources, torch.zeros(3, 2))
@@ -148,7 +195,7 @@ def test_plain_sharing_adds_the_projected_source():
     assert (weights == 1).all()
 
 
-def test_concatenation_keeps_what_sums_add():
+def test_the_concatenated_parts_add_up_to_the_sum():
     torch.manual_seed(1)
     added = CrossModalConnection(8, [6, 8], merge="sum").eval()
     joined = CrossModalConnection(8, [6, 8], merge="concat").eval()
@@ -162,19 +209,19 @@ def test_concatenation_keeps_what_sums_add():
     )
 
 
-def test_the_attention_looks_at_both_streams():
+def test_the_attention_depends_on_both_streams():
     connection = CrossModalConnection(8, [6]).eval()
     target = torch.randn(1, 8, 10, requires_grad=True)
     source = torch.randn(1, 6, 10, requires_grad=True)
     with torch.no_grad():
-        connection.gates[0][1].bias.fill_(10.0)  # so that its units are on
+        connection.gates[0][1].bias.fill_(10.0)  # so that its units are active
     for gradient in torch.autograd.grad(
         connection(target, [source], torch.ones(1, 1))[1].sum(), [target, source]
     ):
         assert gradient.abs().sum() > 0
 
 
-def test_a_source_keeps_its_time():
+def test_a_source_stays_aligned_in_time():
     connection = CrossModalConnection(1, [1], attention=None).eval()
     with torch.no_grad():
         connection.projections[0][0].weight.fill_(1.0)
@@ -196,7 +243,7 @@ def test_a_series_of_another_length_is_the_mean_over_each_sample(lengths):
     target = torch.zeros(1, 1, n_to, dtype=torch.float64)
     present = torch.ones(1, 1, dtype=torch.float64)
     shared, _ = connection(target, [ramp[None, None]], present)
-    # Of a series that is constant in each sample, the integral is a line between the edges.
+    # The series is constant within each sample, so its integral is linear between the edges.
     edges = torch.linspace(0, n_from, n_to + 1, dtype=torch.float64)
     whole = edges.floor()
     integral = whole * (whole - 1) / 2 + (edges - whole) * whole
@@ -204,7 +251,7 @@ def test_a_series_of_another_length_is_the_mean_over_each_sample(lengths):
     torch.testing.assert_close(shared[0, 0], means / (1 + 1e-5) ** 0.5)
 
 
-def test_a_gate_of_channels_is_constant_in_time_and_one_of_moments_over_channels():
+def test_a_channel_gate_is_constant_in_time_and_a_temporal_gate_over_channels():
     target, source = torch.randn(2, 8, 10), torch.randn(2, 6, 10)
     gates = {}
     for attention in ("channel", "temporal"):
@@ -225,24 +272,26 @@ def test_without_connections_the_scores_are_the_sum_of_the_streams():
     )
     torch.testing.assert_close(both, first + second - none)
     weights, _, _ = network.evaluate([ecg, eda], torch.ones(5, 2))
-    assert weights.isnan().all()  # shared with none
+    assert weights.isnan().all()  # not shared with any
 
 
-def test_a_connection_goes_the_way_it_is_told():
+def test_a_connection_has_the_given_direction():
     shapes = [(1, 64), (1, 10)]
     network = CrossModalAttentionNetwork(shapes, 2, connections=[(1, 0)], stages=[2]).eval()
     ecg, eda = torch.randn(4, 1, 64), torch.randn(4, 1, 10)
     _, one, _ = network.evaluate([ecg, eda], torch.ones(4, 2))
     _, other, _ = network.evaluate([torch.randn(4, 1, 64), eda], torch.ones(4, 2))
     width = network.vector_sizes[0]
-    torch.testing.assert_close(one[:, width:], other[:, width:])  # EDA has seen no ECG
+    torch.testing.assert_close(
+        one[:, width:], other[:, width:]
+    )  # the EDA does not depend on the ECG
     _, other, _ = network.evaluate([ecg, torch.randn(4, 1, 10)], torch.ones(4, 2))
-    assert (one[:, :width] - other[:, :width]).abs().max() > 0  # the ECG has seen the EDA
+    assert (one[:, :width] - other[:, :width]).abs().max() > 0  # the ECG depends on the EDA
 
 
 @pytest.mark.parametrize("attention", ["channel", "temporal", None])
 @pytest.mark.parametrize("merge", ["sum", "concat"])
-def test_what_is_absent_reaches_neither_scores_nor_other_streams(attention, merge):
+def test_an_absent_modality_reaches_neither_scores_nor_other_streams(attention, merge):
     network = CrossModalAttentionNetwork(
         [(1, 64), (1, 10), (3, 33)],
         2,
@@ -259,13 +308,13 @@ def test_what_is_absent_reaches_neither_scores_nor_other_streams(attention, merg
     assert (one[0][:, 1] == 0).all()
 
 
-def test_dropped_modalities_are_about_as_many_as_told_and_never_all():
+def test_modalities_are_dropped_with_the_given_probability_and_never_all():
     present = torch.ones(4000, 2)
     present[:1000, 1] = 0
     dropout = ModalityDropout(0.3)
     kept = dropout(present)
     assert (kept[:1000] == present[:1000]).all()
-    # Each of two is dropped, but for one half of the times that both would be.
+    # Each of two is dropped, except in half of the cases in which both would be.
     assert abs((kept[1000:] == 0).float().mean() - (0.3 - 0.3**2 / 2)) < 0.02
     always = ModalityDropout(1.0)(torch.ones(100, 3))
     assert (always.sum(1) == 1).all()

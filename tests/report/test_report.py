@@ -1,4 +1,4 @@
-"""The report: one page that needs no other, says what the comparison says, and can be read."""
+"""The report: one self-contained page that agrees with the comparison and can be read."""
 
 import re
 import shutil
@@ -54,7 +54,7 @@ class Temperamental(ClassifierMixin, BaseEstimator):
 
 
 def make_features(n_subjects=8, n_rows=20, effect=2.0, level=1.0, random_state=0):
-    """Features that say the class by `effect`, and the subject by `level`."""
+    """Features shifted by `effect` between classes, and by `level` between subjects."""
     rng = np.random.default_rng(random_state)
     y = np.tile(["calm", "R&D <stress>"], n_subjects * n_rows // 2)
     subjects = np.repeat([f"s{i}" for i in range(n_subjects)], n_rows)
@@ -88,12 +88,12 @@ def report(comparison, tmp_path_factory):
 
 @pytest.fixture
 def without_matplotlib(monkeypatch):
-    """For speed, and because a report must do without."""
+    """Leave out the figures, for speed, and because a report must work without them."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
 class Page(HTMLParser):
-    """Elements of a page: checks that each is closed, and takes the text and the tables out."""
+    """Parse a page: check that each element is closed, and collect its text and tables."""
 
     def __init__(self, path):
         super().__init__()
@@ -144,7 +144,7 @@ def page(report):
     return Page(report)
 
 
-def test_elements_are_closed_and_ids_are_there_once(page):
+def test_elements_are_closed_and_ids_are_unique(page):
     assert len(page.ids) == len(set(page.ids))
     pointed = re.findall(r'(?:href="#|url\(#)([^")]+)', page.source)
     assert set(pointed) <= set(page.ids)
@@ -158,7 +158,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert "default-src 'none'" in page.source
 
 
-def test_what_users_named_is_escaped(page):
+def test_names_given_by_users_are_escaped(page):
     assert EVIL in page.text["main"]
     assert "R&D <stress>" in page.text["facts"]
     assert "RuntimeError: the <matrix> is singular" in page.text["alarm"]
@@ -172,7 +172,7 @@ def test_all_sections_are_there_and_in_the_contents(page):
     assert page.source.count("<h1>") == 1
 
 
-def test_the_table_is_the_comparisons_with_controls_set_apart(page, comparison):
+def test_the_table_is_that_of_the_comparison_with_controls_set_apart(page, comparison):
     head, *rows = page.tables["Scores"]
     expected = comparison.table()
     assert [name for name in head if name not in ("model", "95 % interval")] == list(expected)
@@ -218,18 +218,18 @@ def test_a_planted_effect_is_established_in_words(page, comparison):
     mean = 100 * comparison.summary().loc[EVIL, ("balanced_accuracy", "mean")]
     said = page.text["outcome"]
     assert f"{EVIL} has the highest balanced accuracy of {mean:.1f} % on average over 8" in said
-    assert "That it is above itself on permuted labels" in said
-    assert "That it is above the majority class (50.0 %) is established" in said
+    assert "It is established that it is better than itself on permuted labels" in said
+    assert "It is established that it is better than the majority class (50.0 %)" in said
 
 
 @pytest.mark.usefixtures("without_matplotlib")
-def test_no_effect_is_not_established_and_few_subjects_cannot(tmp_path):
+def test_no_effect_is_not_established_and_few_subjects_cannot_establish_one(tmp_path):
     models = {"one": LinearDiscriminantAnalysis(), "other": GaussianNB()}
     for n_subjects, cannot in ((12, False), (4, True)):
         result = compare(models, *make_features(n_subjects, effect=0.0), controls=["majority"])
         said = Page(write_report({None: result}, tmp_path / "report.html")).text["outcome"]
-        assert "which is not established" in said or "reaches the same" in said
-        assert "That it differs from the majority class (50.0 %) is not established" in said
+        assert "which is not established" in said or "scores the same" in said
+        assert "It is not established that it differs from the majority class (50.0 %)" in said
         lost = "cannot establish a difference between the models or a difference from the majority"
         assert (lost in said) == cannot
 
@@ -251,11 +251,11 @@ def test_differences_are_seen_from_the_best_model_wherever_it_stands(tmp_path):
 
 
 @pytest.mark.usefixtures("without_matplotlib")
-def test_a_best_model_that_failed_in_places_says_so(tmp_path, comparison):
+def test_failed_fits_of_the_best_model_are_mentioned(tmp_path, comparison):
     failures = comparison.failures.query("model == 'fails'").assign(model=EVIL)
     result = replace(comparison, failures=failures)
     said = Page(write_report({None: result}, tmp_path / "report.html")).text["outcome"]
-    assert f"But {len(failures)} of its 8 fits failed" in said
+    assert f"However, {len(failures)} of its 8 fits failed" in said
 
 
 @pytest.mark.usefixtures("without_matplotlib")
@@ -266,9 +266,9 @@ def test_a_majority_class_below_a_guess_is_no_chance_level(tmp_path):
     result = compare({"NB": GaussianNB()}, X, y, groups, **options)
     page = Page(write_report({None: result}, tmp_path / "report.html"))
     said = page.text["outcome"]
-    assert "Being above the majority class (0.0 %) says nothing here" in said
+    assert "That it beats the majority class (0.0 %) means nothing here" in said
     assert "is established" not in said
-    assert "less than a guess would, 50.0 %" in page.text["main"]
+    assert "less than the 50.0 % of a guess" in page.text["main"]
 
 
 @pytest.mark.usefixtures("without_matplotlib")
@@ -278,9 +278,9 @@ def test_a_comparison_of_one_model_without_controls_asks_for_them(tmp_path):
     assert page.text["h1"] == page.text["title"] == EVIL
     assert 'pass controls=("majority", "permuted")' in page.text["outcome"]
     assert "What the searches chose" not in page.text["h2"]
-    assert "Nothing was found on both sides" in page.text["main"]
-    assert "matplotlib is not installed: no figures" in page.text["main"]
-    assert "No fit failed, and none warned." in page.text["main"]
+    assert "No subject, trial or second is on both sides" in page.text["main"]
+    assert "No figures, because matplotlib is not installed" in page.text["main"]
+    assert "No fit failed or gave a warning." in page.text["main"]
 
 
 def test_failures_warnings_and_choices_are_counted(page, comparison):
@@ -314,7 +314,7 @@ def test_light_dark_print_and_narrow_pages_have_their_styles(page):
     assert '<meta name="viewport" content="width=device-width' in page.source
 
 
-def test_figures_take_the_pages_colour_and_have_a_text_instead(page):
+def test_figures_take_the_colour_of_the_page_and_have_a_text_alternative(page):
     pictures = re.findall(r'<svg role="img" aria-label="([^"]*)" viewBox="0 0 ', page.source)
     assert [text.split(":")[0] for text in pictures] == [
         "Balanced accuracy of each subject by model",
@@ -325,7 +325,7 @@ def test_figures_take_the_pages_colour_and_have_a_text_instead(page):
     assert "010203" not in page.source
 
 
-def test_names_beyond_matplotlibs_letters_stay_text():
+def test_names_with_glyphs_that_matplotlib_lacks_stay_text():
     from skemo.report.figures import draw_calibration
 
     result = compare({"模型 α=0.00123 $_x$": GaussianNB()}, *make_features(3))
@@ -350,11 +350,12 @@ def several(tmp_path_factory):
     return results, Page(path)
 
 
-def test_several_comparisons_have_a_section_each_and_say_once_what_they_share(several):
+def test_several_comparisons_have_one_section_each_and_say_once_what_they_share(several):
     results, page = several
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page.source)
     assert list(map(unescape, headings)) == [
-        *("In all of them", "The gap between protocols"),
+        "Common to all comparisons",
+        "The gap between protocols",
         *results,
     ]
     assert page.text["Contents"] == unescape("".join(headings))
@@ -367,12 +368,12 @@ def test_an_optimistic_protocol_is_a_warning(several):
     results, page = several
     assert "Optimistic: these scores say nothing about new people." in page.text["alarm"]
     assert format_findings(results['segment-k-fold, "raw"'].leakage) in page.text["alarm"]
-    assert "This does not belong there" in page.text["alarm"]
+    assert "This should not be there" in page.text["alarm"]
     assert "group-k-fold" not in page.text["alarm"]
     assert "segment-k-fold" not in page.text["outcome"]
 
 
-def test_the_gap_is_that_of_the_comparisons(several):
+def test_the_gap_agrees_with_that_of_the_comparisons(several):
     results, page = several
     honest, optimistic = results.values()
     gap = honest.gap(optimistic)
@@ -386,7 +387,7 @@ def test_the_gap_is_that_of_the_comparisons(several):
 
 
 @pytest.mark.usefixtures("without_matplotlib")
-def test_comparisons_of_unlike_normalisations_have_no_gap(several, tmp_path):
+def test_comparisons_with_different_normalisations_have_no_gap(several, tmp_path):
     honest, optimistic = several[0].values()
     for headings in (("group-k-fold, raw", "segment-k-fold, per-subject"), ("a", "b")):
         results = dict(zip(headings, (honest, optimistic), strict=True))
@@ -394,7 +395,7 @@ def test_comparisons_of_unlike_normalisations_have_no_gap(several, tmp_path):
         assert ("The gap between protocols" in page.text["h2"]) == (headings == ("a", "b"))
 
 
-def test_ten_models_and_24_subjects_are_less_than_2_megabytes(tmp_path):
+def test_the_report_of_ten_models_and_24_subjects_is_small(tmp_path):
     result = compare({f"model {i}": GaussianNB() for i in range(10)}, *make_features(24, 10))
     path = write_report({None: result}, tmp_path / "report.html")
     assert path.stat().st_size < 500_000
@@ -412,7 +413,7 @@ def test_a_report_that_cannot_be_written_leaves_nothing_behind(several, tmp_path
 
 
 def test_comparisons_need_headings():
-    with pytest.raises(ValueError, match="There is no comparison to report: pass a dict"):
+    with pytest.raises(ValueError, match="There is no comparison to report: pass a Comparison"):
         write_report({}, "report.html")
     with pytest.raises(ValueError, match="Only a single comparison may have the heading None"):
         write_report({None: None, "a": None}, "report.html")
@@ -432,7 +433,7 @@ def browser():
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts on", "scripts off"])
-def test_a_browser_shows_it_at_any_width_without_a_word_or_a_request(browser, report, scripts):
+def test_a_browser_shows_it_at_any_width_without_messages_or_requests(browser, report, scripts):
     colours = set()
     for width, scheme in ((1200, "light"), (390, "dark")):
         context = browser.new_context(

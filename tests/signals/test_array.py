@@ -24,7 +24,7 @@ def make_frame(n_windows=6, **settings):
     return signal_frame(eeg=array, subject=[f"s{i % 3}" for i in range(n_windows)])
 
 
-# What it holds
+# Contents
 
 
 def test_values_are_the_array_that_was_given():
@@ -35,7 +35,7 @@ def test_values_are_the_array_that_was_given():
     assert np.shares_memory(frame["eeg"].array.values, values)
 
 
-def test_copy_is_made_on_request():
+def test_values_are_copied_on_request():
     values = np.zeros((3, 2, 5), "float32")
     assert not np.shares_memory(SignalArray(values, copy=True).values, values)
 
@@ -86,12 +86,12 @@ def test_numbers_become_floats_that_hold_them(given, kept):
         (np.zeros((3, 2, 5)), {"sampling_rate": "4"}, "must be a positive number .*, got '4'"),
     ],
 )
-def test_bad_input_is_named(values, settings, message):
+def test_error_names_what_is_wrong_with_the_input(values, settings, message):
     with pytest.raises(ValueError, match=message):
         SignalArray(values, **settings)
 
 
-def test_read_only_input_is_read_and_not_written():
+def test_read_only_input_can_be_read_but_not_written():
     values = np.zeros((3, 2, 5))
     values.flags.writeable = False
     array = SignalArray(values)
@@ -101,7 +101,7 @@ def test_read_only_input_is_read_and_not_written():
         array[0] = np.nan
 
 
-# Type
+# Dtype
 
 
 @pytest.mark.parametrize("rate", [None, 128.0, 0.1, 1e-5])
@@ -122,7 +122,7 @@ def test_dtype_survives_its_name(rate, channels):
         SignalDtype("float32", (2, 5), 4),
     ],
 )
-def test_dtypes_that_differ_in_anything_are_unlike(other):
+def test_dtypes_that_differ_in_anything_are_not_equal(other):
     dtype = SignalDtype("float32", (2, 5), 4, ["F3", "F4"])
     assert dtype != other
     assert dtype == SignalDtype("float32", (2, 5), 4.0, ("F3", "F4"))
@@ -135,8 +135,8 @@ def test_astype_changes_the_value_type():
     np.testing.assert_array_equal(array.astype(wanted).values, array.values)
 
 
-def test_astype_does_not_relabel():
-    with pytest.raises(ValueError, match=r"4.0 Hz.* cannot become .*8.0 Hz.*value type only"):
+def test_astype_does_not_change_the_sampling_rate():
+    with pytest.raises(ValueError, match=r"4.0 Hz.* cannot be converted to .*8.0 Hz.*value type"):
         make_array().astype(SignalDtype("float32", (2, 5), 8, ["F3", "F4"]))
 
 
@@ -166,7 +166,7 @@ def test_concatenation_keeps_type_and_samples():
     )
 
 
-def test_column_that_a_table_lacks_is_missing_after_concatenation():
+def test_column_of_only_one_table_is_missing_in_rows_of_the_other_after_concatenation():
     frame = make_frame(2)
     joined = pd.concat([frame, frame.drop(columns="eeg")])
     assert joined["eeg"].dtype == frame["eeg"].dtype
@@ -179,7 +179,7 @@ def test_reindexing_adds_missing_windows():
     assert np.isnan(frame["eeg"].array.values[1]).all()
 
 
-UNLIKE = {
+DIFFERENCES = {
     "rate": ({"rate": 8.0}, "4.0 Hz.* and .*8.0 Hz"),
     "no rate": ({"rate": None}, "4.0 Hz.* and .*no rate"),
     "channels": ({"channels": ("C3", "C4")}, r'\["F3", "F4"\].* and .*\["C3", "C4"\]'),
@@ -188,18 +188,18 @@ UNLIKE = {
 }
 
 
-@pytest.mark.parametrize(("change", "message"), UNLIKE.values(), ids=UNLIKE.keys())
-def test_unlike_columns_do_not_join(change, message):
+@pytest.mark.parametrize(("change", "message"), DIFFERENCES.values(), ids=DIFFERENCES.keys())
+def test_different_columns_cannot_be_concatenated(change, message):
     one, other = make_frame(), make_frame(**change)
-    with pytest.raises(ValueError, match=f"unlike types: .*{message}"):
+    with pytest.raises(ValueError, match=f"different types: .*{message}"):
         pd.concat([one, other])
-    with pytest.raises(ValueError, match=f"unlike types: .*{message}"):
+    with pytest.raises(ValueError, match=f"different types: .*{message}"):
         pd.concat([one["eeg"], other["eeg"]])
-    with pytest.raises(ValueError, match=f"unlike types: .*{message}"):
+    with pytest.raises(ValueError, match=f"different types: .*{message}"):
         SignalArray._concat_same_type([one["eeg"].array, other["eeg"].array])
 
 
-def test_row_across_unlike_columns_is_a_series_of_objects():
+def test_row_across_different_columns_is_a_series_of_objects():
     frame = make_frame()
     frame["ecg"] = make_array(rate=8.0)
     for row in (frame.iloc[2], next(iter(frame[2:].iterrows()))[1]):
@@ -212,7 +212,7 @@ def test_row_across_unlike_columns_is_a_series_of_objects():
 # Missing windows
 
 
-def test_window_is_missing_when_nan_throughout():
+def test_window_is_missing_if_entirely_nan():
     values = np.zeros((4, 2, 5))
     values[1] = np.nan
     values[2, 0] = np.nan
@@ -228,7 +228,7 @@ def test_missing_values_become_windows_of_nan(nothing):
     assert np.isnan(frame["eeg"].array.values[1]).all()
 
 
-def test_windows_are_set():
+def test_windows_can_be_replaced():
     array = make_array()
     window = np.full((2, 5), 7.0)
     array[0] = window
@@ -244,13 +244,13 @@ def test_windows_are_set():
     [
         (np.zeros((2, 6)), ValueError, r"shape \(2, 5\), got float64 of shape \(2, 6\)"),
         (np.zeros((2, 5), complex), ValueError, "real numbers .* got complex128"),
-        (make_array(1, rate=8.0), ValueError, "8.0 Hz.* cannot become .*4.0 Hz"),
-        (make_array(1, n_times=6), ValueError, "2x6.* cannot become .*2x5"),
+        (make_array(1, rate=8.0), ValueError, "8.0 Hz.* cannot be converted to .*4.0 Hz"),
+        (make_array(1, n_times=6), ValueError, "2x6.* cannot be converted to .*2x5"),
         ("abc", TypeError, "Cannot put str into a signal column"),
         (3.0, TypeError, "Cannot put float into a signal column"),
     ],
 )
-def test_window_that_does_not_fit_is_not_set(value, error, message):
+def test_window_that_does_not_fit_is_refused(value, error, message):
     array = make_array()
     with pytest.raises(error, match=message):
         array[0] = value
@@ -291,7 +291,7 @@ def test_identical_windows_are_found():
 
 
 @pytest.mark.parametrize("value_type", ["float16", "float32", "float64"])
-def test_order_is_that_of_the_first_unlike_sample(value_type):
+def test_windows_are_sorted_by_the_first_sample_that_differs(value_type):
     rng = np.random.default_rng(0)
     values = rng.choice([-np.inf, -2.5, -1e-3, 0, 1e-3, 2.5, np.inf], size=(50, 2, 3))
     order = sorted(range(50), key=lambda i: values[i].ravel().tolist())
@@ -311,7 +311,7 @@ def test_there_is_no_arithmetic_on_windows():
             compute()
 
 
-# As any column: blocks, membership, groups, order
+# Like any column: blocks, membership, groups, order
 
 
 def test_asarray_is_the_block_of_numbers():
@@ -322,14 +322,14 @@ def test_asarray_is_the_block_of_numbers():
     np.testing.assert_array_equal(frame["eeg"].to_numpy("float32"), values)
 
 
-def test_frame_has_a_cell_for_each_window():
+def test_frame_as_an_array_has_one_cell_per_window():
     frame = make_frame()
     assert np.asarray(frame).shape == (6, 2)
     assert np.asarray(frame[["eeg"]]).shape == (6, 1)
     assert frame["eeg"].to_numpy()[2].shape == (2, 5)
 
 
-def test_isin_finds_windows():
+def test_isin_finds_windows_and_missing_values():
     frame = make_frame()
     frame.loc[5, "eeg"] = np.nan
     windows = frame["eeg"]
@@ -359,7 +359,7 @@ def test_mean_window_of_each_group_is_a_signal_column():
     np.testing.assert_array_equal(means.array.values, (values[:3] + values[3:]) / 2)
 
 
-def test_mean_of_groups_says_how():
+def test_mean_of_groups_says_how_to_compute_it():
     with pytest.raises(TypeError, match="does not support mean operations by group"):
         make_frame().groupby("subject").mean()
 
@@ -379,7 +379,7 @@ def test_identical_windows_are_groups():
     assert twice.merge(frame, on="eeg", how="left", indicator=True)["_merge"].eq("both").all()
 
 
-def test_one_window_computes_as_an_array():
+def test_results_computed_from_a_window_are_plain_arrays():
     window = make_array()[1]
     assert type(window[0]) is np.ndarray
     assert type(window * 2) is np.ndarray
@@ -390,15 +390,15 @@ def test_one_window_computes_as_an_array():
         bool(window > 3)
 
 
-def test_column_does_not_become_numbers():
-    with pytest.raises(TypeError, match="cannot become a column of float64"):
+def test_column_cannot_be_converted_to_numbers():
+    with pytest.raises(TypeError, match="cannot be converted to a column of float64"):
         make_frame()["eeg"].astype(float)
 
 
 # Text
 
 
-def test_csv_says_where_windows_can_be_written():
+def test_csv_says_what_to_write_windows_with():
     text = make_frame(1).to_csv()
     assert "<window 2x5 in [0, 9]: to_parquet writes signal columns" in text
 
@@ -420,7 +420,7 @@ def test_repr_of_long_windows_is_short():
     assert len(frame.to_html()) < 25000
 
 
-# Elsewhere: pickle, joblib, Parquet, scikit-learn
+# Other libraries: pickle, joblib, Parquet, scikit-learn
 
 
 def test_pickle_keeps_everything():
@@ -436,7 +436,7 @@ def has_memmap_below(array):
     return array is not None
 
 
-def test_joblib_maps_a_saved_table(tmp_path):
+def test_joblib_memory_maps_a_saved_table(tmp_path):
     frame = make_frame(1000)
     joblib.dump(frame, tmp_path / "frame.joblib")
     back = joblib.load(tmp_path / "frame.joblib", mmap_mode="r")
@@ -445,7 +445,7 @@ def test_joblib_maps_a_saved_table(tmp_path):
     pd.testing.assert_frame_equal(back, frame)
 
 
-def test_joblib_workers_get_a_map_and_no_copy():
+def test_joblib_workers_get_a_memory_map_instead_of_a_copy():
     frame = make_frame(10_000)
     seen = joblib.Parallel(n_jobs=2, max_nbytes=1000)(
         joblib.delayed(_look_at)(frame) for _ in range(2)
@@ -484,7 +484,7 @@ def test_parquet_keeps_windows_of_any_rank_over_several_row_groups(tmp_path):
     np.testing.assert_array_equal(back["map"].array.values, values)
 
 
-def test_parquet_is_read_in_part(tmp_path):
+def test_parts_of_a_parquet_file_can_be_read(tmp_path):
     dataset = pytest.importorskip("pyarrow.dataset")
     frame = make_frame()
     frame.to_parquet(tmp_path / "windows.parquet")
@@ -498,12 +498,12 @@ def test_parquet_is_read_in_part(tmp_path):
     pd.testing.assert_frame_equal(back.reset_index(drop=True), expected)
 
 
-def test_tensors_have_no_permutation_and_nulls_are_missing():
+def test_arrow_tensors_have_no_permutation_and_nulls_are_missing():
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.Table.from_pandas(make_frame())
     assert table.schema.field("eeg").type.permutation is None
-    lacking = pyarrow.Table.from_pandas(make_frame()[["subject"]])
-    both = pyarrow.concat_tables([table, lacking], promote_options="default").to_pandas()
+    without = pyarrow.Table.from_pandas(make_frame()[["subject"]])
+    both = pyarrow.concat_tables([table, without], promote_options="default").to_pandas()
     assert both["eeg"].isna().tolist() == [False] * 6 + [True] * 6
 
 
@@ -540,20 +540,20 @@ def test_signal_frame_keeps_order_and_index():
 
 
 def test_signal_frame_asks_for_wrapped_signals():
-    message = r"Column 'eeg' has shape \(3, 2, 5\): wrap a signal in SignalArray"
+    message = r"Column 'eeg' has shape \(3, 2, 5\). Wrap a signal in SignalArray"
     with pytest.raises(ValueError, match=message):
         signal_frame(eeg=np.zeros((3, 2, 5)))
     with pytest.raises(ValueError, match=message):
         signal_frame(eeg=list(np.zeros((3, 2, 5))))
 
 
-def test_signal_frame_names_unlike_lengths():
-    message = r"unlike numbers of rows: \{'eeg': 3, 'label': 2\}"
+def test_signal_frame_names_lengths_that_differ():
+    message = r"differ in their numbers of rows: \{'eeg': 3, 'label': 2\}"
     with pytest.raises(ValueError, match=message):
         signal_frame(eeg=make_array(3), label=[0, 1], trial="rest")
 
 
-def test_signal_frame_refuses_series_of_unlike_index():
+def test_signal_frame_refuses_series_whose_indexes_differ():
     eeg, label = pd.Series(make_array(3)), pd.Series([0, 1, 0], index=[7, 8, 9])
-    with pytest.raises(ValueError, match="3 rows of the columns became 6"):
+    with pytest.raises(ValueError, match="columns have 3 rows, but the table has 6"):
         signal_frame(eeg=eeg, label=label)

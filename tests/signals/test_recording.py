@@ -1,4 +1,4 @@
-"""What a recording holds, and what it refuses."""
+"""What a recording contains, and what it refuses."""
 
 from dataclasses import FrozenInstanceError, replace
 
@@ -62,36 +62,36 @@ def test_label_intervals_are_sorted():
         ({"sampling_rates": {"eda": 4, "ecg": 9}}, "sampling_rates names 'ecg', but the signals"),
         ({"units": {"ecg": "mV"}}, "units names 'ecg', but the signals"),
         ({"channels": {"eda": ["a", "b"]}}, r"'eda' has 1 channels, but 2 .* \['a', 'b'\]"),
-        ({"labels": [(0, 5)]}, r"labels are \(start, stop, label\) in seconds, got \(0, 5\)"),
-        ({"labels": [("a", 5, "x")]}, r"labels are .* in seconds, got \('a', 5, 'x'\)"),
-        ({"labels": [(5, 5, "x")]}, r"labels interval \(5, 5, 'x'\) stops before it starts"),
-        ({"labels": [(0, 5, None)]}, "a label is a string or a number, got None"),
-        ({"labels": [(0, 5, np.nan)]}, "a label is a string or a number, got nan"),
+        ({"labels": [(0, 5)]}, r"labels must be \(start, stop, label\) in seconds, got \(0, 5\)"),
+        ({"labels": [("a", 5, "x")]}, r"labels must be .* in seconds, got \('a', 5, 'x'\)"),
+        ({"labels": [(5, 5, "x")]}, r"labels interval \(5, 5, 'x'\) does not stop after its"),
+        ({"labels": [(0, 5, None)]}, "a label must be a string or a number, got None"),
+        ({"labels": [(0, 5, np.nan)]}, "a label must be a string or a number, got nan"),
         (
             {"labels": [(4, 6, "y"), (0, 5, "x")]},
             r"label intervals \(0.0, 5.0, 'x'\) and \(4.0, 6.0, 'y'\) overlap",
         ),
-        ({"excluded": [(0, np.nan)]}, r"excluded are \(start, stop\) in seconds, got \(0, nan\)"),
-        ({"excluded": [(6, 5)]}, r"excluded interval \(6, 5\) stops before it starts"),
+        ({"excluded": [(0, np.nan)]}, r"excluded must be \(start, stop\) in seconds, got \(0, na"),
+        ({"excluded": [(6, 5)]}, r"excluded interval \(6, 5\) does not stop after its start"),
     ],
 )
-def test_bad_recordings_name_subject_and_modality(settings, message):
+def test_error_names_the_subject_and_what_is_wrong(settings, message):
     good = {"signals": {"eda": np.zeros(40)}, "sampling_rates": {"eda": 4}}
     with pytest.raises(ValueError, match=f"Recording of subject 's1', trial 't'.*{message}"):
         Recording(**good | settings, subject="s1", trial="t")
 
 
-def test_a_table_of_samples_by_channels_is_to_be_transposed():
+def test_more_channels_than_samples_are_an_error():
     with pytest.raises(ValueError, match=r"'eeg' has 500 channels of 3 samples.*transpose"):
         Recording({"eeg": np.zeros((500, 3))}, {"eeg": 256}, subject="a")
 
 
-def test_one_rate_for_all_is_named():
+def test_sampling_rates_must_be_a_mapping():
     with pytest.raises(ValueError, match=r"sampling_rates must be a mapping.*got int"):
         Recording({"ecg": np.zeros(100)}, 256, subject="a")
 
 
-def test_labels_in_milliseconds_are_suspected():
+def test_warning_suspects_labels_in_milliseconds():
     with pytest.warns(UserWarning, match=r"lasts 10 s, but .* ends at 10000 s"):
         Recording({"ecg": np.zeros(100)}, {"ecg": 10}, subject="a", labels=[(0, 10_000, "x")])
 
@@ -99,14 +99,14 @@ def test_labels_in_milliseconds_are_suspected():
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ({"label": 1.0}, "a target cannot be called 'label', another column is"),
-        ({"ecg": 1.0}, "a target cannot be called 'ecg', another column is"),
+        ({"label": 1.0}, "a target cannot be called 'label'; another column is"),
+        ({"ecg": 1.0}, "a target cannot be called 'ecg'; another column is"),
         ({"joy": "high"}, "the target 'joy' must be a number or"),
         ({"joy": ([1.0, 2.0], 0)}, "the target 'joy' must be a number or"),
         ([3.0], "targets must be a mapping"),
     ],
 )
-def test_a_target_that_cannot_be_is_named(targets, message):
+def test_error_names_the_target_that_is_wrong(targets, message):
     with pytest.raises(ValueError, match=message):
         Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", targets=targets)
 
@@ -114,14 +114,14 @@ def test_a_target_that_cannot_be_is_named(targets, message):
 @pytest.mark.parametrize(
     ("beats", "message"),
     [
-        ({"label": [1.0]}, "beats cannot be called 'label', another column is"),
-        ({"ecg": [1.0]}, "beats cannot be called 'ecg', another column is"),
+        ({"label": [1.0]}, "beats cannot be called 'label'; another column is"),
+        ({"ecg": [1.0]}, "beats cannot be called 'ecg'; another column is"),
         ({"beats": [2.0, 1.0]}, "'beats' must be increasing times in seconds"),
         ({"beats": [1.0, np.nan]}, "'beats' must be increasing times in seconds"),
         ([1.0], "beats must be a mapping"),
     ],
 )
-def test_beats_that_cannot_be_are_named(beats, message):
+def test_error_names_the_beats_that_are_wrong(beats, message):
     with pytest.raises(ValueError, match=message):
         Recording({"ecg": np.zeros(800)}, {"ecg": 100}, subject="A", beats=beats)
 

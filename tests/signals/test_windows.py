@@ -28,7 +28,7 @@ def begins(windows, name):
     return windows[name].array.values[:, 0, 0]
 
 
-# Windows hold the right samples
+# Samples of windows
 
 
 def test_windows_hold_consecutive_samples_of_each_channel():
@@ -47,7 +47,7 @@ def test_windows_hold_consecutive_samples_of_each_channel():
 
 
 @pytest.mark.parametrize(("duration", "step"), [(10.0, None), (10.0, 2.5), (0.25, 7.0)])
-def test_unlike_rates_are_cut_at_the_same_seconds(duration, step):
+def test_signals_at_different_rates_are_cut_at_the_same_times(duration, step):
     windows = segment(make_recording(), duration, step)
     step = step or duration
     np.testing.assert_allclose(windows["start"], step * np.arange(len(windows)))
@@ -70,7 +70,7 @@ def test_fractional_lengths_are_synchronous_to_half_a_sample(duration, step):
         np.testing.assert_array_equal(ends - begins(windows, name), n_times - 1)
 
 
-def test_halves_of_samples_are_rounded_up():
+def test_half_samples_are_rounded_up():
     windows = segment(make_recording(rates={"eda": 4}, duration=4), 0.625, 0.375)
     assert windows["eda"].dtype.shape == (1, 3)
     assert begins(windows, "eda").tolist() == [0, 2, 3, 5, 6, 8, 9, 11, 12]
@@ -139,7 +139,7 @@ def test_absent_modality_is_missing():
     assert not windows["ecg"].isna().any()
 
 
-def test_modality_only_of_a_short_recording_is_missing_throughout():
+def test_modality_of_only_a_short_recording_is_missing_in_all_windows():
     short = make_recording("short", duration=5, rates={"eda": 4})
     with pytest.warns(UserWarning, match=r"No window is left of subject\(s\) short"):
         windows = segment([make_recording("long", rates={"ecg": 700}), short], 30.0)
@@ -155,7 +155,7 @@ def test_value_types_are_joined_to_the_widest():
     assert segment(recordings, 4.0)["eda"].dtype.value_type == "float64"
 
 
-def test_short_recordings_give_nothing():
+def test_short_recordings_have_no_windows():
     with pytest.warns(UserWarning, match=r"No window is left of subject\(s\) short"):
         windows = segment([make_recording("short", duration=5), make_recording("long")], 30.0)
     assert windows["subject"].unique().tolist() == ["long"]
@@ -167,19 +167,19 @@ def test_short_recordings_give_nothing():
     [
         (
             {"sampling_rates": {"eeg": 64}},
-            r"'eeg' has unlike sampling rates \(hertz\): 128.0 in the recording of subject 'one', "
-            "64.0 in that of subject 'other'",
+            r"'eeg' has different sampling rates \(hertz\): 128.0 in the recording of subject "
+            "'one', but 64.0 in that of subject 'other'",
         ),
-        ({"channels": {"eeg": ["C3", "C4"]}}, "'eeg' has unlike channels: .*'F3'.*'one'.*'C3'"),
-        ({"channels": {}}, "'eeg' has unlike channels: .*'F3'.*'one', None in that of .*'other'"),
-        ({"units": {"eeg": "mV"}}, "'eeg' has unlike units: µV .*'one', mV .*'other'"),
+        ({"channels": {"eeg": ["C3", "C4"]}}, "'eeg' has different channels: .*'F3'.*'one'.*'C3'"),
+        ({"channels": {}}, "'eeg' has different channels: .*'F3'.*'one', but None in .*'other'"),
+        ({"units": {"eeg": "mV"}}, "'eeg' has different units: µV .*'one', but mV .*'other'"),
         (
             {"signals": {"eeg": ramp(10, 128, 3)}, "channels": {}},
-            "'eeg' has unlike numbers of channels: 2 .*'one', 3 .*'other'",
+            "'eeg' has different numbers of channels: 2 .*'one', but 3 .*'other'",
         ),
     ],
 )
-def test_recordings_that_disagree_are_named(change, message):
+def test_error_says_how_recordings_disagree(change, message):
     one = Recording(
         {"eeg": ramp(10, 128, 2)},
         {"eeg": 128},
@@ -219,7 +219,7 @@ def test_one_label_in_two_adjacent_intervals_is_pure():
     assert len(segment(recording, 10.0)) == 6
 
 
-def test_rounding_of_seconds_does_not_cost_windows():
+def test_no_window_is_lost_to_the_rounding_of_times():
     labels = [(0.1 * i, 0.1 * (i + 3), str(i)) for i in range(0, 60, 3)]
     windows = segment(make_recording(duration=6, labels=labels), 0.3)
     assert windows["label"].tolist() == [str(i) for i in range(0, 60, 3)]
@@ -264,7 +264,7 @@ def test_counts_add_up():
     }
 
 
-def test_counts_do_not_hinder_tables(tmp_path):
+def test_tables_with_different_counts_can_be_joined():
     one = segment(make_recording("a"), 10.0)
     other = segment(make_recording("b"), 10.0, 5.0)
     assert len(pd.concat([one, other])) == len(one) + len(other)
@@ -277,13 +277,13 @@ def test_counts_do_not_hinder_tables(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"duration": 5.0}, "longest recording has 5 s, and a window 10 s.* 1 recordings as too"),
-        ({"excluded": [(0, 60)]}, "6 windows for touching an excluded interval and 0 for"),
-        ({"labels": [(0, 5, "rest")]}, r"and 6 for their label \(purity=1\)"),
+        ({"duration": 5.0}, r"recording lasts 5 s, and a window 10 s.* 1 recordings \(too short"),
+        ({"excluded": [(0, 60)]}, r"6 windows \(touching an excluded interval\) and 0 windows"),
+        ({"labels": [(0, 5, "rest")]}, r"and 6 windows \(label not pure, purity=1\)"),
     ],
 )
-def test_no_window_at_all_is_explained(settings, reason):
-    with pytest.raises(ValueError, match=f"No window came out: .*{reason}"):
+def test_error_says_why_no_window_is_left(settings, reason):
+    with pytest.raises(ValueError, match=f"No window is left: .*{reason}"):
         segment(make_recording(**settings), 10.0)
 
 
@@ -293,7 +293,7 @@ def test_no_recordings_is_an_error():
 
 
 def test_window_without_a_sample_is_an_error():
-    with pytest.raises(ValueError, match=r"A window of 0.1 s holds no sample of 'eda' at 4 Hz"):
+    with pytest.raises(ValueError, match=r"A window of 0.1 s has no sample of 'eda' at 4 Hz"):
         segment(make_recording(), 0.1)
 
 
@@ -307,12 +307,12 @@ def test_window_without_a_sample_is_an_error():
         ({"duration": 10, "purity": 1.5}, r"purity must be in \(0, 1\], got 1.5"),
     ],
 )
-def test_bad_settings_are_named(settings, message):
+def test_error_names_the_parameter_that_is_wrong(settings, message):
     with pytest.raises(ValueError, match=message):
         segment(make_recording(), **settings)
 
 
-def test_other_things_than_recordings_are_refused():
+def test_only_recordings_can_be_cut():
     with pytest.raises(TypeError, match="segment expects recordings, got DataFrame"):
         segment([pd.DataFrame()], 10.0)
 
@@ -320,7 +320,7 @@ def test_other_things_than_recordings_are_refused():
 # Targets and beats
 
 
-def test_a_rating_stands_in_every_window_of_its_recording():
+def test_every_window_of_a_recording_has_its_rating():
     one = replace(make_recording("A"), targets={"valence": 3})
     other = make_recording("B")
     windows = segment([one, other], duration=2.0)
@@ -356,7 +356,7 @@ def test_no_beat_is_lost_or_counted_twice_by_cutting():
     np.testing.assert_allclose(np.sort(back[~np.isnan(back)]), times[times < 60])
 
 
-def test_a_recording_without_beats_is_missing_there():
+def test_beats_are_missing_in_windows_of_a_recording_without_beats():
     one = make_recording("A", beats={"beats": [1.0, 2.0]})
     windows = segment([one, make_recording("B")], duration=10.0)
     missing = windows["beats"].isna().to_numpy()
@@ -364,18 +364,19 @@ def test_a_recording_without_beats_is_missing_there():
     assert not missing[0]
 
 
-def test_beats_in_milliseconds_or_twice_are_told():
+def test_more_beats_than_possible_are_an_error():
     recording = make_recording(beats={"beats": np.arange(0, 60, 0.1)})
-    with pytest.raises(ValueError, match="100 beats in the window from 0 s, and 10 s hold 34"):
+    message = "100 beats in the window that starts at 0 s, but at most 34 are possible in 10 s"
+    with pytest.raises(ValueError, match=message):
         segment(recording, duration=10.0)
 
 
-def test_a_name_is_beats_or_a_signal_in_all_recordings():
+def test_beats_and_signals_of_one_name_are_an_error():
     one = make_recording("A", beats={"pulse": [1.0]})
     other = make_recording("B", rates={"pulse": 64})
-    with pytest.raises(ValueError, match="'pulse' is beats of one recording and a signal of"):
+    with pytest.raises(ValueError, match="'pulse' names beats in one recording and a signal in"):
         segment([one, other], duration=10.0)
-    with pytest.raises(ValueError, match="'pulse' is a signal of one recording and beats of"):
+    with pytest.raises(ValueError, match="'pulse' names a signal in one recording and beats in"):
         segment([other, one], duration=10.0)
 
 

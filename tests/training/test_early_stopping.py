@@ -1,4 +1,4 @@
-"""Early stopping by windows that were held back, those of a subject on one side."""
+"""Early stopping, which holds back the windows of whole subjects."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_held_back_groups_leave_every_class_in_training(seed):
     assert 0 < held.mean() < 0.5
 
 
-def test_held_back_groups_are_near_the_fraction_though_one_is_large():
+def test_held_back_groups_are_close_to_the_fraction_even_if_one_is_large():
     groups = np.repeat(np.arange(10), [50, *[6] * 9])
     held = hold_back(np.arange(104) % 2, groups, np.ones(104), 0.3, 0)
     assert 0.15 < held.mean() < 0.5
@@ -39,7 +39,7 @@ def test_classes_that_each_have_one_group_cannot_be_held_back():
         hold_back(y, y, np.ones(20), 0.5, 0)
 
 
-def test_weights_and_order_do_not_matter_to_early_stopping_either(network):
+def test_a_weight_of_two_is_a_window_given_twice_in_early_stopping_too(network):
     X, y, subjects = windows()
     weight = np.random.default_rng(0).integers(1, 3, len(y))
     model = network(early_stopping=True, validation_fraction=0.3)
@@ -49,19 +49,21 @@ def test_weights_and_order_do_not_matter_to_early_stopping_either(network):
     np.testing.assert_array_equal(weighted, repeated)
 
 
-def test_early_stopping_without_groups_says_so(network):
+def test_early_stopping_without_groups_warns(network):
     X, y, _ = windows()
-    with pytest.warns(UserWarning, match="windows of one subject stand on both sides"):
+    with pytest.warns(UserWarning, match="windows of the same subject are on both sides"):
         network(early_stopping=True).fit(X, y)
 
 
 def test_early_stopping_with_one_group_names_the_remedy(network):
     X, y, _ = windows()
-    with pytest.raises(ValueError, match=r"at least two groups .* use early_stopping=False"):
+    with pytest.raises(
+        ValueError, match=r"at least two groups, .* got 1: use early_stopping=False"
+    ):
         network(early_stopping=True).fit(X, y, groups=np.zeros(60))
 
 
-def test_partial_fit_goes_on_after_early_stopping(network):
+def test_partial_fit_continues_after_early_stopping(network):
     X, y, subjects = windows()
     classifier = network(early_stopping=True, validation_fraction=0.3).fit(X, y, groups=subjects)
     n_epochs = len(classifier.net_.history)

@@ -1,4 +1,4 @@
-"""Fits that are trained together, against the same fits one after another."""
+"""Fits that are trained together, compared with the same fits one after another."""
 
 import pickle
 
@@ -26,7 +26,7 @@ from skemo.nn.attention import _to_length
 from skemo.training.many import collected_fits, train_together
 from skemo.training.optimizer import FlatAdamW
 
-SUBJECTS = np.repeat(np.arange(5), [8, 10, 12, 15, 45])  # of unlike numbers of batches
+SUBJECTS = np.repeat(np.arange(5), [8, 10, 12, 15, 45])  # different numbers of batches
 LABELS = np.array(["calm", "stress"])[np.arange(90) % 2]
 SERIES = {"ecg": (1, 20), "eda": (2, 11)}
 MAPS = {"ecg": (1, 20), "eeg": (2, 5, 3)}
@@ -52,7 +52,7 @@ def make_network(**settings):
 
 
 def collect(name, X, early_stopping):
-    """Fits of unlike rows and settings, in double precision, in which rounding does not show."""
+    """Fits with different rows and settings, in double precision to make rounding negligible."""
     make, sizes, _ = NETWORKS[name]
     with collected_fits() as fits:
         for k in range(5):
@@ -71,12 +71,12 @@ def collect(name, X, early_stopping):
     return fits
 
 
-# As one after another
+# Compared with one after another
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_fits_trained_together_end_as_each_by_itself(name, early_stopping):
+def test_fits_trained_together_end_up_as_they_would_alone(name, early_stopping):
     X = make_windows(NETWORKS[name][2], effect=0.2)
     together, alone = (collect(name, X, early_stopping) for _ in range(2))
     train_together(together)
@@ -98,7 +98,7 @@ def test_fits_trained_together_end_as_each_by_itself(name, early_stopping):
             torch.testing.assert_close(mine[key], other[key], check_dtype=False)
 
 
-def test_early_stopping_stops_each_fit_by_itself():
+def test_early_stopping_stops_each_fit_separately():
     fits = collect("modality-aware", make_windows(effect=0.2), True)
     for fit in fits:
         fit.classifier.set_params(max_epochs=30)
@@ -108,7 +108,7 @@ def test_early_stopping_stops_each_fit_by_itself():
     assert max(lengths) < 30
 
 
-def test_rows_that_do_not_count_change_no_statistics():
+def test_rows_that_do_not_count_do_not_change_statistics():
     torch.manual_seed(0)
     x, counted = torch.randn(6, 3, 5), torch.tensor([1.0, 1, 1, 1, 0, 0])
     some, filled = BatchNorm(3), BatchNorm(3)
@@ -121,7 +121,7 @@ def test_rows_that_do_not_count_change_no_statistics():
     torch.testing.assert_close(filled(x), some(x))
 
 
-def test_noise_that_is_given_is_the_noise_that_is_drawn():
+def test_noise_that_is_passed_is_used_like_noise_that_is_drawn():
     network = ModalityAwareAttentionNetwork([(1, 9), (2, 9)], 2, dropout=0.5, modality_dropout=0.5)
     inputs, present = [torch.randn(8, 1, 9), torch.randn(8, 2, 9)], torch.ones(8, 2)
     torch.manual_seed(0)
@@ -130,7 +130,7 @@ def test_noise_that_is_given_is_the_noise_that_is_drawn():
     assert torch.equal(network(inputs, present, noise), drawn)
 
 
-def test_adamw_over_one_tensor_is_torchs():
+def test_adamw_over_one_tensor_agrees_with_that_of_torch():
     nets = [torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2)) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
     settings = {"lr": 0.1, "weight_decay": 0.1}
@@ -150,7 +150,7 @@ def test_adamw_over_one_tensor_is_torchs():
         assert mine.untyped_storage().nbytes() == mine.nbytes
 
 
-# As many estimators
+# fit_many and compare
 
 
 def folds():
@@ -168,7 +168,7 @@ def fit_folds(model, X, y=LABELS, **options):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_fit_many_gives_what_fits_alone_give_but_for_rounding(early_stopping):
+def test_fit_many_agrees_with_single_fits_up_to_rounding(early_stopping):
     X, model = make_windows(), make_network(early_stopping=early_stopping, max_epochs=2)
     for fitted, train in zip(fit_folds(model, X), folds(), strict=True):
         params = {"groups": SUBJECTS[train]} if early_stopping else {}
@@ -188,19 +188,19 @@ def test_fit_many_fits_pipelines_and_other_estimators_too():
     np.testing.assert_array_equal(fitted[1].predict_proba(flat), expected)
 
 
-def test_fit_many_leaves_the_estimators_that_it_is_given_unfitted():
+def test_fit_many_does_not_fit_the_estimators_themselves():
     model = make_network(max_epochs=1)
     fit_folds(model, make_windows())
     assert not hasattr(model, "net_")
 
 
-def test_fit_many_refuses_sequences_of_different_lengths():
+def test_fit_many_rejects_sequences_of_different_lengths():
     X = make_windows()
-    with pytest.raises(ValueError, match="one entry a fit, got 2, 1, 2, 2 entries"):
+    with pytest.raises(ValueError, match="one entry per fit, got 2, 1, 2, 2 entries"):
         fit_many([make_network()] * 2, [X], [LABELS] * 2)
 
 
-def test_a_comparison_scores_as_one_after_another():
+def test_a_comparison_has_the_same_scores_as_one_after_another():
     X, models = make_windows(), {"network": make_network(max_epochs=2)}
     ours, theirs = (
         compare(models, X, LABELS, SUBJECTS, together=together) for together in (True, False)
@@ -221,14 +221,14 @@ def test_any_number_of_processes_gives_the_same_bits(together):
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-def test_training_goes_on_from_where_it_ended():
+def test_training_continues_from_where_it_ended():
     X, model = make_windows(), make_network(max_epochs=1)
     (together,) = fit_many([model], [X], [LABELS])
     mine, other = (x.partial_fit(X, LABELS) for x in (together, clone(model).fit(X, LABELS)))
     np.testing.assert_allclose(mine.predict_proba(X), other.predict_proba(X), atol=1e-3)
 
 
-def test_training_goes_on_in_a_copy():
+def test_training_continues_in_a_copy():
     X = make_windows()
     model = make_network(max_epochs=1).fit(X, LABELS)
     copy = pickle.loads(pickle.dumps(model))
@@ -236,7 +236,7 @@ def test_training_goes_on_in_a_copy():
     np.testing.assert_array_equal(copy.partial_fit(X, LABELS).predict_proba(X), expected)
 
 
-# Failures, and what is left alone
+# Failures, and fits that are not trained together
 
 
 def test_a_fit_that_diverges_fails_alone():
@@ -248,11 +248,19 @@ def test_a_fit_that_diverges_fails_alone():
         fit_many(models, [X] * 2, [LABELS] * 2)
 
 
-def test_a_fit_that_cannot_begin_is_returned_as_its_error():
+def test_the_error_of_a_fit_that_cannot_start_is_returned():
     y = np.where(SUBJECTS == 1, "stress", "calm")
     fitted = fit_folds(make_network(max_epochs=1), make_windows(), y, on_error="return")
     assert [isinstance(x, ValueError) for x in fitted] == [False, True, False, False, False]
     assert "at least two classes" in str(fitted[1])
+
+
+def test_another_estimator_that_fails_is_returned_as_its_error_beside_networks():
+    X = make_windows()
+    models = [make_network(max_epochs=1), LogisticRegression(), make_network(max_epochs=1)]
+    one, failed, other = fit_many(models, [X] * 3, [LABELS] * 3, on_error="return")
+    assert isinstance(failed, Exception)
+    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
 
 
 class Remember(Callback):
@@ -260,12 +268,12 @@ class Remember(Callback):
         net.history.record("seen", True)
 
 
-def test_a_network_with_callbacks_is_trained_by_itself():
+def test_a_network_with_callbacks_is_trained_alone():
     fitted = fit_folds(make_network(callbacks=[Remember()], max_epochs=1), make_windows())
     assert all(x.net_.history[:, "seen"] == [True] for x in fitted)
 
 
-def test_large_feature_maps_are_left_alone_on_a_cpu():
+def test_large_feature_maps_are_not_stacked_on_a_cpu():
     X = make_windows({"ecg": (1, 3000)})
     with collected_fits() as fits:
         make_network(batch_size=64, n_filters=8).fit(X, LABELS)
@@ -273,7 +281,7 @@ def test_large_feature_maps_are_left_alone_on_a_cpu():
     assert [fit.gains for fit in fits] == [False, True]
 
 
-def test_a_network_that_transforms_for_another_is_trained_by_itself():
+def test_a_network_that_transforms_for_another_is_trained_alone():
     X = make_windows({"ecg": (1, 20)})
     model = make_pipeline(make_network(max_epochs=1), make_network(max_epochs=1))
     (fitted,) = fit_many([model], [X], [LABELS])
@@ -331,13 +339,13 @@ def test_half_precision_agrees_with_single(name):
     model = make(max_epochs=3, device="cpu", random_state=0, **sizes)
     single = model.fit(X, LABELS).predict_proba(X)
     half = clone(model).set_params(precision="bfloat16").fit(X, LABELS)
-    assert half.net_.module_.bfloat16
+    assert half.net_.module_.uses_bfloat16
     assert half.predict_proba(X).dtype == single.dtype
     np.testing.assert_allclose(half.predict_proba(X), single, atol=0.1)
     assert not np.array_equal(half.predict_proba(X), single)
 
 
-def test_half_precision_places_long_series_as_single_does():
+def test_half_precision_resamples_long_series_like_single_precision():
     series = torch.eye(480).unsqueeze(0)
     expected = _to_length(series, 36)
     torch.testing.assert_close(_to_length(series.bfloat16(), 36), expected.bfloat16())
@@ -355,7 +363,7 @@ def test_precision_is_checked():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_fits_on_a_gpu_end_as_on_a_cpu_and_leave_it_empty(name, early_stopping):
+def test_fits_on_a_gpu_end_up_as_on_a_cpu_and_free_its_memory(name, early_stopping):
     X = make_windows(NETWORKS[name][2], effect=0.2)
     on_cpu, on_gpu = (collect(name, X, early_stopping) for _ in range(2))
     for fit in on_gpu:
@@ -385,7 +393,7 @@ def test_the_same_seed_gives_the_same_bits_on_a_gpu(name):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_fits_that_a_gpu_does_not_hold_at_once_are_halved():
+def test_fits_that_do_not_fit_on_a_gpu_at_once_are_halved():
     X = make_windows({"ecg": (1, 20_000)})
     with collected_fits() as fits:
         for seed in range(8):

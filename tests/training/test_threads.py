@@ -1,4 +1,4 @@
-"""Threads of numerical libraries in the processes of a search."""
+"""Threads of numerical libraries in the worker processes of a search."""
 
 import joblib
 import numpy as np
@@ -13,19 +13,19 @@ from skemo import DifferentialEntropyTransformer
 
 
 def add_threads(X):
-    """Features, and the most threads that any library may use where they are computed."""
+    """Append a column: the largest number of threads of any library in this process."""
     counts = [pool["num_threads"] for pool in threadpool_info()] + [torch.get_num_threads()]
     return np.column_stack([X, np.full(len(X), max(counts))])
 
 
 class LastColumn(LogisticRegression):
-    """Its score is the largest value of the last column."""
+    """A classifier that returns the largest value of the last column as its score."""
 
     def score(self, X, y):
         return float(X[:, -1].max())
 
 
-def test_two_processes_share_the_cores_between_them():
+def test_two_processes_share_the_cores():
     X, y = np.random.default_rng(0).normal(size=(20, 256)), np.tile([0, 1], 10)
     entropy = DifferentialEntropyTransformer(sampling_rate=128)
     model = make_pipeline(entropy, FunctionTransformer(add_threads), LastColumn())
