@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skemo
-from skemo.kernels import heartbeats
+from skemo.kernels import beat_candidates, heartbeats
 from skemo.kernels.entropy import BANDS, differential_entropy
 from skemo.kernels.heartbeats import r_peaks
 from skemo.kernels.hrv import (
@@ -260,7 +260,7 @@ def peaks(quick):
         scipy.fft.irfft(spectrum, n_extended, overwrite_x=True)
 
     def own_filters(windows):
-        heartbeats._ecg_traces(windows, ECG_RATE)
+        beat_candidates._ecg_traces(windows, ECG_RATE)
 
     n_chunk = heartbeats._CHUNK // ecg.shape[1]
     others = [

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from skemo.kernels.beat_correction import correct_beats as corrected
 from skemo.kernels.filters import fill_gaps
-from skemo.kernels.heartbeats import channel_beats, check_detector
+from skemo.kernels.heartbeats import check_detector, recording_beats
+from skemo.kernels.hrv import check_rate
 from skemo.kernels.skin_conductance import (
     OFF_SKIN,
     PARTS,
@@ -19,40 +20,50 @@ from skemo.signals.array import SignalArray
 from skemo.signals.checks import check_finite, is_number, warn_of_repeats
 from skemo.signals.recording import Recording
 
-_STRETCH, _INNER = 30.0, 20.0  # s, of a recording in which beats are looked for together
-_DOUBT = 0.05  # s, by which two stretches may place one beat apart
 
-
-def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="beats"):
+def find_beats(
+    recording: Recording,
+    *,
+    name: str = "ecg",
+    signal: Literal["ecg", "ppg"] = "ecg",
+    method: str = "skemo",
+    beats: str = "beats",
+    correct_beats: bool = False,
+) -> Recording:
     """Find the heartbeats of a whole recording, and let them go along with it.
 
     Windows that are cut afterwards lose no beat at their edges, and each beat is found once
-    however much windows overlap: ``skemo.segment(map(find_beats, recordings), 10)`` has a
-    column of beat times, which ``HRVTransformer(signal="beats")`` takes. The recording is
-    looked at in stretches of 30 s, of which the inner 20 s count; a stretch in which there
-    is nothing to see (:func:`skemo.kernels.heartbeats.r_peaks`) has no beats.
+    however much the windows overlap: ``skemo.segment(map(find_beats, recordings), 10)`` has a
+    column of beat times, which ``HRVTransformer(signal="beats")`` takes. The polarity of the
+    signal is decided once for the recording.
 
-    Of a pulse, stretches disturbed by movement have none either, however short: pass
-    ``max_deviation=0.25`` to ``HRVTransformer(signal="beats")``, so that a single beat that
-    lacks makes no interval of twice the length.
+    A stretch in which there is nothing to see (:func:`skemo.kernels.heartbeats.r_peaks`) has
+    no beats, and no RR interval is taken across it. The recording remembers whether its beats
+    came from an ECG or a pulse, so that `HRVTransformer` treats them as it treats windows of
+    that signal.
 
     Parameters
     ----------
     recording : Recording
     name : str, default="ecg"
-        The signal to look at. Of several channels, each stretch takes the first that shows
-        beats.
+        The signal to look at. Of several channels, the first counts; where it shows no beats
+        for a while, the next steps in.
     signal : {"ecg", "ppg"}, default="ecg"
         What it is.
     method : str, default="skemo"
         Detector, as :func:`skemo.kernels.heartbeats.r_peaks` names them.
     beats : str, default="beats"
         Name of the beats, and of their column.
+    correct_beats : bool, default=False
+        Remove extra beats, put in missed ones and move ectopic ones
+        (:func:`skemo.kernels.beat_correction.correct_beats`).
 
     Returns
     -------
     Recording
-        With the times in ``recording.beats[beats]``, in seconds.
+        With the times in ``recording.beats[beats]``, in seconds, their source in
+        ``recording.beat_sources[beats]``, and the stretches between beats in which others may
+        be hidden in ``recording.beat_gaps[beats]``.
 
     Raises
     ------
@@ -76,19 +87,32 @@ def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="be
             f"{list(recording.signals)}: pass name=."
         )
     values, rate = recording.signals[name], recording.sampling_rates[name]
-    n_times = values.shape[1]
-    length, step = (min(round(seconds * rate), n_times) for seconds in (_STRETCH, _INNER))
-    starts = np.unique(np.minimum(np.arange(0, n_times, step), n_times - length))
-    stretches = sliding_window_view(values, length, axis=1)[:, starts].swapaxes(0, 1)
-    found = channel_beats(stretches, rate, method, signal) + starts[:, np.newaxis] / rate
-    # Each stretch counts up to the middle of where it overlaps with the next, and a little
-    # beyond, since the two may place a beat there on unlike sides.
-    borders = (starts[1:] + starts[:-1] + length) / 2 / rate
-    inner = found >= np.append(-np.inf, borders - _DOUBT)[:, np.newaxis]
-    inner &= found < np.append(borders + _DOUBT, np.inf)[:, np.newaxis]
-    times = np.sort(found[inner])
-    times = times[np.diff(times, prepend=-np.inf) > 2 * _DOUBT]
-    return replace(recording, beats={**recording.beats, beats: times})
+    check_rate(rate, signal)
+    times, broken = recording_beats(values, rate, method, signal)
+    if correct_beats:
+        times, broken = _correct(times, broken)
+    last = np.flatnonzero(broken[:-1])
+    gaps = tuple(zip(times[last].tolist(), times[last + 1].tolist(), strict=True))
+    return replace(
+        recording,
+        beats={**recording.beats, beats: times},
+        beat_sources={**recording.beat_sources, beats: signal},
+        beat_gaps={**recording.beat_gaps, beats: gaps},
+    )
+
+
+def _correct(times, broken):
+    """Beats of a recording, corrected, and after which of them there is a break."""
+    stretches = np.split(times, np.flatnonzero(broken[:-1]) + 1)
+    # One table row, with room for beats that are put in.
+    row = np.full(2 * len(times) + len(stretches), np.nan)
+    place = 0
+    for stretch in stretches:
+        row[place : place + len(stretch)] = stretch
+        place += len(stretch) + 1
+    row = corrected(row[np.newaxis])[0]
+    index = np.flatnonzero(~np.isnan(row))
+    return row[index], np.append(np.diff(index) > 1, False)[: len(index)]
 
 
 def decompose_eda(

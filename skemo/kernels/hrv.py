@@ -54,6 +54,8 @@ HRV_NONLINEAR = (
 LOWEST_RATE = {"ecg": 50.0, "ppg": 10.0}  # Hz
 SHORTEST_RR = 300.0  # ms, 200 beats a minute
 LONGEST_RR = 2000.0  # ms, 30 beats a minute
+SLOWEST_RR = 2500.0  # ms, 24 beats a minute, the longest interval of a slow heart
+_SLOW = 1500.0  # ms, the median interval of a slow heart
 _BANDS = {"VLF": (0.0033, 0.04), "LF": (0.04, 0.15), "HF": (0.15, 0.4)}  # Hz
 _TOTAL = (0.0, 0.5)
 _RR_RATE = 4.0  # Hz, of the interpolated RR series
@@ -90,7 +92,9 @@ def bridge_rr_gaps(rr: NDArray, beats: ArrayLike) -> NDArray:
     # Successive missing intervals form one span.
     goes_on = np.append(False, in_gap[1:] & in_gap[:-1] & (rows[1:] == rows[:-1]))
     first = np.flatnonzero(~goes_on)
-    durations = np.diff(np.asarray(beats, float), axis=1)[rows, columns] * 1000
+    # A break between two beats, NaN, counts as a part of their span.
+    known = np.fmax.accumulate(np.asarray(beats, float), axis=1)
+    durations = np.diff(known, axis=1)[rows, columns] * 1000
     spans = np.add.reduceat(durations, first)
     rows, in_gap = rows[first], in_gap[first]
     median = np.full(n_windows, np.nan)
@@ -170,13 +174,16 @@ def rr_intervals(beats: ArrayLike) -> NDArray:
     Parameters
     ----------
     beats : array of shape (n_windows, max_beats)
-        Beat times in seconds, in order, NaN after the last.
+        Beat times in seconds, in order, NaN after the last. A NaN between two beats says that
+        another may be hidden there.
 
     Returns
     -------
     ndarray of shape (n_windows, max_beats - 1)
-        NaN after the last interval, and for intervals under 300 ms or over 2000 ms (over 200
-        or under 30 beats per minute), which are not those of a heart.
+        NaN after the last interval and on both sides of a NaN. An interval under 300 or over
+        2000 ms, over 200 or under 30 beats a minute, is NaN where it stands: it is not
+        between two successive heartbeats, and nothing is put in its place. Where the median
+        interval is over 1500 ms, as in an athlete asleep, the limit is 2500 ms.
 
     Examples
     --------
@@ -186,6 +193,9 @@ def rr_intervals(beats: ArrayLike) -> NDArray:
     """
     intervals = np.diff(np.asarray(fill_mask(beats), float), axis=-1) * 1000
     plausible = (intervals >= SHORTEST_RR - 1e-6) & (intervals <= LONGEST_RR + 1e-6)
+    for row in np.argwhere(((intervals > LONGEST_RR) & (intervals <= SLOWEST_RR)).any(axis=-1)):
+        if np.nanmedian(intervals[*row]) > _SLOW:
+            plausible[*row] |= (intervals[*row] > LONGEST_RR) & (intervals[*row] <= SLOWEST_RR)
     return np.where(plausible, intervals, np.nan)
 
 

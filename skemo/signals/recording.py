@@ -56,6 +56,11 @@ class Recording:
     beats : mapping of str to array of shape (n_beats,), default={}
         Increasing times of heartbeats in seconds, as added by `find_beats`. `segment` turns
         them into a signal column of that name, for ``HRVTransformer(signal="beats")``.
+    beat_sources : mapping of str to {"ecg", "ppg"}, default={}
+        What the beats were found in. `HRVTransformer` treats them accordingly.
+    beat_gaps : mapping of str to sequence of (start, stop), default={}
+        Intervals, in seconds, in which beats may be hidden. No RR interval is taken across
+        them.
 
     Attributes
     ----------
@@ -92,11 +97,16 @@ labels 'rest', 'stress'>
     excluded: Sequence[tuple[float, float]] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
     beats: Mapping[str, Any] = field(default_factory=dict)
+    beat_sources: Mapping[str, str] = field(default_factory=dict)
+    beat_gaps: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"Recording of subject {self.subject!r}"
         where += f", trial {self.trial!r}" if self.trial else ""
-        for what in ("signals", "sampling_rates", "channels", "units", "targets", "beats"):
+        for what in (
+            *("signals", "sampling_rates", "channels", "units", "targets"),
+            *("beats", "beat_sources", "beat_gaps"),
+        ):
             if not isinstance(getattr(self, what) or {}, Mapping):
                 raise ValueError(
                     f"{where}: {what} must be a mapping from names, got "
@@ -140,6 +150,14 @@ labels 'rest', 'stress'>
             "beats": {
                 name: _checked_beats(times, name, signals, where)
                 for name, times in (self.beats or {}).items()
+            },
+            "beat_sources": {
+                name: _checked_source(name, source, self.beats, where)
+                for name, source in (self.beat_sources or {}).items()
+            },
+            "beat_gaps": {
+                name: tuple(_checked_interval(gap, 2, "beat_gaps", where) for gap in gaps)
+                for name, gaps in (self.beat_gaps or {}).items()
             },
         }.items():
             object.__setattr__(self, what, value)
@@ -246,6 +264,18 @@ def _checked_beats(times, name, signals, where):
             f"{where}: the beats {name!r} must be increasing times in seconds, of shape (n_beats,)."
         )
     return times
+
+
+def _checked_source(name, source, beats, where):
+    if name not in (beats or {}):
+        raise ValueError(
+            f"{where}: beat_sources names {name!r}, but the beats are {list(beats or {})}."
+        )
+    if source not in ("ecg", "ppg"):
+        raise ValueError(
+            f"{where}: the source of the beats {name!r} must be 'ecg' or 'ppg', got {source!r}."
+        )
+    return source
 
 
 def _checked_target(target, name, signals, where):
