@@ -14,6 +14,7 @@ from skemo.kernels.filters import (
 )
 from skemo.kernels.heartbeats import channel_beats
 from skemo.kernels.hrv import regular_intervals, rr_intervals
+from skemo.kernels.skin_conductance import OFF_SKIN
 
 QUALITY = {
     "ecg": (
@@ -77,9 +78,9 @@ _EDGE = 1.5  # median intervals, that may lie between a beat and the window's ed
 _BAND = {"ecg": ((5, 15), (5, 40)), "ppg": ((1, 2.25), (0, 8))}
 _BASELINE = {"ecg": ((0, 1), (0, 40)), "ppg": ((0, 0.5), (0, 8))}
 
-# Skin conductance, of which Kleckner et al. (2018) give limits for all but the relative step.
-_OFF_SKIN, _HIGHEST = 0.05, 60.0  # µS
-_STEEPEST, _STEEPEST_PART, _LEAST_STEP = 10.0, 0.8, 0.2  # µS/s; of the level a second; µS/s
+# Skin conductance. The highest value and the steepest slope are those of Kleckner et al. (2018).
+_HIGHEST = 60.0  # µS
+_STEEPEST, _STEEPEST_PART, _LEAST_STEP = 10.0, 0.8, 0.2  # µS/s; of the level per second; µS/s
 _EDA_RATE = 4.0  # Hz
 _AROUND_STEP = 5.0  # s, before and after a step, that are in doubt
 
@@ -447,7 +448,7 @@ def _conductance_quality(windows, sampling_rate, missing):
     n_block = max(1, min(round(sampling_rate / _EDA_RATE), windows.shape[1]))
     rate = sampling_rate / n_block
     eda = block_means(windows, n_block)
-    off = eda < _OFF_SKIN
+    off = eda <= OFF_SKIN
     slope = np.abs(np.diff(eda, axis=1)) * rate
     level = np.minimum(eda[:, 1:], eda[:, :-1])
     step = slope > np.clip(_STEEPEST_PART * level, _LEAST_STEP, _STEEPEST)
