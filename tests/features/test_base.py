@@ -116,7 +116,7 @@ def missing_most_of(kind):
     flat = np.zeros((20, 1280))
     flat[0] = rng.normal(size=1280)
     cases = {
-        "pulse": (HRVTransformer(), pulses, 64, "need signal='ppg'"),
+        "pulse": (HRVTransformer(), noise, 64, "need signal='ppg'"),
         "ecg": (HRVTransformer(signal="ppg"), noise, 64, "need signal='ecg'"),
         "short": (HRVTransformer(), pulses[:, :128], 64, "of 2 s are too short for min_beats=4"),
         "slow": (EDATransformer(), slow, 16, "More than 5% of their samples are NaN"),
