@@ -2,9 +2,9 @@
 
     python tests/damaged_files.py [--files 500] [--seed 0] [--formats mat,edf]
 
-Each format is read in a process of its own. A file that is read, or refused with a ValueError or an
-OSError that names it, is as it should be; any other error, a NumPy warning, a reader that takes
-longer than 20 s and one that ends the process are not. The exit code is 0 if there is none of these.
+Each format is read in a process of its own. A file should be read, or be refused with a ValueError
+or an OSError that names it. Any other error, a NumPy warning, a reader that takes longer than 20 s
+and one that ends the process are wrong; the exit code is 0 if nothing was.
 """
 
 import argparse

@@ -106,11 +106,6 @@ def samples(values: Any, n_channels: int, where: str) -> NDArray[Any] | None:
     return values
 
 
-def to_signal(table: NDArray[Any]) -> NDArray[np.float32]:
-    """Copy a table to a float32 signal (n_channels, n_times)."""
-    return np.array(table.T, np.float32)
-
-
 def text(values: Any, where: str) -> str:
     """Return the name in a cell, which may be stored as a whole number."""
     values = np.asarray(_unwrap(values))

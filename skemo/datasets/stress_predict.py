@@ -19,6 +19,7 @@ from skemo.datasets.base import (
     parse_hashes,
     read_subjects,
     runs,
+    to_signal,
 )
 from skemo.signals.recording import Recording
 
@@ -262,4 +263,4 @@ def _read_signal(path, name):
             f"{path} is not as published: its second line should be {rate:g} (Hz), but is "
             f"{table[1, 0]:g}. {_REMEDY}"
         )
-    return table[0, 0], np.ascontiguousarray(table[2:].T, dtype=np.float32)
+    return table[0, 0], to_signal(table[2:], str(path), _REMEDY)

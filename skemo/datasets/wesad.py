@@ -18,6 +18,7 @@ from skemo.datasets.base import (
     local_folder,
     read_subjects,
     runs,
+    to_signal,
 )
 from skemo.signals.recording import Recording
 
@@ -248,7 +249,7 @@ def _signal(content, path, device, field, rate, n_channels, n_labels):
             f"{rate:g} Hz, and label has {n_labels} at {LABEL_RATE:g} Hz, but both should have the "
             f"same duration. {_REMEDY}"
         )
-    return np.array(values.T, np.float32, order="C")
+    return to_signal(values, f"{path}: signal/{device}/{field}", _REMEDY)
 
 
 def _field(content, path, *keys):

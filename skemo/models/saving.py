@@ -76,8 +76,8 @@ def write_classifier(classifier: Any, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"There is no folder {str(path.parent)!r} to save {path.name!r} in: create it first, or "
-            "choose another folder."
+            f"There is no folder {str(path.parent)!r} to save {path.name!r} in: create it first, "
+            "or choose another one."
         )
     write_whole(path, save(tensors, {"skemo": json.dumps(header)}))
 
