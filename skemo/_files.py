@@ -5,6 +5,14 @@ import uuid
 from pathlib import Path
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder unless it exists; the error of a failure says what to do about it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _with_remedy(error, "Choose another folder; could not create", folder) from error
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name in the same folder, then rename it.
 
@@ -36,5 +44,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        problem = f"{error.strerror}. Free some space or choose another folder; could not write"
-        raise OSError(error.errno, problem, str(path)) from error
+        remedy = "Free some space or choose another folder; could not write"
+        raise _with_remedy(error, remedy, path) from error
+
+
+def _with_remedy(error, remedy, path):
+    return OSError(error.errno, f"{error.strerror}. {remedy}", str(path))

@@ -233,6 +233,8 @@ class _Array:
         dtype = np.dtype(_ARRAYS[self.kind])
         if values.size != self.size:
             raise ValueError(f"an array of the shape {self.shape} has {values.size} numbers")
+        if values.dtype.kind == "f" and not np.can_cast(values.dtype, dtype):
+            raise ValueError(f"an array of {dtype} is stored as {values.dtype}")
         if values.dtype != dtype:
             self.source.take(self.size * dtype.itemsize)
         return values.astype(dtype, copy=False)
