@@ -242,13 +242,13 @@ class _Array:
     def _read_arrays(self, n_arrays):
         """Return arrays that stand in this one, as an array of objects."""
         self._check_left(8 * n_arrays)
+        self.source.take(_OVERHEAD * n_arrays)
         arrays = np.empty(n_arrays, object)
         for i in range(n_arrays):
             self._check_left(8)
             kind, n_bytes = self.source.read_tag()
             self.n_left -= 8
             self._check_left(n_bytes)
-            self.source.take(_OVERHEAD)
             if kind != _MATRIX:
                 raise ValueError(f"an array in a cell or a struct has the type {kind}")
             if n_bytes == 0:

@@ -209,8 +209,8 @@ def _read_subject(folder, labels, modalities, subject):
         if starts[name] > first + _LARGEST_MISMATCH or stop < last - _LARGEST_MISMATCH:
             raise ValueError(
                 f"{path} covers the unix seconds {starts[name]:.0f} to {stop:.0f}, but the "
-                f"labels of {subject} cover {first:.0f} to {last:.0f}: it is truncated, or from "
-                f"another recording. {_REMEDY}"
+                f"labels of {subject} in {LABEL_FILE} cover {first:.0f} to {last:.0f}: one of the "
+                f"two is truncated, or from another recording. {_REMEDY}"
             )
     start = max(starts.values())
     for name in modalities:
