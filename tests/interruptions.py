@@ -32,10 +32,11 @@ PATIENCE = 20  # seconds until the workers of an ended comparison must have ende
 
 def start(folder, command=COMMAND):
     """Start a comparison in a process group of its own; its errors go to a file, which is kept."""
+    errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(
         [*command, "--output", str(folder)],
         stdout=subprocess.DEVNULL,
-        stderr=(errors := tempfile.TemporaryFile("w+")),
+        stderr=errors,
         start_new_session=True,
     )
     process.errors = errors
