@@ -57,12 +57,12 @@ def wait(process):
 
 def group_has_ended(process):
     """Whether the processes that a comparison started end, too."""
-    for _ in range(10 * PATIENCE):
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
+    for _ in range(2 * PATIENCE):
+        table = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True).stdout
+        rows = [line.split() for line in table.splitlines()]
+        if not any(int(group) == process.pid and state[0] != "Z" for group, state in rows):
             return True
-        time.sleep(0.1)
+        time.sleep(0.5)
     os.killpg(process.pid, signal.SIGKILL)
     return False
 
