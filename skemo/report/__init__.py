@@ -80,7 +80,6 @@ def write_report(
     'report.html'
     """
     by_heading = comparisons if isinstance(comparisons, Mapping) else {None: comparisons}
-    by_heading = {heading: _with_printable_names(one) for heading, one in by_heading.items()}
     if not by_heading:
         raise ValueError(
             "There is no comparison to report: pass a Comparison, or a dict from headings to "
@@ -91,7 +90,9 @@ def write_report(
     if title is None:
         protocols = dict.fromkeys(one.title for one in by_heading.values())
         title = f"Comparison by {', '.join(protocols)}"
-    outcomes = {heading: find_outcome(one) for heading, one in by_heading.items()}
+    outcomes = {
+        heading: find_outcome(_with_printable_names(one)) for heading, one in by_heading.items()
+    }
     body = _single_page(title, outcomes) if len(outcomes) == 1 else _page(title, outcomes)
     template = Template(files("skemo.report").joinpath("template.html").read_text(encoding="utf-8"))
     page = template.substitute(title=join([title]), body=body, version=version("skemo"))
