@@ -14,8 +14,8 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 from pandas.api.types import pandas_dtype
 
-from skemo._samples import fill_mask
 from skemo._escape import to_html
+from skemo._samples import fill_mask
 
 _NAME = re.compile(r"signal\[(\w+), ([\dx]+), (?:(\S+) Hz|no rate), (.+)\]")
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skemo._samples import fill_mask
 from skemo._escape import to_html, to_printable
+from skemo._samples import fill_mask
 from skemo.signals.checks import is_positive
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` returns
