@@ -223,7 +223,7 @@ def to_signal(table: NDArray[Any], where: str, remedy: str) -> NDArray[np.float3
     ValueError
         If a number is infinite or too large for float32; the error says `where`.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # signalling NaN stays NaN
         signal = np.array(table.T, np.float32, order="C")
     if np.isinf(signal).any():
         raise ValueError(
