@@ -20,6 +20,7 @@ PACKAGES = (
     "edfio",
     "pooch",
     "requests",
+    "urllib3",
     "rich",
     "matplotlib",
     "pyarrow",

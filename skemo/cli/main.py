@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import io
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from skemo._files import write_whole
+from skemo._escape import to_csv
+from skemo._files import make_folder, write_whole
 from skemo.cli.experiments import (
     DATASETS,
     MODELS,
@@ -44,8 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0, or 130 after an interrupt. Invalid arguments exit with 2.
+        Exit code: 0, 2 if the results cannot be written, or 130 after an interrupt. Invalid
+        arguments exit with 2.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     parser = _make_parser()
     argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
@@ -55,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         resume = "; run the same command again to continue" if args.output else ""
         print(f"Interrupted. The finished results are above{resume}.", file=sys.stderr)
         return 130
+    except OSError as error:
+        resume = " Then run the same command again to continue." if args.output else ""
+        print(f"{parser.prog}: error: {error}.{resume}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -205,9 +215,14 @@ def _compare(args, parser, argv):
         targets = ", ".join(dataset.targets) or "none to choose from"
         parser.error(f"argument --target: {target!r}, but {args.dataset} has {targets}")
     duration = args.duration or dataset.duration
+    if args.output is not None:
+        try:
+            make_folder(args.output)
+            write_whole(args.output / ".writable", "")  # rather now than after hours
+            (args.output / ".writable").unlink()
+        except OSError as error:
+            parser.error(f"argument --output: {error}")
     try:
-        if args.output is not None:
-            args.output.mkdir(parents=True, exist_ok=True)
         recordings = decompose_conductance(dataset.load(args.data_home, target, args.on_error))
         windows = segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
         inputs, columns = compute_inputs(windows, modality_inputs())
@@ -294,7 +309,7 @@ def _write(folder, comparisons, dataset, title):
             table = getattr(comparison, name).assign(**columns)
             tables.append(table[[*columns, *getattr(comparison, name)]])
         path = folder / f"{name}.csv"
-        write_whole(path, pd.concat(tables).to_csv(index=False, float_format="%.10g"))
+        write_whole(path, to_csv(pd.concat(tables)))
 
 
 def _describe_run(args, title, windows, modalities, protocols, n_splits):

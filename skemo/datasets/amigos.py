@@ -7,7 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from skemo.datasets.base import check_modalities, check_subjects, local_folder, read_subjects
+from skemo.datasets.base import (
+    check_modalities,
+    check_subjects,
+    local_folder,
+    read_subjects,
+    to_signal,
+)
 from skemo.datasets.mat import (
     LeftOut,
     cells,
@@ -20,7 +26,6 @@ from skemo.datasets.mat import (
     report_left_out,
     samples,
     text,
-    to_signal,
 )
 from skemo.signals.recording import Recording
 
@@ -198,7 +203,7 @@ def _read_subject(folder, subject, *, target, threshold, trials, baseline, modal
         signals_at, ratings_at, id_at = (f"{path}: {name}{{{trial + 1}}}" for name in names)
         table = samples(tables[trial], _N_COLUMNS, signals_at)
         ratings = _ratings(answers[trial], ratings_at)
-        video, before = _cut(table, modalities)
+        video, before = _cut(table, modalities, signals_at)
         if video is None:
             items.append(LeftOut(subject, "signals"))
         elif ratings is None or np.isnan(ratings[target]):
@@ -226,12 +231,15 @@ def _ratings(values, where):
     return {name: float(x) for name, x in zip(RATINGS, values.ravel(), strict=False)}
 
 
-def _cut(table, modalities):
+def _cut(table, modalities, where):
     """Return the signals of the video and of the baseline, or None and None without a video."""
     start = int(BASELINE * SAMPLING_RATE)
     if table is None or len(table) < start + SAMPLING_RATE:
         return None, None
-    video = {name: to_signal(table[start:, COLUMNS[name]]) for name in modalities}
+    video, before = (
+        {name: to_signal(part[:, COLUMNS[name]], where, _REMEDY) for name in modalities}
+        for part in (table[start:], table[:start])
+    )
     if all(np.isnan(signal).all() for signal in video.values()):
         return None, None
-    return video, {name: to_signal(table[:start, COLUMNS[name]]) for name in modalities}
+    return video, before

@@ -3,19 +3,26 @@
 import os
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from types import FrameType
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+from skemo._files import write_whole
 
 _Item = TypeVar("_Item")
+_LARGEST_FILE = 10**8  # bytes of a download; those of the data sets have up to 10 MB
+_SLOWEST = 1000  # bytes per second of a download, over each period of
+_PATIENCE = 30  # seconds
+_BLOCK = 2**16
 _INSIDE = ("skemo", "rich", "joblib")  # packages that are not the user's code
 
 
@@ -68,6 +75,7 @@ def download_files(
     """
     import pooch
     import requests
+    from rich.markup import escape
     from rich.progress import track
 
     logger = pooch.get_logger()
@@ -76,30 +84,22 @@ def download_files(
     sums = Path(folder) / "SHA256SUMS.txt"
     try:
         if hashes is None:
-            pooch.retrieve(url + sums.name, None, sums.name, folder)
-            hashes = parse_hashes(sums.read_text(encoding="utf-8"))
+            hashes = _fetch_hashes(url, sums, names)
         else:
             lines = [f"{value}  {name}\n" for name, value in hashes.items() if value]
-            sums.parent.mkdir(parents=True, exist_ok=True)
-            sums.write_text("".join(lines), encoding="utf-8")
-        unlisted = [name for name in names if name not in hashes]
-        if unlisted:
-            raise ValueError(
-                f"{sums} lists no hash for {', '.join(unlisted)}. If the list is incomplete, "
-                "delete it to fetch it again."
-            )
+            write_whole(sums, "".join(lines))
         registry = {name: hashes[name] and f"sha256:{hashes[name]}" for name in names}
         source = pooch.create(folder, url, registry=registry, retry_if_failed=1)
-        for name in track(names, f"Downloading to {folder}", disable=not progress):
+        for name in track(names, escape(f"Downloading to {folder}"), disable=not progress):
             try:
-                source.fetch(name)
+                source.fetch(name, downloader=_download)
             except ValueError as error:  # pooch names the file without its folder
                 raise ValueError(
                     f"{url}{name} is not the expected file: {error} Try again. If the "
                     f"publisher has changed it, put it into {folder} yourself and pass "
                     "download=False."
                 ) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, ConnectionError) as error:
         raise ConnectionError(
             f"Could not download from {url} ({error}). Try again to resume, or put the files into "
             f"{folder} by other means."
@@ -108,6 +108,49 @@ def download_files(
         logger.setLevel(level)
         if not keep_list:
             sums.unlink(missing_ok=True)
+
+
+def _fetch_hashes(url, sums, names):
+    """Return the publisher's hashes; a list that does not have all `names` is fetched again."""
+    import pooch
+
+    for _ in range(2):
+        pooch.retrieve(url + sums.name, None, sums.name, sums.parent, downloader=_download)
+        hashes = parse_hashes(sums.read_text(encoding="utf-8", errors="replace"))
+        unlisted = [name for name in names if name not in hashes]
+        if not unlisted:
+            return hashes
+        sums.unlink()
+    raise ValueError(
+        f"{url}{sums.name} lists no hash for {', '.join(unlisted)}: it is damaged, or not the "
+        "publisher's. Try again later, or pass download=False to use the files that are there."
+    )
+
+
+def _download(url, output_file, _pooch):
+    """Download a file for pooch; a server that sends too much or hardly anything is an error."""
+    import requests
+    import urllib3
+
+    n_received, n_before, start = 0, 0, time.monotonic()
+    try:
+        with (
+            requests.get(url, stream=True, timeout=_PATIENCE) as response,
+            open(output_file, "wb") as file,
+        ):
+            response.raise_for_status()
+            while block := response.raw.read1(_BLOCK, decode_content=True):
+                file.write(block)
+                n_received += len(block)
+                if n_received > _LARGEST_FILE:
+                    raise ConnectionError(f"{url} is larger than {_LARGEST_FILE / 1e6:.0f} MB")
+                elapsed = time.monotonic() - start
+                if elapsed > _PATIENCE:
+                    if n_received - n_before < _SLOWEST * elapsed:
+                        raise ConnectionError(f"{url} comes at less than {_SLOWEST} bytes a second")
+                    n_before, start = n_received, start + elapsed
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
 
 
 def check_subjects(subjects: Sequence[str] | None, known: Sequence[str]) -> list[str]:
@@ -170,6 +213,23 @@ def runs(values: ArrayLike) -> list[tuple[int, int]]:
     values = np.asarray(values)
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1), len(values)]
     return list(pairwise(edges)) if len(values) else []
+
+
+def to_signal(table: NDArray[Any], where: str, remedy: str) -> NDArray[np.float32]:
+    """Copy a table (n_times, n_channels) to a float32 signal (n_channels, n_times).
+
+    Raises
+    ------
+    ValueError
+        If a number is infinite or too large for float32; the error says `where`.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # signalling NaN stays NaN
+        signal = np.array(table.T, np.float32, order="C")
+    if np.isinf(signal).any():
+        raise ValueError(
+            f"{where} has numbers that are infinite or too large for a signal. {remedy}"
+        )
+    return signal
 
 
 def read_subjects(

@@ -13,6 +13,7 @@ from skemo.datasets.base import (
     check_subjects,
     local_folder,
     read_subjects,
+    to_signal,
 )
 from skemo.datasets.mat import (
     LeftOut,
@@ -27,7 +28,6 @@ from skemo.datasets.mat import (
     report_left_out,
     samples,
     text,
-    to_signal,
 )
 from skemo.signals.recording import Recording
 
@@ -237,7 +237,8 @@ def _tables(person, part, modalities, where):
         found = field(field(person, device, where + device), part, place)
         for number, cell in enumerate(cells(found, len(CLIPS), place)):
             n_channels = len(CHANNELS[modality])
-            table = samples(cell, n_channels, f"{place}{{{number + 1}}}")
+            in_clip = f"{place}{{{number + 1}}}"
+            table = samples(cell, n_channels, in_clip)
             if table is not None and len(table) >= SAMPLING_RATES[modality]:
-                clips[number][modality] = to_signal(table)
+                clips[number][modality] = to_signal(table, in_clip, _REMEDY)
     return clips

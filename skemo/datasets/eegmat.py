@@ -15,6 +15,7 @@ from skemo.datasets.base import (
     data_folder,
     download_files,
     read_subjects,
+    to_signal,
 )
 from skemo.signals.recording import Recording
 
@@ -181,5 +182,5 @@ def _read_edf(path, modalities):
                     f"{_UNITS[name]}, but {f'has {kind}' if found else 'is missing'}. {remedy}"
                 )
         samples = [by_label[label].data for label in _LABELS[name]]
-        signals[name] = np.stack(samples).astype("float32")
+        signals[name] = to_signal(np.stack(samples).T, str(path), remedy)
     return signals

@@ -1,5 +1,6 @@
 """Shared by loaders of rated .mat data sets: reading files, ratings, trials left out."""
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skemo.datasets.base import warn_user
+from skemo.datasets.mat_file import read_mat
 from skemo.signals.checks import is_number
 from skemo.signals.recording import Recording
 
@@ -24,7 +26,7 @@ class LeftOut(NamedTuple):
 
 
 def read_variables(path: Path, names: Sequence[str], remedy: str) -> dict[str, NDArray[Any]]:
-    """Read variables of a MATLAB file of version 5 to 7, as `scipy.io.loadmat` returns them.
+    """Read variables of a MATLAB file of version 5 to 7, in the form of `scipy.io.loadmat`.
 
     Parameters
     ----------
@@ -43,24 +45,17 @@ def read_variables(path: Path, names: Sequence[str], remedy: str) -> dict[str, N
     ValueError
         If the file is truncated, damaged or of version 7.3, or a variable is missing.
     """
-    from scipy.io import loadmat
-
-    with path.open("rb") as file:
-        try:
-            # SciPy's check is for extra bytes after a variable, which some published files have.
-            # Truncated or altered data in a compressed variable is an error without it.
-            found = loadmat(file, variable_names=names, verify_compressed_data_integrity=False)
-        except NotImplementedError as error:
-            raise ValueError(
-                f"{path} is a MATLAB file of version 7.3 (HDF5), but was published in an older "
-                "version. Save its variables in MATLAB with the option '-v7'."
-            ) from error
-        except MemoryError:
-            raise
-        except Exception as error:  # SciPy raises OSError, TypeError, IndexError, zlib.error, …
-            raise ValueError(
-                f"{path} is truncated or not a MATLAB file and cannot be read ({error!r}). {remedy}"
-            ) from error
+    try:
+        found = read_mat(path, names)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"{path} is a MATLAB file of version 7.3 (HDF5), but was published in an older "
+            "version. Save its variables in MATLAB with the option '-v7'."
+        ) from error
+    except (ValueError, OSError, zlib.error) as error:
+        raise ValueError(
+            f"{path} is truncated or not a MATLAB file and cannot be read ({error}). {remedy}"
+        ) from error
     for name in names:
         if not isinstance(found.get(name), np.ndarray):
             state = "is not an array" if name in found else "is missing"
@@ -109,11 +104,6 @@ def samples(values: Any, n_channels: int, where: str) -> NDArray[Any] | None:
             f"{_REMEDY}"
         )
     return values
-
-
-def to_signal(table: NDArray[Any]) -> NDArray[np.float32]:
-    """Copy a table to a float32 signal (n_channels, n_times)."""
-    return np.array(table.T, np.float32)
 
 
 def text(values: Any, where: str) -> str:

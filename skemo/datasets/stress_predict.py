@@ -19,6 +19,7 @@ from skemo.datasets.base import (
     parse_hashes,
     read_subjects,
     runs,
+    to_signal,
 )
 from skemo.signals.recording import Recording
 
@@ -208,8 +209,8 @@ def _read_subject(folder, labels, modalities, subject):
         if starts[name] > first + _LARGEST_MISMATCH or stop < last - _LARGEST_MISMATCH:
             raise ValueError(
                 f"{path} covers the unix seconds {starts[name]:.0f} to {stop:.0f}, but the "
-                f"labels of {subject} cover {first:.0f} to {last:.0f}: it is truncated, or from "
-                f"another recording. {_REMEDY}"
+                f"labels of {subject} in {LABEL_FILE} cover {first:.0f} to {last:.0f}: one of the "
+                f"two is truncated, or from another recording. {_REMEDY}"
             )
     start = max(starts.values())
     for name in modalities:
@@ -262,4 +263,4 @@ def _read_signal(path, name):
             f"{path} is not as published: its second line should be {rate:g} (Hz), but is "
             f"{table[1, 0]:g}. {_REMEDY}"
         )
-    return table[0, 0], np.ascontiguousarray(table[2:].T, dtype=np.float32)
+    return table[0, 0], to_signal(table[2:], str(path), _REMEDY)

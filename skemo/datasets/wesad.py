@@ -1,6 +1,8 @@
 """Stress and amusement of 15 people, measured at the chest and the wrist (WESAD)."""
 
+import os
 import pickle
+import pickletools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
@@ -16,6 +18,7 @@ from skemo.datasets.base import (
     local_folder,
     read_subjects,
     runs,
+    to_signal,
 )
 from skemo.signals.recording import Recording
 
@@ -44,6 +47,15 @@ _FIELDS: dict[str, dict[str, tuple[str, float, str | None, tuple[str, ...]]]] = 
 }
 _REMEDY = "Extract it again from the publisher's archive, or pass on_error='skip'."
 _NUMBERS = [kind + size for kind in "iu" for size in "1248"] + ["f4", "f8"]
+_MOST_OPCODES = 10_000  # of a pickle; the published ones have 12 arrays of about 40 each
+_OPCODES = {  # of Python 2: name and kind of argument
+    op.code.encode("latin1"): (op.name, op.arg) for op in pickletools.opcodes if op.proto <= 2
+}
+_LENGTHS = {  # arguments that begin with their length: its bytes, and whether it has a sign
+    pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
+    pickletools.TAKEN_FROM_ARGUMENT4: (4, True),
+    pickletools.TAKEN_FROM_ARGUMENT4U: (4, False),
+}
 
 
 def load_wesad(
@@ -237,7 +249,7 @@ def _signal(content, path, device, field, rate, n_channels, n_labels):
             f"{rate:g} Hz, and label has {n_labels} at {LABEL_RATE:g} Hz, but both should have the "
             f"same duration. {_REMEDY}"
         )
-    return np.array(values.T, np.float32, order="C")
+    return to_signal(values, f"{path}: signal/{device}/{field}", _REMEDY)
 
 
 def _field(content, path, *keys):
@@ -269,6 +281,7 @@ def _unpickle(path):
                 raise pickle.UnpicklingError(
                     "it was not written by Python 2, as the published files were"
                 )
+            _check_opcodes(file)
             file.seek(0)
             return _Unpickler(file, encoding="latin1").load()
     except OSError:
@@ -280,6 +293,44 @@ def _unpickle(path):
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
         raise ValueError(f"{path} cannot be read: {error or 'it is empty'}. {_REMEDY}") from error
+
+
+def _check_opcodes(file):
+    """Raise an error if reading a pickle could use up all memory, or the stack.
+
+    The unpickler allocates what a length or a memo index asks for before it looks at the bytes
+    that there are, and hashes tuples inside tuples without limit.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    for _ in range(_MOST_OPCODES):
+        code = file.read(1)
+        if not code:
+            raise pickle.UnpicklingError("it is truncated" if size else "it is empty")
+        if code not in _OPCODES:
+            raise pickle.UnpicklingError(f"it has the byte {code!r} where an opcode should be")
+        name, argument = _OPCODES[code]
+        n_bytes = argument.n if argument else 0
+        if n_bytes in _LENGTHS:
+            width, signed = _LENGTHS[n_bytes]
+            length = int.from_bytes(file.read(width), "little", signed=signed)
+            if not 0 <= length <= size - file.tell():
+                raise pickle.UnpicklingError(f"it is truncated, or has a length of {length} bytes")
+            file.seek(length, os.SEEK_CUR)
+            continue
+        if n_bytes == pickletools.UP_TO_NEWLINE:
+            value = file.readline()
+            if argument is pickletools.stringnl_noescape_pair:
+                value = file.readline()
+        else:
+            value = file.read(n_bytes)
+        if name.endswith("PUT"):
+            index = int(value) if name == "PUT" else int.from_bytes(value, "little")
+            if index > _MOST_OPCODES:
+                raise pickle.UnpicklingError(f"it has {index} as a memo index")
+        if name == "STOP":
+            return
+    raise pickle.UnpicklingError(f"it has more than {_MOST_OPCODES} opcodes")
 
 
 class _DataType:

@@ -1,6 +1,5 @@
 """The result of a comparison: predictions, scores, tables and tests."""
 
-import html
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skemo._escape import to_html, to_printable
 from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import (
     METRICS,
@@ -152,8 +152,9 @@ class Comparison:
 
     def _repr_html_(self):
         """Return title, table and notes as HTML, for notebooks."""
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes())
-        return f"<p>Comparison by {html.escape(self.title)}</p>{self.table().to_html()}{notes}"
+        notes = "".join(f"<p>{to_html(note)}</p>" for note in self.notes())
+        table = to_printable(self.table().to_html())
+        return f"<p>Comparison by {to_html(self.title)}</p>{table}{notes}"
 
     @property
     def models(self) -> list[str]:

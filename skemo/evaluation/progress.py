@@ -25,6 +25,7 @@ def progress_bar(
         yield lambda: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -40,5 +41,5 @@ def progress_bar(
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(description, total=total, completed=completed)
+        task = bar.add_task(escape(description), total=total, completed=completed)
         yield lambda: bar.advance(task)

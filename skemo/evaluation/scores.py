@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._escape import to_latex, to_markdown, to_printable
+
 PROBABILITY = "probability "  # prefix of a column of predictions, before the class
 _OF_CONFUSION = (
     "accuracy",
@@ -16,12 +18,6 @@ _OF_CONFUSION = (
     "precision",
 )
 METRICS = (*_OF_CONFUSION, "brier")
-
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"},
-    **{"±": r"$\pm$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$"},
-}
 
 # The columns of a table, named as in papers.
 _TITLES = {
@@ -220,15 +216,15 @@ def format_table(table: pd.DataFrame, form: Literal["text", "markdown", "latex"]
     | SVM | 90.0 ± 5.0 |
     """
     if form == "text":
-        return table.to_string()
+        return to_printable(table.to_string())
     head = [table.columns.name or table.index.name or "", *table.columns]
-    rows = [[str(cell) for cell in row] for row in table.itertuples()]
+    rows = [[str(cell) for cell in row] for row in [head, *table.itertuples()]]
     if form == "markdown":
-        rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-        rows = [head, ["---"] + ["---:"] * table.shape[1], *rows]
+        rows = [[to_markdown(cell) for cell in row] for row in rows]
+        rows.insert(1, ["---"] + ["---:"] * table.shape[1])
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
     if form == "latex":
-        lines = [" & ".join(map(_to_latex, row)) + r" \\" for row in [head, *rows]]
+        lines = [" & ".join(map(to_latex, row)) + r" \\" for row in rows]
         return "\n".join(
             [
                 rf"\begin{{tabular}}{{l{'r' * table.shape[1]}}}",
@@ -241,7 +237,3 @@ def format_table(table: pd.DataFrame, form: Literal["text", "markdown", "latex"]
             ]
         )
     raise ValueError(f'The form of a table is "text", "markdown" or "latex", got {form!r}.')
-
-
-def _to_latex(text):
-    return "".join(_LATEX.get(character, character) for character in text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skemo._files import write_whole
+from skemo._files import make_folder, write_whole
 
 
 class FitStore:
@@ -26,7 +26,7 @@ class FitStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder) / "fits"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
 
     def read(self, key: Sequence[str] | None, n_rows: int, n_classes: int) -> dict[str, Any] | None:
         """Return the record of a fit, or None if there is none or it is damaged.

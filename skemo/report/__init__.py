@@ -1,5 +1,6 @@
 """A comparison as one web page to send to a colleague: what was run, and what it shows."""
 
+import dataclasses
 from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
@@ -8,7 +9,9 @@ from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from skemo._escape import to_printable
 from skemo._files import write_whole
 from skemo.evaluation.protocols import PROTOCOLS
 from skemo.report.html import bullets, facts, join, table, tag
@@ -87,13 +90,35 @@ def write_report(
     if title is None:
         protocols = dict.fromkeys(one.title for one in by_heading.values())
         title = f"Comparison by {', '.join(protocols)}"
-    outcomes = {heading: find_outcome(one) for heading, one in by_heading.items()}
+    outcomes = {
+        heading: find_outcome(_with_printable_names(one)) for heading, one in by_heading.items()
+    }
     body = _single_page(title, outcomes) if len(outcomes) == 1 else _page(title, outcomes)
     template = Template(files("skemo.report").joinpath("template.html").read_text(encoding="utf-8"))
     page = template.substitute(title=join([title]), body=body, version=version("skemo"))
     path = Path(path)
     write_whole(path, page)
     return path
+
+
+def _with_printable_names(comparison):
+    """Return the comparison; names that matplotlib cannot draw become escape sequences."""
+    predictions = comparison.predictions
+    names = [*comparison.models, *predictions["subject"].unique(), *predictions["y_true"].unique()]
+    if all(str(name) == to_printable(str(name)) for name in names):
+        return comparison
+
+    def printable(value):
+        return to_printable(value) if isinstance(value, str) else value
+
+    tables = {
+        field.name: getattr(comparison, field.name).map(printable).rename(columns=printable)
+        for field in dataclasses.fields(comparison)
+        if isinstance(getattr(comparison, field.name), pd.DataFrame)
+    }
+    models = {printable(name): text for name, text in comparison.details["models"].items()}
+    details = {**comparison.details, "models": models}
+    return dataclasses.replace(comparison, **tables, details=details)
 
 
 def _single_page(title, outcomes):

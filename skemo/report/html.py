@@ -1,8 +1,9 @@
 """Pieces of a web page, with text that is escaped exactly once, and markup that never is."""
 
 from collections.abc import Collection, Iterable, Sequence
-from html import escape
 from typing import Any
+
+from skemo._escape import to_html
 
 
 class Html(str):
@@ -13,7 +14,7 @@ class Html(str):
 
 def join(children: Iterable[Any]) -> Html:
     """Return pieces of markup and text, one after the other, as markup."""
-    return Html("".join(c if isinstance(c, Html) else escape(str(c)) for c in children))
+    return Html("".join(c if isinstance(c, Html) else to_html(str(c)) for c in children))
 
 
 def tag(name: str, *children: Any, **attributes: Any) -> Html:
@@ -40,7 +41,7 @@ def tag(name: str, *children: Any, **attributes: Any) -> Html:
     '<p class="note">p &lt; 0.05: <strong>R&amp;D</strong></p>'
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{to_html(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -120,6 +121,6 @@ def table(
 
 def figure(label: str, caption: str, svg: str) -> Html:
     """Return a figure with its caption, and a text for readers who cannot see it."""
-    opening = f'<svg role="img" aria-label="{escape(label)}" '
+    opening = f'<svg role="img" aria-label="{to_html(label)}" '
     svg = Html(svg.replace("<svg ", opening, 1))
     return tag("figure", scroll(label.split(":")[0], svg), tag("figcaption", caption))

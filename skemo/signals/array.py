@@ -1,7 +1,6 @@
 """Signal columns: a pandas extension array that keeps windows of a signal in one block."""
 
 import contextlib
-import html
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 from pandas.api.types import pandas_dtype
 
+from skemo._escape import to_html
 from skemo._samples import fill_mask
 
 _NAME = re.compile(r"signal\[(\w+), ([\dx]+), (?:(\S+) Hz|no rate), (.+)\]")
@@ -566,7 +566,7 @@ class SignalArray(ExtensionArray):
         return lambda window: _describe_window(window, rate)
 
     def _repr_html_(self):
-        title = html.escape(f"{len(self)} windows, {self.dtype}")
+        title = to_html(f"{len(self)} windows, {self.dtype}")
         return f"<p>{title}</p>" + pd.Series(self, name="window").to_frame().to_html(max_rows=6)
 
 

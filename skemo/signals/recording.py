@@ -1,6 +1,5 @@
 """Recordings, as the loaders return them."""
 
-import html
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skemo._escape import to_html, to_printable
 from skemo._samples import fill_mask
 from skemo.signals.checks import is_positive
 
@@ -222,13 +222,13 @@ labels 'rest', 'stress'>
             index=pd.Index(self.signals, name="signal"),
         )
         signals["channels"] = [", ".join(self.channels[name] or ()) for name in self.signals]
-        parts = [f"<p>{html.escape(repr(self))}</p>", signals.to_html()]
+        parts = [f"<p>{to_html(repr(self))}</p>", signals.to_html()]
         if self.labels:
             labels = pd.DataFrame(self.labels[:_SHOWN], columns=["start (s)", "stop (s)", "label"])
             parts.append(labels.to_html(index=False))
         if len(self.labels) > _SHOWN:
             parts.append(f"<p>… {len(self.labels)} labels</p>")
-        return "".join(parts)
+        return to_printable("".join(parts))
 
 
 def _checked_signal(signal, name, where):

@@ -1,5 +1,6 @@
 """The command line, from recordings to the table."""
 
+import json
 import os
 import re
 import subprocess
@@ -281,7 +282,10 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
             "--target: 'joy', but dreamer has arousal, valence, dominance",
         ),
         (["compare", "--gap", "5"], "--gap: only for blocked-k-fold"),
-        (["compare", "--dataset", "few", "--output", __file__], "few: .*File exists"),
+        (
+            ["compare", "--dataset", "few", "--output", __file__],
+            "argument --output: .*File exists. Choose another folder",
+        ),
         (
             [
                 "compare",
@@ -364,6 +368,36 @@ def test_the_module_explains_itself_without_loading_torch():
     env = {**os.environ, "PYTHONWARNINGS": "error"}
     done = subprocess.run([sys.executable, "-c", code], check=True, env=env, capture_output=True)
     assert b"segment-k-fold" in done.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_read(few, tmp_path, capsys):
+    (tmp_path / ".writable").mkdir()  # for root, there are no read-only folders
+    with pytest.raises(SystemExit, match="2"):
+        main([*few, *QUICK, "--output", str(tmp_path)])
+    assert re.search("argument --output: .*choose another folder", capsys.readouterr().err)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_ends_the_comparison_with_a_remedy_and_without_half_a_file(tmp_path):
+    code = (
+        "import resource, sys\n"
+        "from skemo.cli.main import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = ["compare", *QUICK, "--output", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert re.search(
+        r"skemo: error: .*Free some space or choose another folder; could not write: "
+        r"'.*'. Then run the same command again to continue.$",
+        done.stderr.strip(),
+    )
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found <= {"fits", "table.md"}
+    for path in (tmp_path / "fits").iterdir():
+        assert "checksum" in json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_the_version_is_printed(capsys):

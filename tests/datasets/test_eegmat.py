@@ -1,16 +1,19 @@
 """The eegmat loader: recorded files, a download from a local server, damaged files."""
 
+import contextlib
 import hashlib
+import itertools
 import threading
+import time
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import edfio
 import numpy as np
 import pytest
 
 from skemo import segment
-from skemo.datasets import eegmat, fetch_eegmat
+from skemo.datasets import base, eegmat, fetch_eegmat
 
 SUBJECTS_HERE = 24
 
@@ -308,3 +311,71 @@ def test_iteration_processes_and_modalities_do_not_change_the_recordings(folder)
             assert (one.subject, one.trial) == (two.subject, two.trial)
             np.testing.assert_array_equal(one.signals["ecg"], two.signals["ecg"])
     assert list(fetch_eegmat(folder, modalities="ecg")[0].signals) == ["ecg"]
+
+
+# Servers that send anything but the file
+
+
+@pytest.fixture
+def strange_server(monkeypatch):
+    """Set what a local server sends, in blocks, and return the address of its folder."""
+    blocks = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # when the client has had enough
+                for block in blocks["sent"]:
+                    self.wfile.write(block)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
+        thread.start()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        url = f"http://127.0.0.1:{httpd.server_port}/"
+        yield lambda sent: blocks.update(sent=sent) or url
+        httpd.shutdown()
+        thread.join()
+
+
+def trickle():
+    while True:
+        time.sleep(0.05)
+        yield b"x"
+
+
+def test_a_file_without_end_is_given_up(strange_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "_LARGEST_FILE", 10**6)
+    url = strange_server(itertools.repeat(bytes(10**5)))
+    with pytest.raises(ConnectionError, match=r"/a.edf is larger than 1 MB\). Try again"):
+        base.download_files(url, tmp_path, ["a.edf"], hashes={"a.edf": None})
+    assert [path.name for path in tmp_path.iterdir()] == ["SHA256SUMS.txt"]
+
+
+def test_a_server_that_trickles_is_given_up(strange_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "_PATIENCE", 0.5)
+    with pytest.raises(ConnectionError, match=r"/a.edf comes at less than 1000 bytes a second"):
+        base.download_files(strange_server(trickle()), tmp_path, ["a.edf"], hashes={"a.edf": None})
+    assert [path.name for path in tmp_path.iterdir()] == ["SHA256SUMS.txt"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe" * 50, b"", b"0" * 64 + b" other.edf\n"])
+def test_a_damaged_list_of_hashes_is_not_kept(strange_server, tmp_path, content):
+    with pytest.raises(ValueError, match=r"SHA256SUMS.txt lists no hash for a.edf: it is damaged"):
+        base.download_files(strange_server([content]), tmp_path, ["a.edf"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_list_of_hashes_is_downloaded_again(server, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / "SHA256SUMS.txt").write_bytes(b"\xff\xfe" * 50)
+    assert len(fetch_eegmat(home)) == 4
+
+
+def test_a_folder_named_like_markup_shows_in_the_progress_bar(server, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home") / "[red]a[" / "b]"
+    assert len(fetch_eegmat(home, progress=True)) == 4

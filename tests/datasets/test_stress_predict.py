@@ -395,7 +395,7 @@ def test_a_truncated_signal_is_an_error_and_never_short_data(folder):
     message = (
         r"BVP.csv covers the unix seconds 1644227574 to 1644227624, .* 1644227583 to 1644227694"
     )
-    with pytest.raises(ValueError, match=message + ": it is truncated"):
+    with pytest.raises(ValueError, match=message + ": one of the two is truncated"):
         fetch_stress_predict(folder)
 
 
@@ -414,7 +414,7 @@ def test_labels_of_other_subjects_are_not_checked(folder):
 
 def test_a_clock_that_was_half_a_day_off_is_an_error(folder):
     write_subject(folder, "S05", start=START - 43200)
-    with pytest.raises(ValueError, match="it is truncated, or from another recording"):
+    with pytest.raises(ValueError, match="is truncated, or from another recording"):
         fetch_stress_predict(folder)
 
 

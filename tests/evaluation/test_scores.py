@@ -144,7 +144,7 @@ def test_a_table_in_latex_has_rules_and_escapes():
     lines = format_table(TABLE, "latex").splitlines()
     assert lines[0] == r"\begin{tabular}{lrr}"
     assert lines[2] == r"model & ACC & a\_b \\"
-    assert lines[4] == r"S|M & 90.0 $\pm$ 5.0 & 1 \% \\"
+    assert lines[4] == r"S\textbar{}M & 90.0 $\pm$ 5.0 & 1 \% \\"
     assert lines[5] == r"R\&D & -- & $<$2 \\"
     assert [lines[i] for i in (1, 3, 6, 7)] == [
         *(r"\toprule", r"\midrule", r"\bottomrule", r"\end{tabular}")

@@ -1,0 +1,289 @@
+"""Variables of MATLAB files of version 5 to 7, read without trust in what a file says of itself.
+
+SciPy's reader is compiled and believes the types and sizes in a file: a few damaged bytes, or cells
+nested deeply enough, end the interpreter with a segmentation fault. This one checks every size
+against the bytes that are there, and bounds the memory that a file can ask for. It reads what the
+data sets consist of (numbers, text, cells and structs) and skips everything else.
+
+The format is described at https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf.
+"""
+
+import io
+import math
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_MATRIX, _COMPRESSED = 14, 15  # types of elements in a file, besides:
+_NUMBERS = {
+    **{1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4"},
+    **{7: "f4", 9: "f8", 12: "i8", 13: "u8"},
+}
+_ENCODINGS = {
+    **{1: "latin1", 2: "latin1", 16: "utf-8"},
+    **{4: "utf-16-{order}", 17: "utf-16-{order}", 18: "utf-32-{order}"},
+}
+
+_CELLS, _STRUCT, _TEXT = 1, 2, 4  # classes of arrays, besides:
+_ARRAYS = {
+    **{6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4"},
+    **{14: "i8", 15: "u8"},
+}
+_SKIPPED = {3: "object", 5: "sparse array", 16: "function", 17: "object"}
+_IS_COMPLEX = 0x0800
+
+_MOST_DIMENSIONS = 32
+_DEEPEST = 64  # cells and structs inside each other
+_LARGEST = 2**28  # bytes of memory that a variable of any file may take
+_LARGEST_RATIO = 64  # bytes of memory for each byte in the file, of a larger variable
+_OVERHEAD = 200  # bytes of memory that an array takes besides its values
+_BLOCK = 2**16
+
+
+class Skipped(NamedTuple):
+    """Stands for an array that is not read, such as a function or a sparse array."""
+
+    kind: str
+
+
+def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
+    """Read variables of a MATLAB file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    names : collection of str
+        The variables to read.
+
+    Returns
+    -------
+    dict of str to ndarray or Skipped
+        Those of the variables that the file has. Numbers have the type of their class in MATLAB,
+        text is an array of str, a cell array is an array of objects, and a struct is an array
+        with a field of objects for each of its own.
+
+    Raises
+    ------
+    NotImplementedError
+        The file is of version 7.3.
+    ValueError
+        It is truncated, damaged or no MATLAB file, or its content is nested too deeply or too
+        large for a file of its size.
+    """
+    found: dict[str, Any] = {}
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        header = file.read(128)
+        order = {b"IM": "<", b"MI": ">"}.get(header[126:])
+        if order is None:
+            raise ValueError("it does not begin like one")
+        if 2 in header[124:126]:
+            raise NotImplementedError("version 7.3")
+        while file.tell() < size and not found.keys() >= set(names):
+            source = _Source(file, order)
+            kind, n_bytes = source.read_tag()
+            stop = file.tell() + n_bytes
+            if stop > size:
+                raise ValueError(f"{stop - size} bytes are missing at its end")
+            source.memory = max(_LARGEST, _LARGEST_RATIO * n_bytes)
+            if kind == _COMPRESSED:
+                source.file = io.BufferedReader(_Inflated(file, n_bytes), _BLOCK)
+                kind, n_bytes = source.read_tag()
+            if kind != _MATRIX:
+                raise ValueError(f"a variable has the type {kind}")
+            array = _Array(source, n_bytes)
+            name = array.read_header()
+            if name in names and name not in found:
+                found[name] = array.read_content()
+                if source.file is not file:
+                    source.check_end()
+            file.seek(stop)
+    return found
+
+
+class _Inflated(io.RawIOBase):
+    """The next `n_bytes` of a file, which zlib has compressed."""
+
+    def __init__(self, file, n_bytes):
+        self.file, self.n_left = file, n_bytes
+        self.zlib = zlib.decompressobj()
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        content, compressed = b"", b" "
+        while compressed and not content and not self.zlib.eof:
+            compressed = self.zlib.unconsumed_tail
+            if not compressed:
+                compressed = self.file.read(min(_BLOCK, self.n_left))
+                self.n_left -= len(compressed)
+            content = self.zlib.decompress(compressed, len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+
+class _Source:
+    """What a variable is read from, and how many bytes of memory it may still take."""
+
+    def __init__(self, file, order):
+        self.file, self.order = file, order
+        self.memory = _LARGEST
+
+    def read(self, n_bytes):
+        content = self.file.read(n_bytes)
+        if len(content) < n_bytes:
+            raise ValueError(f"{n_bytes - len(content)} bytes are missing at its end")
+        return content
+
+    def read_tag(self):
+        return np.frombuffer(self.read(8), f"{self.order}u4").tolist()
+
+    def take(self, n_bytes):
+        self.memory -= n_bytes
+        if self.memory < 0:
+            raise ValueError("it would take far more memory than a file of its size should")
+
+    def check_end(self):
+        """Read what is left of a compressed variable: at its end, zlib compares a checksum."""
+        while content := self.file.read(_BLOCK):
+            self.take(len(content))
+
+
+class _Array:
+    """An array of `n_bytes` in a file, inside `depth` others."""
+
+    def __init__(self, source, n_bytes, depth=0):
+        self.source, self.n_left, self.depth = source, n_bytes, depth
+        if depth > _DEEPEST:
+            raise ValueError(f"its arrays are nested more than {_DEEPEST} deep")
+
+    def read_header(self):
+        """Read class and shape, and return the name."""
+        flags = self._read_numbers()
+        shape = self._read_numbers()
+        kind, name = self._read_element()
+        if flags.size != 2 or shape.dtype.kind != "i" or kind not in (1, 16):
+            raise ValueError("the header of an array is damaged")
+        if not 0 < shape.size <= _MOST_DIMENSIONS or shape.min() < 0:
+            raise ValueError(f"an array has the dimensions {shape[:_MOST_DIMENSIONS].tolist()}")
+        self.kind, self.is_complex = int(flags[0]) & 0xFF, int(flags[0]) & _IS_COMPLEX
+        self.shape = shape.tolist()
+        self.size = math.prod(self.shape)
+        return name.decode("latin1")
+
+    def read_content(self):
+        """Return the array behind the header."""
+        if self.kind in _ARRAYS:
+            values = self._read_values()
+            if self.is_complex:
+                values = values + 1j * self._read_values()
+        elif self.kind == _CELLS:
+            values = self._read_arrays(self.size)
+        elif self.kind == _STRUCT:
+            values = self._read_struct()
+        elif self.kind == _TEXT:
+            return self._read_text()
+        elif self.kind in _SKIPPED:
+            return Skipped(_SKIPPED[self.kind])
+        else:
+            raise ValueError(f"an array has the class {self.kind}")
+        return values.reshape(self.shape, order="F")
+
+    def _read_element(self):
+        """Return the type of an element, and its bytes."""
+        self._check_left(8)
+        tag = self.source.read(8)
+        self.n_left -= 8
+        kind, n_bytes = np.frombuffer(tag, f"{self.source.order}u4").tolist()
+        if kind >> 16:  # a small element, of up to four bytes
+            kind, n_bytes = kind & 0xFFFF, kind >> 16
+            if n_bytes > 4:
+                raise ValueError(f"an element of {n_bytes} bytes is marked as small")
+            return kind, tag[4 : 4 + n_bytes]
+        self._check_left(n_bytes)
+        self.source.take(n_bytes)
+        content = self.source.read(n_bytes)
+        self.n_left -= n_bytes
+        self._skip(min(-n_bytes % 8, self.n_left))
+        return kind, content
+
+    def _check_left(self, n_bytes):
+        if n_bytes > self.n_left:
+            raise ValueError(f"{n_bytes} bytes should follow where there are {self.n_left}")
+
+    def _skip(self, n_bytes):
+        self.n_left -= n_bytes
+        while n_bytes > 0:
+            n_bytes -= len(self.source.read(min(n_bytes, _BLOCK)))
+
+    def _read_numbers(self):
+        kind, content = self._read_element()
+        if kind not in _NUMBERS:
+            raise ValueError(f"numbers have the type {kind}")
+        return np.frombuffer(content, self.source.order + _NUMBERS[kind])
+
+    def _read_values(self):
+        """Return the numbers of the array, which a file may store as smaller ones."""
+        values = self._read_numbers()
+        dtype = np.dtype(_ARRAYS[self.kind])
+        if values.size != self.size:
+            raise ValueError(f"an array of the shape {self.shape} has {values.size} numbers")
+        if values.dtype.kind == "f" and not np.can_cast(values.dtype, dtype):
+            raise ValueError(f"an array of {dtype} is stored as {values.dtype}")
+        if values.dtype != dtype:
+            self.source.take(self.size * dtype.itemsize)
+        return values.astype(dtype, copy=False)
+
+    def _read_arrays(self, n_arrays):
+        """Return arrays that stand in this one, as an array of objects."""
+        self._check_left(8 * n_arrays)
+        self.source.take(_OVERHEAD * n_arrays)
+        arrays = np.empty(n_arrays, object)
+        for i in range(n_arrays):
+            self._check_left(8)
+            kind, n_bytes = self.source.read_tag()
+            self.n_left -= 8
+            self._check_left(n_bytes)
+            if kind != _MATRIX:
+                raise ValueError(f"an array in a cell or a struct has the type {kind}")
+            if n_bytes == 0:
+                arrays[i] = np.empty((0, 0))
+                continue
+            array = _Array(self.source, n_bytes, self.depth + 1)
+            array.read_header()
+            arrays[i] = array.read_content()
+            array._skip(array.n_left)
+            self.n_left -= n_bytes
+        return arrays
+
+    def _read_struct(self):
+        length = self._read_numbers()
+        _, content = self._read_element()
+        if length.size != 1 or length[0] < 1 or len(content) % length[0]:
+            raise ValueError("the names of the fields of a struct are damaged")
+        names = np.frombuffer(content, f"S{length[0]}").astype("U").tolist()
+        arrays = self._read_arrays(self.size * len(names)).reshape(self.size, len(names))
+        struct = np.empty(self.size, [(name, object) for name in names])
+        for name, column in zip(names, arrays.T, strict=True):
+            struct[name] = column
+        return struct
+
+    def _read_text(self):
+        """Return an array of str, each along the last dimension."""
+        kind, content = self._read_element()
+        if kind not in _ENCODINGS:
+            raise ValueError(f"text has the type {kind}")
+        order = {"<": "le", ">": "be"}[self.source.order]
+        text = content.decode(_ENCODINGS[kind].format(order=order))
+        self.source.take(4 * len(text))
+        if len(text) != self.size:
+            raise ValueError(f"text of the shape {self.shape} has {len(text)} characters")
+        if not text:
+            return np.empty(0, "U1")
+        characters = np.array(list(text)).reshape(self.shape, order="F")
+        return np.ascontiguousarray(characters).view(f"U{self.shape[-1]}")[..., 0]
