@@ -294,7 +294,10 @@ def test_it_works_unfitted_cloned_and_pickled():
     [
         ({"output": "map"}, "output must be 'features' or 'series', got 'map'"),
         ({"signal": "eda"}, r"signal must be one of \['ecg', 'ppg'"),
-        ({"method": "best"}, "method='best' is no detector for signal='ecg'. Choose one of skemo"),
+        (
+            {"method": "best"},
+            "method='best' is not a detector for signal='ecg'. Choose one of skemo",
+        ),
         ({"signal": "ppg", "method": "neurokit"}, "for signal='ppg'. Choose one of skemo, elgendi"),
         ({"features": "HRV_RMSD"}, "features='HRV_RMSD' must name some of the groups time, freq"),
         ({"features": []}, r"features=\[\] must name"),
