@@ -311,7 +311,8 @@ def agreement(windows, rate):
         f"On {len(windows)} windows of the ECG, cleaned as in NeuroKit2, QRSPower differs from its "
         f"pSQI by at most {differences[0]:.1g}, and BaselinePower from 1 - basSQI by at most "
         f"{differences[1]:.1g}. Rank correlations: {ranks[0]:.2f} between Likeness and its "
-        f"template matching, {ranks[1]:.2f} between BeatAgreement and its agreement of intervals (ici)."
+        f"template matching, {ranks[1]:.2f} between BeatAgreement and its agreement of "
+        "intervals (ici)."
     )
 
 
