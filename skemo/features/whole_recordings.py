@@ -79,6 +79,7 @@ def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="be
     inner &= found < np.append(borders + _DOUBT, np.inf)[:, np.newaxis]
     times = np.sort(found[inner])
     times = times[np.diff(times, prepend=-np.inf) > 2 * _DOUBT]
+    times = times + recording.starts[name]
     return replace(recording, beats={**recording.beats, beats: times})
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skemo.signals.checks import is_positive
+from skemo.signals.times import as_seconds, as_timestamp, is_absolute
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` returns
 _SHOWN = 5  # labels shown in a notebook
@@ -22,9 +23,13 @@ _TOLERANCE = 1e-6  # seconds: well above rounding errors
 class Recording:
     """Signals of one subject that were recorded together, and their labels.
 
-    All signals start at the same time, second 0; they may have different sampling rates
-    and end at different times. `dataclasses.replace` returns a changed recording, for example
-    one with an additional signal derived from the others.
+    Signals may have different sampling rates, and start and end at different times. Without
+    `starts`, all of them start at second 0. `dataclasses.replace` returns a changed recording,
+    for example one with an additional signal derived from the others.
+
+    The times of labels, exclusions and starts are seconds from second 0 of the recording,
+    Timedeltas from there or, if the recording has a `start_time` or Timestamps as `starts`,
+    Timestamps. The recording keeps seconds.
 
     Parameters
     ----------
@@ -41,22 +46,29 @@ class Recording:
     trial : str, default=""
         Which of the subject's recordings this is.
     labels : sequence of (start, stop, label), default=()
-        Labelled intervals, in seconds. They must not overlap, but may leave gaps.
+        Labelled intervals. They must not overlap, but may leave gaps. See
+        `skemo.signals.labels` for intervals from events or from a table.
     excluded : sequence of (start, stop), default=()
-        Intervals, in seconds, that no window may touch: artefacts, pauses.
+        Intervals that no window may touch: artefacts, pauses.
     targets : mapping of str to float, or to (values, sampling_rate), default={}
         Targets of a regression: a number for the whole recording, such as a rating of the
         trial, or a series of shape (n_times,) that was recorded along with the signals, such
         as the position of a joystick. `segment` takes the mean of the finite samples in each
         window.
     beats : mapping of str to array of shape (n_beats,), default={}
-        Increasing times of heartbeats in seconds, as added by `find_beats`. `segment` turns
+        Increasing times of heartbeats, in seconds, as added by `find_beats`. `segment` turns
         them into a signal column of that name, for ``HRVTransformer(signal="beats")``.
+    starts : mapping of str to float, Timedelta or Timestamp, default={}
+        When the first sample of a signal, or of a series in `targets`, was taken. What is left
+        out starts at second 0.
+    start_time : Timestamp, default=None
+        The moment of second 0. If it is None and `starts` has Timestamps, it is the earliest of
+        them, and every signal needs one.
 
     Attributes
     ----------
     duration : float
-        Length of the shortest signal in seconds.
+        Length in seconds of the time that all signals cover.
 
     Raises
     ------
@@ -76,6 +88,17 @@ class Recording:
     ... )
     <Recording of subject 'S2': 10 s; ecg 1 channel at 700 Hz, eda 1 channel at 4 Hz; \
 labels 'rest', 'stress'>
+
+    Signals of two devices that were not started together:
+
+    >>> recording = Recording(
+    ...     {"ecg": np.zeros(7000), "eda": np.zeros(40)},
+    ...     {"ecg": 700, "eda": 4},
+    ...     subject="S2",
+    ...     starts={"ecg": "2024-05-01 09:30:00", "eda": "2024-05-01 09:30:02.5"},
+    ... )
+    >>> recording.starts, recording.duration
+    ({'ecg': 0.0, 'eda': 2.5}, 7.5)
     """
 
     signals: Mapping[str, Any]
@@ -88,11 +111,21 @@ labels 'rest', 'stress'>
     excluded: Sequence[tuple[float, float]] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
     beats: Mapping[str, Any] = field(default_factory=dict)
+    starts: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    start_time: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         where = f"Recording of subject {self.subject!r}"
         where += f", trial {self.trial!r}" if self.trial else ""
-        for what in ("signals", "sampling_rates", "channels", "units", "targets", "beats"):
+        for what in (
+            "signals",
+            "sampling_rates",
+            "channels",
+            "units",
+            "targets",
+            "beats",
+            "starts",
+        ):
             if not isinstance(getattr(self, what) or {}, Mapping):
                 raise ValueError(
                     f"{where}: {what} must be a mapping from names, got "
@@ -108,6 +141,7 @@ labels 'rest', 'stress'>
                     f"{where}: {what} names {unknown[0]!r}, but the signals are {list(signals)}."
                 )
         rates = {name: _checked_rate(self.sampling_rates, name, where) for name in signals}
+        origin, starts = _checked_starts(self.starts or {}, self.start_time, signals, where)
         channels: dict[str, tuple[str, ...] | None] = dict.fromkeys(signals)
         for name, signal in signals.items():
             names = (self.channels or {}).get(name)
@@ -127,8 +161,10 @@ labels 'rest', 'stress'>
             "units": {name: (self.units or {}).get(name) for name in signals},
             "subject": str(self.subject),
             "trial": str(self.trial),
-            "labels": _checked_labels(self.labels, where),
-            "excluded": tuple(_checked_interval(i, 2, "excluded", where) for i in self.excluded),
+            "labels": _checked_labels(self.labels, origin, where),
+            "excluded": tuple(
+                _checked_interval(i, 2, "excluded", origin, where) for i in self.excluded
+            ),
             "targets": {
                 name: _checked_target(target, name, signals, where)
                 for name, target in (self.targets or {}).items()
@@ -137,10 +173,18 @@ labels 'rest', 'stress'>
                 name: _checked_beats(times, name, signals, where)
                 for name, times in (self.beats or {}).items()
             },
+            "starts": starts,
+            "start_time": origin,
         }.items():
             object.__setattr__(self, what, value)
+        unknown = [name for name in starts if name not in signals and name not in self.targets]
+        if unknown:
+            raise ValueError(
+                f"{where}: starts names {unknown[0]!r}, but the signals are {list(signals)}"
+                f"{f' and the targets {list(self.targets)}' if self.targets else ''}."
+            )
         ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
-        longest = max(x.shape[1] / rates[name] for name, x in signals.items())
+        longest = max(starts[name] + x.shape[1] / rates[name] for name, x in signals.items())
         if ends and max(ends) > 2 * longest:
             warnings.warn(
                 f"{where} lasts {longest:g} s, but an interval of its labels or exclusions ends at "
@@ -151,7 +195,11 @@ labels 'rest', 'stress'>
 
     @property
     def duration(self) -> float:
-        return min(x.shape[1] / self.sampling_rates[name] for name, x in self.signals.items())
+        stop = min(
+            self.starts[name] + x.shape[1] / self.sampling_rates[name]
+            for name, x in self.signals.items()
+        )
+        return max(0.0, stop - max(self.starts[name] for name in self.signals))
 
     def __repr__(self) -> str:
         trial = f", trial {self.trial!r}" if self.trial else ""
@@ -160,7 +208,10 @@ labels 'rest', 'stress'>
             n = len(signal)
             unit = f" ({self.units[name]})" if self.units[name] else ""
             plural = "" if n == 1 else "s"
-            parts.append(f"{name} {n} channel{plural} at {self.sampling_rates[name]:g} Hz{unit}")
+            late = f" from {self.starts[name]:g} s" if self.starts[name] else ""
+            parts.append(
+                f"{name} {n} channel{plural} at {self.sampling_rates[name]:g} Hz{unit}{late}"
+            )
         parts += [f"{len(times)} {name}" for name, times in self.beats.items()]
         text = f"subject {self.subject!r}{trial}: {self.duration:g} s; {', '.join(parts)}"
         labels = list(dict.fromkeys(repr(label) for *_, label in self.labels))
@@ -171,6 +222,8 @@ labels 'rest', 'stress'>
             text += f"; targets {', '.join(map(repr, self.targets))}"
         if self.excluded:
             text += f"; {len(self.excluded)} excluded"
+        if self.start_time is not None:
+            text += f"; since {self.start_time}"
         return f"<Recording of {text}>"
 
     def _repr_html_(self):
@@ -258,20 +311,48 @@ def _checked_rate(rates, name, where):
     return float(rates[name])
 
 
-def _checked_interval(interval, size, what, where):
+def _checked_starts(starts, start_time, signals, where):
+    """Return the moment of second 0 or None, and the start of each signal in seconds."""
+    origin = None if start_time is None else as_timestamp(start_time, f"{where}: start_time")
+    moments = [name for name, start in starts.items() if is_absolute(start)]
+    if moments and origin is None:
+        others = [name for name in {**signals, **starts} if name not in moments]
+        if others:
+            raise ValueError(
+                f"{where}: {moments[0]!r} starts at a moment, but {others[0]!r} does not. Pass "
+                "such a start for each, or start_time=<the moment of second 0>."
+            )
+        times = [as_timestamp(starts[name], f"{where}: the start of {name!r}") for name in moments]
+        if len({time.tz is None for time in times}) > 1:
+            raise ValueError(f"{where}: only some of the starts have a time zone.")
+        origin = min(times)
+    seconds = dict.fromkeys(signals, 0.0)
+    for name, start in starts.items():
+        seconds[name] = as_seconds(start, origin, f"{where}: the start of {name!r}")
+        if not np.isfinite(seconds[name]):
+            raise ValueError(f"{where}: the start of {name!r} must be a time, got {start!r}.")
+    return origin, seconds
+
+
+def _checked_interval(interval, size, what, origin, where):
     form = "(start, stop)" if size == 2 else "(start, stop, label)"
     interval = tuple(interval)
-    seconds = interval[:2]
-    if len(interval) != size or not all(isinstance(s, Real) and np.isfinite(s) for s in seconds):
+    try:
+        seconds = [as_seconds(time, origin, "One of its times") for time in interval[:2]]
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: {what} must be {form} in seconds, got {interval}. {error}"
+        ) from error
+    if len(interval) != size or not np.isfinite(seconds).all():
         raise ValueError(f"{where}: {what} must be {form} in seconds, got {interval}.")
-    start, stop = (float(s) for s in seconds)
+    start, stop = seconds
     if stop <= start:
         raise ValueError(f"{where}: {what} interval {interval} does not stop after its start.")
     return (start, stop, *interval[2:])
 
 
-def _checked_labels(labels, where):
-    intervals = [_checked_interval(i, 3, "labels", where) for i in labels]
+def _checked_labels(labels, origin, where):
+    intervals = [_checked_interval(i, 3, "labels", origin, where) for i in labels]
     for interval in intervals:
         label = interval[2]
         if not isinstance(label, str | Real | np.bool_) or label != label:
