@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Real
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from skemo.signals.checks import is_positive
+from skemo.signals.frames import frame_parts
+from skemo.signals.mne_raw import raw_parts
 from skemo.signals.times import as_seconds, as_timestamp, is_absolute
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` returns
@@ -192,6 +194,140 @@ labels 'rest', 'stress'>
                 UserWarning,
                 stacklevel=3,
             )
+
+    @classmethod
+    def from_frame(
+        cls,
+        table: pd.DataFrame,
+        *,
+        subject: str,
+        trial: str = "",
+        signals: Mapping[str, str | Sequence[str]] | Sequence[str] | None = None,
+        time: str | None = None,
+        time_unit: Literal["s", "ms", "us", "ns"] = "s",
+        sampling_rate: float | Mapping[str, float] | None = None,
+        label: str | None = None,
+        markers: str | None = None,
+        units: Mapping[str, str] | None = None,
+        max_gap: float | None = None,
+    ) -> Self:
+        """Make a recording of a table with one row per time.
+
+        The samples of each signal are put onto an even grid
+        (:func:`skemo.signals.times.even_grid`): they are kept as they are if their times are
+        even up to jitter, and interpolated otherwise. Signals at several rates may share a table:
+        cells of a slower signal are then empty in between.
+
+        Parameters
+        ----------
+        table : DataFrame
+        subject : str
+            Who was recorded.
+        trial : str, default=""
+            Which of the subject's recordings this is.
+        signals : mapping of str to str or sequence of str, or sequence of str, default=None
+            The columns of each modality, such as ``{"ecg": "ECG", "acc": ["x", "y", "z"]}``, or
+            columns that are modalities by their own name. None means every other column of
+            numbers, each as a modality.
+        time : str, default=None
+            The column of times: numbers, Timestamps, Timedeltas, or texts of them. None means the
+            index, if that has times, or else rows at `sampling_rate`. Numbers from 5e8 seconds
+            on are unix times (UTC).
+        time_unit : {"s", "ms", "us", "ns"}, default="s"
+            Unit of times that are numbers.
+        sampling_rate : float or mapping of str to float, default=None
+            Nominal rate in hertz, of all signals or by modality; needed without times. None
+            estimates the rates from the times; recordings that are cut together need the same
+            rates, so pass it if the times are irregular.
+        label : str, default=None
+            The column with a label for each row; time without a label is empty.
+        markers : str, default=None
+            The column with events: each labels the time up to the next one. It is empty in the
+            other rows.
+        units : mapping of str to str, default=None
+            Physical units by modality.
+        max_gap : float, default=None
+            Longest time without a sample, in seconds, that is interpolated; samples in longer
+            gaps are NaN. None means three sampling intervals.
+
+        Returns
+        -------
+        Recording
+
+        Raises
+        ------
+        ValueError
+            If a column is missing or is not of its kind.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skemo import Recording
+        >>> table = pd.DataFrame({"eda": [0.5, 0.6, 0.7, 0.8], "task": ["rest"] * 3 + ["stress"]})
+        >>> table["time"] = pd.date_range("2024-05-01 09:30", periods=4, freq="250ms")
+        >>> Recording.from_frame(table, subject="S2", signals=["eda"], time="time", label="task")
+        <Recording of subject 'S2': 1 s; eda 1 channel at 4 Hz; labels 'rest', 'stress'; \
+since 2024-05-01 09:30:00>
+        """
+        parts = frame_parts(
+            table,
+            signals=signals,
+            time=time,
+            time_unit=time_unit,
+            sampling_rate=sampling_rate,
+            label=label,
+            markers=markers,
+            max_gap=max_gap,
+        )
+        return cls(**parts, units=units or {}, subject=subject, trial=trial)
+
+    @classmethod
+    def from_mne(
+        cls,
+        raw: Any,
+        *,
+        subject: str,
+        trial: str = "",
+        modalities: Mapping[str, str | Sequence[str]] | None = None,
+        names: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Make a recording of a Raw of MNE, and thus of every file that MNE reads.
+
+        Annotations become labels: each lasts for its duration, or to the next annotation if none
+        has a duration. Annotations that begin with "bad" become excluded intervals.
+
+        Parameters
+        ----------
+        raw : mne.io.BaseRaw
+        subject : str
+            Who was recorded.
+        trial : str, default=""
+            Which of the subject's recordings this is.
+        modalities : mapping of str to str or sequence of str, default=None
+            A channel type, or channel names, for each modality, such as
+            ``{"eeg": "eeg", "ecg": ["ECG"]}``. None means one modality for each channel type.
+        names : mapping of str to label, default=None
+            The label for each description; other annotations are ignored. None keeps the
+            descriptions as labels.
+
+        Returns
+        -------
+        Recording
+            EEG and EOG in µV, ECG and EMG in mV, skin conductance in µS, from MNE's volts and
+            siemens. Channels of the type "misc" keep their numbers.
+
+        Raises
+        ------
+        ValueError
+            If there is no such channel.
+
+        Examples
+        --------
+        >>> import mne  # doctest: +SKIP
+        >>> raw = mne.io.read_raw("sub-01.vhdr", preload=True)  # doctest: +SKIP
+        >>> Recording.from_mne(raw, subject="01", modalities={"eeg": "eeg"})  # doctest: +SKIP
+        """
+        return cls(**raw_parts(raw, modalities, names), subject=subject, trial=trial)
 
     @property
     def duration(self) -> float:
