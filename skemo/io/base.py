@@ -81,7 +81,7 @@ def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) 
     """
     while lines and not lines[-1].strip():
         lines = lines[:-1]
-    if lines and lines[-1].count(",") != n_columns - 1:
+    if len(lines) > 2 and lines[-1].count(",") < n_columns - 1:
         warnings.warn(
             f"{path}: the last line, {lines[-1].strip()!r}, is cut off and was left out.",
             UserWarning,

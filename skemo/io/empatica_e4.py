@@ -1,7 +1,6 @@
 """Empatica E4: the folder or zip file of a session, as E4 connect and E4 manager export it."""
 
 import zipfile
-from io import TextIOWrapper
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -223,5 +222,4 @@ def _session_files(path, session):
 
 def _lines(path):
     """Return the lines of a file, of whatever line ends and with or without a byte-order mark."""
-    with path.open("rb") as file:
-        return TextIOWrapper(file, encoding="utf-8-sig").read().splitlines()
+    return path.read_bytes().decode("utf-8-sig").splitlines()

@@ -77,7 +77,7 @@ def read_opensignals(
     header, n_header = _read_header(path)
     info, n_before, n_columns = _choose_device(path, header, device)
     names = _unique([f"{i} {name}" for i, name in enumerate(_all_columns(header))])
-    table = read_table(path, separator="\t", names=[*names, ""], skip_rows=n_header)
+    table = read_table(path, names, separator="\t", names=[*names, ""], skip_rows=n_header)
     table = table.iloc[:, n_before : n_before + n_columns]
     table.columns = info["column"]
     rate = float(info["sampling rate"])

@@ -73,7 +73,9 @@ def read_polar(
                 f"{path} has two files of {kind!r}, {streams[kind][0].name} and {file.name}. Put "
                 "each session into a folder of its own."
             )
-        table = read_table(file, texts=[_PHONE, _SENSOR], separator=";", names=header, skip_rows=1)
+        table = read_table(
+            file, header, texts=[_PHONE, _SENSOR], separator=";", names=header, skip_rows=1
+        )
         streams[kind] = file, table
     if not streams:
         raise ValueError(f"{path} has no file of Polar Sensor Logger.")
