@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 
 _MODALITIES = {  # a pattern of channel names or types, in lower case, and the modality
     r"(ecg|ekg|mli{1,3}|mv[1-6]|v[1-6]|i{1,3}|av[rlf]|d[1-6])": "ecg",
-    r"(ecg|ekg)\b.*|(ecg|ekg)\d*": "ecg",
-    r"eeg\b.*": "eeg",
-    r"eog\b.*": "eog",
-    r"emg\b.*": "emg",
-    r"(eda|gsr|scl?|skin conductance|electrodermal.*)\b.*": "eda",
-    r"(ppg|bvp|pleth.*|pulse)\b.*": "ppg",
-    r"(resp|respiration|rsp|breath.*|thor.*|abdo.*)\b.*": "resp",
-    r"(temp|temperature|skt)\b.*": "temp",
+    r"(ecg|ekg)(\d+[a-z]?)?\b.*": "ecg",  # ECG1, and modules such as ECG100C
+    r"eeg(\d+[a-z]?)?\b.*": "eeg",
+    r"eog(\d+[a-z]?)?\b.*": "eog",
+    r"emg(\d+[a-z]?)?\b.*": "emg",
+    r"(eda|gsr|scl?|skin conductance|electrodermal.*)(\d+[a-z]?)?\b.*": "eda",
+    r"(ppg|bvp|pleth.*|pulse)(\d+[a-z]?)?\b.*": "ppg",
+    r"(resp|respiration|rsp|breath.*|thor.*|abdo.*)(\d+[a-z]?)?\b.*": "resp",
+    r"(temp|temperature|skt)(\d+[a-z]?)?\b.*": "temp",
     r"acc\b.*|accelerometer.*": "acc",
 }
 _USUAL = {"eeg": "µV", "eog": "µV", "ecg": "mV", "emg": "mV", "eda": "µS"}
