@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .evaluation.precompute import precompute as precompute
     from .evaluation.splitters import BlockedKFold as BlockedKFold
     from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
+    from .features.baseline import correct_baseline as correct_baseline
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
@@ -61,6 +62,7 @@ _HOME = {
     "EDATransformer": "features.eda",
     "decompose_eda": "features.whole_recordings",
     "ResampleTransformer": "features.resampling",
+    "correct_baseline": "features.baseline",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ModalityAwareAttentionClassifier": "models.modality_aware",

@@ -222,4 +222,4 @@ def _session_files(path, session):
 
 def _lines(path):
     """Return the lines of a file, of whatever line ends and with or without a byte-order mark."""
-    return path.read_bytes().decode("utf-8-sig").splitlines()
+    return path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
