@@ -1,5 +1,6 @@
 """Tables of text: CSV files with one row per time, whatever their separator and decimal sign."""
 
+import contextlib
 import gzip
 import re
 import warnings
@@ -13,7 +14,7 @@ import pandas as pd
 from skemo.io.base import existing
 from skemo.signals.recording import Recording
 
-_CHUNK = 1 << 18  # rows read at a time
+_CHUNK = 1 << 16  # rows read at a time
 _EMPTY = "__empty__"  # begins the names of columns without a name
 _SEPARATORS = ("\t", ";", ",", "|")
 
@@ -112,14 +113,13 @@ def read_csv(
     table = read_table(
         path,
         columns if signals is not None else None,
-        texts=[*texts, *([time] if time else [])],
+        texts=texts,
+        time=time,
         separator=separator,
         decimal=decimal,
         skip_rows=skip_rows,
         encoding=encoding,
     )
-    if time is not None:
-        table[time] = _as_times(table[time])
     try:
         return Recording.from_frame(
             table,
@@ -143,6 +143,7 @@ def read_table(
     columns: Sequence[str] | None = None,
     *,
     texts: Iterable[str] = (),
+    time: str | None = None,
     separator: str | None = None,
     decimal: str | None = None,
     skip_rows: int = 0,
@@ -158,6 +159,8 @@ def read_table(
         None means all.
     texts : iterable of str, default=()
         Columns that are not numbers.
+    time : str, default=None
+        A column of times, which become numbers, Timestamps or Timedeltas.
     separator : str, default=None
         None finds it.
     decimal : str, default=None
@@ -203,7 +206,7 @@ def read_table(
         )
     kept = [name for name in header if not name.startswith(_EMPTY)]
     kept = [name for name in kept if columns is None or name in columns]
-    texts = list(texts)
+    texts = [*texts, *([time] if time else [])]
     parts: dict[str, list[pd.Series]] = {name: [] for name in kept}
     first_line = skip_rows + (1 if names is None else 0) + 1
     n_rows = 0
@@ -226,7 +229,9 @@ def read_table(
             for chunk in chunks:
                 for name in kept:
                     column = chunk[name]
-                    if name not in texts:
+                    if name == time:
+                        column = _as_times(column)
+                    elif name not in texts:
                         line = first_line + n_rows
                         column = _as_numbers(column, decimal, path, name, line, columns is None)
                     parts[name].append(column)
@@ -296,13 +301,18 @@ def _as_numbers(column, decimal, path, name, first_line, may_be_text):
 
 
 def _as_times(column):
-    """Return times as numbers, if all of them are, and else as they are."""
+    """Return texts as numbers, Timestamps or Timedeltas, or as they are if they are none."""
     texts = column.astype("string").str.strip()
-    for candidate in (texts, texts.str.replace(",", ".", regex=False)):
-        try:
-            return pd.to_numeric(candidate)
-        except ValueError:
-            continue
+    texts = texts.mask(texts == "").astype(object)
+    points = column.str.replace(",", ".", regex=False)
+    for convert in (
+        lambda: pd.to_numeric(texts),
+        lambda: pd.to_numeric(points),
+        lambda: pd.to_datetime(texts, format="ISO8601"),
+        lambda: pd.to_timedelta(points),
+    ):
+        with contextlib.suppress(ValueError):
+            return convert()
     return column
 
 

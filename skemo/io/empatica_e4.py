@@ -1,5 +1,6 @@
 """Empatica E4: the folder or zip file of a session, as E4 connect and E4 manager export it."""
 
+import warnings
 import zipfile
 from os import PathLike
 from pathlib import Path
@@ -153,7 +154,9 @@ def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np
         In hertz.
     samples : ndarray of shape (n_channels, n_times), float32
     """
-    lines = _lines(path)
+    with path.open("r", encoding="utf-8-sig", errors="replace") as file:
+        lines = [line for line in (file.readline(), file.readline()) if line]
+        samples = _read_samples(file)
     header = read_numbers(path, lines[:2], n_channels, 1) if len(lines) >= 2 else np.empty((0, 1))
     if len(header) < 2:
         raise ValueError(
@@ -166,11 +169,22 @@ def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np
             f"{path} should begin with the start in unix seconds and the sampling rate in hertz, "
             f"but begins with {lines[0].strip()!r} and {lines[1].strip()!r}."
         )
-    samples = read_numbers(path, lines[2:], n_channels, 3)
+    if samples is None or samples.shape[1] != n_channels:
+        samples = read_numbers(path, _lines(path)[2:], n_channels, 3)
     if not np.isfinite(samples).all():
         line = np.flatnonzero(~np.isfinite(samples).all(axis=1))[0] + 3
         raise ValueError(f"{path} has a value that is not finite in line {line}.")
     return float(start), float(rate), as_channels(samples)
+
+
+def _read_samples(file):
+    """Return the rest of a file, read without a list of its lines, or None if that fails."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a file without samples
+            return np.loadtxt(file, np.float32, delimiter=",", ndmin=2)
+    except ValueError:
+        return None
 
 
 def _read_beats(files, origin):
