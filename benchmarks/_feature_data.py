@@ -63,3 +63,26 @@ def simulate_eda(n_windows, duration, sampling_rate, seed=0):
             since = np.maximum(seconds - onset, 0)
             window += rng.uniform(0.2, 1) * 2.1 * (np.exp(-since / 3) - np.exp(-since / 0.8))
     return windows
+
+
+def simulate_respiration(n_windows, duration, sampling_rate, seed=0):
+    """Breaths of about 4 s and unlike depth, on a level that drifts, with a little noise."""
+    rng = np.random.default_rng(seed)
+    seconds = np.arange(round(duration * sampling_rate)) / sampling_rate
+    windows = 0.02 * rng.standard_normal((n_windows, len(seconds)))
+    for window in windows:
+        n_breaths = int(duration)
+        starts = np.cumsum(rng.lognormal(np.log(4), 0.12, n_breaths)) - 8
+        phase = np.interp(seconds, starts, np.arange(n_breaths))
+        depth = np.interp(seconds, starts, rng.lognormal(0, 0.15, n_breaths))
+        window += rng.uniform(-0.01, 0.01) * seconds - depth * np.cos(2 * np.pi * phase)
+    return windows
+
+
+def simulate_emg(n_windows, duration, sampling_rate, seed=0):
+    """Noise of a muscle at rest, and twenty times of it in a burst of a second each 5 s."""
+    rng = np.random.default_rng(seed)
+    windows = rng.standard_normal((n_windows, round(duration * sampling_rate)))
+    for start in np.arange(2, duration - 1, 5):
+        windows[:, round(start * sampling_rate) : round((start + 1) * sampling_rate)] *= 20
+    return windows

@@ -9,14 +9,21 @@ import scipy.fft
 import scipy.signal
 import torch
 from _cvxeda_objective import cvxeda_objective
-from _feature_data import simulate_beats, simulate_ecg, simulate_eda, simulate_eeg
+from _feature_data import (
+    simulate_beats,
+    simulate_ecg,
+    simulate_eda,
+    simulate_eeg,
+    simulate_emg,
+    simulate_respiration,
+)
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skemo
-from skemo.kernels import heartbeats
+from skemo.kernels import beat_candidates, heartbeats
 from skemo.kernels.entropy import BANDS, differential_entropy
 from skemo.kernels.heartbeats import r_peaks
 from skemo.kernels.hrv import (
@@ -27,6 +34,8 @@ from skemo.kernels.hrv import (
     hrv_time,
     rr_intervals,
 )
+from skemo.kernels.muscle import muscle_features
+from skemo.kernels.respiration import breaths, respiration_features
 from skemo.kernels.skin_conductance import tonic_phasic
 
 EEG_RATE, ECG_RATE, PEAK_RATE = 128, 256, 1000  # Hz
@@ -251,7 +260,7 @@ def peaks(quick):
         scipy.fft.irfft(spectrum, n_extended, overwrite_x=True)
 
     def own_filters(windows):
-        heartbeats._ecg_traces(windows, ECG_RATE)
+        beat_candidates._ecg_traces(windows, ECG_RATE)
 
     n_chunk = heartbeats._CHUNK // ecg.shape[1]
     others = [
@@ -438,6 +447,108 @@ def _cvxeda(sampling_rate, n_windows, n_others, target):
     return Work(title, Contender("skemo", run, eda), others)
 
 
+# Respiration and muscle activity
+
+
+def respiration(sampling_rate, n_windows, n_others, target):
+    """**Respiration.** From the signal to 17 features. NeuroKit2 is `rsp_process` and
+    `rsp_intervalrelated`, which have more (of the spectrum of the rate, entropies, symmetry); and
+    once only what the same features take: `rsp_clean`, `rsp_peaks`, `signal_rate`,
+    `rsp_amplitude`, `rsp_phase`."""
+    signal = simulate_respiration(n_windows, 60, sampling_rate)
+    names = ("RSP_Rate_Mean", "RRV_MeanBB", "RRV_SDBB", "RAV_Mean")
+
+    def neurokit():
+        import neurokit2 as nk
+
+        def features(window):
+            signals, _ = nk.rsp_process(window, sampling_rate=sampling_rate)
+            return dict(nk.rsp_intervalrelated(signals, sampling_rate=sampling_rate).iloc[0])
+
+        return each(features)
+
+    def partly():
+        import neurokit2 as nk
+
+        def features(window):
+            clean = nk.rsp_clean(window, sampling_rate=sampling_rate)
+            peaks, info = nk.rsp_peaks(clean, sampling_rate=sampling_rate)
+            troughs = info["RSP_Troughs"]
+            rate = nk.signal_rate(troughs, sampling_rate, desired_length=len(window))
+            nk.rsp_phase(peaks, desired_length=len(window))
+            intervals = np.diff(troughs) / sampling_rate * 1000
+            depth = nk.rsp_amplitude(clean, peaks)[info["RSP_Peaks"]].mean()
+            values = (rate.mean(), intervals.mean(), intervals.std(ddof=1), depth)
+            return dict(zip(names, values, strict=True))
+
+        return each(features)
+
+    def agreement(ours, theirs):
+        values = []
+        for name in names:
+            other = np.array([features[name] for features in theirs], float)
+            mine = ours[name][: len(other)]
+            values.append(f"{name} {np.nanmedian(np.abs(mine / other - 1)):.2%}")
+        return "median difference: " + ", ".join(values)
+
+    def run(windows):
+        return respiration_features(breaths(windows, sampling_rate))
+
+    few = signal[:n_others]
+    transformer = skemo.RespirationTransformer()
+    others = [
+        Contender("NeuroKit2", neurokit, few, agreement, target=100),
+        Contender("NeuroKit2, the same features", partly, few, agreement, target=target),
+        _floor("reading once", lambda: read_once, signal),
+        own_transformer(transformer, "resp", signal, sampling_rate),
+    ]
+    ours = Contender("skemo", run, signal)
+    return Work(f"respiration, 60 s at {sampling_rate} Hz", ours, others)
+
+
+def emg(sampling_rate, n_windows, n_others, target):
+    """**Muscle activity.** From the signal to amplitude and bursts. NeuroKit2 is `emg_clean`,
+    `emg_amplitude` and `emg_activation` by threshold; and once only the first two, without
+    bursts. SciPy is the same high-pass alone, over all windows."""
+    signal = simulate_emg(n_windows, 10, sampling_rate)
+
+    def neurokit(bursts=True):
+        import neurokit2 as nk
+
+        def features(window):
+            clean = nk.emg_clean(window, sampling_rate=sampling_rate)
+            amplitude = nk.emg_amplitude(clean)
+            if not bursts:
+                return np.nan
+            settings = {"sampling_rate": sampling_rate, "method": "threshold"}
+            level = amplitude.max() / 10
+            _, info = nk.emg_activation(amplitude, threshold=level, **settings)
+            return len(info["EMG_Onsets"])
+
+        return each(features)
+
+    def agreement(ours, theirs):
+        counts = ours["EMG_Activation_N"][: len(theirs)]
+        return f"bursts {counts.mean():.1f}, theirs {np.mean(theirs):.1f}"
+
+    def run(windows):
+        return muscle_features(windows, sampling_rate)
+
+    sections = scipy.signal.butter(4, 100, "highpass", fs=sampling_rate, output="sos")
+
+    def highpass(windows):
+        scipy.signal.sosfiltfilt(sections, windows)
+
+    few = signal[:n_others]
+    others = [
+        Contender("NeuroKit2", neurokit, few, agreement, target=target),
+        Contender("NeuroKit2, without bursts", lambda: neurokit(bursts=False), few),
+        _floor("SciPy's high-pass", lambda: chunked(highpass, 16), signal),
+        own_transformer(skemo.EMGTransformer(), "emg", signal, sampling_rate),
+    ]
+    return Work(f"EMG, 10 s at {sampling_rate} Hz", Contender("skemo", run, signal), others)
+
+
 # Search
 
 
@@ -510,5 +621,8 @@ WORKS = {
     "eda-700": _sized(_eda, 700, 100, 25, 6),
     "cvxeda-4": _sized(_cvxeda, 4, 200, 10, 25),
     "cvxeda-700": _sized(_cvxeda, 700, 50, 1, 300),
+    "resp-25": _sized(respiration, 25, 1000, 20, 20),
+    "resp-700": _sized(respiration, 700, 100, 10, 20),
+    "emg-1000": _sized(emg, 1000, 200, 5, 100),
     "search": search,
 }

@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .displays import AttentionDisplay as AttentionDisplay
     from .displays import ChannelImportanceDisplay as ChannelImportanceDisplay
     from .displays import ConfusionDisplay as ConfusionDisplay
+    from .displays import QualityDisplay as QualityDisplay
     from .displays import RecordingDisplay as RecordingDisplay
     from .displays import RepresentationDisplay as RepresentationDisplay
     from .displays import SubjectScoresDisplay as SubjectScoresDisplay
@@ -19,15 +20,21 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .evaluation.precompute import precompute as precompute
     from .evaluation.splitters import BlockedKFold as BlockedKFold
     from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
+    from .features.accelerometer import AccelerometerTransformer as AccelerometerTransformer
+    from .features.artefacts import find_artefacts as find_artefacts
     from .features.baseline import correct_baseline as correct_baseline
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
     from .features.eda import EDATransformer as EDATransformer
+    from .features.emg import EMGTransformer as EMGTransformer
     from .features.hrv import HRVTransformer as HRVTransformer
     from .features.modalities import make_modality_transformer as make_modality_transformer
     from .features.per_subject import PerSubject as PerSubject
+    from .features.quality import QualityTransformer as QualityTransformer
     from .features.resampling import ResampleTransformer as ResampleTransformer
+    from .features.respiration import RespirationTransformer as RespirationTransformer
+    from .features.temperature import TemperatureTransformer as TemperatureTransformer
     from .features.whole_recordings import decompose_eda as decompose_eda
     from .features.whole_recordings import find_beats as find_beats
     from .models.baselines import make_dummy as make_dummy
@@ -61,8 +68,14 @@ _HOME = {
     "DifferentialEntropyTransformer": "features.differential_entropy",
     "EDATransformer": "features.eda",
     "decompose_eda": "features.whole_recordings",
+    "RespirationTransformer": "features.respiration",
+    "TemperatureTransformer": "features.temperature",
+    "AccelerometerTransformer": "features.accelerometer",
+    "EMGTransformer": "features.emg",
     "ResampleTransformer": "features.resampling",
     "correct_baseline": "features.baseline",
+    "QualityTransformer": "features.quality",
+    "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
@@ -87,6 +100,7 @@ _HOME = {
     "ChannelImportanceDisplay": "displays",
     "TrainingHistoryDisplay": "displays",
     "RecordingDisplay": "displays",
+    "QualityDisplay": "displays",
     "show_versions": "_versions",
 }
 

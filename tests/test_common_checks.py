@@ -7,37 +7,63 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skemo
 from skemo import (
+    AccelerometerTransformer,
     CrossModalAttentionClassifier,
     DifferentialEntropyTransformer,
     EDATransformer,
+    EMGTransformer,
     HRVTransformer,
     ModalityAwareAttentionClassifier,
     PerSubject,
+    QualityTransformer,
     ResampleTransformer,
+    RespirationTransformer,
+    TemperatureTransformer,
 )
 
 # The tables of the checks have no sampling rate, and 1 to 30 columns.
 ESTIMATORS = [
-    HRVTransformer(output="series", sampling_rate=4),
-    HRVTransformer(output="features", sampling_rate=4),
-    HRVTransformer(output="features", features="all", sampling_rate=4),
-    HRVTransformer(signal="ppg", sampling_rate=4),
+    HRVTransformer(output="series", sampling_rate=50),
+    HRVTransformer(output="features", sampling_rate=50),
+    HRVTransformer(output="features", features="all", sampling_rate=50),
+    HRVTransformer(signal="ppg", sampling_rate=10),
     HRVTransformer(signal="beats", sampling_rate=4),
     HRVTransformer(signal="beats", output="features", features="all", sampling_rate=4),
     HRVTransformer(output="features", features="all", sampling_rate=128),
+    HRVTransformer(signal="ppg", min_quality=0.5, sampling_rate=10),
     EDATransformer(output="features", sampling_rate=4),
     EDATransformer(output="features", sampling_rate=128),
     EDATransformer(output="series", sampling_rate=4),
     EDATransformer(output="series", sampling_rate=128),
     EDATransformer(method="cvxeda", sampling_rate=4),
+    EDATransformer(min_quality=0.5, sampling_rate=4),
     DifferentialEntropyTransformer(output="features", bands={"all": (0, 2)}, sampling_rate=4),
     DifferentialEntropyTransformer(output="map", bands={"all": (0, 2)}, sampling_rate=4),
+    RespirationTransformer(sampling_rate=4),
+    RespirationTransformer(output="series", sampling_rate=4),
+    RespirationTransformer(signal="ecg", sampling_rate=4),
+    RespirationTransformer(signal="beats", min_breaths=1, sampling_rate=4),
+    TemperatureTransformer(sampling_rate=4),
+    TemperatureTransformer(valid_range=None, sampling_rate=4),
+    TemperatureTransformer(output="series", valid_range=None, sampling_rate=4),
+    AccelerometerTransformer(sampling_rate=2),
+    AccelerometerTransformer(gravity=9.81, sampling_rate=2),
+    EMGTransformer(highpass=0.5, sampling_rate=2),
+    EMGTransformer(output="series", highpass=0.5, sampling_rate=2),
+    DifferentialEntropyTransformer(bands={"all": (0, 2)}, min_quality=0.5, sampling_rate=4),
     ResampleTransformer(),
     ResampleTransformer(rate=2, sampling_rate=4),
     ResampleTransformer(rate=8, standardize=True, sampling_rate=4),
     ResampleTransformer(rate=3, band=(0.1, 1.2), sampling_rate=4),
     ResampleTransformer(band=(0.1, None), standardize=True, sampling_rate=4),
     ResampleTransformer(standardize=True),
+    ResampleTransformer(min_quality=0.5, signal="eda", sampling_rate=4),
+    QualityTransformer(sampling_rate=4),
+    QualityTransformer(signal="ppg", sampling_rate=4),
+    QualityTransformer(signal="eda", sampling_rate=4),
+    QualityTransformer("series", signal="eda", sampling_rate=4),
+    QualityTransformer(signal="eeg", sampling_rate=4),
+    QualityTransformer(signal="acc", sampling_rate=4),
     PerSubject(by=0),
     PerSubject(by=-1),
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
@@ -59,6 +85,8 @@ def test_every_common_check_passes(estimator, check):
     with warnings.catch_warnings():
         # Some common checks expect this warning, others ignore it.
         warnings.filterwarnings("ignore", "A column-vector y was passed")
+        # Their random numbers have no heartbeats, and some windows a single sample.
+        warnings.filterwarnings("ignore", ".* hold data, but come out missing")
         check(estimator)
 
 

@@ -64,7 +64,9 @@ def amigos(tmp_path_factory):
         variables = test_amigos.make_subject(number)
         for trial, recording in enumerate(recordings):
             signals = recording.signals
-            eda = np.repeat(signals["eda"], 16, axis=1)
+            slow = signals["eda"]
+            times = np.arange(16 * slow.shape[1]) / 16
+            eda = np.interp(times, np.arange(slow.shape[1]), slow[0])[np.newaxis]
             joined = np.concatenate([signals["eeg"], signals["ecg"], signals["ecg"], eda]).T
             variables["joined_data"][trial] = joined
         test_amigos.write(folder, f"P{number:02d}", variables)

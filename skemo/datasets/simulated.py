@@ -1,6 +1,7 @@
-"""Simulated ECG, EDA and EEG of people in calm and aroused trials, with a planted effect."""
+"""Simulated signals of people in calm and aroused trials, with a planted effect."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
 import numpy as np
 import scipy.fft
@@ -9,8 +10,8 @@ import scipy.signal
 from skemo.signals.recording import Recording
 
 LABELS = ("calm", "aroused")
-SAMPLING_RATES = {"ecg": 128.0, "eda": 8.0, "eeg": 128.0}
-UNITS = {"ecg": "mV", "eda": "µS", "eeg": "µV"}
+SAMPLING_RATES = {"ecg": 128.0, "eda": 8.0, "eeg": 128.0, "resp": 32.0, "temp": 4.0}
+UNITS = {"ecg": "mV", "eda": "µS", "eeg": "µV", "resp": "%", "temp": "°C"}
 
 # The head seen from above: right and front are positive, the ears are at (-1, 0) and (1, 0).
 POSITIONS = {
@@ -36,8 +37,8 @@ POSITIONS = {
     "O2": (0.3, -0.9),
 }
 
-# Effects of arousal at effect_size=1. Rates in beats or responses per minute; the others are
-# changes of a logarithm.
+# Effects of arousal at effect_size=1. Rates in beats or responses per minute; what has no unit is
+# a change of a logarithm.
 EFFECT = {
     "heart_rate": 8.0,
     "rr_variability": -0.4,
@@ -45,6 +46,8 @@ EFFECT = {
     "tonic": 0.2,
     "alpha": -0.35,
     "beta": 0.25,
+    "breath_depth": -0.3,
+    "temperature_slope": -0.2,  # °C a minute
 }
 
 # P, Q, R, S and T: time from the R peak in seconds, amplitude in millivolt, width in seconds.
@@ -85,10 +88,10 @@ def make_emotion_recordings(
 
     Arousal raises heart rate and frontal beta power, lowers the variability of the RR
     intervals (RMSSD) and posterior alpha power, and causes more skin-conductance responses and
-    a higher tonic level. In all of these, people differ by more than that, and so do the
-    trials of one person, whatever their label. A model that has seen windows of a trial
-    therefore recognises the others: splitting by window is optimistic, even with
-    ``effect_size=0``, where the signals do not depend on the labels.
+    a higher tonic level; breaths are shallower, and the skin cools. In all of these, people
+    differ by more than that, and so do the trials of one person, whatever their label. A model
+    that has seen windows of a trial therefore recognises the others: splitting by window is
+    optimistic, even with ``effect_size=0``, where the signals do not depend on the labels.
 
     Parameters
     ----------
@@ -101,10 +104,13 @@ def make_emotion_recordings(
         Length of a trial in seconds, at least 5.
     effect_size : float, default=1.0
         Factor by which all effects of arousal are multiplied; 0 means no effect.
-    modalities : sequence of {"ecg", "eda", "eeg"}, default=("ecg", "eda", "eeg")
-        Which signals to simulate.
+    modalities : sequence of {"ecg", "eda", "eeg", "resp", "temp"}, \
+            default=("ecg", "eda", "eeg")
+        Which signals to simulate. ``"resp"`` is respiration, with the rate and phase that it
+        has in the ECG, ``"temp"`` the temperature of the skin.
     sampling_rates : dict of str to float, default=None
-        Sampling rates in hertz that differ from 128 (ECG), 8 (EDA) and 128 (EEG).
+        Sampling rates in hertz that differ from 128 (ECG), 8 (EDA), 128 (EEG), 32
+        (respiration) and 4 (temperature).
     channels : sequence of str, default=("F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2")
         EEG channels, from the 20 in ``skemo.datasets.simulated.POSITIONS``.
     random_state : int, numpy.random.Generator or None, default=None
@@ -115,8 +121,9 @@ def make_emotion_recordings(
     -------
     list of Recording
         One per trial, sorted by subject (``"00"``, …) and trial (``"0"``, …). Float32;
-        ECG in millivolts, EDA in microsiemens, EEG in microvolts. The label, ``"calm"`` or
-        ``"aroused"``, covers the whole trial.
+        ECG in millivolts, EDA in microsiemens, EEG in microvolts, respiration in percent,
+        temperature in degrees Celsius. The label, ``"calm"`` or ``"aroused"``, covers the
+        whole trial.
 
     Notes
     -----
@@ -134,10 +141,12 @@ eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
     """
     rates = SAMPLING_RATES | dict(sampling_rates or {})
     _check(n_subjects, n_trials, duration, effect_size, modalities, rates, channels)
-    names = {"ecg": ("ECG",), "eda": ("EDA",), "eeg": tuple(channels)}
+    names: dict[str, tuple[str, ...]] = {name: (name.upper(),) for name in SAMPLING_RATES}
+    names["eeg"] = tuple(channels)
     recordings = []
     for subject, rng in enumerate(np.random.default_rng(random_state).spawn(n_subjects)):
-        streams = dict(zip(("order", *SAMPLING_RATES), rng.spawn(4), strict=True))
+        streams = dict(zip(("order", *SAMPLING_RATES), rng.spawn(6), strict=True))
+        heart = deepcopy(streams["ecg"])  # which draws the breathing of the ECG again
         aroused = streams["order"].permutation(np.arange(n_trials) % 2)
         effect = effect_size * aroused
         signals = {}
@@ -147,6 +156,12 @@ eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
             signals["eda"] = _eda(streams["eda"], effect, duration, rates["eda"])
         if "eeg" in modalities:
             signals["eeg"] = _eeg(streams["eeg"], effect, duration, rates["eeg"], channels)
+        if "resp" in modalities:
+            signals["resp"] = _respiration(
+                streams["resp"], _heart_rhythm(heart, effect), effect, duration, rates["resp"]
+            )
+        if "temp" in modalities:
+            signals["temp"] = _temperature(streams["temp"], effect, duration, rates["temp"])
         for trial in range(n_trials):
             recordings.append(
                 Recording(
@@ -181,7 +196,7 @@ def _check(n_subjects, n_trials, duration, effect_size, modalities, rates, chann
         unknown = [name for name in given if name not in known]
         if isinstance(given, str) or unknown or not given:
             raise ValueError(f"{what} must be among {', '.join(known)}, got {given!r}.")
-    for modality, lowest in {"ecg": 64, "eda": 1, "eeg": 64}.items():
+    for modality, lowest in {"ecg": 64, "eda": 1, "eeg": 64, "resp": 4, "temp": 1}.items():
         if modality in modalities and not lowest <= rates[modality] < np.inf:
             raise ValueError(
                 f"sampling_rates: {modality!r} needs at least {lowest} Hz, got {rates[modality]!r}."
@@ -211,18 +226,25 @@ def _slow(knee):
     return lambda f: 1 / np.hypot(1, f / knee)
 
 
-def _ecg(rng, effect, duration, rate):
-    """Simulate the ECG of each trial, (n_trials, 1, n_times), from an RR process."""
+def _heart_rhythm(rng, effect):
+    """Draw heart rate, its variability, rate of breathing in hertz and its phase, by trial."""
     n_trials = len(effect)
     heart_rate = 70 + _levels(rng, (n_trials,), 8.0, 3.5) + EFFECT["heart_rate"] * effect
     variability = _levels(rng, (n_trials,), 0.4, 0.2) + EFFECT["rr_variability"] * effect
     breathing = 0.25 * np.exp(_levels(rng, (n_trials, 1), 0.12, 0.06))
+    breath_phase = rng.uniform(0, 2 * np.pi, (n_trials, 1))
+    return heart_rate, variability, breathing, breath_phase
+
+
+def _ecg(rng, effect, duration, rate):
+    """Simulate the ECG of each trial, (n_trials, 1, n_times), from an RR process."""
+    n_trials = len(effect)
+    heart_rate, variability, breathing, breath_phase = _heart_rhythm(rng, effect)
 
     # Heart rate from two seconds before to two seconds after the trial: respiratory
     # arrhythmia, slow waves around 0.1 Hz, and faster irregularities.
     n = int((duration + 4) / _ECG_STEP)
     seconds = np.arange(n) * _ECG_STEP - 2
-    breath_phase = rng.uniform(0, 2 * np.pi, (n_trials, 1))
     change = 0.045 * np.sin(2 * np.pi * breathing * seconds + breath_phase)
     change += 0.02 * _coloured_noise(rng, n_trials, n, 1 / _ECG_STEP, _slow(0.1))
     change += 0.012 * _coloured_noise(rng, n_trials, n, 1 / _ECG_STEP, lambda f: np.exp(-f))
@@ -277,6 +299,28 @@ def _eda(rng, effect, duration, rate):
     responses = scipy.signal.fftconvolve(starts * size, response[None] / response.max(), axes=1)
     eda = np.exp(tonic) + responses[:, lead_in : lead_in + n_times]
     return (eda + 0.005 * rng.standard_normal(eda.shape))[:, None]
+
+
+def _respiration(rng, rhythm, effect, duration, rate):
+    """Simulate the respiration of each trial, (n_trials, 1, n_times), as a belt records it."""
+    _, _, breathing, breath_phase = rhythm
+    n_trials, n_times = len(effect), round(duration * rate)
+    depth = _levels(rng, (n_trials, 1), 0.3, 0.1) + EFFECT["breath_depth"] * effect[:, None]
+    depth = depth + 0.15 * _coloured_noise(rng, n_trials, n_times, rate, _slow(0.05))
+    phase = 2 * np.pi * breathing * np.arange(n_times) / rate + breath_phase
+    respiration = 4 * np.exp(depth) * np.sin(phase)
+    respiration += 1.0 * _coloured_noise(rng, n_trials, n_times, rate, _slow(0.01))
+    return (respiration + 0.1 * rng.standard_normal(respiration.shape))[:, None]
+
+
+def _temperature(rng, effect, duration, rate):
+    """Simulate the skin temperature of each trial, (n_trials, 1, n_times)."""
+    n_trials, n_times = len(effect), round(duration * rate)
+    level = 32 + _levels(rng, (n_trials, 1), 1.2, 0.3)
+    slope = _levels(rng, (n_trials, 1), 0.05, 0.1) + EFFECT["temperature_slope"] * effect[:, None]
+    temperature = level + slope / 60 * (np.arange(n_times) / rate - duration / 2)
+    temperature += 0.03 * _coloured_noise(rng, n_trials, n_times, rate, _slow(0.02))
+    return (temperature + 0.01 * rng.standard_normal(temperature.shape))[:, None]
 
 
 def _eeg(rng, effect, duration, rate, channels):

@@ -3,6 +3,7 @@
 from skemo.displays.attention import AttentionDisplay
 from skemo.displays.confusion import ConfusionDisplay
 from skemo.displays.importance import ChannelImportanceDisplay
+from skemo.displays.quality import QualityDisplay
 from skemo.displays.recording import RecordingDisplay
 from skemo.displays.representation import RepresentationDisplay
 from skemo.displays.subject_scores import SubjectScoresDisplay
@@ -12,6 +13,7 @@ __all__ = [
     "AttentionDisplay",
     "ChannelImportanceDisplay",
     "ConfusionDisplay",
+    "QualityDisplay",
     "RecordingDisplay",
     "RepresentationDisplay",
     "SubjectScoresDisplay",

@@ -1,7 +1,7 @@
 """A recording to look at: signals, heartbeats, tonic and phasic parts, labels and windows."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -418,7 +418,8 @@ class RecordingDisplay:
                 if own is not None:
                     beats[name], own = own, None
                 else:
-                    beats[name] = find_beats(recording, name=name, signal=kind).beats["beats"]
+                    what: Literal["ecg", "ppg"] = "ecg" if kind == "ecg" else "ppg"
+                    beats[name] = find_beats(recording, name=name, signal=what).beats["beats"]
             elif kind == "eda" and recording.channels[name] == _PARTS:
                 parts[name] = signal
             elif kind == "eda" and len(signal) == 1 and not np.isnan(signal).all():

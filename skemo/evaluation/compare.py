@@ -198,8 +198,9 @@ def compare(
         protocol_folds(protocol, targets, table, n_splits, _shift(random_state, repeat), gap)
         for repeat in range(n_repeats)
     ]
+    about = describe_data(X, targets, subjects, attributes)
     details = {
-        "data": describe_data(X, targets, subjects, attributes),
+        "data": about,
         "protocol": protocol,
         "description": PROTOCOLS[protocol].description,
         "n_splits": n_splits,
@@ -260,6 +261,8 @@ def compare(
                     which = str(same[of_fits])
                     keys = [(*of_fits, which, str(fold)) for fold in range(len(own_folds))]
             runs.append(Run(name, repeat, rest, features, labels, own_folds, params, keys, pickled))
+    for name, n in precomputed.missing.items():
+        about["missing"][name] = max(n, about["missing"].get(name, 0))
     if refused:
         reasons = "; ".join(f"{what} ({why})" for what, why in refused.items())
         warnings.warn(

@@ -43,6 +43,7 @@ def describe_data(
         "n_subjects": len(pd.unique(subjects)),
         "classes": dict(zip(map(str, classes), counts.tolist(), strict=True)),
         "inputs": inputs,
+        "missing": {str(name): int(X[name].isna().sum()) for name in signals},
         "segment": attributes.get("segment"),
     }
 

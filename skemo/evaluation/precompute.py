@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from skemo.evaluation.nested import is_search, searched_parameters
 from skemo.features.base import WindowTransformer
+from skemo.signals.checks import signal_name
 
 
 def precompute(model: BaseEstimator, X: pd.DataFrame | NDArray) -> tuple[Any, BaseEstimator]:
@@ -75,10 +76,17 @@ class Precomputed:
     Parameters
     ----------
     X : DataFrame or array of n_windows rows
+
+    Attributes
+    ----------
+    missing : dict of str to int
+        For each modality, the number of windows that come out missing from the leading steps,
+        in the table with most of them.
     """
 
     def __init__(self, X: pd.DataFrame | NDArray) -> None:
         self.X = X
+        self.missing: dict[str, int] = {}
         self._tables: dict[str, Any] = {}
 
     def split(self, model: BaseEstimator) -> tuple[Any, BaseEstimator]:
@@ -98,9 +106,23 @@ class Precomputed:
             table = self.X
             for _, step in leading:
                 if not _is_nothing(step):
-                    table = clone(step).fit_transform(table)
+                    fitted = clone(step)
+                    given, table = table, fitted.fit_transform(table)
+                    for name, n in _missing_windows(fitted, given, table).items():
+                        self.missing[name] = max(n, self.missing.get(name, 0))
             self._tables[key] = table
         return self._tables[key]
+
+
+def _missing_windows(step, given, table):
+    """Number of windows that come out missing (NaN) from a fitted step, by modality."""
+    table = pd.DataFrame(table if hasattr(table, "iloc") else table.reshape(len(table), -1))
+    if isinstance(step, ColumnTransformer):
+        parts = {name: table.iloc[:, where] for name, where in step.output_indices_.items()}
+    else:
+        parts = {signal_name(given) or "signal": table}
+    missing = {name: part.isna().all(axis=1) for name, part in parts.items() if part.shape[1]}
+    return {name: int(rows.sum()) for name, rows in missing.items()}
 
 
 def _split(model):

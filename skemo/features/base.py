@@ -1,18 +1,36 @@
 """What the transformers of windows share."""
 
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Self
+
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
-from skemo.signals.array import SignalArray
-from skemo.signals.checks import signal_columns, signal_name, validate_signals
+from skemo.kernels.quality import signal_quality
+from skemo.signals.array import SignalArray, SignalDtype
+from skemo.signals.checks import (
+    is_positive,
+    signal_columns,
+    signal_name,
+    validate_signals,
+    warn_of_repeats,
+)
+
+_FEWEST = 5  # windows that came out missing, of which a warning may tell
+_LOOKED_AT = 50  # windows that came out missing, in which a reason is looked for
+_GAPS = 0.05  # share of NaN in a window that transformers no longer bridge
 
 
-def choose_features(features, groups):
-    """Return the names that `features` names, one by one or by groups, each once.
+def choose_features(
+    features: str | Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return the single features that `features` asks for, each once.
 
     Parameters
     ----------
@@ -22,7 +40,7 @@ def choose_features(features, groups):
     """
     every = [name for group in groups.values() for name in group]
     groups = {**groups, "all": every}
-    asked = list(features) if isinstance(features, list | tuple) else [features]
+    asked = [features] if isinstance(features, str) else list(features)
     unknown = [name for name in asked if name not in groups and name not in every]
     if unknown or not asked:
         raise ValueError(
@@ -33,30 +51,42 @@ def choose_features(features, groups):
     return list(dict.fromkeys(names))
 
 
-def wrap_signals(values, X, name, *, sampling_rate=None, channels=None):
-    """Return `values` in the kind of container that `X` is.
+def wrap_signals(
+    values: NDArray,
+    X: pd.DataFrame | pd.Series | ArrayLike,
+    name: Hashable | None,
+    *,
+    sampling_rate: float | None = None,
+    channels: Sequence[str] | None = None,
+) -> NDArray | pd.DataFrame:
+    """Return `values` in the same kind of container as `X`.
 
-    A signal column gives a DataFrame with one signal column called `name`; a table or
-    array of two dimensions gives two dimensions, an array of three gives `values`.
+    A signal column gives a DataFrame with one signal column called `name`; a table or an array
+    of two dimensions gives two dimensions, an array of three gives `values`.
     """
     if isinstance(X, pd.Series):
         X = X.to_frame()
-    if signal_columns(X):
+    if isinstance(X, pd.DataFrame) and signal_columns(X):
         array = SignalArray(values, sampling_rate=sampling_rate, channels=channels)
         return pd.DataFrame({name: array}, index=X.index, copy=False)
     return values.reshape(len(values), -1) if np.asarray(X).ndim == 2 else values
 
 
-def compute_in_chunks(compute, values, n_together, n_jobs=None):
-    """Return what `compute` makes of the windows, some of them at a time.
+def compute_in_chunks(
+    compute: Callable[[NDArray], NDArray],
+    values: NDArray,
+    n_together: int,
+    n_jobs: int | None = None,
+) -> NDArray:
+    """Return the results of `compute` for the windows, a few of which it gets at a time.
 
     Parameters
     ----------
     compute : callable
-        Takes an array of windows, and returns an array with a row for each of them.
+        Takes an array of windows and returns an array with a row for each of them.
     values : ndarray of shape (n_windows, ...)
     n_together : int
-        Number of windows handed over at once, which bounds the memory of a call.
+        Number of windows per call, which bounds its memory.
     n_jobs : int or None, default=None
         Processes.
     """
@@ -64,33 +94,40 @@ def compute_in_chunks(compute, values, n_together, n_jobs=None):
     parts = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(compute)(values[start : start + starts.step]) for start in starts
     )
-    result = None
+    result = np.empty(0)
     for start, part in zip(starts, parts, strict=True):
-        if result is None:
+        if start == 0:
             result = np.empty((len(values), *part.shape[1:]), part.dtype)
         result[start : start + len(part)] = part
     return result
 
 
 class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
-    """What the transformers of one signal have in common: `fit`, names and tags.
+    """Base class of the transformers of one signal: `fit`, names and tags.
 
-    The contract: what `transform` returns for a row depends on that row and the parameters
-    alone, to the bit. Neither the rows beside it, nor the rows given to `fit`, nor the order
-    of the rows have a part in it. `fit` only checks the input, and notes what a window is. So
-    the result may be computed once for all rows, before they are split into training and test
-    rows, as ``skemo.precompute`` does; a transformer that learns from rows must not
-    derive from this class.
+    The contract: the result of `transform` for a row depends only on that row and the
+    parameters, to the bit. It does not depend on the other rows, on their order, or on the rows
+    given to `fit`, which only checks the input and records the type of a window. The result
+    can therefore be computed once for all rows, before they are split into training and test
+    rows, as ``skemo.precompute`` does. A transformer that learns from rows must not derive from
+    this class.
 
-    A subclass has the parameters ``output``, where it can give features, and
-    ``sampling_rate``; and it supplies ``transform``, ``_check_parameters`` and
-    ``_names_of_numbers``.
+    If most windows that hold data come out missing, `transform` says so in one warning, with
+    the signal, the share and the likely reason.
+
+    A subclass has the parameter ``sampling_rate``, and ``output`` if it can give features; it
+    supplies ``transform``, ``_check_parameters`` and ``_names_of_numbers``, and may supply
+    ``_what_is_needed``.
     """
 
-    _needs_rate = True  # whether a signal without a sampling rate is an error
+    _needs_rate: bool = True  # whether a signal without a sampling rate is an error
+    _needs_detail: bool = True  # whether values repeated to a faster rate spoil the result
 
-    def fit(self, X, y=None):
-        """Check the parameters against `X`, and note what a window of it is.
+    sampling_rate: float | None
+    signal_dtype_: SignalDtype
+
+    def fit(self, X: pd.DataFrame | ArrayLike, y: object = None) -> Self:
+        """Check the parameters against `X`, and record the type of its windows.
 
         Parameters
         ----------
@@ -103,14 +140,16 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         -------
         self
         """
-        self._validate(X, reset=True)
+        signal = self._validate(X, reset=True)
+        if self._needs_detail:
+            warn_of_repeats(signal, signal_name(X), stacklevel=2)
         self._column = signal_name(X)
         return self
 
-    def get_feature_names_out(self, input_features=None):
-        """Names of the output columns: of the features, or the name of the signal column.
+    def get_feature_names_out(self, input_features: None = None) -> NDArray:
+        """Names of the output columns: of the features, or of the signal column.
 
-        A signal that is given as a plain array has a name for each number of a window.
+        A signal given as a plain array has a name for each number of a window.
 
         Parameters
         ----------
@@ -124,24 +163,87 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "signal_dtype_")
         gives_features = getattr(self, "output", None) == "features"
         if gives_features or self._column is None:
-            names = self._names_of_numbers(self.signal_dtype_)
+            names: list[Any] = self._names_of_numbers(self.signal_dtype_)
         else:
             names = [self._column]
         return np.asarray(names, dtype=object)
 
-    def _validate(self, X, *, reset):
-        """Return the signal of `X`, once it and the parameters have been checked."""
+    def _validate(self, X: pd.DataFrame | ArrayLike, *, reset: bool) -> Any:
+        """Check `X` and the parameters, and return the signal."""
         signal = validate_signals(
             self, X, sampling_rate=self.sampling_rate, reset=reset, needs_rate=self._needs_rate
         )
         self._check_parameters(signal.dtype)
+        least = getattr(self, "min_quality", None)
+        if least is not None and not (is_positive(least) and least <= 1):
+            raise ValueError(f"min_quality must be None or in (0, 1], got {least!r}.")
         return signal
 
-    def _check_parameters(self, dtype):
+    def _below_quality(self, values, sampling_rate, kind):
+        """Which windows are worse than `min_quality`; of an EEG, which channels of each.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_windows, n_channels, n_times)
+        sampling_rate : float
+        kind : {"ecg", "ppg", "eda", "eeg", "acc"}
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_windows,) or (n_windows, n_channels)
+        """
+        quality = signal_quality(values, sampling_rate, kind)
+        return ~(quality[f"{kind.upper()}_Quality"] >= self.min_quality)
+
+    def _warn_of_missing(
+        self, X: pd.DataFrame | ArrayLike, signal: SignalArray, result: NDArray
+    ) -> None:
+        """Warn once if most windows that hold data come out missing.
+
+        `result` has a row for each window; `X` names the signal.
+        """
+        empty = np.isnan(result).reshape(len(result), -1).all(axis=1)
+        if np.count_nonzero(empty) < _FEWEST:
+            return
+        holds = ~signal.isna()
+        lost = np.flatnonzero(empty & holds)
+        n_holding = np.count_nonzero(holds)
+        if len(lost) < _FEWEST or 2 * len(lost) <= n_holding:
+            return
+        column = signal_name(X)
+        of = "" if column is None else f" of {column!r}"
+        some = signal.values[lost[:: -(-len(lost) // _LOOKED_AT)]]
+        reason = self._why_missing(some, signal.dtype)
+        if getattr(self, "min_quality", None) is not None:
+            reason += f" Or their quality is below min_quality={self.min_quality:g}."
+        warnings.warn(
+            f"{type(self).__name__}: {len(lost)} of {n_holding} windows{of} "
+            f"({len(lost) / n_holding:.0%}) hold data, but come out missing. {reason}",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    def _why_missing(self, values: NDArray, dtype: SignalDtype) -> str:
+        """Return the likely reason why such windows come out missing, as a sentence."""
+        rows = values.reshape(-1, values.shape[-1])
+        if np.mean(np.isnan(rows).mean(axis=1) > _GAPS) > 0.5:
+            return (
+                f"More than {_GAPS:.0%} of their samples are NaN. If a slower signal was merged "
+                "into a faster table, pass it at its own sampling rate."
+            )
+        if np.mean((rows == rows[:, :1]).all(axis=1)) > 0.5:
+            return "They are flat: was the sensor attached?"
+        return self._what_is_needed(dtype)
+
+    def _what_is_needed(self, dtype: SignalDtype) -> str:
+        """Return what a window must have in order not to be missing, as a sentence."""
+        return "See the notes of the class for what makes a window missing."
+
+    def _check_parameters(self, dtype: SignalDtype) -> None:
         """Raise ValueError for a parameter that is wrong, or wrong for such windows."""
         raise NotImplementedError
 
-    def _names_of_numbers(self, dtype):
+    def _names_of_numbers(self, dtype: SignalDtype) -> list[str]:
         """Names of the features, or of the numbers of a window in a plain array."""
         raise NotImplementedError
 

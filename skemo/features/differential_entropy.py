@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.features.base import WindowTransformer, wrap_signals
 from skemo.kernels.entropy import BANDS, VARIANCE_FLOOR, differential_entropy
+from skemo.signals.array import SignalDtype
 from skemo.signals.checks import signal_name
 
-# A channel whose entropies are all below this, a hair over the floor, is flat.
+# A channel whose entropies are all below this value, just above the floor, is flat.
 _FLAT = 0.5 * math.log(2 * math.pi * math.e * VARIANCE_FLOOR) + 1e-3
 
 
@@ -25,7 +29,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
     Parameters
     ----------
     output : {"features", "map"}, default="features"
-        ``"features"`` gives an array of shape (n_windows, n_features), with the names
+        ``"features"`` gives an array of shape (n_windows, n_features), with names like
         ``alpha_F3``, or ``alpha_F3_0`` with sub-windows; unnamed channels are numbered.
         ``"map"`` gives a signal column of windows of shape (n_bands, n_channels,
         n_sub_windows).
@@ -33,8 +37,17 @@ class DifferentialEntropyTransformer(WindowTransformer):
         Frequency bands in hertz, ``low <= frequency < high``. None is theta 4 to 8, alpha
         8 to 14, beta 14 to 31 and gamma 31 to 45 Hz.
     sub_windows : int, default=1
-        Number of equal parts that a window is cut into; samples that do not fill a part
-        are dropped at the end.
+        Number of equal parts that a window is cut into; samples at the end that do not fill a
+        part are dropped.
+    detrend : bool, default=False
+        Subtract from each (sub-)window the line through its first and last sample, which keeps
+        slow waves out of the bands in windows of a second or two.
+    reject_artefacts : bool, default=True
+        Whether a channel that is partly flat, clipped, or has steps is missing in that
+        (sub-)window (:func:`skemo.kernels.entropy.disturbed_channels`).
+    min_quality : float or None, default=None
+        A channel whose quality in a window (``EEG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower is missing there. None measures no quality.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
 
@@ -49,12 +62,13 @@ class DifferentialEntropyTransformer(WindowTransformer):
 
     Notes
     -----
-    A NaN in a channel makes that channel's entropies NaN and no other's. A flat channel, with
-    no variance in any band, has lost its electrode: its entropies are NaN too, where
+    A NaN in a channel makes the entropies of that channel NaN, and no others. So does an
+    artefact with `reject_artefacts`. A flat channel, with no variance in any band, has lost its
+    electrode, and its entropies are always NaN, whereas
     :func:`skemo.kernels.entropy.differential_entropy` gives the floor.
 
-    The map carries the EEG's channel names, and the rate of its sub-windows as sampling
-    rate. A two-dimensional array is one channel, and its map is given flat.
+    The map keeps the channel names of the EEG, and its sampling rate is that of the
+    sub-windows. A two-dimensional array is one channel, and its map is flattened.
 
     Examples
     --------
@@ -67,13 +81,26 @@ class DifferentialEntropyTransformer(WindowTransformer):
     ['theta_F3', 'theta_F4', 'alpha_F3']
     """
 
-    def __init__(self, output="features", *, bands=None, sub_windows=1, sampling_rate=None):
+    def __init__(
+        self,
+        output: Literal["features", "map"] = "features",
+        *,
+        bands: Mapping[str, tuple[float, float]] | None = None,
+        sub_windows: int = 1,
+        detrend: bool = False,
+        reject_artefacts: bool = True,
+        min_quality: float | None = None,
+        sampling_rate: float | None = None,
+    ) -> None:
         self.output = output
         self.bands = bands
         self.sub_windows = sub_windows
+        self.detrend = detrend
+        self.reject_artefacts = reject_artefacts
+        self.min_quality = min_quality
         self.sampling_rate = sampling_rate
 
-    def transform(self, X):
+    def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray | pd.DataFrame:
         """Compute the entropies.
 
         Parameters
@@ -90,9 +117,20 @@ class DifferentialEntropyTransformer(WindowTransformer):
         signal = self._validate(X, reset=False)
         rate = signal.dtype.sampling_rate
         bands = BANDS if self.bands is None else self.bands
-        entropy = differential_entropy(signal.values, rate, bands, self.sub_windows)
+        entropy = differential_entropy(
+            signal.values,
+            rate,
+            bands,
+            self.sub_windows,
+            detrend=self.detrend,
+            reject_artefacts=self.reject_artefacts,
+        )
         flat = (entropy < _FLAT).all(axis=1, keepdims=True)
         np.copyto(entropy, np.nan, where=flat)
+        if self.min_quality is not None:
+            low = self._below_quality(signal.values, rate, "eeg")
+            np.copyto(entropy, np.nan, where=low[:, np.newaxis, :, np.newaxis])
+        self._warn_of_missing(X, signal, entropy)
         if self.output == "features":
             return entropy.reshape(len(entropy), -1)
         return wrap_signals(
@@ -103,9 +141,18 @@ class DifferentialEntropyTransformer(WindowTransformer):
             channels=signal.dtype.channels,
         )
 
+    def _what_is_needed(self, dtype: SignalDtype) -> str:
+        return (
+            "Their channels are partly flat, clipped or have steps; reject_artefacts=False keeps "
+            "them."
+        )
+
     def _check_parameters(self, dtype):
         if self.output not in ("features", "map"):
             raise ValueError(f"output must be 'features' or 'map', got {self.output!r}.")
+        for name in ("detrend", "reject_artefacts"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}.")
         bands = BANDS if self.bands is None else self.bands
         if not isinstance(bands, Mapping) or not bands:
             raise ValueError(
@@ -117,7 +164,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
         no_windows = np.empty((0, *dtype.shape), dtype.value_type)
         differential_entropy(no_windows, dtype.sampling_rate, bands, self.sub_windows)
 
-    def _names_of_numbers(self, dtype):
+    def _names_of_numbers(self, dtype: SignalDtype) -> list[str]:
         bands = BANDS if self.bands is None else self.bands
         channels = range(dtype.shape[-2]) if dtype.channels is None else dtype.channels
         parts = [f"_{part}" for part in range(self.sub_windows)] if self.sub_windows > 1 else [""]

@@ -3,8 +3,11 @@
 import warnings
 from functools import partial
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.features.base import (
     WindowTransformer,
@@ -12,12 +15,15 @@ from skemo.features.base import (
     compute_in_chunks,
     wrap_signals,
 )
+from skemo.kernels.beat_correction import correct_beats
 from skemo.kernels.heartbeats import channel_beats, check_detector, max_beats
 from skemo.kernels.hrv import (
     HRV_FREQUENCY,
     HRV_NONLINEAR,
     HRV_TIME,
+    SHORTEST_RR,
     bridge_rr_gaps,
+    check_rate,
     count_up,
     hrv_frequency,
     hrv_nonlinear,
@@ -26,11 +32,13 @@ from skemo.kernels.hrv import (
     rr_intervals,
 )
 from skemo.signals.checks import signal_name
+from skemo.signals.recording import LONGEST_INTERVAL
 
 FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLINEAR}
 _KERNELS = {"time": hrv_time, "frequency": hrv_frequency, "nonlinear": hrv_nonlinear}
 _PULSE_DEVIATION = 0.25  # of an RR interval from the median around, with max_deviation="auto"
-_USABLE = 0.2  # of a window of the pulse that its intervals must cover
+_SOURCES = {("ecg",): "ecg", ("ppg",): "ppg"}  # by the channels of a column of beats
+_USABLE = 0.2  # of a window that its intervals must cover
 _CHUNK = 1 << 20  # samples handed to a process at once
 
 
@@ -48,7 +56,8 @@ class HRVTransformer(WindowTransformer):
         column of RR intervals in milliseconds, of shape (1, n_beats), zero after the last.
     signal : {"ecg", "ppg", "beats"}, default="ecg"
         What the windows hold: an ECG, a pulse wave (PPG, BVP), or beat times in seconds,
-        NaN after the last, which need no sampling rate (:func:`skemo.find_beats`).
+        NaN after the last and where a gap separates two, which need no sampling rate
+        (:func:`skemo.find_beats`).
     method : str, default="skemo"
         Detector of heartbeats: ``"skemo"``, or one of NeuroKit2's that
         :func:`skemo.kernels.heartbeats.r_peaks` names.
@@ -67,8 +76,14 @@ class HRVTransformer(WindowTransformer):
     max_deviation : float, None or "auto", default="auto"
         Leave out an interval that differs from the median of those around by more than this
         part of it (:func:`skemo.kernels.hrv.regular_intervals`). None leaves none out.
-        ``"auto"`` is 0.25 for the pulse, whose beats have gaps where the wrist moved, and
-        None for an ECG and for given beats.
+        ``"auto"`` is 0.25 for the pulse and for beats that :func:`skemo.find_beats` found in
+        one, and None for an ECG and for other beats.
+    correct_beats : bool, default=False
+        Remove extra beats, put in missed ones and move ectopic ones
+        (:func:`skemo.kernels.beat_correction.correct_beats`).
+    min_quality : float or None, default=None
+        A window whose quality (``ECG_Quality`` or ``PPG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower is missing. None measures no quality.
     n_jobs : int or None, default=None
         Processes; worth it for detectors of NeuroKit2. The result is the same for any
         number.
@@ -84,19 +99,20 @@ class HRVTransformer(WindowTransformer):
 
     Notes
     -----
-    Of several channels, each window takes the first that shows beats, so that a lead that
-    has come off is replaced by the next.
+    Of several channels, the first counts. Where it shows no beats for a while, as with a lead
+    that has come off, the next steps in.
 
-    Intervals under 300 or over 2000 ms, and those that `max_deviation` excludes, are left
-    out: the series goes on with the next, and no difference is taken across them. The window
-    then has no frequency features, except with `max_deviation`: there a gap is bridged by
-    intervals of one length, the nearest to the median that fill it, if they are no more than
-    a fifth of the time (of bridging, see [1]_). Ectopic beats are not corrected.
+    Intervals under 300 or over 2000 ms (2500 ms in a slow heart), those across a stretch in
+    which a beat may be hidden, and those that `max_deviation` excludes are left out: the series
+    goes on with the next, and no difference is taken across them. For frequency features, such a
+    gap is bridged by intervals of one length, the nearest to the median that fill it, if they
+    make up no more than a fifth of the time (on bridging, see [1]_); otherwise the features are
+    NaN. Ectopic beats are corrected only with `correct_beats`.
 
-    A series with fewer than ``min_beats - 1`` intervals left is missing. So is a window of the
-    pulse of which the intervals left cover less than a fifth; how much of it they cover tells
-    how far to trust it: a minute of a wrist's pulse at rest is covered by four fifths and
-    more, one with movement by less.
+    A series with fewer than ``min_beats - 1`` intervals left is missing, and so is one whose
+    intervals cover less than a fifth of the window. How much of the window they cover tells how
+    far to trust it: a minute of a wrist's pulse at rest is covered by four fifths and more, one
+    with movement by less.
 
     References
     ----------
@@ -118,17 +134,19 @@ class HRVTransformer(WindowTransformer):
 
     def __init__(
         self,
-        output="features",
+        output: Literal["features", "series"] = "features",
         *,
-        signal="ecg",
-        method="skemo",
-        features="time",
-        n_beats=None,
-        sampling_rate=None,
-        min_beats=4,
-        max_deviation="auto",
-        n_jobs=None,
-    ):
+        signal: Literal["ecg", "ppg", "beats"] = "ecg",
+        method: str = "skemo",
+        features: str | list[str] = "time",
+        n_beats: int | None = None,
+        sampling_rate: float | None = None,
+        min_beats: int = 4,
+        max_deviation: float | Literal["auto"] | None = "auto",
+        correct_beats: bool = False,
+        min_quality: float | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.output = output
         self.signal = signal
         self.method = method
@@ -137,9 +155,11 @@ class HRVTransformer(WindowTransformer):
         self.sampling_rate = sampling_rate
         self.min_beats = min_beats
         self.max_deviation = max_deviation
+        self.correct_beats = correct_beats
+        self.min_quality = min_quality
         self.n_jobs = n_jobs
 
-    def transform(self, X):
+    def transform(self, X: pd.DataFrame | pd.Series | ArrayLike) -> pd.DataFrame | NDArray:
         """Find the heartbeats, and compute the series or the features.
 
         Parameters
@@ -159,6 +179,18 @@ class HRVTransformer(WindowTransformer):
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        if self.min_quality is not None:
+            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
+        if self.signal == "beats" and (between := typical_interval(values)) > LONGEST_INTERVAL:
+            warnings.warn(
+                f"The beats are {between:g} s apart, which is no heart's. Beats are times in "
+                "seconds from the start of the window: divide sample numbers by their sampling "
+                "rate, and milliseconds by 1000.",
+                stacklevel=2,
+            )
+        else:
+            n_values = result.shape[1] - (self.output == "series")
+            self._warn_of_missing(X, signal, result[:, :n_values])
         if self.output == "features":
             return result
         series, too_long = result[:, :-1], result[:, -1] > 0
@@ -178,8 +210,7 @@ class HRVTransformer(WindowTransformer):
         columns = {}
         for group, compute in _KERNELS.items():
             if not set(names).isdisjoint(FEATURES[group]):
-                bridged = group == "frequency" and self._largest_deviation() is not None
-                columns |= compute(bridge_rr_gaps(rr, beats) if bridged else rr)
+                columns |= compute(bridge_rr_gaps(rr, beats) if group == "frequency" else rr)
         return np.stack([columns[name] for name in names], axis=1)
 
     def _window_series(self, values, dtype):
@@ -198,23 +229,37 @@ class HRVTransformer(WindowTransformer):
     def _find_intervals(self, values, dtype):
         """Beat times and RR intervals of a few windows, and which of these are missing."""
         beats = self._beats(values, dtype.sampling_rate)
+        if self.correct_beats:
+            beats = correct_beats(beats)
         rr = rr_intervals(beats)
-        max_deviation = self._largest_deviation()
+        max_deviation = self._largest_deviation(dtype)
         if max_deviation is not None:
             rr = regular_intervals(rr, max_deviation)
         missing = np.isfinite(rr).sum(axis=1) < self.min_beats - 1
-        if self.signal == "ppg":
-            duration = values.shape[-1] / dtype.sampling_rate
-            missing |= np.nansum(rr, axis=1) / 1000 < _USABLE * duration
+        missing |= np.nansum(rr, axis=1) / 1000 < _USABLE * self._duration(dtype)
         return beats, rr, missing
 
-    def _largest_deviation(self):
+    def _largest_deviation(self, dtype):
         if self.max_deviation == "auto":
-            return _PULSE_DEVIATION if self.signal == "ppg" else None
+            return _PULSE_DEVIATION if self._source(dtype) == "ppg" else None
         return self.max_deviation
 
+    def _source(self, dtype):
+        """What the beats are found in; None where that is unknown."""
+        if self.signal != "beats":
+            return self.signal
+        return _SOURCES.get(dtype.channels)
+
+    def _duration(self, dtype):
+        """Seconds of a window; 0 where that is unknown."""
+        if self.signal != "beats":
+            return dtype.shape[-1] / dtype.sampling_rate
+        # `segment` gives a window room for the most beats that it can hold.
+        known = self._source(dtype) is not None
+        return (dtype.shape[-1] - 1) * SHORTEST_RR / 1000 if known else 0.0
+
     def _beats(self, values, sampling_rate):
-        """Beat times of each window, from the first channel that shows any."""
+        """Beat times of each window, of the first channel or where another steps in."""
         if self.signal == "beats":
             return values[:, 0]
         return channel_beats(values, sampling_rate, self.method, self.signal)
@@ -230,11 +275,33 @@ class HRVTransformer(WindowTransformer):
     def _needs_rate(self):
         return self.signal != "beats"  # beat times are seconds already
 
+    def _why_missing(self, values, dtype):
+        if self.signal == "beats":
+            return f"They have fewer than min_beats={self.min_beats} beats 0.3 to 2 s apart."
+        return super()._why_missing(values, dtype)
+
+    def _what_is_needed(self, dtype):
+        duration = dtype.shape[-1] / dtype.sampling_rate
+        if duration < self.min_beats:
+            return f"Windows of {duration:g} s are too short for min_beats={self.min_beats} beats."
+        kind, other = ("an ECG", "ppg") if self.signal == "ecg" else ("a pulse", "ecg")
+        return (
+            f"Too few heartbeats were found with signal={self.signal!r}: is it {kind}, or does it "
+            f"need signal={other!r}; and is it sampled at {dtype.sampling_rate:g} Hz?"
+        )
+
     def _check_parameters(self, dtype):
         if self.output not in ("features", "series"):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         if self.signal != "beats":
             check_detector(self.method, self.signal)
+            check_rate(dtype.sampling_rate, self.signal)
+        elif self.min_quality is not None:
+            raise ValueError(
+                f"min_quality={self.min_quality!r} needs an ECG or a pulse, and beat times have no "
+                "quality. Leave it None; skemo.find_artefacts, before find_beats, takes out of a "
+                "recording what is not to be trusted."
+            )
         choose_features(self.features, FEATURES)
         if self.n_beats is not None and not _is_count(self.n_beats, 1):
             raise ValueError(f"n_beats must be None or at least 1, got {self.n_beats!r}.")
@@ -250,6 +317,13 @@ class HRVTransformer(WindowTransformer):
         if self.output == "features":
             return choose_features(self.features, FEATURES)
         return [f"rr{i}" for i in range(self._series_length(dtype))]
+
+
+def typical_interval(beats):
+    """Median time between the beats of windows (n_windows, 1, n_beats); 0 without any."""
+    intervals = np.diff(beats[:, 0], axis=1)
+    known = intervals[np.isfinite(intervals)]
+    return np.median(known) if len(known) else 0.0
 
 
 def _is_count(value, least):

@@ -1,6 +1,7 @@
 """Resampled, filtered and standardised windows, as raw input for a network."""
 
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo.features.base import WindowTransformer, compute_in_chunks, wrap_signals
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
+from skemo.kernels.quality import check_signal
 from skemo.kernels.resampling import n_resampled, resample
 from skemo.signals.checks import is_positive, signal_name
 
@@ -30,8 +32,13 @@ class ResampleTransformer(WindowTransformer):
         Frequencies to keep, in hertz, at most half of either rate. The band is open at an edge
         that is None: ``(0.5, None)`` removes the mean and slow drift.
     standardize : bool, default=False
-        Whether to standardise each channel of each window to mean 0 and standard deviation 1. A
-        channel that is flat, up to rounding, becomes 0.
+        Whether each window and channel is brought to mean 0 and standard deviation 1.
+    min_quality : float or None, default=None
+        A window whose quality (:class:`skemo.QualityTransformer`) is lower is missing, of an
+        EEG a channel in a window. It needs to know what `signal` is, and None measures
+        no quality.
+    signal : {"ecg", "ppg", "eda", "eeg", "acc"} or None, default=None
+        What the windows hold; of use for `min_quality` only.
     sampling_rate : float or None, default=None
         In hertz. Plain arrays need it for `rate` and `band`; a signal column has its own.
 
@@ -50,6 +57,10 @@ class ResampleTransformer(WindowTransformer):
     lines. If more are NaN, the channel is NaN throughout in that window. Other channels and
     windows keep their values.
 
+    A flat channel has lost its sensor, and is NaN in the window if it is 0 throughout, and at
+    any level with `standardize` or a lower edge of `band`, which remove the level. With
+    `standardize`, so is a channel with nothing in the band.
+
     Standardising each window removes its level, which is informative for skin conductance and
     temperature. A `StandardScaler`, or a network's own normalisation, keeps it.
 
@@ -65,17 +76,24 @@ class ResampleTransformer(WindowTransformer):
     ((1, 640), 64.0)
     """
 
+    # Slow signals such as temperature are often stored with repeated values, which does no harm.
+    _needs_detail = False
+
     def __init__(
         self,
         rate: float | None = None,
         *,
         band: tuple[float | None, float | None] | None = None,
         standardize: bool = False,
+        min_quality: float | None = None,
+        signal: Literal["ecg", "ppg", "eda", "eeg", "acc"] | None = None,
         sampling_rate: float | None = None,
     ) -> None:
         self.rate = rate
         self.band = band
         self.standardize = standardize
+        self.min_quality = min_quality
+        self.signal = signal
         self.sampling_rate = sampling_rate
 
     def transform(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame | NDArray[np.floating]:
@@ -96,12 +114,18 @@ class ResampleTransformer(WindowTransformer):
         values, dtype = signal.values, signal.dtype
         compute = partial(self._transform_windows, sampling_rate=dtype.sampling_rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size))
+        if self.min_quality is not None:
+            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
+        self._warn_of_missing(X, signal, result)
         rate = dtype.sampling_rate if self.rate is None else self.rate
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)
 
     def _transform_windows(self, values, sampling_rate):
         rows = values.reshape(-1, values.shape[-1])  # each a channel of a window
         missing = np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE
+        levelled = self.standardize or (self.band is not None and self.band[0] is not None)
+        flat = (rows == rows[:, :1]).all(axis=1)
+        missing |= flat if levelled else flat & (rows[:, 0] == 0)
         rows = np.where(missing[:, np.newaxis], 0, fill_gaps(rows))
         if self.standardize:
             rows -= rows[:, :1].copy()  # the offset is removed anyway, and would cost precision
@@ -116,7 +140,7 @@ class ResampleTransformer(WindowTransformer):
             rounding = 100 * np.finfo(resampled.dtype).eps * np.ptp(rows, axis=1, keepdims=True)
             flat = deviation <= rounding
             resampled /= np.where(flat, 1, deviation)
-            resampled[flat[:, 0]] = 0
+            missing |= flat[:, 0]
         resampled[missing] = np.nan
         return resampled.reshape(*values.shape[:-1], -1)
 
@@ -127,10 +151,12 @@ class ResampleTransformer(WindowTransformer):
 
     @property
     def _needs_rate(self):
-        return self.rate is not None or self.band is not None
+        return not (self.rate is None and self.band is None and self.min_quality is None)
 
     def _check_parameters(self, dtype):
         n_times, sampling_rate = dtype.shape[-1], dtype.sampling_rate
+        if self.signal is not None or self.min_quality is not None:
+            check_signal(self.signal)
         if self.rate is not None and not is_positive(self.rate):
             raise ValueError(f"rate must be a positive number of hertz, got {self.rate!r}.")
         if self._n_out(dtype) < 1:

@@ -1,49 +1,69 @@
 """What is computed better on a whole recording than window by window."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from skemo.kernels.beat_correction import correct_beats as corrected
 from skemo.kernels.filters import fill_gaps
-from skemo.kernels.heartbeats import channel_beats, check_detector
-from skemo.kernels.skin_conductance import PARTS, check_method, tonic_phasic
-from skemo.signals.checks import check_finite
+from skemo.kernels.heartbeats import check_detector, recording_beats
+from skemo.kernels.hrv import check_rate
+from skemo.kernels.skin_conductance import (
+    OFF_SKIN,
+    PARTS,
+    check_method,
+    conductance,
+    tonic_phasic,
+)
+from skemo.signals.array import SignalArray
+from skemo.signals.checks import check_finite, is_number, warn_of_repeats
+from skemo.signals.recording import Recording
 
-_STRETCH, _INNER = 30.0, 20.0  # s, of a recording in which beats are looked for together
-_DOUBT = 0.05  # s, by which two stretches may place one beat apart
 
-
-def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="beats"):
+def find_beats(
+    recording: Recording,
+    *,
+    name: str = "ecg",
+    signal: Literal["ecg", "ppg"] = "ecg",
+    method: str = "skemo",
+    beats: str = "beats",
+    correct_beats: bool = False,
+) -> Recording:
     """Find the heartbeats of a whole recording, and let them go along with it.
 
     Windows that are cut afterwards lose no beat at their edges, and each beat is found once
-    however much windows overlap: ``skemo.segment(map(find_beats, recordings), 10)`` has a
-    column of beat times, which ``HRVTransformer(signal="beats")`` takes. The recording is
-    looked at in stretches of 30 s, of which the inner 20 s count; a stretch in which there
-    is nothing to see (:func:`skemo.kernels.heartbeats.r_peaks`) has no beats.
+    however much the windows overlap: ``skemo.segment(map(find_beats, recordings), 10)`` has a
+    column of beat times, which ``HRVTransformer(signal="beats")`` takes. The polarity of the
+    signal is decided once for the recording.
 
-    Of a pulse, stretches disturbed by movement have none either, however short: pass
-    ``max_deviation=0.25`` to ``HRVTransformer(signal="beats")``, so that a single beat that
-    lacks makes no interval of twice the length.
+    A stretch in which there is nothing to see (:func:`skemo.kernels.heartbeats.r_peaks`) has
+    no beats, and no RR interval is taken across it. The recording remembers whether its beats
+    came from an ECG or a pulse, so that `HRVTransformer` treats them as it treats windows of
+    that signal.
 
     Parameters
     ----------
     recording : Recording
     name : str, default="ecg"
-        The signal to look at. Of several channels, each stretch takes the first that shows
-        beats.
+        The signal to look at. Of several channels, the first counts; where it shows no beats
+        for a while, the next steps in.
     signal : {"ecg", "ppg"}, default="ecg"
         What it is.
     method : str, default="skemo"
         Detector, as :func:`skemo.kernels.heartbeats.r_peaks` names them.
     beats : str, default="beats"
         Name of the beats, and of their column.
+    correct_beats : bool, default=False
+        Remove extra beats, put in missed ones and move ectopic ones
+        (:func:`skemo.kernels.beat_correction.correct_beats`).
 
     Returns
     -------
     Recording
-        With the times in ``recording.beats[beats]``, in seconds.
+        With the times in ``recording.beats[beats]``, in seconds, their source in
+        ``recording.beat_sources[beats]``, and the stretches between beats in which others may
+        be hidden in ``recording.beat_gaps[beats]``.
 
     Raises
     ------
@@ -67,24 +87,43 @@ def find_beats(recording, *, name="ecg", signal="ecg", method="skemo", beats="be
             f"{list(recording.signals)}: pass name=."
         )
     values, rate = recording.signals[name], recording.sampling_rates[name]
-    n_times = values.shape[1]
-    length, step = (min(round(seconds * rate), n_times) for seconds in (_STRETCH, _INNER))
-    starts = np.unique(np.minimum(np.arange(0, n_times, step), n_times - length))
-    stretches = sliding_window_view(values, length, axis=1)[:, starts].swapaxes(0, 1)
-    found = channel_beats(stretches, rate, method, signal) + starts[:, np.newaxis] / rate
-    # Each stretch counts up to the middle of where it overlaps with the next, and a little
-    # beyond, since the two may place a beat there on unlike sides.
-    borders = (starts[1:] + starts[:-1] + length) / 2 / rate
-    inner = found >= np.append(-np.inf, borders - _DOUBT)[:, np.newaxis]
-    inner &= found < np.append(borders + _DOUBT, np.inf)[:, np.newaxis]
-    times = np.sort(found[inner])
-    times = times[np.diff(times, prepend=-np.inf) > 2 * _DOUBT]
+    check_rate(rate, signal)
+    times, broken = recording_beats(values, rate, method, signal)
+    if correct_beats:
+        times, broken = _correct(times, broken)
     times = times + recording.starts[name]
-    return replace(recording, beats={**recording.beats, beats: times})
+    last = np.flatnonzero(broken[:-1])
+    gaps = tuple(zip(times[last].tolist(), times[last + 1].tolist(), strict=True))
+    return replace(
+        recording,
+        beats={**recording.beats, beats: times},
+        beat_sources={**recording.beat_sources, beats: signal},
+        beat_gaps={**recording.beat_gaps, beats: gaps},
+    )
 
 
-def decompose_eda(recording, *, name="eda", method="highpass"):
-    """Put tonic and phasic skin conductance in the place of the conductance of a recording.
+def _correct(times, broken):
+    """Beats of a recording, corrected, and after which of them there is a break."""
+    stretches = np.split(times, np.flatnonzero(broken[:-1]) + 1)
+    # One table row, with room for beats that are put in.
+    row = np.full(2 * len(times) + len(stretches), np.nan)
+    place = 0
+    for stretch in stretches:
+        row[place : place + len(stretch)] = stretch
+        place += len(stretch) + 1
+    row = corrected(row[np.newaxis])[0]
+    index = np.flatnonzero(~np.isnan(row))
+    return row[index], np.append(np.diff(index) > 1, False)[: len(index)]
+
+
+def decompose_eda(
+    recording: Recording,
+    *,
+    name: str = "eda",
+    method: Literal["highpass", "cvxeda"] = "highpass",
+    off_skin: float | None = OFF_SKIN,
+) -> Recording:
+    """Replace the skin conductance of a recording by its tonic and phasic parts.
 
     The whole recording is decomposed, so that windows cut from the result,
     ``skemo.segment(map(decompose_eda, recordings), 60)``, have no edges of their own. Give
@@ -97,18 +136,22 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
         The signal to decompose, of one channel.
     method : {"highpass", "cvxeda"}, default="highpass"
         See :func:`skemo.kernels.skin_conductance.tonic_phasic`.
+    off_skin : float or None, default=0.01
+        Conductance, in the signal's unit, up to which the electrodes are off the skin
+        (:func:`skemo.kernels.skin_conductance.conductance`). None if the signal is not a
+        conductance in µS.
 
     Returns
     -------
     Recording
         With the channels ``"tonic"`` and ``"phasic"`` in the signal `name`, at the same
-        rate and in the same unit. NaN stays NaN, though the filters pass over it by
-        straight lines.
+        rate and in the same unit. Samples that are NaN or off the skin are NaN in both;
+        the filters bridge them by straight lines.
 
     Raises
     ------
     ValueError
-        Where the recording has no such signal, or it has several channels.
+        If the recording has no such signal, or the signal has several channels.
 
     Examples
     --------
@@ -119,6 +162,8 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
     <Recording of subject 'S2': 100 s; eda 2 channels at 4 Hz>
     """
     check_method(method)
+    if off_skin is not None and not (is_number(off_skin) and off_skin >= 0):
+        raise ValueError(f"off_skin must be None or a number of at least 0, got {off_skin!r}.")
     where = f"The recording of subject {recording.subject!r}"
     if name not in recording.signals:
         raise ValueError(
@@ -133,8 +178,11 @@ def decompose_eda(recording, *, name="eda", method="highpass"):
         )
     check_finite(eda, name)
     rate = recording.sampling_rates[name]
-    parts = np.concatenate(tonic_phasic(fill_gaps(eda.astype(float)), rate, method))
-    parts = np.where(np.isnan(eda), np.nan, parts).astype(np.result_type(eda.dtype, np.float32))
+    warn_of_repeats(SignalArray(eda[np.newaxis], sampling_rate=rate), name, stacklevel=2)
+    measured = conductance(eda.astype(float), off_skin)
+    parts = np.concatenate(tonic_phasic(fill_gaps(measured), rate, method, off_skin=None))
+    parts = np.where(np.isnan(measured), np.nan, parts)
+    parts = parts.astype(np.result_type(eda.dtype, np.float32))
     return replace(
         recording,
         signals={**recording.signals, name: parts},

@@ -90,6 +90,10 @@ def correct_clock(recording: Recording, times: ArrayLike, true_times: ArrayLike)
             (float(corrected(start)), float(corrected(stop))) for start, stop in recording.excluded
         ],
         beats={name: corrected(times) for name, times in recording.beats.items()},
+        beat_gaps={
+            name: [(float(corrected(start)), float(corrected(stop))) for start, stop in gaps]
+            for name, gaps in recording.beat_gaps.items()
+        },
     )
 
 
@@ -154,7 +158,10 @@ def merge_recordings(recordings: Sequence[Recording]) -> Recording:
     moved = [_moved(other, first.start_time) for other in recordings]
     merged = {
         what: {name: value for r in moved for name, value in getattr(r, what).items()}
-        for what in ("signals", "sampling_rates", "channels", "units", "targets", "beats", "starts")
+        for what in (
+            *("signals", "sampling_rates", "channels", "units", "targets"),
+            *("beats", "beat_sources", "beat_gaps", "starts"),
+        )
     }
     return Recording(
         **merged,
@@ -183,4 +190,8 @@ def _moved(recording, origin):
         labels=[(start + late, stop + late, label) for start, stop, label in recording.labels],
         excluded=[(start + late, stop + late) for start, stop in recording.excluded],
         beats={name: times + late for name, times in recording.beats.items()},
+        beat_gaps={
+            name: [(start + late, stop + late) for start, stop in gaps]
+            for name, gaps in recording.beat_gaps.items()
+        },
     )

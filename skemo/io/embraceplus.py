@@ -102,6 +102,7 @@ def read_embraceplus(
         subject=path.stem if subject is None else subject,
         trial=trial,
         beats={"peaks": beats / 1e9} if len(beats) else {},
+        beat_sources={"peaks": "ppg"} if len(beats) else {},
         starts=starts,
         start_time=pd.Timestamp(round(origin * 1e6), unit="us", tz="UTC"),
     )

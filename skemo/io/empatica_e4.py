@@ -92,7 +92,7 @@ def read_empatica_e4(
     if not signals:
         raise ValueError(f"{path}: the files of the session have no samples.")
     origin = min(starts.values())
-    beats = _read_beats(files, origin)
+    beats, gaps = _read_beats(files, origin)
     return Recording(
         signals=signals,
         sampling_rates=rates,
@@ -101,6 +101,8 @@ def read_empatica_e4(
         subject=path.stem if subject is None else subject,
         trial=trial,
         beats={"ibi": beats} if len(beats) else {},
+        beat_sources={"ibi": "ppg"} if len(beats) else {},
+        beat_gaps={"ibi": gaps} if len(beats) else {},
         starts={name: round(start - origin, 6) for name, start in starts.items()},
         start_time=pd.Timestamp(origin, unit="s", tz="UTC"),
     )
@@ -188,13 +190,13 @@ def _read_samples(file):
 
 
 def _read_beats(files, origin):
-    """Return the times of the beats in IBI.csv in seconds from `origin`."""
+    """Return the times of the beats in IBI.csv in seconds from `origin`, and the gaps."""
     if "IBI.csv" not in files:
-        return np.empty(0)
+        return np.empty(0), []
     path = files["IBI.csv"]
     lines = _lines(path)
     if not lines or not lines[0].strip():
-        return np.empty(0)
+        return np.empty(0), []
     try:
         start = float(lines[0].split(",")[0])
     except ValueError as error:
@@ -203,10 +205,18 @@ def _read_beats(files, origin):
             f"{lines[0].strip()!r}."
         ) from error
     table = read_numbers(path, lines[1:], 2, 2)
+    if not len(table):
+        return np.empty(0), []
     # A line has the time of a beat and the interval since the beat before it.
-    times = np.concatenate([table[:, 0], table[:, 0] - table[:, 1]])
-    times = np.sort(times) + start - origin
-    return times[np.diff(times, prepend=-np.inf) > _APART]
+    ends = table[:, 0] + start - origin
+    times = np.sort(np.concatenate([ends, ends - table[:, 1]]))
+    times = times[np.diff(times, prepend=-np.inf) > _APART]
+    # Between a beat and the next, others may be missing unless the interval is listed.
+    ends = np.sort(ends)
+    place = np.searchsorted(ends, times[1:] - _APART)
+    listed = np.append(ends, np.inf)[place] <= times[1:] + _APART
+    pairs = zip(times[:-1].tolist(), times[1:].tolist(), listed, strict=True)
+    return times, [(before, after) for before, after, known in pairs if not known]
 
 
 def _session_files(path, session):

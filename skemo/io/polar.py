@@ -83,11 +83,11 @@ def read_polar(
     origin = min(times.min() for times in phones.values())
     # The sensor clock, which is even, is moved to that of the phone by the median difference.
     parts: dict[str, Any] = {"signals": {}, "sampling_rates": {}, "channels": {}, "starts": {}}
-    beats = {}
+    beats, gaps = {}, {}
     for kind, (file, table) in streams.items():
         seconds = (phones[kind] - origin).dt.total_seconds().to_numpy()
         if kind == "rr":
-            beats["rr"] = _beats(table, seconds, file)
+            beats["rr"], gaps["rr"] = _beats(table, seconds)
             continue
         pattern, _, rate = _STREAMS[kind]
         columns = [name for name in table if re.fullmatch(pattern, name)]
@@ -112,6 +112,8 @@ def read_polar(
         subject=path.stem if subject is None else subject,
         trial=trial,
         beats=beats,
+        beat_sources=dict.fromkeys(beats, "ecg"),
+        beat_gaps=gaps,
         start_time=origin,
     )
 
@@ -143,18 +145,20 @@ def _phone_times(file, table):
         raise ValueError(f"{file}: {_PHONE!r} has something that is no time ({error}).") from error
 
 
-def _beats(table, seconds, file):
-    """Return the times of beats from RR intervals and the times at which they arrived."""
+def _beats(table, seconds):
+    """Return the times of beats from RR intervals and when they arrived, and the gaps."""
     column = next(name for name in table if re.fullmatch(_RR, name))
     intervals = table[column].to_numpy(np.float64) / 1000
     known = np.isfinite(intervals) & (intervals > 0)
     intervals, seconds = intervals[known], seconds[known]
-    times: list[float] = []
+    times, gaps = [], []
     for interval, arrival in zip(intervals, seconds, strict=True):
         time = times[-1] + interval if times else arrival
         if times and abs(time - arrival) > _LATE:  # intervals were lost
-            time = max(arrival, times[-1] + interval)
+            time = max(arrival, times[-1] + 2 * interval)
+            gaps.append((times[-1], time - interval))
+            times.append(time - interval)
         elif not times:
             times.append(time - interval)
         times.append(time)
-    return np.array(times)
+    return np.array(times), gaps

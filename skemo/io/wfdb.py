@@ -100,5 +100,6 @@ def read_wfdb(
         subject=stem.name if subject is None else subject,
         trial=trial,
         beats=times,
+        beat_sources=dict.fromkeys(times, "ecg"),
         start_time=None if moment is None else pd.Timestamp(moment),
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from skemo._samples import fill_mask
 from skemo.kernels.bateman import Arena, Newton, adjoint, apply, bateman_model, samples_per_block
 
 _KNOT_SPACING = 10.0  # s
@@ -125,7 +126,7 @@ def cvxeda(
     >>> tonic[0, [40, 160]].round(1), phasic[0].argmax() / 4
     (array([3.1, 3.4]), np.float64(21.25))
     """
-    windows = np.asarray(eda)
+    windows = fill_mask(eda)
     parameters = (sampling_rate, tau0, tau1, knot_spacing, gamma)
     _check(windows, *parameters, alpha=alpha, tolerance=tolerance, max_iter=max_iter)
     n_windows, n_times = windows.shape

@@ -1,20 +1,37 @@
 """Differential entropy per frequency band and channel, from batched spectra."""
 
+from collections.abc import Mapping
 from numbers import Integral
 
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
 from skemo.kernels.filters import loops_along_rows
 
 BANDS = {"theta": (4, 8), "alpha": (8, 14), "beta": (14, 31), "gamma": (31, 45)}
-# Variance below which a band counts as silent: 0.1 nanounit of amplitude, far under the noise
+# Variance below which a band counts as silent: 0.1 nanounits of amplitude, far below the noise
 # of an amplifier whether the unit is the microvolt or the volt.
 VARIANCE_FLOOR = 1e-20
-_CHUNK = 3 << 16  # samples transformed together: with their spectra they fit a cache of 2 MB
+_CHUNK = 3 << 16  # samples transformed together: with their spectra they fit into 2 MB of cache
+
+_FLAT_SHARE, _FLAT_RUN = 0.05, 0.1  # of a window, in runs of equal samples of so many seconds
+_RAIL_SHARE = 0.02  # of a window, at its largest or smallest value and equal to the sample before
+_ISOLATED = 8.0  # times the RMS of the changes within half a second, a jump
+_HARMFUL = 2.0  # times the standard deviation and the root of the seconds, the sum of jumps
+_STANDS_OUT = 5.0  # times the RMS of changes across four samples, one that is looked at closely
 
 
-def differential_entropy(signals, sampling_rate, bands=BANDS, sub_windows=1):
+def differential_entropy(
+    signals: ArrayLike,
+    sampling_rate: float,
+    bands: Mapping[str, tuple[float, float]] = BANDS,
+    sub_windows: int = 1,
+    *,
+    detrend: bool = False,
+    reject_artefacts: bool = False,
+) -> NDArray:
     r"""Differential entropy of each frequency band and channel, in nats.
 
     A band-limited signal taken as Gaussian with variance :math:`\sigma^2` has
@@ -23,20 +40,25 @@ def differential_entropy(signals, sampling_rate, bands=BANDS, sub_windows=1):
 
     nats [1]_. The variance is the signal's power at the frequencies
     ``low <= frequency < high``, summed over the bins of an untapered Fourier transform
-    (Parseval's theorem); the mean has no part in it.
+    (Parseval's theorem). The mean does not contribute.
 
     Parameters
     ----------
     signals : array of shape (n_windows, n_channels, n_times)
-        Any floating type; the entropies have the same, and at least float32. May be
+        Any floating type; the entropies have the same type, at least float32. May be
         memory-mapped: a few windows at a time are read.
     sampling_rate : float
         In hertz.
     bands : dict of str to (low, high), default=BANDS
         Edges in hertz, at most half the sampling rate.
     sub_windows : int, default=1
-        Number of equal parts that a window is cut into. Samples that do not fill a part,
-        fewer than `sub_windows`, are dropped at the end.
+        Number of equal parts that a window is cut into. Samples at the end that do not fill a
+        part, fewer than `sub_windows`, are dropped.
+    detrend : bool, default=False
+        Subtract from each (sub-)window the line through its first and last sample, for windows
+        of a second or two: see Notes.
+    reject_artefacts : bool, default=False
+        Give NaN where a channel is disturbed (:func:`disturbed_channels`).
 
     Returns
     -------
@@ -45,10 +67,17 @@ def differential_entropy(signals, sampling_rate, bands=BANDS, sub_windows=1):
 
     Notes
     -----
-    No taper: on recorded EEG this agrees better with the variance of a zero-phase
-    Butterworth filter (10 s: r > .99, against .94 to .98 with a Hann taper, which looks at
-    the middle of the window only). The price is that drift leaks: 100 units across 10 s add
-    6 units² to theta, so high-pass filter a recording that drifts before cutting it.
+    There is no taper. On recorded EEG this agrees better with the variance of a zero-phase
+    Butterworth filter of the whole recording (10 s: r > .99, against .92 to .98 with a Hann
+    taper, which mostly sees the middle of the window).
+
+    The price is that slow waves and drift leak into all bands, because a window that does not
+    end where it began has a step between its end and its beginning: 100 units across 10 s add
+    6 units² to theta. `detrend` removes that step. In 1-s windows of recorded EEG, the
+    correlation with the Butterworth filter rises from .91 to .97 in gamma, and with slow waves
+    of 30 µV added, from .59 to .89 in theta and from .58 to .97 in gamma; least-squares lines
+    and tapers do less. In 10 s it makes no difference. A sine that fits the window exactly is
+    no longer in one bin.
 
     A constant channel has no finite entropy. Its variance is floored at ``VARIANCE_FLOOR``
     (1e-20 units²), which gives -21.61 nats.
@@ -69,7 +98,7 @@ def differential_entropy(signals, sampling_rate, bands=BANDS, sub_windows=1):
     >>> (0.5 * np.log(2 * np.pi * np.e * 3**2 / 2)).round(3)
     np.float64(2.171)
     """
-    signals = np.asarray(signals)
+    signals = fill_mask(signals)
     if signals.ndim != 3:
         raise ValueError(
             "Differential entropy takes windows of shape (n_channels, n_times) stacked to "
@@ -89,6 +118,7 @@ def differential_entropy(signals, sampling_rate, bands=BANDS, sub_windows=1):
     step = max(1, _CHUNK // max(1, n_channels * n_times))
     n_rows = min(step, n_windows) * n_channels * sub_windows
     centred, power = np.empty((n_rows, n_samples), dtype), np.empty((n_rows, len(bands)), dtype)
+    ramp = np.arange(n_samples, dtype=dtype) / max(1, n_samples - 1)
     with loops_along_rows(n_samples), np.errstate(invalid="ignore"):
         for start in range(0, n_windows, step):
             chunk = slice(start, start + step)
@@ -97,21 +127,131 @@ def differential_entropy(signals, sampling_rate, bands=BANDS, sub_windows=1):
             # The first sample serves as zero, so that an offset costs no precision and a
             # constant channel is exactly 0.
             np.subtract(parts, parts[:, :1], out=centred[rows], dtype=dtype)
+            disturbed = _disturbed(centred[rows], sampling_rate) if reject_artefacts else []
+            if detrend:
+                centred[rows] -= centred[rows, -1:] * ramp
             spectrum = scipy.fft.rfft(centred[rows])
             for band, (low, high) in enumerate(edges):
                 bins = spectrum[:, low:high].view(dtype)  # real and imaginary parts
                 np.vecdot(bins, bins, out=power[rows, band])
+            power[disturbed] = np.nan
             found = power[rows].reshape(-1, n_channels, sub_windows, len(bands))
             variance[chunk] = np.moveaxis(found, -1, 1)
-    variance *= 2 / n_samples**2  # a bin counts for its mirror image, too
+    variance *= 2 / n_samples**2  # a bin also counts for its mirror image
     entropy = np.log(np.maximum(variance, VARIANCE_FLOOR, out=variance), out=variance)
     entropy += np.log(2 * np.pi * np.e)
     entropy *= 0.5
     return entropy
 
 
-def _band_bins(name, low, high, n_samples, sampling_rate):
-    """Half-open range of the Fourier bins in a band, without the bin of the mean."""
+def disturbed_channels(signals: ArrayLike, sampling_rate: float) -> NDArray:
+    """Find the channels of EEG windows that are partly flat, clipped, or have steps.
+
+    A channel is disturbed in a window if
+
+    * more than 5 % of it lies in runs of equal samples that last 0.1 s or longer: lost packets,
+      a loose electrode, an amplifier in saturation;
+    * more than 2 % of its samples are at its largest or smallest value and equal to the sample
+      before: it is clipped;
+    * it jumps, as when an electrode moves: from one sample to the next by more than 8 times
+      the RMS of the changes within half a second around (without 30 ms on either side), and in
+      total by more than :math:`2 s \\sqrt T`, with s the standard deviation without the jumps
+      and T the seconds of the window.
+
+    Parameters
+    ----------
+    signals : array of shape (n_windows, n_channels, n_times)
+    sampling_rate : float
+        In hertz.
+
+    Returns
+    -------
+    bool ndarray of shape (n_windows, n_channels)
+
+    Notes
+    -----
+    At these limits the differential entropy of recorded EEG is off by 0.05 to 0.3 nats. Of
+    the channels of 1-s windows of 24 people at rest and at work, 1.7 % are
+    disturbed, most of them flat; of 10-s windows 0.4 %.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.kernels.entropy import disturbed_channels
+    >>> eeg = np.random.default_rng(0).normal(size=(1, 3, 1280))
+    >>> eeg[0, 1, 500:700] = 0
+    >>> eeg[0, 2] = eeg[0, 2].clip(-1, 1)
+    >>> disturbed_channels(eeg, 128)
+    array([[False,  True,  True]])
+    """
+    signals = fill_mask(signals)
+    dtype = np.result_type(signals.dtype, np.float32)
+    rows = np.ascontiguousarray(signals, dtype).reshape(-1, signals.shape[-1])
+    found = np.zeros(len(rows), bool)
+    with np.errstate(invalid="ignore"):
+        found[_disturbed(rows - rows[:, :1], sampling_rate)] = True
+    return found.reshape(signals.shape[:-1])
+
+
+def _disturbed(rows: NDArray, sampling_rate: float) -> NDArray:
+    """Which rows, each a channel of a window, are partly flat, clipped, or have steps."""
+    n_times = rows.shape[1]
+    if n_times < 8:
+        return np.empty(0, int)
+    # First what rules out most rows at little cost: some neighbours are compared, and the largest
+    # change across a few samples is held against all others.
+    alike = rows[:, 1::8] == rows[:, :-1:8]
+    n_alike = np.bincount(np.flatnonzero(alike) // alike.shape[1], minlength=len(rows))
+    equal = np.flatnonzero(n_alike > min(_RAIL_SHARE, _FLAT_SHARE) / 2 * alike.shape[1])
+    some = np.ascontiguousarray(rows[:, ::4])
+    changes = some[:, 1:] - some[:, :-1]
+    largest = np.maximum(changes.max(axis=1), -changes.min(axis=1)) ** 2
+    others = (np.vecdot(changes, changes) - largest) / (n_times / 4)
+    jumping = np.flatnonzero(largest > _STANDS_OUT**2 * others)
+    flat = equal[_is_flat(rows[equal], sampling_rate)] if len(equal) else equal
+    steps = [i for i in jumping if _has_steps(rows[i], sampling_rate)]
+    return np.union1d(flat, np.array(steps, int))
+
+
+def _is_flat(rows: NDArray, sampling_rate: float) -> NDArray:
+    """Whether too much of each channel is flat, or at its largest or smallest value."""
+    equal = rows[:, 1:] == rows[:, :-1]
+    # Runs of all channels, which a column at the end keeps apart.
+    joined = np.pad(equal, ((0, 0), (0, 1))).reshape(-1)
+    edges = np.flatnonzero(np.diff(joined, prepend=False))
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    long = lengths >= max(4, _FLAT_RUN * sampling_rate - 1)
+    of_row = starts[long] // (equal.shape[1] + 1)
+    in_runs = np.bincount(of_row, lengths[long], minlength=len(rows))
+    ends = rows.max(axis=1, keepdims=True), rows.min(axis=1, keepdims=True)
+    at_rail = (equal & ((rows[:, 1:] == ends[0]) | (rows[:, 1:] == ends[1]))).sum(axis=1)
+    n_times = rows.shape[1]
+    return (in_runs > _FLAT_SHARE * n_times) | (at_rail > _RAIL_SHARE * n_times)
+
+
+def _has_steps(row: NDArray, sampling_rate: float) -> bool:
+    """Whether a channel jumps by so much that it would show in the bands."""
+    changes = np.diff(row.astype(float))
+    squares = np.append(0.0, np.cumsum(changes**2))
+    place = np.arange(len(changes))
+
+    def around(seconds: float) -> tuple[NDArray, NDArray]:
+        n = round(seconds * sampling_rate)
+        first, stop = np.maximum(place - n, 0), np.minimum(place + n + 1, len(changes))
+        return squares[stop] - squares[first], stop - first
+
+    (outer, n_outer), (inner, n_inner) = around(0.5), around(0.03)
+    near = np.maximum(outer - inner, 0) / np.maximum(n_outer - n_inner, 1)
+    jumps = np.where(changes**2 > _ISOLATED**2 * near, changes, 0.0)
+    jumped = np.append(0.0, np.cumsum(jumps))
+    seconds = len(row) / sampling_rate
+    return bool(np.ptp(jumped) > _HARMFUL * np.std(row - jumped) * np.sqrt(seconds))
+
+
+def _band_bins(
+    name: str, low: float, high: float, n_samples: int, sampling_rate: float
+) -> tuple[int, int]:
+    """Half-open range of the Fourier bins in a band, without that of the mean."""
     band = f"The band {name!r} ({low:g} to {high:g} Hz)"
     if not 0 <= low < high:
         raise ValueError(f"{band} must have edges 0 <= low < high.")
@@ -121,10 +261,10 @@ def _band_bins(name, low, high, n_samples, sampling_rate):
             f"{sampling_rate:g} Hz. Pass bands that end there, or a signal sampled faster."
         )
     duration = n_samples / sampling_rate
-    tolerance = 1e-9  # an edge that falls on a bin belongs to it whatever the rounding
+    tolerance = 1e-9  # a bin on the edge belongs to the band despite rounding
     start, stop = (int(np.ceil(edge * duration - tolerance)) for edge in (low, high))
     start = max(1, start)
-    has_all = low == 0 and high == sampling_rate / 2  # though that be nothing but the mean
+    has_all = low == 0 and high == sampling_rate / 2  # even if that is only the mean
     if start >= stop and not has_all:
         raise ValueError(
             f"{band} has no frequency bin in {duration:g} s ({n_samples} samples at "

@@ -56,6 +56,33 @@ def fill_gaps(signals: NDArray[np.floating]) -> NDArray[np.floating]:
     return filled
 
 
+def without_held_values(signals, n_held):
+    """Replace stretches of one and the same value by NaN: a sensor is off, or at its limit.
+
+    Parameters
+    ----------
+    signals : array of shape (n_signals, n_times)
+    n_held : int
+        Samples of the shortest stretch that is replaced; at least 4 are.
+
+    Returns
+    -------
+    ndarray of shape (n_signals, n_times)
+        `signals` itself where nothing is held.
+    """
+    n_held = max(4, n_held)
+    few = signals[:, :: n_held // 2]  # of which a stretch fills two in a row
+    rows = np.flatnonzero((few[:, 1:] == few[:, :-1]).any(axis=1))
+    if not len(rows):
+        return signals
+    replaced = np.array(signals, np.result_type(signals.dtype, np.float32))
+    for row in rows:  # rare, and of any number and length
+        starts = np.append(0, np.flatnonzero(np.diff(signals[row])) + 1)
+        lengths = np.diff(starts, append=signals.shape[1])
+        replaced[row, np.repeat(lengths >= n_held, lengths)] = np.nan
+    return replaced
+
+
 def extended_spectrum(
     signals: NDArray[np.floating], n_extension: int, n_pivot: int = 1
 ) -> tuple[NDArray[np.complexfloating], int, int]:

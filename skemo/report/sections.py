@@ -49,6 +49,9 @@ def data_facts(outcome: Outcome) -> list[tuple[str, Any]]:
         ("Classes", ", ".join(f"{name} {n}" for name, n in data["classes"].items()) + " windows"),
         ("Inputs", bullets(map(_describe_input, data["inputs"])) if data["inputs"] else "–"),
     ]
+    missing = {name: n for name, n in data.get("missing", {}).items() if n}
+    if missing:
+        told.append(("Missing windows", ", ".join(f"{name} {n}" for name, n in missing.items())))
     n_dropped = {
         "because the label changes or is missing": segment.get("dropped_label"),
         "in excluded intervals": segment.get("dropped_excluded"),

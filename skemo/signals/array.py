@@ -15,6 +15,8 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 from pandas.api.types import pandas_dtype
 
+from skemo._samples import fill_mask
+
 _NAME = re.compile(r"signal\[(\w+), ([\dx]+), (?:(\S+) Hz|no rate), (.+)\]")
 
 
@@ -235,7 +237,7 @@ class SignalArray(ExtensionArray):
     values : array-like of shape (n_windows, n_times) or (n_windows, ..., n_channels, n_times)
         The windows. A two-dimensional array is read as one channel. Floating-point arrays
         are not copied; integers are converted to float32, or to float64 if float32 cannot
-        hold them.
+        hold them. Samples under the mask of a masked array are NaN.
     sampling_rate : float or None, default=None
         Samples per second along the last axis, in hertz.
     channels : sequence of str or None, default=None
@@ -275,7 +277,8 @@ class SignalArray(ExtensionArray):
         channels: Iterable[str] | None = None,
         copy: bool = False,
     ) -> None:
-        samples = np.array(values, copy=True) if copy else np.asarray(values)
+        samples = fill_mask(values)
+        samples = samples.copy() if copy else samples
         if samples.dtype.kind not in "iuf":
             raise ValueError(f"Signal values must be real numbers, got dtype {samples.dtype}.")
         samples = samples.astype(float_type(samples.dtype), copy=False)
@@ -575,11 +578,13 @@ def float_type(dtype: np.dtype) -> np.dtype:
 
 
 def _is_missing(window):
+    if window is np.ma.masked:
+        return True
     return pd.api.types.is_scalar(window) and pd.isna(window)
 
 
 def _checked(window, shape):
-    window = np.asarray(window)
+    window = fill_mask(window)
     if window.dtype == object and window.shape == shape:  # windows that pandas has stacked
         with contextlib.suppress(TypeError, ValueError):  # an error is raised below
             window = window.astype(float)

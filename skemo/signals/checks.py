@@ -1,6 +1,7 @@
 """Checks of the input of estimators: find its signals, and refuse what cannot be used."""
 
 import re
+import warnings
 from collections.abc import Hashable
 from numbers import Real
 from typing import Any, TypeGuard
@@ -13,8 +14,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skemo._samples import count_repeats, fill_mask
 from skemo.signals.array import SignalArray, SignalDtype
 
+_SHOWN_WINDOWS = 5  # in which repeated values are looked for
 _CHUNK = 1 << 22  # samples checked at a time, which needs a few megabytes
 _HOW_TO_GET_SIGNALS = (
     "In the transformer that computes them, say output='series' (HRVTransformer, EDATransformer) "
@@ -134,6 +137,7 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
         _refuse_features(name, X)
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
+        X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
         X = validate_data(estimator, X, reset=reset, **settings)
         signals = {"signal": SignalArray(X)}
     for modality, signal in signals.items():
@@ -169,6 +173,7 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
         refuse_objects(name, X)
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
+        X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
         if checked:
             X = validate_data(estimator, X, reset=reset, **settings)
         else:
@@ -211,6 +216,25 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
             signal.values, sampling_rate=sampling_rate, channels=signal.dtype.channels
         )
     return signal
+
+
+def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: int) -> None:
+    """Warn if the values of a signal column were repeated to a faster rate.
+
+    The first windows are looked at; `name` is None for an array.
+    """
+    rate = signal.dtype.sampling_rate
+    windows = signal.values.reshape(-1, signal.values.shape[-1])[:_SHOWN_WINDOWS]
+    n_repeats = {count_repeats(window) for window in windows}
+    if rate is not None and len(n_repeats) == 1 and n_repeats != {1}:
+        (n,) = n_repeats
+        what = "the signal" if name is None else repr(name)
+        warnings.warn(
+            f"Each value of {what} is repeated {n} times: it looks like a signal of {rate / n:g} "
+            f"Hz that was brought to {rate:g} Hz. Pass it at its own sampling rate.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def check_finite(values: NDArray[Any], name: Hashable) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from skemo._samples import fill_mask
 from skemo.signals.checks import is_positive
 from skemo.signals.frames import frame_parts
 from skemo.signals.mne_raw import raw_parts
@@ -18,6 +19,8 @@ from skemo.signals.times import as_seconds, as_timestamp, is_absolute
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` returns
 _SHOWN = 5  # labels shown in a notebook
+_BEYOND = 1.0  # seconds beyond the signals up to which labels and beats are rounded
+LONGEST_INTERVAL = 3.0  # seconds between heartbeats, at most 20 a minute
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
 
 
@@ -36,7 +39,8 @@ class Recording:
     Parameters
     ----------
     signals : mapping of str to array of shape (n_channels, n_times) or (n_times,)
-        The samples of each modality; a one-dimensional array is one channel. Not copied.
+        The samples of each modality; a one-dimensional array is one channel. Not copied. Where
+        a masked array is masked, the samples are NaN, targets too, and there are no beats.
     sampling_rates : mapping of str to float
         Samples per second of each modality, in hertz.
     channels : mapping of str to sequence of str, default={}
@@ -60,6 +64,11 @@ class Recording:
     beats : mapping of str to array of shape (n_beats,), default={}
         Increasing times of heartbeats, in seconds, as added by `find_beats`. `segment` turns
         them into a signal column of that name, for ``HRVTransformer(signal="beats")``.
+    beat_sources : mapping of str to {"ecg", "ppg"}, default={}
+        What the beats were found in. `HRVTransformer` treats them accordingly.
+    beat_gaps : mapping of str to sequence of (start, stop), default={}
+        Intervals, in seconds, in which beats may be hidden. No RR interval is taken across
+        them.
     starts : mapping of str to float, Timedelta or Timestamp, default={}
         When the first sample of a signal, or of a series in `targets`, was taken. What is left
         out starts at second 0.
@@ -113,6 +122,8 @@ labels 'rest', 'stress'>
     excluded: Sequence[tuple[float, float]] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
     beats: Mapping[str, Any] = field(default_factory=dict)
+    beat_sources: Mapping[str, str] = field(default_factory=dict)
+    beat_gaps: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     starts: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     start_time: Any = field(default=None, kw_only=True)
 
@@ -120,13 +131,8 @@ labels 'rest', 'stress'>
         where = f"Recording of subject {self.subject!r}"
         where += f", trial {self.trial!r}" if self.trial else ""
         for what in (
-            "signals",
-            "sampling_rates",
-            "channels",
-            "units",
-            "targets",
-            "beats",
-            "starts",
+            *("signals", "sampling_rates", "channels", "units", "targets"),
+            *("beats", "beat_sources", "beat_gaps", "starts"),
         ):
             if not isinstance(getattr(self, what) or {}, Mapping):
                 raise ValueError(
@@ -175,6 +181,14 @@ labels 'rest', 'stress'>
                 name: _checked_beats(times, name, signals, where)
                 for name, times in (self.beats or {}).items()
             },
+            "beat_sources": {
+                name: _checked_source(name, source, self.beats, where)
+                for name, source in (self.beat_sources or {}).items()
+            },
+            "beat_gaps": {
+                name: tuple(_checked_interval(gap, 2, "beat_gaps", origin, where) for gap in gaps)
+                for name, gaps in (self.beat_gaps or {}).items()
+            },
             "starts": starts,
             "start_time": origin,
         }.items():
@@ -185,15 +199,36 @@ labels 'rest', 'stress'>
                 f"{where}: starts names {unknown[0]!r}, but the signals are {list(signals)}"
                 f"{f' and the targets {list(self.targets)}' if self.targets else ''}."
             )
-        ends = [stop for _, stop, *_ in (*self.labels, *self.excluded)]
-        longest = max(starts[name] + x.shape[1] / rates[name] for name, x in signals.items())
-        if ends and max(ends) > 2 * longest:
-            warnings.warn(
-                f"{where} lasts {longest:g} s, but an interval of its labels or exclusions ends at "
-                f"{max(ends):g} s. Are they in seconds, from the start of the recording?",
-                UserWarning,
-                stacklevel=3,
-            )
+        self._warn_of_what_is_unlikely(where)
+
+    def _warn_of_what_is_unlikely(self, where):
+        """Warn of times beyond the recording, and of beats too far apart."""
+        earliest = min(0.0, min(self.starts[name] for name in self.signals))
+        longest = max(
+            self.starts[name] + x.shape[1] / self.sampling_rates[name]
+            for name, x in self.signals.items()
+        )
+        seconds = "Are they in seconds, from the start of the recording?"
+        found = []
+        labelled = [(start, stop) for start, stop, _ in self.labels]
+        for what, times, slack in (
+            ("its labels", labelled, _BEYOND),
+            ("its exclusions", self.excluded, longest),
+            *((f"the beats {name!r}", times, _BEYOND) for name, times in self.beats.items()),
+        ):
+            first, last = np.min(times, initial=0.0), np.max(times, initial=0.0)
+            if first < earliest - slack or last > longest + slack:
+                is_early = first < earliest - slack
+                end = f"begin at {first:g} s" if is_early else f"end at {last:g} s"
+                found.append(f"{where} lasts {longest:g} s, but {what} {end}. {seconds}")
+            elif what.startswith("the beats") and len(times) >= 5:
+                interval = np.median(np.diff(times))
+                if interval > LONGEST_INTERVAL:
+                    found.append(
+                        f"{where}: {what} are {interval:g} s apart, which is no heart's. {seconds}"
+                    )
+        for text in found:
+            warnings.warn(text, UserWarning, stacklevel=4)
 
     @classmethod
     def from_frame(
@@ -388,7 +423,7 @@ def _checked_signal(signal, name, where):
             f"{where}: a modality cannot be called {name!r}; the table of windows has a column of "
             "that name."
         )
-    signal = np.asarray(signal)
+    signal = fill_mask(signal)
     if signal.dtype.kind not in "iuf":
         raise ValueError(f"{where}: {name!r} must hold real numbers, got dtype {signal.dtype}.")
     if signal.ndim not in (1, 2) or 0 in signal.shape[:-1]:
@@ -408,12 +443,25 @@ def _checked_signal(signal, name, where):
 def _checked_beats(times, name, signals, where):
     if name in WINDOW_COLUMNS or name in signals:
         raise ValueError(f"{where}: beats cannot be called {name!r}; another column is.")
+    times = np.ma.compressed(times) if isinstance(times, np.ma.MaskedArray) else times
     times = np.array(times, np.float64)
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(
             f"{where}: the beats {name!r} must be increasing times in seconds, of shape (n_beats,)."
         )
     return times
+
+
+def _checked_source(name, source, beats, where):
+    if name not in (beats or {}):
+        raise ValueError(
+            f"{where}: beat_sources names {name!r}, but the beats are {list(beats or {})}."
+        )
+    if source not in ("ecg", "ppg"):
+        raise ValueError(
+            f"{where}: the source of the beats {name!r} must be 'ecg' or 'ppg', got {source!r}."
+        )
+    return source
 
 
 def _checked_target(target, name, signals, where):
@@ -423,7 +471,7 @@ def _checked_target(target, name, signals, where):
         return float(target)
     try:
         values, rate = target
-        values = np.array(values, np.float64)
+        values = np.array(fill_mask(values), np.float64)
     except (TypeError, ValueError):
         values, rate = None, None
     if values is None or values.ndim != 1 or not is_positive(rate):

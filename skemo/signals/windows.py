@@ -70,7 +70,8 @@ def segment(
         ``trial``, ``start`` (seconds) and ``label``, then one column of numbers per target.
         If a recording does not have a modality or target, it is missing (NaN) in its windows.
         Beats are a signal column of shape (1, largest possible number of beats): seconds from
-        the start of the window, padded with NaN.
+        the start of the window, padded with NaN, with a NaN between two beats that a gap
+        separates. The channel is named after the source of the beats, if it is known.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def segment(
         for name in recording.signals:
             _check_agreement(name, first.setdefault(name, recording), recording)
         for name in recording.beats:
-            _check_beats(name, first.setdefault(name, recording))
+            _check_beats(name, first.setdefault(name, recording), recording)
         longest = max(longest, recording.duration)
         everyone.append(recording.subject)
         found, n_partial = window_starts(recording, duration, step, missing)
@@ -152,7 +153,7 @@ def segment(
         columns[name] = SignalArray(
             values,
             sampling_rate=recording.sampling_rates.get(name),
-            channels=recording.channels.get(name),
+            channels=_channel_names(recording, name),
         )
     columns |= {"subject": subjects, "trial": trials, "start": np.concatenate(starts)}
     label = pd.Series(np.concatenate(labels))
@@ -248,16 +249,30 @@ def _cut_beats(recording, name, starts, duration):
     times = recording.beats[name]
     first, end = (np.searchsorted(times, seconds) for seconds in (starts, starts + duration))
     _, most = _window_shape(recording, name, duration)
+    # A gap takes a place of its own between two beats.
+    broken = np.zeros(len(times) + 1, np.intp)
+    for start, stop in recording.beat_gaps.get(name, ()):
+        last_before = np.searchsorted(times, start + _TOLERANCE) - 1
+        first_after = np.searchsorted(times, stop - _TOLERANCE)
+        broken[max(last_before, 0) + 1 : first_after + 1] = 1
+    place = np.arange(len(times)) + np.cumsum(broken)[:-1]
+    place = np.append(place, place[-1:] + 1) if len(times) else np.zeros(1, np.intp)
+    last = np.maximum(end, 1) - 1
+    n_places = np.where(end > first, place[last] - place[np.minimum(first, last)] + 1, 0)
     n_beats = end - first
-    if n_beats.max() > most:
+    if n_places.max() > most:
+        worst = n_places.argmax()
         raise ValueError(
-            f"{name!r} of subject {recording.subject!r} has {n_beats.max()} beats in the "
-            f"window that starts at {starts[n_beats.argmax()]:g} s, but at most {most} are "
+            f"{name!r} of subject {recording.subject!r} has {n_beats[worst]} beats in the "
+            f"window that starts at {starts[worst]:g} s, but at most {most} are "
             f"possible in {duration:g} s. Are the times in seconds, and is each beat listed once?"
         )
+    series = np.full(place[-1] + most + 1, np.nan)
+    series[place[: len(times)]] = times
     order = np.arange(most)
-    padded = np.append(times, np.nan)[np.minimum(first[:, np.newaxis] + order, len(times))]
-    windows = np.where(order < n_beats[:, np.newaxis], padded - starts[:, np.newaxis], np.nan)
+    windows = series[place[first][:, np.newaxis] + order]
+    inside = order < n_places[:, np.newaxis]
+    windows = np.where(inside, windows - starts[:, np.newaxis], np.nan)
     return windows[:, np.newaxis]
 
 
@@ -319,10 +334,24 @@ def _window_targets(recording, starts, duration):
     return pd.DataFrame(columns, index=range(len(starts)))
 
 
-def _check_beats(name, first):
-    if name not in first.beats:
+def _channel_names(recording, name):
+    """Names of the channels; beats have their source in the place of one, where it is known."""
+    if name in recording.beat_sources:
+        return [recording.beat_sources[name]]
+    return recording.channels.get(name)
+
+
+def _check_beats(name, one, other):
+    if name not in one.beats:
         raise ValueError(
             f"{name!r} names a signal in one recording and beats in another. Rename one."
+        )
+    sources = [each.beat_sources.get(name) for each in (one, other)]
+    if sources[0] != sources[1]:
+        raise ValueError(
+            f"{name!r} are beats of {sources[0]!r} in the recording of subject {one.subject!r}, "
+            f"and of {sources[1]!r} in that of subject {other.subject!r}. Give them different "
+            "names, find_beats(..., beats=...), or cut them apart."
         )
 
 

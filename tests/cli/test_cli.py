@@ -256,6 +256,7 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
     assert "48 of 10 s" in out
 
 
+@pytest.mark.filterwarnings("ignore:.* are too short for min_beats:UserWarning")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

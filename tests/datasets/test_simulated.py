@@ -10,7 +10,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skemo import segment
+from skemo import (
+    RespirationTransformer,
+    TemperatureTransformer,
+    make_modality_transformer,
+    segment,
+)
 from skemo.datasets import make_emotion_recordings
 from skemo.kernels.entropy import differential_entropy
 
@@ -127,6 +132,35 @@ def test_arousal_changes_heart_skin_and_brain_in_the_known_directions():
     assert abs(change[["theta_F3", "theta_F4"]].mean()) < 0.1
 
 
+def test_arousal_makes_breaths_shallower_and_cools_the_skin():
+    recordings = make_emotion_recordings(40, 4, 60.0, modalities=["resp", "temp"], random_state=1)
+    windows = segment(recordings, 60.0)
+    features = make_modality_transformer(
+        resp=RespirationTransformer(features=["RSP_Rate_Mean", "RAV_Mean"]),
+        temp=TemperatureTransformer(features=["TEMP_Slope"]),
+    )
+    table = features.fit_transform(windows)
+    table["RAV_Mean"] = np.log(table["RAV_Mean"])
+    means = table.groupby([windows["subject"], windows["label"]]).mean()
+    change = (means.xs("aroused", level=1) - means.xs("calm", level=1)).mean()
+    assert change["RAV_Mean"] == pytest.approx(-0.3, abs=0.06)
+    assert 60 * change["TEMP_Slope"] == pytest.approx(-0.2, abs=0.08)
+    assert change["RSP_Rate_Mean"] == pytest.approx(0, abs=0.6)
+
+
+def test_respiration_has_the_rate_that_it_has_in_the_ecg():
+    recordings = make_emotion_recordings(10, 4, 60.0, modalities=["ecg", "resp"], random_state=0)
+    windows = segment(recordings, 60.0)
+    belt, heart = (
+        RespirationTransformer(signal=name, features="rate").fit_transform(windows[[name]])
+        for name in ("resp", "ecg")
+    )
+    assert np.isfinite(belt).all()
+    seen = np.isfinite(heart)
+    assert seen.mean() > 0.75
+    assert np.abs(belt - heart)[seen].max() < 1.5
+
+
 def test_without_effect_no_measure_depends_on_the_label():
     change = differences(0.0)
     t = change.mean() / (change.std() / np.sqrt(len(change)))
@@ -239,6 +273,8 @@ def test_more_people_or_fewer_modalities_do_not_change_the_others():
     alone = make_emotion_recordings(2, 2, 10.0, modalities=["eeg"], random_state=5)
     assert list(alone[0].signals) == ["eeg"]
     assert_same(few, alone, ["eeg"])
+    every = ("ecg", "eda", "eeg", "resp", "temp")
+    assert_same(few, make_emotion_recordings(2, 2, 10.0, modalities=every, random_state=5))
 
 
 def test_calm_trials_do_not_depend_on_the_effect_size():
@@ -258,10 +294,16 @@ def test_calm_trials_do_not_depend_on_the_effect_size():
         ({"n_trials": 0}, "n_trials must be even"),
         ({"duration": 4}, r"duration must be at least 5 \(seconds\), got 4"),
         ({"effect_size": np.nan}, "effect_size must be a finite number, got nan"),
-        ({"modalities": ["ecg", "emg"]}, r"modalities must be among ecg, eda, eeg, got \['ecg', '"),
-        ({"modalities": "ecg"}, "modalities must be among ecg, eda, eeg, got 'ecg'"),
+        (
+            {"modalities": ["ecg", "emg"]},
+            r"modalities must be among ecg, eda, eeg, resp, temp, got \['ecg', '",
+        ),
+        ({"modalities": "ecg"}, "modalities must be among ecg, eda, eeg, resp, temp, got 'ecg'"),
         ({"modalities": []}, "modalities must be among"),
-        ({"sampling_rates": {"emg": 4}}, "sampling_rates must be among ecg, eda, eeg, got"),
+        (
+            {"sampling_rates": {"emg": 4}},
+            "sampling_rates must be among ecg, eda, eeg, resp, temp, got",
+        ),
         ({"sampling_rates": {"ecg": 32}}, "sampling_rates: 'ecg' needs at least 64 Hz, got 32"),
         ({"channels": ["F3", "X1"]}, "channels must be among AF3, .*got"),
     ],

@@ -7,7 +7,14 @@ import warnings
 import numpy as np
 import pytest
 
-from skemo import segment
+from skemo import (
+    AccelerometerTransformer,
+    EMGTransformer,
+    RespirationTransformer,
+    TemperatureTransformer,
+    make_modality_transformer,
+    segment,
+)
 from skemo.datasets.wesad import SUBJECTS, load_wesad
 
 SECONDS = 40
@@ -156,9 +163,41 @@ def test_signals_have_the_published_values_rates_and_units(folder, device, field
         np.testing.assert_array_equal(recording.signals[name], written[field].T.astype("f4"))
 
 
-def test_the_default_modalities_are_those_that_have_transformers(folder):
+def test_the_default_modalities_are_heart_and_skin(folder):
     assert [*load_wesad(folder, subjects="S2")[0].signals] == ["ecg", "eda"]
     assert [*load_wesad(folder, subjects="S2", device="wrist")[0].signals] == ["eda", "ppg"]
+
+
+@pytest.mark.parametrize(
+    ("device", "names"), [("chest", ("resp", "temp", "acc", "emg")), ("wrist", ("temp", "acc"))]
+)
+def test_respiration_temperature_motion_and_muscle_have_features_by_their_names(
+    tmp_path, device, names
+):
+    content = make_content("S2")
+    signal = content["signal"]
+    seconds = np.arange(SECONDS * 700) / 700
+    signal["chest"]["Resp"] = 10 * np.sin(np.pi * seconds)[:, np.newaxis]
+    for of_device, field in (("chest", "Temp"), ("wrist", "TEMP")):
+        signal[of_device][field] = 33 + 0.1 * signal[of_device][field]
+    signal["chest"]["ACC"] = 0.1 * signal["chest"]["ACC"] + np.array([0, 0.6, 0.8])
+    signal["wrist"]["ACC"] = np.round(6.4 * signal["wrist"]["ACC"] + np.array([0, 38, 51]))
+    write(tmp_path, "S2", content)
+    recordings = load_wesad(tmp_path, subjects="S2", device=device, modalities=names)
+    windows = segment(recordings, 7, step=1)
+    features = {
+        "resp": RespirationTransformer(features=["RSP_Rate_Mean"]),
+        "temp": TemperatureTransformer(),
+        "acc": AccelerometerTransformer(),
+        "emg": EMGTransformer(features="amplitude"),
+    }
+    features = make_modality_transformer(**{name: features[name] for name in names})
+    table = features.fit_transform(windows)
+    assert table.notna().all(axis=None)
+    # In g by either device.
+    np.testing.assert_allclose(table["ACC_Activity"], 0.1 * np.sqrt(3), rtol=0.15)
+    if "resp" in names:
+        np.testing.assert_allclose(table["RSP_Rate_Mean"], 30, rtol=0.02)
 
 
 def test_big_endian_numbers_are_read(folder):

@@ -62,7 +62,7 @@ def test_dots_mark_the_beats_in_view_at_the_height_of_the_signal(recording):
 
 
 def test_beats_that_the_recording_has_are_not_searched_for_again(recording):
-    own = replace(recording, beats={"chest": [1.0, 2.0, 70.0]})
+    own = replace(recording, beats={"chest": [1.0, 2.0, 60.5]})
     display = RecordingDisplay.from_recording(own)
     assert display.beats_["ecg"].get_xdata().tolist() == [1.0, 2.0]
 

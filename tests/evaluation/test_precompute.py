@@ -217,3 +217,21 @@ def test_a_comparison_records_steps_that_fail_in_the_folds_where_they_do(recordi
     with pytest.warns(UserWarning, match="'SVM' failed in 4 of 4 fits"):
         result = skemo.compare(models, X, y, subjects)
     assert result.failures["model"].unique().tolist() == ["SVM"]
+
+
+# Missing windows
+
+
+def test_a_comparison_warns_of_a_missing_modality_and_counts_its_windows(recordings):
+    windows, y, _ = recordings
+    windows = windows.copy()
+    windows.loc[windows.index[:6], "eda"] = np.nan
+    features = make_modality_transformer(
+        ecg=HRVTransformer(signal="ppg", min_beats=100), eda=EDATransformer()
+    )
+    with pytest.warns(UserWarning, match="HRVTransformer: .* windows of 'ecg' .* come out missing"):
+        comparison = skemo.compare({"LDA": make_lda(features)}, windows, y, groups=windows)
+    missing = comparison.details["data"]["missing"]
+    assert missing["ecg"] == len(windows)
+    assert missing["eda"] == windows["eda"].isna().sum() > 0
+    assert missing["eeg"] == 0

@@ -1,18 +1,26 @@
 """What all transformers of windows have in common."""
 
 import inspect
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from beats import make_ecg, make_pulse
 from sklearn.base import clone
 
 from skemo import (
+    AccelerometerTransformer,
     DifferentialEntropyTransformer,
     EDATransformer,
+    EMGTransformer,
     HRVTransformer,
+    Recording,
     ResampleTransformer,
+    RespirationTransformer,
     SignalArray,
+    TemperatureTransformer,
+    decompose_eda,
     signal_frame,
 )
 from skemo.features.base import WindowTransformer, compute_in_chunks
@@ -24,6 +32,16 @@ TRANSFORMERS = [
     EDATransformer(output="series"),
     DifferentialEntropyTransformer(),
     DifferentialEntropyTransformer(output="map"),
+    RespirationTransformer(),
+    RespirationTransformer(output="series"),
+    RespirationTransformer(signal="ecg"),
+    RespirationTransformer(signal="ppg", output="series"),
+    TemperatureTransformer(valid_range=None),
+    TemperatureTransformer(output="series", valid_range=None),
+    AccelerometerTransformer(),
+    AccelerometerTransformer(output="series"),
+    EMGTransformer(highpass=20),
+    EMGTransformer(output="series", highpass=20),
     ResampleTransformer(rate=64, standardize=True),
 ]
 every_transformer = pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
@@ -78,3 +96,117 @@ def test_chunks_of_any_size_make_the_same_result(n_together, n_jobs):
     values = np.arange(20.0).reshape(10, 2)
     result = compute_in_chunks(np.square, values, n_together, n_jobs)
     np.testing.assert_array_equal(result, values**2)
+
+
+# Most windows missing
+
+
+def as_windows(values, sampling_rate, name):
+    return signal_frame(**{name: SignalArray(values, sampling_rate=sampling_rate)})
+
+
+def missing_most_of(kind):
+    """A transformer, windows of which it can use at most a few, and what it should say."""
+    rng = np.random.default_rng(0)
+    beats = np.cumsum(rng.normal(0.85, 0.05, (20, 90)), axis=1)
+    pulses = np.stack([make_pulse(b, 64, 60) for b in beats])
+    noise = rng.normal(size=(20, 3840))
+    slow = np.full((20, 960), np.nan)
+    slow[:, ::16] = 2 + 0.01 * rng.normal(size=(20, 60))
+    flat = np.zeros((20, 1280))
+    flat[0] = rng.normal(size=1280)
+    cases = {
+        "pulse": (HRVTransformer(), pulses, 64, "need signal='ppg'"),
+        "ecg": (HRVTransformer(signal="ppg"), noise, 64, "need signal='ecg'"),
+        "short": (HRVTransformer(), pulses[:, :128], 64, "of 2 s are too short for min_beats=4"),
+        "slow": (EDATransformer(), slow, 16, "More than 5% of their samples are NaN"),
+        "off": (EDATransformer(), 0.001 * rng.random((20, 240)), 4, "at most off_skin=0.01"),
+        "siemens": (EDATransformer(), 2e-6 + 1e-7 * rng.random((20, 240)), 4, "is it in µS"),
+        "flat": (DifferentialEntropyTransformer(), flat, 128, "They are flat"),
+        "clipped": (
+            DifferentialEntropyTransformer(),
+            rng.normal(size=(20, 1280)).clip(-1, 1),
+            128,
+            "partly flat, clipped or have steps",
+        ),
+        "resampled": (ResampleTransformer(50, standardize=True), flat, 128, "They are flat"),
+    }
+    return cases[kind]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(
+    "kind", ["pulse", "ecg", "short", "slow", "off", "siemens", "flat", "clipped", "resampled"]
+)
+def test_a_modality_missing_in_most_windows_warns_once_with_the_reason(kind, plain):
+    transformer, values, sampling_rate, reason = missing_most_of(kind)
+    X = values if plain else as_windows(values, sampling_rate, "mine")
+    transformer.set_params(sampling_rate=sampling_rate if plain else None)
+    with pytest.warns(UserWarning, match="come out missing") as caught:
+        transformer.fit_transform(X)
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert text.startswith(f"{type(transformer).__name__}: ")
+    assert (" of 20 windows (" if plain else " of 20 windows of 'mine' (") in text
+    assert reason in text
+
+
+@every_transformer
+def test_windows_that_were_missing_before_are_not_told_of(transformer, windows):
+    many = pd.concat([windows] * 5)
+    many.iloc[2:, 0] = np.nan
+    clone(transformer).fit_transform(many)
+
+
+def test_a_few_missing_windows_are_not_told_of():
+    beats = np.arange(0.5, 60, 0.8)
+    windows = np.stack([make_ecg(beats, 128, 60)] * 20)
+    windows[:9] = np.random.default_rng(0).normal(size=(9, 1)) * np.ones(7680)
+    HRVTransformer(sampling_rate=128).fit_transform(windows)
+    HRVTransformer(sampling_rate=128).transform(windows[:4])
+
+
+@pytest.mark.parametrize("unit", [250, 1000, 128])
+@pytest.mark.parametrize("n_windows", [1, 20])
+def test_beats_that_are_not_in_seconds_warn_in_any_number(unit, n_windows):
+    beats = np.cumsum(np.random.default_rng(0).normal(0.85, 0.05, (n_windows, 60)), axis=1)
+    with pytest.warns(UserWarning, match="Are they in seconds, from the start of the window") as w:
+        HRVTransformer(signal="beats").fit_transform(np.round(unit * beats))
+    assert len(w) == 1
+
+
+@pytest.mark.parametrize(("signal", "lowest"), [("ecg", 50), ("ppg", 10)])
+def test_a_rate_too_low_for_intervals_is_refused(signal, lowest):
+    beats = np.arange(0.5, 60, 0.8)
+    make = make_ecg if signal == "ecg" else make_pulse
+    with pytest.raises(ValueError, match=f"needs at least {lowest} Hz. Pass the signal as rec"):
+        HRVTransformer(signal=signal, sampling_rate=lowest - 1).fit(
+            make(beats, lowest - 1, 60)[None]
+        )
+    found = HRVTransformer(signal=signal, sampling_rate=lowest, features=["HRV_MeanNN"])
+    np.testing.assert_allclose(found.fit_transform(make(beats, lowest, 60)[None]), 800, atol=8)
+
+
+# Repeated values
+
+
+@pytest.mark.parametrize("n_repeats", [2, 16])
+@pytest.mark.parametrize("first", [0, 1])
+def test_values_repeated_to_a_faster_rate_are_noticed(n_repeats, first):
+    slow = 2 + np.random.default_rng(0).normal(0, 0.1, (3, 240))
+    fast = np.repeat(slow, n_repeats, axis=1)[:, first:]
+    with pytest.warns(UserWarning, match=f"of 'eda' is repeated {n_repeats} times: it looks") as w:
+        EDATransformer().fit(as_windows(fast, 4 * n_repeats, "eda"))
+    assert len(w) == 1
+    with pytest.warns(UserWarning, match=f"of 'eda' is repeated {n_repeats} times"):
+        decompose_eda(Recording({"eda": fast[0]}, {"eda": 4 * n_repeats}, subject="a"))
+    ResampleTransformer(1).fit(as_windows(fast, 4 * n_repeats, "eda"))
+
+
+@pytest.mark.parametrize("resolution", [0.001, 0.01, 0.05])
+def test_a_coarse_signal_was_not_repeated(resolution):
+    rng = np.random.default_rng(0)
+    walk = 2 + np.cumsum(rng.normal(0, 0.005, (20, 480)), axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        EDATransformer(sampling_rate=8).fit(np.round(walk / resolution) * resolution)

@@ -11,7 +11,12 @@ from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 
 from skemo import DifferentialEntropyTransformer, SignalArray, segment, signal_frame
-from skemo.kernels.entropy import BANDS, VARIANCE_FLOOR, differential_entropy
+from skemo.kernels.entropy import (
+    BANDS,
+    VARIANCE_FLOOR,
+    differential_entropy,
+    disturbed_channels,
+)
 
 LOG_2PIE = np.log(2 * np.pi * np.e)
 FLOOR_ENTROPY = 0.5 * (LOG_2PIE + np.log(VARIANCE_FLOOR))
@@ -291,7 +296,7 @@ def test_an_empty_frame_is_refused():
         ({"sub_windows": 0}, "sub_windows=0 must be"),
         ({"sub_windows": 2.0}, "sub_windows=2.0 must be"),
         ({"output": "maps"}, "output must be 'features' or 'map', got 'maps'"),
-        ({"sampling_rate": 256}, "got sampling_rate=256 Hz, but the column 'eeg' says 128.0 Hz"),
+        ({"sampling_rate": 256}, "got sampling_rate=256 Hz, but the column 'eeg' has 128.0 Hz"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_named(parameters, message):
@@ -326,9 +331,9 @@ def test_a_map_is_not_taken_for_windows():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (frame(noise(), "abc", 256), "fitted on a signal of sampling_rate=128.0, and got one of"),
-        (frame(noise(), "abd"), r"channels=\('a', 'b', 'c'\), and got one of channels=\('a', 'b',"),
-        (frame(noise(n_times=640), "abc"), r"shape=\(3, 1280\), and got one of shape=\(3, 640\)"),
+        (frame(noise(), "abc", 256), "fitted on a signal of sampling_rate=128.0, but got one of"),
+        (frame(noise(), "abd"), r"channels=\('a', 'b', 'c'\), but got one of channels=\('a', 'b',"),
+        (frame(noise(n_times=640), "abc"), r"shape=\(3, 1280\), but got one of shape=\(3, 640\)"),
     ],
 )
 def test_a_signal_unlike_the_fitted_one_is_refused(other, message):
@@ -451,3 +456,132 @@ def test_a_band_of_nothing_but_the_mean_has_no_bin():
     with pytest.raises(ValueError, match=r"'slow' \(0 to 0.5 Hz\) has no frequency bin in 1 s"):
         differential_entropy(windows, 128, {"slow": (0, 0.5)})
     assert np.isfinite(differential_entropy(windows, 128, {"slow": (0, 1.5)})).all()
+
+
+# Artefacts
+
+
+def eeg_like(n_windows, n_channels, seconds, sampling_rate, seed=0, size=20.0):
+    """Pink noise with an alpha rhythm, in microvolts."""
+    rng = np.random.default_rng(seed)
+    n_times = round(seconds * sampling_rate)
+    frequencies = np.fft.rfftfreq(2 * n_times, 1 / sampling_rate)
+    gain = 1 / np.maximum(frequencies, 1) * (1 + 3 * (np.abs(frequencies - 10) < 1))
+    gain[0] = 0
+    shape = n_windows, n_channels, len(frequencies)
+    phases = rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    signals = np.fft.irfft(phases * gain)[..., :n_times]
+    return size * signals / signals.std()
+
+
+@pytest.mark.parametrize("seconds", [1, 10])
+@pytest.mark.parametrize("sampling_rate", [128, 500])
+@pytest.mark.parametrize("resolution", [0, 0.5])
+def test_clean_eeg_has_no_artefacts_in_any_resolution(seconds, sampling_rate, resolution):
+    signals = eeg_like(100, 8, seconds, sampling_rate)
+    if resolution:
+        signals = np.round(signals / resolution) * resolution
+    assert disturbed_channels(signals, sampling_rate).mean() < 0.002
+
+
+@pytest.mark.parametrize("kind", ["held", "zero", "rail", "clipped", "step", "steps", "noise lost"])
+@pytest.mark.parametrize("seed", range(6))
+def test_an_artefact_makes_its_channel_missing_and_no_other(kind, seed):
+    rng = np.random.default_rng(seed)
+    seconds, sampling_rate = rng.choice([1, 2, 10]), rng.choice([128, 250, 500])
+    signals = eeg_like(3, 4, seconds, sampling_rate, seed) + rng.choice([0, 4000])
+    n_times = signals.shape[-1]
+    channel = signals[1, 2]
+    length = int(n_times * rng.uniform(0.12, 0.9))
+    start = rng.integers(0, n_times - length)
+    inside = slice(start, start + length)
+    place = rng.integers(n_times // 5, n_times - n_times // 5)
+    sign = rng.choice([-1, 1])
+    if kind == "held":
+        channel[inside] = channel[start]
+    elif kind == "zero":
+        channel[inside] = 0
+    elif kind == "rail":
+        channel[inside] = sign * 187500
+    elif kind == "clipped":
+        limit = rng.uniform(0.5, 1.2) * channel.std()
+        channel[:] = channel.mean() + np.clip(channel - channel.mean(), -limit, limit)
+    elif kind == "step":
+        channel[place:] += sign * rng.uniform(8, 100) * channel.std() * np.sqrt(seconds)
+    elif kind == "steps":
+        channel[inside] += sign * rng.uniform(8, 100) * channel.std() * np.sqrt(seconds)
+    else:
+        channel[:] = np.round(channel / 200) * 200
+    found = DifferentialEntropyTransformer("map", sampling_rate=sampling_rate).transform(signals)
+    disturbed = np.zeros((3, 4), bool)
+    disturbed[1, 2] = True
+    np.testing.assert_array_equal(np.isnan(found).all(axis=(1, 3)), disturbed)
+    assert np.isfinite(np.moveaxis(found, 2, 1)[~disturbed]).all()
+
+
+def test_a_blink_is_no_artefact_of_the_recording():
+    signals = eeg_like(20, 2, 2, 250)
+    seconds = np.arange(500) / 250
+    signals[:, 0] += 150 * np.exp(-(((seconds - 1) / 0.1) ** 2))
+    assert not disturbed_channels(signals, 250).any()
+
+
+def test_an_artefact_costs_its_own_sub_window():
+    signals = eeg_like(1, 2, 10, 128)
+    signals[0, 1, 300:380] = 0
+    found = DifferentialEntropyTransformer("map", sub_windows=5, sampling_rate=128)
+    missing = np.isnan(found.transform(signals)).all(axis=1)[0]
+    assert missing.tolist() == [[False] * 5, [False, True, False, False, False]]
+
+
+def test_artefacts_are_kept_on_request():
+    signals = eeg_like(2, 2, 10, 128)
+    signals[:, 0, 100:900] = 0
+    kept = DifferentialEntropyTransformer("map", sampling_rate=128, reject_artefacts=False)
+    np.testing.assert_array_equal(kept.transform(signals), differential_entropy(signals, 128))
+
+
+def test_recorded_eeg_is_rarely_disturbed_and_where_it_is_flat_it_is(recorded):
+    values = segment(recorded, 10)["eeg"].array.values
+    found = disturbed_channels(values, 500)
+    assert found.mean() < 0.02
+    values = values[:50].copy()
+    values[:, 3, 1000:2000] = values[:, 3, 1000:1001]
+    assert disturbed_channels(values, 500)[:, 3].all()
+
+
+@pytest.mark.parametrize("size", [0, 30, 100])
+def test_slow_waves_stay_out_of_the_bands_of_short_windows(size):
+    rng = np.random.default_rng(0)
+    whole = eeg_like(1, 4, 300, 128)[0]
+    slow = scipy.signal.butter(2, (0.1, 1), "bandpass", fs=128, output="sos")
+    waves = scipy.signal.sosfiltfilt(slow, rng.normal(size=whole.shape))
+    whole += size * waves / waves.std()
+    windows = whole.reshape(4, 300, 128).swapaxes(0, 1)
+    expected = []
+    for band in BANDS.values():
+        sos = scipy.signal.butter(4, band, "bandpass", fs=128, output="sos")
+        filtered = scipy.signal.sosfiltfilt(sos, whole).reshape(4, 300, 128).swapaxes(0, 1)
+        expected.append(entropy_of(filtered.var(axis=-1)))
+    expected = np.stack(expected, axis=1)
+    plain, detrended = (
+        differential_entropy(windows, 128, detrend=detrend)[..., 0] - expected
+        for detrend in (False, True)
+    )
+    assert (np.abs(detrended.mean(axis=(0, 2))) < 0.25).all()
+    assert np.sqrt((detrended**2).mean()) <= np.sqrt((plain**2).mean())
+    if size:
+        assert (plain.mean(axis=(0, 2))[[0, 3]] > 0.3).all()
+
+
+def test_a_straight_line_has_no_power_once_it_is_taken_out():
+    line = np.linspace(0, 1000, 128)[np.newaxis, np.newaxis]
+    assert (differential_entropy(line, 128, detrend=True) < -15).all()
+
+
+def test_masked_samples_make_their_channel_missing():
+    signals = eeg_like(2, 3, 10, 128)
+    masked = np.ma.array(signals)
+    masked[1, 2, 40:50] = np.ma.masked
+    found = DifferentialEntropyTransformer("map", sampling_rate=128).fit_transform(masked)
+    assert np.argwhere(np.isnan(found).all(axis=1))[:, :2].tolist() == [[1, 2]]

@@ -12,8 +12,10 @@ from sklearn.base import clone
 
 from skemo import HRVTransformer, Recording, SignalArray, SignalDtype, signal_frame
 from skemo.features.eda import EDATransformer
+from skemo.features.whole_recordings import decompose_eda
 from skemo.kernels.skin_conductance import (
     FEATURES,
+    conductance,
     samples_a_block,
     skin_conductance_responses,
     tonic_phasic,
@@ -69,8 +71,9 @@ def test_responses_of_the_wrist_are_neurokits(data_home, subject, duration):
     n_times = 4 * duration
     windows = eda[: len(eda) // n_times * n_times].reshape(-1, n_times)
     windows = windows[np.ptp(windows, axis=1) > 0][:60]
-    tonic, phasic = tonic_phasic(windows, 4)
-    responses = pd.DataFrame(skin_conductance_responses(phasic, 4)).set_index("window")
+    tonic, phasic = tonic_phasic(windows, 4, off_skin=None)
+    responses = skin_conductance_responses(phasic, 4, onset="minimum")
+    responses = pd.DataFrame(responses).set_index("window")
     for i, window in enumerate(windows):
         parts = nk.eda_phasic(window, sampling_rate=4)
         np.testing.assert_allclose(phasic[i], parts["EDA_Phasic"], atol=1e-9 * window.max())
@@ -92,7 +95,7 @@ def test_responses_of_the_wrist_are_neurokits(data_home, subject, duration):
 @pytest.mark.parametrize("sampling_rate", [4, 50])
 def test_features_that_neurokit_has_are_neurokits(sampling_rate):
     windows = make_eda(4, sampling_rate, noise=0.002)
-    features = table(windows, sampling_rate)
+    features = table(windows, sampling_rate, onset="minimum")
     names = ["SCR_Peaks_N", "SCR_Peaks_Amplitude_Mean", "EDA_Tonic_SD", "EDA_Autocorrelation"]
     for i, window in enumerate(windows):
         parts, info = neurokit(window, sampling_rate)
@@ -121,7 +124,7 @@ def test_fast_signals_agree_with_neurokit_within_a_few_percent(sampling_rate):
         np.testing.assert_allclose(tonic[0] / scale, expected["EDA_Tonic"] / scale, atol=0.05)
         n_block = samples_a_block(sampling_rate, len(window))
         _, _, phasic = working_parts(window[np.newaxis], sampling_rate, n_block)
-        found = skin_conductance_responses(phasic, sampling_rate / n_block)
+        found = skin_conductance_responses(phasic, sampling_rate / n_block, onset="minimum")
         assert len(found["window"]) == len(info["SCR_Peaks"])
         np.testing.assert_allclose(
             found["SCR_Amplitude"] / scale, info["SCR_Amplitude"] / scale, atol=0.05
@@ -372,8 +375,10 @@ def test_it_works_unfitted_cloned_and_pickled():
         ({"features": "SCR"}, "features='SCR' must name some of the groups level, tonic, phasic"),
         ({"features": []}, r"features=\[\] must name"),
         ({"min_amplitude": -1}, "min_amplitude must be a number of at least 0, got -1"),
+        ({"onset": "last"}, r"onset must be one of \['base', 'minimum'\], got 'last'"),
+        ({"off_skin": -1}, "off_skin must be None or a number of at least 0, got -1"),
         ({"min_relative": 2}, "min_relative must be a number from 0 to 1, got 2"),
-        ({"sampling_rate": 8}, "sampling_rate=8 Hz, but the column 'eda' says 4.0 Hz"),
+        ({"sampling_rate": 8}, "sampling_rate=8 Hz, but the column 'eda' has 4.0 Hz"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_is_allowed(parameters, message):
@@ -390,7 +395,7 @@ def test_several_channels_are_refused():
 
 
 def test_a_rate_too_low_an_array_without_one_and_infinity_are_refused():
-    with pytest.raises(ValueError, match=r"At a sampling rate of 0.1 Hz nothing can be parted"):
+    with pytest.raises(ValueError, match=r"At a sampling rate of 0.1 Hz a signal cannot be split"):
         EDATransformer(sampling_rate=0.1).fit_transform(make_eda())
     with pytest.raises(ValueError, match="EDATransformer needs the sampling rate"):
         EDATransformer().fit(make_eda())
@@ -405,6 +410,157 @@ def test_fit_refuses_windows_that_are_all_missing_and_transform_gives_nan():
     with pytest.raises(ValueError, match="All 3 windows given to EDATransformer are missing"):
         EDATransformer().fit(X)
     assert np.isnan(EDATransformer().transform(X)).all()
+
+
+# What was not measured
+
+
+@pytest.mark.parametrize("output", ["features", "series"])
+@pytest.mark.parametrize("method", ["highpass", "cvxeda"])
+@pytest.mark.parametrize("sampling_rate", [4, 64])
+def test_electrodes_off_the_skin_make_a_window_missing(sampling_rate, method, output):
+    windows = make_eda(4, sampling_rate)
+    windows[0] = 0
+    windows[1] = np.random.default_rng(0).choice([0, 0.00128], windows.shape[1])
+    windows[2] = -0.002
+    windows[3, : 10 * sampling_rate] = 0.004
+    transformer = EDATransformer(output, method=method, sampling_rate=sampling_rate)
+    result = transformer.transform(np.vstack([windows, make_eda(1, sampling_rate)]))
+    assert np.isnan(result).all(axis=1).tolist() == [True] * 4 + [False]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_dropout_to_zero_changes_little_or_makes_the_window_missing(seed):
+    rng = np.random.default_rng(seed)
+    sampling_rate = rng.choice([4, 8, 64])
+    clean = make_eda(1, sampling_rate, seed=seed)
+    length = rng.integers(1, len(clean[0]) // 4)
+    start = rng.integers(0, len(clean[0]) - length)
+    dropped = clean.copy()
+    dropped[0, start : start + length] = rng.choice([0.0, 0.00128, -0.001])
+    names = ["EDA_Mean", "EDA_SD", "EDA_Min", "SCR_Peaks_Amplitude_Max", "EDA_Phasic_AUC"]
+    found, expected = (table(w, sampling_rate, features=names).loc[0] for w in (dropped, clean))
+    if length > 0.05 * len(clean[0]):
+        assert found.isna().all()
+    else:
+        np.testing.assert_allclose(found, expected, rtol=0.1, atol=0.05)
+
+
+@pytest.mark.parametrize("n_zeros", [1, 10])
+def test_zeros_at_the_start_of_a_recording_leave_no_trace_in_its_parts(n_zeros):
+    eda = make_eda(1, duration=300, seed=3)[0]
+    late = np.concatenate([np.zeros(n_zeros), eda])
+    parts = decompose_eda(Recording({"eda": late}, {"eda": 4}, subject="a")).signals["eda"]
+    expected = decompose_eda(Recording({"eda": eda}, {"eda": 4}, subject="a")).signals["eda"]
+    assert np.isnan(parts[:, :n_zeros]).all()
+    np.testing.assert_allclose(parts[:, n_zeros:], expected, atol=0.05)
+    np.testing.assert_allclose(parts[:, n_zeros + 40 :], expected[:, 40:], atol=0.02)
+
+
+def test_a_recording_off_the_skin_has_no_parts():
+    recording = Recording({"eda": np.zeros(400)}, {"eda": 4}, subject="a")
+    assert np.isnan(decompose_eda(recording).signals["eda"]).all()
+
+
+def test_the_zero_of_a_centred_signal_or_of_another_unit_is_a_value():
+    windows = make_eda()
+    centred = windows - windows.mean(axis=1, keepdims=True)
+    np.testing.assert_array_equal(table(centred), table(centred, off_skin=None))
+    siemens = table(windows * 1e-6, off_skin=None, features=["SCR_Peaks_N", "EDA_Mean"])
+    expected = table(windows, features=["SCR_Peaks_N", "EDA_Mean"]) * [1, 1e-6]
+    np.testing.assert_allclose(siemens, expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_values_repeated_to_a_faster_rate_give_the_features_of_the_slow_signal(seed):
+    rng = np.random.default_rng(seed)
+    n_repeats, first = rng.integers(2, 40), rng.integers(0, 40)
+    slow = make_eda(1, 4, seed=seed)
+    fast = np.repeat(slow, n_repeats, axis=1)[:, first % n_repeats :]
+    names = ["EDA_Mean", "EDA_Phasic_SD", "SCR_Peaks_N", "SCR_Peaks_Amplitude_Mean"]
+    found, expected = (
+        EDATransformer(features=names, sampling_rate=rate, min_amplitude=0.05).transform(windows)
+        for windows, rate in ((fast, 4 * n_repeats), (slow, 4))
+    )
+    np.testing.assert_allclose(found, expected, rtol=0.1)
+
+
+def test_a_signal_that_changes_seldom_was_not_repeated():
+    steps = np.round(make_eda(20), 1)
+    np.testing.assert_array_equal(conductance(steps), steps)
+
+
+@pytest.mark.parametrize("output", ["features", "series"])
+def test_the_windows_given_are_not_written_to(output):
+    windows = np.repeat(make_eda(3, 4), 16, axis=1)
+    windows[1, 10:20] = 0
+    before = windows.copy()
+    EDATransformer(output, sampling_rate=64).transform(windows)
+    np.testing.assert_array_equal(windows, before)
+
+
+@pytest.mark.parametrize("output", ["features", "series"])
+def test_masked_samples_are_gaps(output):
+    windows = make_eda()
+    windows[1, 100:106] = -9999
+    masked = np.ma.masked_less(windows, -1000)
+    windows[1, 100:106] = np.nan
+    transformer = EDATransformer(output, sampling_rate=4)
+    np.testing.assert_array_equal(transformer.fit_transform(masked), transformer.transform(windows))
+
+
+# Where a response begins
+
+
+def test_a_ripple_on_the_rise_is_not_the_onset():
+    knots = [0, 4, 8, 9, 10, 14, 30, 39], [0.5, 0, 1, 1.2, 1.1, 2, 0, 0.1]
+    phasic = np.interp(np.arange(40), *knots)[np.newaxis]
+    found = [skin_conductance_responses(phasic, 4, onset=onset) for onset in ("base", "minimum")]
+    assert [each["SCR_Onset"].tolist() for each in found] == [[1.0], [2.5]]
+    np.testing.assert_allclose([each["SCR_Amplitude"][0] for each in found], [2.0, 0.9])
+    assert [each["SCR_RiseTime"].tolist() for each in found] == [[2.5], [1.0]]
+
+
+def test_the_last_minimum_near_the_base_is_the_onset():
+    phasic = np.interp(np.arange(40), [0, 4, 8, 12, 20, 39], [1, 0, 0.2, 0.15, 2, 0])[np.newaxis]
+    assert skin_conductance_responses(phasic, 4)["SCR_Onset"].tolist() == [3.0]
+
+
+def test_without_ripples_both_onsets_are_the_same():
+    _, phasic = tonic_phasic(make_eda(20), 4)
+    base, minimum = (
+        skin_conductance_responses(phasic, 4, 0.02, onset=onset) for onset in ("base", "minimum")
+    )
+    for name, values in minimum.items():
+        np.testing.assert_array_equal(base[name], values, err_msg=name)
+
+
+def test_a_response_that_begins_before_the_window_has_no_amplitude():
+    phasic = np.interp(np.arange(40), [0, 5, 30, 39], [0, 2, 0, 0.1])[np.newaxis]
+    found = skin_conductance_responses(phasic, 4)
+    assert found["SCR_Peak"].tolist() == [1.25]
+    assert np.isnan([found["SCR_Amplitude"], found["SCR_Onset"], found["SCR_RiseTime"]]).all()
+
+
+@pytest.mark.parametrize("method", ["highpass", "cvxeda"])
+@pytest.mark.parametrize("sampling_rate", [4, 8, 64, 2000])
+def test_the_noise_of_a_wristband_hardly_changes_amplitudes_and_rise_times(sampling_rate, method):
+    names = ["SCR_Peaks_Amplitude_Mean", "SCR_RiseTime_Mean"]
+    clean = make_eda(2, sampling_rate, seed=1)
+    noise = np.random.default_rng(0).normal(0, 0.0015, clean.shape)
+    noisy = np.round((clean + noise) / 0.00128) * 0.00128
+    settings = {"features": names, "min_amplitude": 0.02, "method": method}
+    expected, found = (table(w, sampling_rate, **settings) for w in (clean, noisy))
+    np.testing.assert_allclose(found, expected, rtol=0.07)
+
+
+def test_what_rounding_leaves_of_a_phasic_part_has_no_responses():
+    rng = np.random.default_rng(0)
+    parts = np.stack([np.full((3, 240), 5.0), 1e-9 * rng.normal(size=(3, 240))], axis=1)
+    X = make_frame(parts, channels=["tonic", "phasic"])
+    features = ["SCR_Peaks_N", "SCR_Peaks_Amplitude_Sum", "EDA_Phasic_SD"]
+    found = EDATransformer(signal="components", features=features).fit_transform(X)
+    np.testing.assert_array_equal(found, 0)
 
 
 # The pulse of the same wrist

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from beats import make_ecg
 from scipy.signal import resample_poly
 from sklearn.base import clone
 
@@ -251,13 +252,14 @@ def test_standardised_windows_have_mean_0_and_standard_deviation_1(value_type, p
 
 @pytest.mark.parametrize("value_type", ["float32", "float64"])
 @pytest.mark.parametrize("parameters", [{}, {"rate": 50}, {"rate": 200}, {"band": (1, 20)}])
-def test_a_flat_channel_is_standardised_to_0(value_type, parameters):
+@pytest.mark.parametrize("level", [0, 0.1])
+def test_a_flat_channel_has_no_standardised_values(value_type, parameters, level):
     windows = np.random.default_rng(0).normal(size=(3, 2, 1280)).astype(value_type)
-    windows[1, 0] = 0.1
+    windows[1, 0] = level
     values = values_of(
         ResampleTransformer(**parameters, standardize=True).fit_transform(make_frame(windows))
     )
-    assert (values[1, 0] == 0).all()
+    assert np.isnan(values[1, 0]).all()
     assert (values[[0, 1, 2], 1].std(axis=-1) > 0.99).all()
 
 
@@ -267,7 +269,20 @@ def test_standardising_does_not_amplify_rounding_errors(value_type):
     windows = np.sin(2 * np.pi * 50 * np.arange(1281) / 128)[np.newaxis].astype(value_type)
     resampler = ResampleTransformer(rate=8, standardize=True)
     inner = values_of(resampler.fit_transform(make_frame(windows)))[..., 20:-20]
-    assert np.abs(inner).max() < 0.5
+    assert not (np.abs(inner) >= 0.5).any()
+
+
+@pytest.mark.parametrize(
+    ("level", "band", "missing"),
+    [(0, None, True), (0, (1, None), True), (32.5, (1, None), True), (32.5, (None, 5), False)],
+)
+def test_a_flat_channel_is_missing_unless_its_level_is_kept(level, band, missing):
+    windows = np.random.default_rng(0).normal(size=(3, 2, 640))
+    windows[1, 0] = level
+    values = values_of(ResampleTransformer(50, band=band).fit_transform(make_frame(windows)))
+    assert np.isnan(values[1, 0]).all() == missing
+    assert np.isnan(values).any(axis=2).sum() == missing
+    assert missing or np.allclose(values[1, 0], level)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"rate": 50}, {"standardize": True}])
@@ -336,7 +351,7 @@ def test_the_input_is_not_modified_and_may_be_read_only(tmp_path):
 def test_it_can_be_used_for_one_modality_among_others():
     rng = np.random.default_rng(0)
     X = signal_frame(
-        ecg=SignalArray(rng.normal(size=(6, 1280)), sampling_rate=128),
+        ecg=SignalArray(np.tile(make_ecg(np.arange(0.5, 10), 128, 10), (6, 1)), sampling_rate=128),
         eda=SignalArray(rng.normal(size=(6, 40)), sampling_rate=4),
     )
     transformer = make_modality_transformer(
@@ -385,7 +400,7 @@ def test_standardising_alone_needs_no_sampling_rate():
         ({"band": (1, 40), "rate": 64}, r"reaches above 32 Hz, .*128 Hz, and 64 Hz after res"),
         ({"band": (33, None), "rate": 64}, r"band=\(33, None\) reaches above 32 Hz"),
         ({"band": (1, 70), "rate": 512}, "reaches above 64 Hz"),
-        ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' says 128.0 Hz"),
+        ({"sampling_rate": 256}, "sampling_rate=256 Hz, but the column 'ecg' has 128.0 Hz"),
     ],
 )
 def test_the_error_for_an_invalid_parameter_says_what_is_allowed(parameters, message):
@@ -399,7 +414,7 @@ def test_the_error_for_an_invalid_parameter_says_what_is_allowed(parameters, mes
 def test_a_signal_with_another_rate_than_at_fit_is_refused():
     noise = np.random.default_rng(0).normal(size=(2, 1280))
     resampler = ResampleTransformer(rate=64).fit(make_frame(noise))
-    with pytest.raises(ValueError, match=r"sampling_rate=128.0, and got one of sampling_rate=256"):
+    with pytest.raises(ValueError, match=r"sampling_rate=128.0, but got one of sampling_rate=256"):
         resampler.transform(make_frame(noise, sampling_rate=256))
 
 

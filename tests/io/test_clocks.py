@@ -57,11 +57,12 @@ def test_events_that_cannot_be_are_errors(times, true_times, message):
 def test_devices_with_moments_are_merged_at_their_moments():
     chest = make_recording("ecg", 130, start_time="2024-05-01 09:30", labels=[(0, 600, "rest")])
     wrist = make_recording(
-        "eda", 4, start_time="2024-05-01 09:31", labels=[(-60, 540, "rest")], beats={"b": [1.0]}
+        "eda", 4, start_time="2024-05-01 09:31", excluded=[(100, 110)], beats={"b": [1.0]}
     )
     both = merge_recordings([chest, wrist])
     assert both.starts == {"ecg": 0, "eda": 60}
     assert both.labels == ((0, 600, "rest"),)
+    assert both.excluded == ((160, 170),)
     assert both.beats["b"].tolist() == [61]
     assert both.start_time == pd.Timestamp("2024-05-01 09:30")
     windows = segment(both, 30.0)

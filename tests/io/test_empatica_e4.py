@@ -55,6 +55,8 @@ def test_signals_have_the_rates_units_and_starts_of_their_files(session):
 def test_intervals_become_the_beats_at_both_of_their_ends(session):
     recording = read_empatica_e4(session)
     assert recording.beats["ibi"].tolist() == [0.75, 1.5, 2.25, 4.0, 5.0]
+    assert recording.beat_gaps == {"ibi": ((2.25, 4.0),)}
+    assert recording.beat_sources == {"ibi": "ppg"}
 
 
 @pytest.mark.parametrize("inside", ["", "1644227574_A01234"])

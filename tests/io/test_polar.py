@@ -77,13 +77,14 @@ def test_a_folder_has_all_streams_and_the_intervals_as_beats(tmp_path):
 
 def test_beats_after_lost_intervals_follow_the_phone_again(tmp_path):
     write_ecg(tmp_path / "x_ECG.txt")
-    write_rr(tmp_path / "x_RR.txt", [800] * 20)
+    write_rr(tmp_path / "x_RR.txt", [800] * 12)
     path = tmp_path / "x_RR.txt"
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(lines[:6] + lines[16:]) + "\n")
-    beats = read_polar(tmp_path).beats["rr"]
-    assert len(beats) == 11
-    np.testing.assert_allclose(np.diff(beats), [0.8] * 5 + [8.8] + [0.8] * 4, atol=0.002)
+    path.write_text("\n".join(lines[:6] + lines[11:]) + "\n")
+    recording = read_polar(tmp_path)
+    beats = recording.beats["rr"]
+    np.testing.assert_allclose(np.diff(beats), [0.8] * 5 + [4.0] + [0.8] * 2, atol=0.002)
+    assert recording.beat_gaps["rr"] == ((beats[5], beats[6]),)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from skemo.kernels.filters import spread_blocks, zero_phase
+from skemo.kernels.filters import spread_blocks, without_held_values, zero_phase
 
 LOW, HIGH, NOISE = (2, 0.05, "lowpass"), (2, 0.05, "highpass"), (4, 3.0, "lowpass")
 
@@ -54,3 +54,23 @@ def test_a_parabola_is_recovered_exactly_from_the_means_of_its_blocks(n_block, n
     lift = 0.01 * (n_block**2 - 1) / 12  # of the mean of a block above its middle
     curve = spread_blocks(means - lift, n_block, n_times)
     np.testing.assert_allclose(curve, parabola[:, :n_times], atol=1e-10)
+
+
+def test_a_held_value_becomes_nan_over_its_whole_length():
+    rng = np.random.default_rng(0)
+    signals = rng.normal(size=(50, 300))
+    expected = signals.copy()
+    for signal, hidden in zip(signals, expected, strict=True):
+        stretch = slice(start := rng.integers(250), start + rng.integers(10, 50))
+        signal[stretch] = 3.0
+        hidden[stretch] = np.nan
+    np.testing.assert_array_equal(without_held_values(signals, 10), expected)
+
+
+def test_shorter_stretches_of_one_value_stay():
+    signals = np.repeat(np.random.default_rng(0).normal(size=(20, 40)), 9, axis=1)
+    np.testing.assert_array_equal(without_held_values(signals, 10), signals)
+
+
+def test_a_signal_of_one_value_is_nan_throughout():
+    assert np.isnan(without_held_values(np.ones((2, 20)), 10)).all()

@@ -9,7 +9,7 @@ import pytest
 from beats import beat_times, cut, found, make_ecg
 
 from skemo import HRVTransformer, Recording, find_beats, segment
-from skemo.kernels.heartbeats import _candidates, r_peaks
+from skemo.kernels.heartbeats import r_peaks
 
 
 def accuracy(windows, annotated, duration, tolerance=0.05):
@@ -143,15 +143,6 @@ def test_the_temporary_does_not_grow_with_the_number_of_windows():
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
     assert peaks[1] < 0.5 * ecg.nbytes
-
-
-def test_two_equal_maxima_are_one_beat_and_the_first_counts():
-    envelope = np.zeros((2, 400), np.float32)
-    envelope[0, [50, 60, 140, 230, 320]] = 1.0
-    envelope[1, [0, 90, 180, 270, 399]] = 1.0
-    rows, columns = _candidates(envelope, 100)
-    assert rows.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
-    assert columns.tolist() == [50, 140, 230, 320, 0, 90, 180, 270, 399]
 
 
 def test_the_width_of_the_result_depends_on_the_duration_alone():
@@ -293,6 +284,22 @@ def test_a_flat_window_has_no_beats_at_any_level(signal, sampling_rate, duration
     assert np.isnan(r_peaks(windows, sampling_rate, signal=signal)).all()
 
 
+@pytest.mark.parametrize("values", [np.zeros(20), np.full(5000, np.nan), np.zeros(2)])
+@pytest.mark.parametrize("signal", ["ecg", "ppg"])
+def test_a_recording_with_nothing_to_see_has_no_beats(values, signal):
+    recording = Recording({"x": values}, {"x": 250}, subject="A")
+    found_times = find_beats(recording, name="x", signal=signal)
+    assert len(found_times.beats["beats"]) == 0
+    assert found_times.beat_gaps["beats"] == ()
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float16", "float32"])
+def test_beats_are_found_whatever_the_type_of_the_samples(dtype):
+    truth = beat_times(0)
+    ecg = (1000 * make_ecg(truth, 256, 10)).astype(dtype)
+    np.testing.assert_allclose(found(r_peaks(ecg[np.newaxis], 256)[0]), truth, atol=0.003)
+
+
 def test_a_window_too_short_for_a_beat_has_none():
     for n_times in (1, 2, 3, 30):
         windows = np.random.default_rng(0).normal(size=(3, n_times))
@@ -309,16 +316,20 @@ def test_one_artefact_does_not_hide_the_beats_around():
     assert (distance[away] < 0.005).all()
 
 
-def test_a_small_gap_is_bridged_and_a_large_one_makes_the_window_missing():
-    truth = beat_times(0)
-    ecg = make_ecg(truth, 256, 10)
-    between = round((truth[3] + 0.45) * 256)
-    gap = np.stack([ecg, ecg])
-    gap[0, between : between + 20] = np.nan
-    gap[1, 300:700] = np.nan
-    beats = r_peaks(gap, 256)
-    np.testing.assert_allclose(found(beats[0]), truth, atol=0.002)
-    assert np.isnan(beats[1]).all()
+@pytest.mark.parametrize("seconds", [0.08, 1.6, 4.0])
+def test_a_gap_costs_the_beats_in_it_and_no_others(seconds):
+    truth = beat_times(0, duration=60)
+    ecg = make_ecg(truth, 256, 60)
+    start = truth[30] + 0.45
+    ecg[round(start * 256) : round((start + seconds) * 256)] = np.nan
+    beats = r_peaks(ecg[np.newaxis], 256)[0]
+    visible = (truth < start) | (truth > start + seconds + 0.05)
+    distance = np.abs(truth[:, np.newaxis] - found(beats)).min(axis=1)
+    assert (distance[visible] < 0.002).all()
+    assert len(found(beats)) <= visible.sum() + 1
+    if not visible.all():
+        across = (beats[:-1] < start) & (beats[1:] > start + seconds)
+        assert not across.any()  # NaN stands between
 
 
 @pytest.mark.parametrize("method", ["neurokit", "pantompkins1985", "hamilton2002", "rodrigues2021"])
@@ -337,6 +348,58 @@ def test_a_detector_of_neurokit_names_the_extra_if_that_is_missing(monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "skemo\[neurokit2\]", or use method="sk'):
         r_peaks(ecg, 256, method="neurokit")
     assert np.isfinite(r_peaks(ecg, 256)).any()
+
+
+def test_a_detector_names_the_package_that_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ts2vg", None)  # as if it were not installed
+    with pytest.raises(ImportError, match="method='emrich2023' needs the package ts2vg"):
+        r_peaks(make_ecg(beat_times(0), 256, 10)[np.newaxis], 256, method="emrich2023")
+
+
+def test_a_window_for_which_a_detector_raises_is_missing_and_that_is_said_once(monkeypatch):
+    nk = pytest.importorskip("neurokit2")
+    ecg = np.stack([make_ecg(beat_times(seed), 256, 10) for seed in range(3)])
+    original = nk.ecg_peaks
+
+    def fails_once(cleaned, **options):
+        if np.abs(cleaned).max() > 5:
+            raise IndexError("index 0 is out of bounds")
+        return original(cleaned, **options)
+
+    monkeypatch.setattr(nk, "ecg_peaks", fails_once)
+    ecg[1] *= 20
+    with pytest.warns(UserWarning, match="method='neurokit' raised an error .* IndexError") as told:
+        beats = r_peaks(ecg, 256, method="neurokit")
+    assert len(told) == 1
+    assert np.isnan(beats).all(axis=1).tolist() == [False, True, False]
+
+
+def test_a_detector_of_neurokit_gets_the_ecg_in_its_unit_and_the_right_way_up(monkeypatch):
+    nk = pytest.importorskip("neurokit2")
+    given = []
+    original = nk.ecg_clean
+
+    def remember(signal, **options):
+        given.append(signal)
+        return original(signal, **options)
+
+    monkeypatch.setattr(nk, "ecg_clean", remember)
+    ecg = make_ecg(beat_times(0), 256, 10)
+    r_peaks(np.stack([3 * ecg, -3 * ecg]), 256, method="neurokit")
+    np.testing.assert_allclose(given[0], given[1])
+    assert abs(np.ptp(given[0]) - 3 * np.ptp(ecg)) < 1e-6
+
+
+@pytest.mark.parametrize("method", ["neurokit", "pantompkins1985"])
+def test_a_whole_recording_is_given_to_a_detector_of_neurokit_too(method):
+    truth = beat_times(0, duration=200)
+    ecg = make_ecg(truth, 250, 200)
+    ecg[60 * 250 : 64 * 250] = np.nan
+    recording = find_beats(Recording({"ecg": ecg}, {"ecg": 250}, subject="A"), method=method)
+    times = recording.beats["beats"]
+    clear = truth[(truth > 2) & ((truth < 59) | (truth > 67)) & (truth < 198)]
+    assert (np.abs(clear[:, np.newaxis] - times).min(axis=1) < 0.1).all()
+    assert len(recording.beat_gaps["beats"]) == 1
 
 
 def test_neurokits_default_detector_gives_what_neurokit_gives():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import scipy.interpolate
 import scipy.signal
+from beats import make_ecg
 
+from skemo import HRVTransformer
 from skemo.kernels.hrv import (
     HRV_FREQUENCY,
     HRV_NONLINEAR,
@@ -214,3 +216,75 @@ def test_scaling_the_variability_scales_the_power_by_its_square():
     small, double = mean + 0.01 * (rr - mean), mean + 0.02 * (rr - mean)
     ratio = hrv_frequency(double)["HRV_HF"] / hrv_frequency(small)["HRV_HF"]
     np.testing.assert_allclose(ratio, 4, rtol=0.01)
+
+
+# Rounding errors, and intervals missing at the ends
+
+UNITLESS = ("SDRMSSD", "LFHF", "LFn", "HFn", "LnHF", "SD1SD2", "CSI", "CVI", "CSI_Modified")
+UNDEFINED = (*(f"HRV_{name}" for name in UNITLESS), "HRV_SampEn")
+
+
+def all_features(beats):
+    rr = rr_intervals(np.atleast_2d(beats))
+    return {**hrv_time(rr), **hrv_frequency(rr), **hrv_nonlinear(rr)}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_steady_heart_has_no_ratios_wherever_and_however_its_beats_are_stored(seed):
+    rng = np.random.default_rng(seed)
+    start = rng.choice([0.0, rng.uniform(0, 20), rng.uniform(0, 1e6), 1.7e9])
+    beats = start + np.arange(100) * rng.uniform(0.4, 1.5)
+    if start < 60 and rng.random() < 0.5:
+        beats = beats[beats < 60].astype("float32")
+    features = all_features(beats)
+    found = {name for name in UNDEFINED if not np.isnan(features[name][0])}
+    assert not found
+    for name in ("SDNN", "RMSSD", "SDSD", "CVNN", "MadNN", "IQRNN", "HF", "TP", "SD1", "SD2", "S"):
+        assert features[f"HRV_{name}"][0] == 0, name
+
+
+def test_a_steady_acceleration_has_no_ratio_to_its_sd1():
+    features = hrv_nonlinear(np.linspace(700, 900, 41)[np.newaxis] / 3)
+    assert features["HRV_SD1"][0] == 0
+    assert np.isnan([features[f"HRV_{name}"][0] for name in ("CSI", "CVI", "CSI_Modified")]).all()
+
+
+def test_two_intervals_that_differ_by_what_can_be_measured_give_all_ratios():
+    rr = np.full((1, 80), 800.0)
+    rr[0, [30, 50]] += 1, -2
+    features = {**hrv_time(rr), **hrv_frequency(rr), **hrv_nonlinear(rr)}
+    assert not {name for name in UNDEFINED if np.isnan(features[name][0])}
+
+
+@pytest.mark.parametrize("sampling_rate", [128, 250, 500])
+@pytest.mark.parametrize("interval", [0.6, 0.7531, 0.91])
+def test_a_steady_ecg_has_no_ratios(sampling_rate, interval):
+    ecg = make_ecg(np.arange(0.4, 60, interval), sampling_rate, 60)
+    hrv = HRVTransformer(features="all", sampling_rate=sampling_rate)
+    found = dict(
+        zip(hrv.fit(ecg[None]).get_feature_names_out(), hrv.transform(ecg[None])[0], strict=True)
+    )
+    assert {name for name in UNDEFINED if not np.isnan(found[name])} == set()
+    assert found["HRV_SDNN"] == found["HRV_RMSSD"] == 0
+
+
+@pytest.mark.parametrize("n_before", [1, 3])
+def test_intervals_missing_at_the_start_leave_the_spectrum_as_it_is(n_before):
+    rr = random_rr(20, seed=1)
+    late = np.hstack([np.full((len(rr), n_before), np.nan), rr])
+    late[::2] = np.hstack([rr, np.full((len(rr), n_before), np.nan)])[::2]
+    for name, values in hrv_frequency(late).items():
+        np.testing.assert_array_equal(values, hrv_frequency(rr)[name], err_msg=name)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_masked_intervals_are_no_intervals(kernel):
+    rr = random_rr()
+    filled = np.where(np.isnan(rr), -9999.0, rr)
+    for name, values in kernel(np.ma.masked_less(filled, 0)).items():
+        np.testing.assert_array_equal(values, kernel(rr)[name], err_msg=name)
+
+
+def test_masked_beats_are_no_beats():
+    beats = np.ma.masked_equal([[0.4, 1.2, 2.0, 0.0]], 0)
+    np.testing.assert_allclose(rr_intervals(beats), [[800, 800, np.nan]])

@@ -390,7 +390,7 @@ def test_bad_parameters_are_named_in_the_error(network):
 def test_bad_windows_are_named_in_the_error(network):
     X, y, subjects = windows()
     classifier = network()
-    with pytest.raises(ValueError, match=r"signal columns only, got \['subject'\] beside"):
+    with pytest.raises(ValueError, match=r"takes only signal columns, got \['subject'\] beside"):
         classifier.fit(X.assign(subject=subjects), y)
     with pytest.raises(ValueError, match="expects a signal column, got 'a' of dtype object"):
         classifier.fit(pd.DataFrame({"a": ["x", "y"] * 30}), y)

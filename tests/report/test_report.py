@@ -456,3 +456,10 @@ def test_a_browser_shows_it_at_any_width_without_messages_or_requests(browser, r
         assert opened.locator("h2").last.is_visible()
         context.close()
     assert len(colours) == (2 if scripts else 0)
+
+
+def test_missing_windows_are_counted_by_modality(comparison, tmp_path, without_matplotlib):
+    data = comparison.details["data"] | {"missing": {"ecg": 3, "eeg": 0, "eda": 12}}
+    told = replace(comparison, details=comparison.details | {"data": data})
+    text = Page(write_report({None: told}, tmp_path / "report.html")).text["html"]
+    assert "Missing windowsecg 3, eda 12" in re.sub(r"\s*\n\s*", "", text)

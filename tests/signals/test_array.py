@@ -557,3 +557,15 @@ def test_signal_frame_refuses_series_whose_indexes_differ():
     eeg, label = pd.Series(make_array(3)), pd.Series([0, 1, 0], index=[7, 8, 9])
     with pytest.raises(ValueError, match="columns have 3 rows, but the table has 6"):
         signal_frame(eeg=eeg, label=label)
+
+
+@pytest.mark.parametrize("value_type", ["float32", "float64", "int16"])
+@pytest.mark.parametrize("copy", [False, True])
+def test_masked_samples_are_nan(value_type, copy):
+    values = np.arange(24).reshape(2, 3, 4).astype(value_type)
+    masked = np.ma.masked_equal(values, 7)
+    array = SignalArray(masked, copy=copy)
+    assert np.argwhere(np.isnan(array.values)).tolist() == [[0, 1, 3]]
+    array[1] = masked[0]
+    assert np.argwhere(np.isnan(array.values)).tolist() == [[0, 1, 3], [1, 1, 3]]
+    assert not SignalArray(np.ma.array(values)).isna().any()

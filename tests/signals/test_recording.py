@@ -93,8 +93,50 @@ def test_sampling_rates_must_be_a_mapping():
 
 
 def test_warning_suspects_labels_in_milliseconds():
-    with pytest.warns(UserWarning, match=r"lasts 10 s, but .* ends at 10000 s"):
+    with pytest.warns(UserWarning, match=r"lasts 10 s, but its labels end at 10000 s"):
         Recording({"ecg": np.zeros(100)}, {"ecg": 10}, subject="a", labels=[(0, 10_000, "x")])
+
+
+@pytest.mark.parametrize("beyond", [1.5, 30, 5000])
+@pytest.mark.parametrize("what", ["labels", "beats"])
+def test_times_beyond_the_recording_warn_from_the_first_second(what, beyond):
+    end = 10 + beyond
+    times = [(0, end, "x")] if what == "labels" else {"beats": np.linspace(end - 9, end, 10)}
+    with pytest.warns(UserWarning, match=f"lasts 10 s, but .* end at {end:g} s. Are they in sec"):
+        Recording({"ecg": np.zeros(100)}, {"ecg": 10}, subject="a", **{what: times})
+
+
+def test_labels_that_begin_before_the_recording_warn():
+    with pytest.warns(UserWarning, match="lasts 10 s, but its labels begin at -5 s"):
+        Recording({"ecg": np.zeros(100)}, {"ecg": 10}, subject="a", labels=[(-5, 8, "x")])
+
+
+@pytest.mark.parametrize("beyond", [0.0, 0.9])
+def test_times_rounded_to_a_second_and_long_exclusions_do_not_warn(beyond):
+    end = 10 + beyond
+    settings = {"labels": [(0, end, "x")], "excluded": [(8, 15)]}
+    settings["beats"] = {"beats": np.arange(0.5, end, 0.8)}
+    Recording({"ecg": np.zeros(100)}, {"ecg": 10}, subject="a", **settings)
+
+
+def test_beats_that_are_no_hearts_warn_though_they_lie_in_the_recording():
+    beats = {"beats": 4.0 * np.arange(25)}
+    with pytest.warns(UserWarning, match="the beats 'beats' are 4 s apart, which is no heart's"):
+        Recording({"ecg": np.zeros(1000)}, {"ecg": 10}, subject="a", beats=beats)
+
+
+def test_masked_samples_targets_and_beats_are_missing():
+    samples = np.ma.masked_equal(np.array([[1, 2, -999, 4], [1, 2, 3, 4]]), -999)
+    recording = Recording(
+        {"eeg": samples},
+        {"eeg": 1},
+        subject="a",
+        targets={"joy": (np.ma.masked_equal([1.0, -999, 3], -999), 1)},
+        beats={"beats": np.ma.masked_equal([0.5, 1.2, -999], -999)},
+    )
+    np.testing.assert_array_equal(recording.signals["eeg"], [[1, 2, np.nan, 4], [1, 2, 3, 4]])
+    np.testing.assert_array_equal(recording.targets["joy"][0], [1, np.nan, 3])
+    np.testing.assert_array_equal(recording.beats["beats"], [0.5, 1.2])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Samples that are no measurements: masked ones, and values repeated to a faster rate."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_FEWEST = 20  # changes, all of them a multiple of samples apart, that are no accident
+
+
+def fill_mask(values: ArrayLike) -> NDArray:
+    """Return `values` as an array, NaN where a masked array is masked.
+
+    ``np.asarray`` drops the mask of a NumPy masked array, and with it the fact that the samples
+    under it hold no data.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"A masked array must hold real numbers, got dtype {values.dtype}.")
+        return np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
+    return np.asarray(values)
+
+
+def change_points(signal: NDArray) -> NDArray:
+    """Return where the values of a signal begin that was repeated to a faster rate.
+
+    Empty if the signal (n_times,) was not repeated: if it has fewer than 20 changes, or they
+    are not all a multiple of some number of samples apart.
+    """
+    after, before = signal[1:], signal[:-1]
+    changes = np.flatnonzero((after != before) & ~(np.isnan(after) & np.isnan(before))) + 1
+    if len(changes) < _FEWEST:
+        return changes[:0]
+    n_repeats = np.gcd.reduce(np.diff(changes))
+    if n_repeats == 1 or len(np.unique(signal[changes])) < _FEWEST // 2:
+        return changes[:0]
+    return np.arange(changes[0] % n_repeats, len(signal), n_repeats)
+
+
+def count_repeats(signal: NDArray) -> int:
+    """Return how often each value of a signal (n_times,) is repeated; 1 if it is not."""
+    changes = change_points(signal)
+    return int(changes[1] - changes[0]) if len(changes) > 1 else 1

@@ -1,0 +1,206 @@
+"""Artefacts of whole recordings: what cannot be trusted is taken out before windows are cut."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+
+from skemo.kernels.quality import check_signal, signal_quality
+from skemo.signals.checks import is_positive
+from skemo.signals.recording import Recording
+
+_KINDS = {"ecg": "ecg", "ppg": "ppg", "bvp": "ppg", "eda": "eda", "gsr": "eda", "eeg": "eeg"}
+
+
+def find_artefacts(
+    recording: Recording,
+    *,
+    signals: Mapping[str, str] | None = None,
+    min_quality: float = 0.5,
+    duration: float = 10.0,
+    step: float = 2.0,
+    mark: Literal["nan", "excluded"] = "nan",
+) -> Recording:
+    """Take out of a recording what is not to be trusted.
+
+    Each signal is measured in stretches that overlap. What lies in no stretch of sufficient
+    quality (:class:`skemo.QualityTransformer`) is an artefact: it becomes NaN in that signal, of
+    an EEG in that channel, or an interval that no window may touch. What is beside it stays, and
+    so may two or three seconds at its ends. Call it before :func:`skemo.find_beats` and
+    :func:`skemo.decompose_eda`, as in
+    ``skemo.segment(map(skemo.find_artefacts, recordings), 60)``.
+
+    Parameters
+    ----------
+    recording : Recording
+    signals : dict of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
+        Which signals to look at, and what they are. None takes those whose names begin with
+        ecg, ppg, bvp, eda, gsr or eeg. Movement is no artefact of an accelerometer: it is
+        looked at only when it is named.
+    min_quality : float, default=0.5
+        The least quality of a stretch.
+    duration : float, default=10.0
+        Length of a stretch in seconds. ECG and pulse want five beats or more.
+    step : float, default=2.0
+        Seconds from one stretch to the next.
+    mark : {"nan", "excluded"}, default="nan"
+        ``"nan"`` puts NaN in the place of an artefact, in this signal alone. ``"excluded"``
+        adds artefacts of all signals to ``recording.excluded``, and leaves the samples.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    ValueError
+        Names the signal that the recording does not have, or the parameter that is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import Recording, find_artefacts
+    >>> eda = 2 + 0.2 * np.sin(np.arange(480) / 40)
+    >>> eda[200:300] = 0  # off the wrist from 50 to 75 s
+    >>> recording = Recording({"eda": eda}, {"eda": 4}, subject="S2")
+    >>> find_artefacts(recording, mark="excluded").excluded
+    ((50.0, 76.0),)
+    """
+    if mark not in ("nan", "excluded"):
+        raise ValueError(f"mark must be 'nan' or 'excluded', got {mark!r}.")
+    if not (is_positive(min_quality) and min_quality <= 1):
+        raise ValueError(f"min_quality must be in (0, 1], got {min_quality!r}.")
+    changed, excluded = dict(recording.signals), list(recording.excluded)
+    for name, kind in kinds_of_signals(recording, signals).items():
+        values, rate = recording.signals[name], recording.sampling_rates[name]
+        starts, length, quality = _stretches(values, rate, kind, duration, step)
+        good = np.zeros((quality.shape[1], values.shape[1] + 1), int)
+        for channel, fine in zip(good, (quality >= min_quality).T, strict=True):
+            np.add.at(channel, starts[fine], 1)
+            np.add.at(channel, starts[fine] + length, -1)
+        artefact = good[:, :-1].cumsum(axis=1) == 0
+        if mark == "nan":
+            changed[name] = np.where(
+                artefact, np.nan, values.astype(np.result_type(values.dtype, np.float32))
+            )
+            continue
+        edges = np.diff(artefact.all(axis=0).astype(int), prepend=0, append=0)
+        begins, ends = np.flatnonzero(edges == 1) / rate, np.flatnonzero(edges == -1) / rate
+        excluded += zip(begins.tolist(), ends.tolist(), strict=True)
+    if mark == "nan":
+        return replace(recording, signals=changed)
+    return replace(recording, excluded=tuple(_joined(excluded)))
+
+
+def recording_quality(
+    recording: Recording,
+    *,
+    signals: Mapping[str, str] | None = None,
+    duration: float = 10.0,
+    step: float = 2.0,
+) -> dict[str, pd.DataFrame]:
+    """Measure the quality of the signals of a recording, stretch by stretch.
+
+    Parameters
+    ----------
+    recording : Recording
+    signals : dict of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
+        Which signals, and what they are; None goes by their names, as `find_artefacts` does.
+    duration : float, default=10.0
+        Length of a stretch in seconds.
+    step : float, default=2.0
+        Seconds from one stretch to the next.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By signal: a row a stretch, by the second in its middle. The column is called as the
+        signal; an EEG has a column a channel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import Recording
+    >>> from skemo.features.artefacts import recording_quality
+    >>> eda = 2 + 0.2 * np.sin(np.arange(120) / 40)
+    >>> recording = Recording({"eda": eda}, {"eda": 4}, subject="S2")
+    >>> recording_quality(recording, step=10)["eda"]["eda"]
+    5.0     1.0
+    15.0    1.0
+    25.0    1.0
+    Name: eda, dtype: float64
+    """
+    tables = {}
+    for name, kind in kinds_of_signals(recording, signals).items():
+        rate = recording.sampling_rates[name]
+        starts, length, quality = _stretches(recording.signals[name], rate, kind, duration, step)
+        names = recording.channels[name] or range(quality.shape[1])
+        columns = list(names) if kind == "eeg" else [name]
+        middles = (starts + length / 2) / rate
+        tables[name] = pd.DataFrame(quality, index=middles, columns=columns)
+    return tables
+
+
+def kinds_of_signals(
+    recording: Recording, signals: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What the signals of a recording are whose quality can be measured, by name.
+
+    Parameters
+    ----------
+    recording : Recording
+    signals : dict of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
+        What is returned, once it has been checked. None takes the signals whose names begin
+        with ecg, ppg, bvp, eda, gsr or eeg.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    where = f"The recording of subject {recording.subject!r}"
+    if signals is None:
+        starts = {name: name[:3].lower() for name in recording.signals}
+        found = {name: _KINDS[start] for name, start in starts.items() if start in _KINDS}
+        if not found:
+            raise ValueError(
+                f"{where} has no signal whose name says what it is, but {list(recording.signals)}: "
+                'pass signals, as in signals={"pleth": "ppg"}.'
+            )
+        return found
+    for name, kind in signals.items():
+        if name not in recording.signals:
+            raise ValueError(f"{where} has no signal {name!r}, but {list(recording.signals)}.")
+        check_signal(kind)
+    return dict(signals)
+
+
+def _stretches(values, rate, kind, duration, step):
+    """First samples of the stretches, their length, and quality (n_stretches, n_channels)."""
+    for what, seconds in (("duration", duration), ("step", step)):
+        if not is_positive(seconds):
+            raise ValueError(f"{what} must be a positive number of seconds, got {seconds!r}.")
+    n_times = values.shape[1]
+    length = min(max(1, round(duration * rate)), n_times)
+    n_step = min(max(1, round(step * rate)), length)
+    starts = np.arange(0, n_times - length + 1, n_step)
+    views = sliding_window_view(values, length, axis=1).swapaxes(0, 1)
+    measured = [signal_quality(views[::n_step], rate, kind)]
+    if starts[-1] < n_times - length:  # the rest at the end
+        starts = np.append(starts, n_times - length)
+        measured.append(signal_quality(views[-1:], rate, kind))
+    quality = np.concatenate([numbers[f"{kind.upper()}_Quality"] for numbers in measured])
+    return starts, length, quality.reshape(len(starts), -1)
+
+
+def _joined(intervals):
+    """Intervals in order, those that touch as one."""
+    joined = []
+    for start, stop in sorted(intervals):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+        else:
+            joined.append((start, stop))
+    return joined

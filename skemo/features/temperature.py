@@ -1,0 +1,158 @@
+"""Skin temperature of windows, as named features."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from skemo.features.base import (
+    WindowTransformer,
+    choose_features,
+    compute_in_chunks,
+    wrap_signals,
+)
+from skemo.kernels.temperature import (
+    FEATURES,
+    VALID_RANGE,
+    temperature_features,
+    valid_temperature,
+)
+from skemo.signals.checks import is_number, signal_name
+
+_CHUNK = 1 << 18  # samples handed to a process at once
+
+
+class TemperatureTransformer(WindowTransformer):
+    """Level and slope of skin temperature, as named features or as a clean series.
+
+    The vessels of fingers and wrists narrow under stress, and the skin cools within a
+    minute or so. Nothing is learned from the rows.
+
+    Parameters
+    ----------
+    output : {"features", "series"}, default="features"
+        ``"features"`` gives an array of shape (n_windows, n_features), ``"series"`` a signal
+        column without the readings outside of `valid_range`.
+    features : str or list of str, default="all"
+        Names, as ``"TEMP_Slope"``, and groups of them: ``"level"``, ``"slope"``, ``"all"``.
+    valid_range : (low, high) or None, default=(15.0, 45.0)
+        In the unit of the signal, degrees Celsius by default: a reading outside is no
+        skin's, as the 382.21 that an Empatica E4 writes where it fails. None takes all.
+    sampling_rate : float or None, default=None
+        In hertz. A plain array needs it; a signal column carries its own.
+    n_jobs : int or None, default=None
+        Processes. The result is the same for any number.
+
+    Attributes
+    ----------
+    signal_dtype_ : SignalDtype
+        What a window of the fitted signal is: shape, sampling rate, channel names.
+    n_features_in_ : int
+        Number of columns of a table; channels of an array of three dimensions.
+    feature_names_in_ : ndarray of str
+        Column names, where `X` has them.
+
+    Notes
+    -----
+    With x the temperature:
+
+    =================== ==== =====================================================
+    Group and name      Unit Formula
+    =================== ==== =====================================================
+    *level*
+    TEMP_Mean           °C   mean of x
+    TEMP_SD             °C   standard deviation of x, divisor n
+    TEMP_Min, TEMP_Max  °C   least and largest x
+    *slope*
+    TEMP_Slope          °C/s slope of the line of least squares through x
+    =================== ==== =====================================================
+
+    Readings that are NaN or outside of `valid_range` are left out (in a series they are bridged
+    by straight lines); a window of which they are more than half is missing, NaN throughout. A
+    sensor that has been put on is
+    warming up for some minutes, which no feature tells from a person who relaxes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo import SignalArray, TemperatureTransformer, signal_frame
+    >>> temp = 33 - np.outer([0.001, 0.01], np.arange(240) / 4)
+    >>> X = signal_frame(temp=SignalArray(temp, sampling_rate=4))
+    >>> features = TemperatureTransformer(features=["TEMP_Max", "TEMP_Slope"])
+    >>> features.fit_transform(X).round(6).tolist()
+    [[33.0, -0.001], [33.0, -0.01]]
+    """
+
+    # Wristbands often store each reading several times, which does no harm.
+    _needs_detail = False
+
+    def __init__(
+        self,
+        output: Literal["features", "series"] = "features",
+        *,
+        features: str | Sequence[str] = "all",
+        valid_range: tuple[float, float] | None = VALID_RANGE,
+        sampling_rate: float | None = None,
+        n_jobs: int | None = None,
+    ):
+        self.output = output
+        self.features = features
+        self.valid_range = valid_range
+        self.sampling_rate = sampling_rate
+        self.n_jobs = n_jobs
+
+    def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray | pd.DataFrame:
+        """Compute the features, or the series.
+
+        Parameters
+        ----------
+        X : DataFrame of one signal column, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+
+        Returns
+        -------
+        array of shape (n_windows, n_features), or DataFrame of one signal column
+            The latter with ``output="series"`` of a signal column.
+        """
+        signal = self._validate(X, reset=False)
+        values, rate = signal.values, signal.dtype.sampling_rate
+        compute = partial(self._compute, sampling_rate=rate)
+        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        if self.output == "features":
+            return result
+        channels = signal.dtype.channels
+        return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=channels)
+
+    def _compute(self, values, sampling_rate):
+        if self.output == "series":
+            return valid_temperature(values[:, 0], self.valid_range)[:, np.newaxis]
+        columns = temperature_features(values[:, 0], sampling_rate, self.valid_range)
+        names = choose_features(self.features, FEATURES)
+        return np.stack([columns[name] for name in names], axis=1)
+
+    def _check_parameters(self, dtype):
+        if self.output not in ("features", "series"):
+            raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
+        choose_features(self.features, FEATURES)
+        limits = self.valid_range
+        if limits is not None and not (
+            np.shape(limits) == (2,)
+            and all(is_number(limit) for limit in limits)
+            and limits[0] < limits[1]
+        ):
+            raise ValueError(
+                f"valid_range must be (low, high) in the signal's unit, or None, got {limits!r}."
+            )
+        if dtype.shape[:-1] != (1,):
+            raise ValueError(
+                "TemperatureTransformer takes windows of one channel, got the shape "
+                f"{dtype.shape} with the channels {dtype.channels}."
+            )
+
+    def _names_of_numbers(self, dtype):
+        if self.output == "features":
+            return choose_features(self.features, FEATURES)
+        return [f"temp{i}" for i in range(dtype.shape[-1])]

@@ -1,0 +1,422 @@
+"""Where a heartbeat may be: maxima of an envelope in windows of an ECG or a pulse wave."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from skemo.kernels.filters import (
+    band_gain,
+    extended_spectrum,
+    fill_gaps,
+    loops_along_rows,
+    synthesise,
+)
+from skemo.kernels.hrv import sliding
+
+REFRACTORY = 0.3  # s, the least between two beats
+STRONG = 0.4  # of the level around, above which a maximum is likely to be a beat
+_WEAK = 0.12  # of the level around, below which a maximum is not looked at
+_LEVEL_QUANTILE = 0.3  # of the maxima around: artefacts may be in more than half of them
+_ECG_FLOOR = 0.1  # of the usual level in a window, the lowest level of an ECG
+_PULSE_FLOOR = 1e-3  # of the highest level; what is below, as in a flat stretch, is rounding
+_T_WAVE, _T_HEIGHT = 0.42, 0.5  # s after a higher maximum, and of its height: a T wave
+_EXTREMUM_REACH = 0.06  # s from the maximum of the envelope to R or S
+_FAST = 0.7  # of a maximum's height: another as high within 0.3 s is a beat as well
+_FASTEST = 0.2  # s, between such beats
+_N_BETWEEN = 7  # values of the envelope between two maxima that measure the background
+_FILTERED = 1 << 16  # samples filtered together: what is made of them stays in the cache
+_SLOPE_RATE = 64  # Hz, of the slope of the pulse
+_CREST_WEIGHT = 0.15  # of the width of crests, beside that of the steepness of rises
+_UPSIDE_DOWN = -0.05  # what a single window must show to be turned
+_MAINS = (50.0, 60.0)  # Hz
+_ECG_SHAPE = (0.1, 100)  # s to either side of a beat that are compared, at this rate
+_PULSE_SHAPE = (REFRACTORY, 32)
+_AT_GAP = 0.06  # s from a missing sample in which a QRS complex may be cut off
+
+
+class Candidates(NamedTuple):
+    """Maxima that may be heartbeats, in order of window and time.
+
+    Attributes
+    ----------
+    rows : int array of shape (n_candidates,)
+        Windows they are in.
+    times : array of shape (n_candidates,)
+        Seconds from the start of the window.
+    heights : array of shape (n_candidates,)
+        Of the envelope.
+    relative : array of shape (n_candidates,)
+        Heights as a part of the level around.
+    after : array of shape (n_candidates,)
+        Median of the envelope between the maximum and the next, as a part of its height; NaN
+        after the last.
+    fast : bool array of shape (n_candidates,)
+        Whether another maximum of that height follows sooner than a heart within range beats.
+    shapes : array of shape (n_samples, n_candidates)
+        The signal around each of them, of norm 1.
+    directions : array of shape (n_candidates,)
+        1 for a beat that points up, -1 for one that points down.
+    """
+
+    rows: NDArray
+    times: NDArray
+    heights: NDArray
+    relative: NDArray
+    after: NDArray
+    fast: NDArray
+    shapes: NDArray
+    directions: NDArray
+
+    def take(self, index: NDArray) -> "Candidates":
+        """Some of the candidates."""
+        return Candidates(*(values[..., index] for values in self))
+
+
+def join(candidates: list[Candidates]) -> Candidates:
+    """Candidates of several batches of windows, one after the other."""
+    return Candidates(*(np.concatenate(each, axis=-1) for each in zip(*candidates, strict=True)))
+
+
+def fill_windows(windows: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
+    """Windows with gaps bridged, moved to 0 and scaled to 1; where the gaps are; and the scales.
+
+    The second is None where no sample is missing.
+    """
+    missing = None
+    with loops_along_rows(windows.shape[1]):
+        high, low = windows.max(axis=1), windows.min(axis=1)  # NaN where a sample is missing
+        if np.isnan(high).any():
+            missing = np.isnan(windows)
+            windows = np.where(missing.all(axis=1, keepdims=True), 0.0, fill_gaps(windows))
+            high, low = windows.max(axis=1), windows.min(axis=1)
+        middle = windows.mean(axis=1, dtype=np.result_type(windows.dtype, np.float32))
+        scale = np.maximum(high - middle, middle - low)
+        # A constant window is exactly 0, whatever its mean is rounded to.
+        scale = np.where(high > low, scale, 0)
+        filled = np.subtract(windows, middle[:, np.newaxis])
+        filled *= np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)[:, np.newaxis]
+    return filled.astype(np.float32, copy=False), missing, scale
+
+
+def ecg_candidates(
+    windows: NDArray, sampling_rate: float, missing: NDArray | None, signs: tuple | None = None
+) -> list[Candidates]:
+    """Candidates of windows that `fill_windows` has made of an ECG.
+
+    With `signs`, one set for each sign, in which every beat is placed at its highest (1) or
+    lowest (-1) point. Without, one set, in which each window has the sign of most of its beats.
+    """
+    (envelope, envelope_rate), (trace, trace_rate), before = _ecg_traces(windows, sampling_rate)
+    duration = windows.shape[1] / sampling_rate
+    start = round(before * envelope_rate)
+    envelope = envelope[:, start : start + max(1, int(duration * envelope_rate))]
+    rows, columns, relative = _maxima_above_level(envelope, envelope_rate, "ecg")
+    kept = ~_follows_higher(rows, columns / envelope_rate, envelope[rows, columns])
+    rows, columns, relative = rows[kept], columns[kept], relative[kept]
+    if missing is not None:
+        seen = _away_from_gaps(missing, rows, columns / envelope_rate, sampling_rate)
+        rows, columns, relative = rows[seen], columns[seen], relative[seen]
+
+    first = int(np.ceil(before * trace_rate))
+    last = int((before + (windows.shape[1] - 1) / sampling_rate) * trace_rate)
+    centres = np.round((columns + start) * (trace_rate / envelope_rate)).astype(int)
+    near, around = _around(trace, rows, centres, trace_rate, first, last)
+    up, down = around.max(axis=0), -around.min(axis=0)
+    directions = (up - down) / np.maximum(np.abs(up) + np.abs(down), np.finfo(np.float32).tiny)
+    if signs is None:
+        weights = np.where(relative > STRONG, directions, 0)
+        total = np.bincount(rows, weights, minlength=len(trace))
+        each_sign = [np.where(total[rows] < 0, -1, 1).astype(trace.dtype)]
+    else:
+        each_sign = [np.full(len(rows), sign, trace.dtype) for sign in signs]
+    found = []
+    for sign in each_sign:
+        index = near[(sign * around).argmax(axis=0), np.arange(len(rows))]
+        positions = _between_samples(trace, rows, index, sign)
+        inside = np.flatnonzero((index > first) & (index < last))
+        found.append(
+            _describe(
+                envelope,
+                envelope_rate,
+                rows[inside],
+                columns[inside],
+                relative[inside],
+                positions[inside] / trace_rate - before,
+                _shapes(trace, rows[inside], positions[inside], trace_rate, *_ECG_SHAPE),
+                directions[inside],
+            )
+        )
+    return found
+
+
+def pulse_candidates(
+    windows: NDArray, sampling_rate: float, missing: NDArray | None, sign: int | None = None
+) -> Candidates:
+    """Candidates of windows that `fill_windows` has made of a pulse wave.
+
+    With `sign` -1 the pulse is taken to be upside down; None decides that for each window.
+    """
+    n_windows, n_times = windows.shape
+    slope, rate, before = _pulse_slope(windows, sampling_rate)
+    start = round(before * rate)
+    inner = slice(start, start + max(1, int(n_times / sampling_rate * rate)))
+    if sign is None:
+        signs = np.where(_upright(slope[:, inner], rate) < _UPSIDE_DOWN, -1, 1)
+    else:
+        signs = np.full(n_windows, sign)
+    slope[signs < 0] *= -1
+    envelope = np.maximum(slope[:, inner], 0)
+    rows, columns, relative = _maxima_above_level(envelope, rate, "ppg")
+    strong = relative > STRONG
+    rows, columns, relative = rows[strong], columns[strong], relative[strong]
+    if missing is not None:
+        seen = _away_from_gaps(missing, rows, columns / rate, sampling_rate)
+        rows, columns, relative = rows[seen], columns[seen], relative[seen]
+    first = int(np.ceil(before * rate))
+    last = int((before + (n_times - 1) / sampling_rate) * rate)
+    near, around = _around(slope, rows, columns + start, rate, first, last)
+    index = near[around.argmax(axis=0), np.arange(len(rows))]
+    positions = _between_samples(slope, rows, index, np.ones(len(rows), slope.dtype))
+    inside = np.flatnonzero((index > first) & (index < last))
+    return _describe(
+        envelope,
+        rate,
+        rows[inside],
+        columns[inside],
+        relative[inside],
+        positions[inside] / rate - before,
+        _shapes(slope, rows[inside], positions[inside], rate, *_PULSE_SHAPE),
+        signs[rows[inside]].astype(np.float32),
+    )
+
+
+def pulse_direction(windows: NDArray, sampling_rate: float) -> float:
+    """How clearly the pulse of some windows is the right way up; negative for upside down."""
+    slope, rate, before = _pulse_slope(windows, sampling_rate)
+    start = round(before * rate)
+    inner = slope[:, start : start + max(1, int(windows.shape[1] / sampling_rate * rate))]
+    return float(_upright(inner, rate).sum())
+
+
+def _upright(slope, rate):
+    """How clearly the pulse of each window is the right way up, from 1 to -1 for upside down.
+
+    A pulse wave rises faster than it falls and, less reliably, its crests are narrower than the
+    valleys between them. Stretches of 1.5 s count alike, so that movements do not decide.
+    """
+    n_block = min(slope.shape[1], round(1.5 * rate))
+    wave = np.cumsum(slope, axis=1)
+    wave -= wave.mean(axis=1, keepdims=True)
+    total = np.zeros(len(slope), slope.dtype)
+    for values, weight in ((slope, 1), (wave, _CREST_WEIGHT)):
+        blocks = values[:, : values.shape[1] // n_block * n_block]
+        blocks = blocks.reshape(len(slope), -1, n_block)
+        high, low = blocks.max(axis=2), -blocks.min(axis=2)
+        size = np.abs(high) + np.abs(low)
+        seen = size > _PULSE_FLOOR * size.max(axis=1, keepdims=True)
+        asymmetry = np.where(seen, high - low, 0) / np.where(seen, size, 1)
+        total += weight * asymmetry.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    return total
+
+
+def _ecg_traces(windows, sampling_rate):
+    """Envelope of the QRS band, the ECG at a rate fine enough to place R, and both rates.
+
+    Both begin earlier than the windows, by the seconds that come third.
+    """
+    # Reflecting about 40 ms rather than about one sample halves the false beats at noisy edges.
+    n_pivot = max(1, round(0.04 * sampling_rate))
+    n_together = max(1, _FILTERED // windows.shape[1])
+    envelopes, traces = [], []
+    for start in range(0, len(windows), n_together):
+        few = windows[start : start + n_together]
+        spectrum, n_extended, n_before = extended_spectrum(few, int(sampling_rate / 2), n_pivot)
+        duration = n_extended / sampling_rate
+        n_envelope = scipy.fft.next_fast_len(max(2, round(100 * duration)))
+        n_trace = scipy.fft.next_fast_len(max(2, round(200 * duration)), real=True)
+        place, find = _ecg_gains(n_extended, sampling_rate)
+        traces.append(synthesise(spectrum, place, n_extended, n_trace))
+        envelopes.append(np.abs(synthesise(spectrum, find, n_extended, n_envelope, analytic=True)))
+    envelope, trace = np.concatenate(envelopes), np.concatenate(traces)
+    before = n_before / sampling_rate
+    return (envelope, n_envelope / duration), (trace, n_trace / duration), before
+
+
+@lru_cache(maxsize=16)
+def _ecg_gains(n_extended, sampling_rate):
+    """Gains of the bands in which an R wave is placed, and in which a QRS complex is found."""
+    frequencies = np.arange(n_extended // 2 + 1) * (sampling_rate / n_extended)
+    place = band_gain(frequencies, 2, 40)
+    for mains in _MAINS:
+        place *= 1 - np.exp(-(((frequencies - mains) / 1.5) ** 2))
+    return place, band_gain(frequencies, 8, 20)
+
+
+def _pulse_slope(windows, sampling_rate):
+    """Slope of the pulse, its rate, and by how many seconds it begins before the windows."""
+    n_together = max(1, _FILTERED // windows.shape[1])
+    slopes = []
+    for start in range(0, len(windows), n_together):
+        few = windows[start : start + n_together]
+        spectrum, n_extended, n_before = extended_spectrum(few, int(2 * sampling_rate))
+        n_slope = max(2, round(n_extended / sampling_rate * _SLOPE_RATE))
+        n_slope = scipy.fft.next_fast_len(n_slope, real=True)
+        gain = _pulse_gain(n_extended, sampling_rate)
+        slopes.append(synthesise(spectrum, gain, n_extended, n_slope))
+    rate = n_slope * sampling_rate / n_extended
+    return np.concatenate(slopes), rate, n_before / sampling_rate
+
+
+@lru_cache(maxsize=16)
+def _pulse_gain(n_extended, sampling_rate):
+    frequencies = np.arange(n_extended // 2 + 1) * (sampling_rate / n_extended)
+    return band_gain(frequencies, 0.5, 5) * (2j * np.pi * frequencies)
+
+
+def _maxima_above_level(envelope, rate, signal):
+    """Rows and columns of maxima that are 0.3 s apart, and their height in terms of the level."""
+    n_windows, n_times = envelope.shape
+    n_block = min(n_times, round(rate / 2))
+    n_blocks = n_times // n_block
+    highest = envelope[:, : n_blocks * n_block].reshape(n_windows, n_blocks, n_block).max(axis=2)
+    n_near = 4 if signal == "ecg" else 3  # two seconds, or 1.5, which hold a beat
+    n_levels = max(1, n_blocks - n_near + 1)
+    highest = np.max([highest[:, i : i + n_levels] for i in range(min(n_near, n_blocks))], axis=0)
+    around = sliding(highest, 17)  # over ten seconds
+    lowest = int(_LEVEL_QUANTILE * (around.shape[2] - 1))
+    level = np.partition(around, lowest, axis=2)[..., lowest]
+    top = highest.max(axis=1, keepdims=True)
+    if signal == "ecg":
+        # The level is that of the stretches in which there is something.
+        ordered = np.sort(highest, axis=1)
+        empty = np.count_nonzero(highest <= _PULSE_FLOOR * top, axis=1)
+        middle = np.minimum((empty + n_levels) // 2, n_levels - 1)
+        usual = ordered[np.arange(n_windows), middle][:, np.newaxis]
+        level = np.maximum(level, _ECG_FLOOR * usual)
+    level = np.maximum(level, _PULSE_FLOOR * top)
+    block = np.clip(np.arange(-(-n_times // n_block)) - 8 - n_near // 2, 0, level.shape[1] - 1)
+
+    n_apart = round(REFRACTORY * rate)
+    rows, columns = _maxima(envelope, n_apart - 1)
+    heights, levels = envelope[rows, columns], level[rows, block[columns // n_block]]
+    above = (heights > _WEAK * levels) & (heights > 0)
+    rows, columns = rows[above], columns[above]
+    relative = heights[above] / levels[above]
+    # Of equal maxima the first counts.
+    repeated = (np.diff(rows, prepend=-1) == 0) & (np.diff(columns, prepend=0) < n_apart)
+    return rows[~repeated], columns[~repeated], relative[~repeated]
+
+
+def _maxima(values, reach):
+    """Rows and columns of values, none negative, that none within `reach` columns exceeds."""
+    # One long array, in which columns of -1 keep the rows apart.
+    padded = np.full((len(values), values.shape[1] + 2 * reach), -1, values.dtype)
+    padded[:, reach : reach + values.shape[1]] = values
+    padded = padded.reshape(-1)
+    # The largest of 1, 2, 4, ... places from each on, and at last of all within reach.
+    largest, width = padded, 1
+    while width < 2 * reach + 1:
+        step = min(width, 2 * reach + 1 - width)
+        largest, width = np.maximum(largest[:-step], largest[step:]), width + step
+    found = np.flatnonzero(largest == padded[reach : reach + len(largest)])
+    return np.divmod(found, values.shape[1] + 2 * reach)
+
+
+def _follows_higher(rows, times, heights):
+    """Whether a maximum comes so soon after a much higher one that it is a T wave."""
+    follows = np.zeros(len(rows), bool)
+    follows[1:] = (
+        (rows[1:] == rows[:-1])
+        & (times[1:] - times[:-1] < _T_WAVE)
+        & (heights[1:] < _T_HEIGHT * heights[:-1])
+    )
+    return follows
+
+
+def _away_from_gaps(missing, rows, times, sampling_rate):
+    """Whether a QRS complex at each time is not cut off by missing samples."""
+    n_missing = np.zeros((len(missing), missing.shape[1] + 1), np.int32)
+    np.cumsum(missing, axis=1, out=n_missing[:, 1:])
+    begin, end = (
+        np.clip(np.round((times + shift) * sampling_rate), 0, missing.shape[1]).astype(int)
+        for shift in (-_AT_GAP, _AT_GAP)
+    )
+    # A sample or two that are missing do no harm.
+    return n_missing[rows, end] - n_missing[rows, begin] <= 0.02 * sampling_rate
+
+
+def _around(trace, rows, centres, rate, first, last):
+    """Columns near each centre, and the trace there: a column for each candidate."""
+    reach = round(_EXTREMUM_REACH * rate)
+    # NumPy is fast along many columns, and slow along many short rows.
+    near = np.clip(np.arange(-reach, reach + 1)[:, np.newaxis] + centres, first, last)
+    return near, trace.reshape(-1).take(near + rows * trace.shape[1])
+
+
+def _between_samples(trace, rows, index, sign):
+    """Positions of extrema, by a parabola through three samples."""
+    index = np.clip(index, 1, trace.shape[1] - 2)
+    left, middle, right = (sign * trace[rows, index + step] for step in (-1, 0, 1))
+    bend = 2 * middle - left - right
+    shift = 0.5 * (right - left) / np.where(bend > 0, bend, np.inf)
+    return index + np.clip(shift, -0.5, 0.5).astype(float)
+
+
+def _shapes(trace, rows, positions, rate, reach, shape_rate):
+    """The trace around each position, of norm 1: a column for each candidate."""
+    n_steps = round(reach * shape_rate)
+    steps = np.arange(-n_steps, n_steps + 1)[:, np.newaxis] * (rate / shape_rate)
+    near = np.rint(positions + steps).astype(int)
+    np.clip(near, 0, trace.shape[1] - 1, out=near)
+    near += rows * trace.shape[1]
+    shapes = trace.reshape(-1).take(near)
+    norm = np.zeros(len(rows), shapes.dtype)
+    for sample in shapes:  # in this order whatever the number of candidates
+        norm += sample * sample
+    shapes /= np.maximum(np.sqrt(norm), np.finfo(np.float32).tiny)
+    return shapes
+
+
+def _describe(envelope, rate, rows, columns, relative, times, shapes, directions):
+    heights = envelope[rows, columns]
+    flat = envelope.reshape(-1)
+    place = columns + rows * envelope.shape[1]
+    # The envelope in the middle half of the time to the next candidate of the window.
+    n = len(rows)
+    background = np.full(n, np.nan, np.float32)
+    if n > 1:
+        parts = np.linspace(0.25, 0.75, _N_BETWEEN)[:, np.newaxis]
+        between = place[:-1] + np.rint(parts * np.diff(place)).astype(int)
+        middle = np.partition(flat.take(between), _N_BETWEEN // 2, axis=0)[_N_BETWEEN // 2]
+        background[:-1] = np.where(np.diff(rows) == 0, middle, np.nan)
+    return Candidates(
+        rows,
+        times,
+        heights,
+        relative,
+        background / heights,
+        _fast(envelope, rate, rows, columns, heights),
+        shapes,
+        directions,
+    )
+
+
+def _fast(envelope, rate, rows, columns, heights):
+    """Whether another maximum as high follows sooner than a heart within range beats."""
+    flat, last = envelope.reshape(-1), envelope.shape[1] - 1
+    nearest, n_apart = round(_FASTEST * rate), round(REFRACTORY * rate)
+    # The envelope is smooth: every other value shows where a maximum may be.
+    steps = np.arange(nearest, n_apart + 1, 2)[:, np.newaxis]
+    near = flat.take(np.clip(columns + steps, 0, last) + rows * (last + 1))
+    next_apart = np.append(np.diff(columns + rows * (last + 1)), n_apart + 1)[: len(rows)]
+    maybe = (near.max(axis=0) > 0.9 * _FAST * heights) & (next_apart > n_apart)
+    maybe = np.flatnonzero(maybe)
+    steps = np.arange(nearest - 1, n_apart + 2)[:, np.newaxis]
+    near = flat.take(np.clip(columns[maybe] + steps, 0, last) + rows[maybe] * (last + 1))
+    peak = (near[1:-1] > near[:-2]) & (near[1:-1] >= near[2:])
+    fast = np.zeros(len(rows), bool)
+    fast[maybe] = (peak & (near[1:-1] > _FAST * heights[maybe])).any(axis=0)
+    return fast

@@ -1,0 +1,303 @@
+"""Which candidates are heartbeats, by their shape and rhythm and by what is around them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skemo.kernels.beat_candidates import REFRACTORY, STRONG, Candidates
+from skemo.kernels.hrv import SLOWEST_RR
+
+_N_NEAR, _N_ALIKE = 6, 3  # of so many candidates to either side, that many must be alike
+_N_SIDE = 3  # intervals to either side in which the background is measured
+# Cosine of two shapes that are alike, and of those that are in time as well.
+_LIKENESS = {"ecg": 0.85, "ppg": 0.75}
+_LIKENESS_IN_TIME, _IN_TIME = 0.6, 0.15
+_HEIGHT_RATIO = {"ecg": 4, "ppg": 3}  # of two beats that are alike, at the most
+_SAMENESS = 0.92  # cosine of two shapes without much noise
+# Of the envelope between beats as a part of its height at a beat. Gaussian noise of any colour
+# has 0.35 to 0.6 on average; recorded ECG 0.01 to 0.1.
+_QUIET, _AUDIBLE, _LOUD = 0.15, 0.2, 0.35
+_LONE_HEIGHT, _TALLEST = 0.28, 2.5  # of the level, from a beat with a shape of its own
+_STEEPEST = 1.25  # of the steepness of QRS complexes, the most of such a beat
+_WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.13
+_DEVIATION = 0.25  # of an interval from the median of those around, as a part of it
+_N_AROUND = 5  # intervals to either side, of which that median is
+_N_RHYTHM, _N_REGULAR = 9, 4  # of so many intervals in a row, that many must be regular
+_N_MOSTLY, _MOSTLY = 8, 0.7  # of what stands out on one side, the share that must be beats
+_AT_END = 1.0  # s, in which a window may end before the next beat
+_N_FAST = 4  # candidates to either side
+_MULTIPLE = 0.12  # of the median interval, by which a multiple of it may be off
+_FEWEST = 3  # beats in a row
+
+
+def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Which candidates are heartbeats, and after which of these there is a break.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    signal : {"ecg", "ppg"}
+    duration : float
+        Seconds of a window.
+
+    Returns
+    -------
+    beats : int array of shape (n_beats,)
+        Places among the candidates.
+    broken : bool array of shape (n_beats,)
+        Whether a beat may be hidden before the next one.
+    usual : array of shape (n_beats,)
+        Median of the intervals around.
+    """
+    rows, times = candidates.rows, candidates.times
+    if not len(rows):
+        return np.zeros(0, int), np.zeros(0, bool), np.zeros(0)
+    cosines = _cosines(candidates, _HEIGHT_RATIO[signal])
+    strong = candidates.relative > STRONG
+    if signal == "ppg":
+        accepted = _pulse_waves(candidates, cosines)
+    else:
+        accepted = _ecg_beats(candidates, cosines, strong, duration)
+        accepted &= _mostly_accepted(rows, strong | accepted, accepted)
+    accepted &= ~_too_fast(candidates, accepted)
+    beats = np.flatnonzero(accepted)
+    median = _local_median(rows[beats], times[beats])
+    # A small candidate that resembles others may be a beat as well.
+    small = candidates.relative > _WEAK_HEIGHT
+    small &= (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
+    broken = _breaks(rows, times, strong | small | accepted, beats, median)
+    kept = _in_company(rows[beats], times[beats])
+    # What is left out hides a beat as well.
+    broken = broken | np.append(~kept[1:], False) | ~kept
+    return beats[kept], _after_removal(rows[beats], broken, kept), median[kept]
+
+
+def _pulse_waves(candidates, cosines):
+    rows, times = candidates.rows, candidates.times
+    alike, nearly = (
+        (cosines > least).sum(axis=0) >= _N_ALIKE for least in (_LIKENESS["ppg"], _LIKENESS_IN_TIME)
+    )
+    regular = _regular(rows, times, _IN_TIME)
+    alike |= nearly & regular & np.append(False, regular[:-1])
+    return _in_rhythm(rows, times, alike)
+
+
+def _ecg_beats(candidates, cosines, strong, duration):
+    rows, times = candidates.rows, candidates.times
+    best, worst = _background(candidates)
+    n_alike = (cosines > _LIKENESS["ecg"]).sum(axis=0)
+    n_near = (cosines > -1).sum(axis=0)
+    alike = n_alike >= np.clip(n_near // 2, 1, _N_ALIKE)
+    clear = strong & alike & (best < _LOUD)
+    # A beat of a shape of its own, such as an ectopic one, shows where it is quiet and where
+    # most others are so much alike that there is hardly any noise.
+    n_clear, _ = _count_near(rows, clear, _N_NEAR, _N_NEAR)
+    same = (cosines > _SAMENESS).sum(axis=0) >= np.clip(n_near // 2, 1, _N_ALIKE)
+    n_same, _ = _count_near(rows, clear & same, _N_NEAR, _N_NEAR)
+    quiet = (worst < _QUIET) & (n_clear >= _N_ALIKE) & (2 * n_same > n_clear)
+    quiet &= (candidates.relative > _LONE_HEIGHT) & (candidates.relative < _TALLEST)
+    quiet &= clear | ~_steps(rows, candidates.shapes, clear)
+    clear |= quiet & _between_others(rows, times, clear | quiet, duration)
+    small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
+    clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _LOUD)
+    clear &= ~_interpolated(rows, times, clear, alike)
+    audible = worst >= _AUDIBLE
+    if audible.any():
+        clear &= ~audible | _in_rhythm(rows, times, clear)
+    return clear
+
+
+def _background(candidates):
+    """Envelope between candidates, before and after each, as a part of its height: the lower
+    and the higher of the two."""
+    rows, heights = candidates.rows, candidates.heights
+    between = candidates.after * heights
+    padded = np.pad(between, _N_SIDE, constant_values=np.nan)
+    n = len(rows)
+    same = np.pad(rows, _N_SIDE, constant_values=-1)
+    sides = []
+    for first in (0, _N_SIDE):  # the intervals before, the intervals after
+        total, count = np.zeros(n, between.dtype), np.zeros(n, np.int8)
+        for step in range(first, first + _N_SIDE):
+            value = padded[step : step + n]
+            known = (same[step : step + n] == rows) & ~np.isnan(value)
+            total += np.where(known, value, 0)
+            count += known
+        sides.append(np.where(count, total / np.maximum(count, 1), np.nan) / heights)
+    return np.fmin(*sides), np.fmax(*sides)
+
+
+def _steps(rows, shapes, clear):
+    """Whether a shape is steeper than the QRS complexes of its window, as no ectopic beat is."""
+    steepness = np.abs(np.diff(shapes, axis=0)).max(axis=0)
+    steepness /= np.maximum(shapes.max(axis=0) - shapes.min(axis=0), np.finfo(np.float32).tiny)
+    n_rows = rows[-1] + 1
+    total = np.bincount(rows[clear], steepness[clear], n_rows)
+    usual = total / np.maximum(np.bincount(rows[clear], minlength=n_rows), 1)
+    return steepness > _STEEPEST * usual[rows]
+
+
+def _between_others(rows, times, clear, duration):
+    """Whether there is a beat, or the end of the window, at a beat's distance on either side."""
+    near = np.array([times < _AT_END, times > duration - _AT_END])
+    places = np.flatnonzero(clear)
+    follows = (np.diff(rows[places]) == 0) & (np.diff(times[places]) < SLOWEST_RR / 1000)
+    near[0, places[1:]] |= follows
+    near[1, places[:-1]] |= follows
+    return near.all(axis=0)
+
+
+def _interpolated(rows, times, clear, alike):
+    """Whether a beat unlike the others stands between two that are one interval apart."""
+    doubtful = np.zeros(len(rows), bool)
+    places = np.flatnonzero(clear)
+    if len(places) < 3 or alike[places].all():
+        return doubtful
+    r, t, usual_shape = rows[places], times[places], alike[places]
+    odd = np.zeros(len(places), bool)
+    odd[1:-1] = ~usual_shape[1:-1] & usual_shape[:-2] & usual_shape[2:] & (r[:-2] == r[2:])
+    odd = np.flatnonzero(odd)
+    if len(odd):
+        median = _local_median(r, t)[odd]
+        odd = odd[t[odd + 1] - t[odd - 1] < (1 + _DEVIATION) * median]
+    doubtful[places[odd]] = True
+    return doubtful
+
+
+def _too_fast(candidates, accepted):
+    """Whether most beats around have another one nearer than a heart within range beats."""
+    places = np.flatnonzero(accepted)
+    fast = np.zeros(len(accepted), bool)
+    if len(places):
+        near, n_near = _count_near(
+            candidates.rows[places], candidates.fast[places], _N_FAST, _N_FAST
+        )
+        fast[places] = 2 * near >= n_near
+    return fast
+
+
+def _mostly_accepted(rows, notable, accepted):
+    """Whether most of what stands out on one side of a candidate, at least, is accepted."""
+    places = np.flatnonzero(notable)
+    r, a = rows[places], accepted[places]
+    mostly = np.zeros(len(places), bool)
+    for sides in ((_N_MOSTLY, 0), (0, _N_MOSTLY)):
+        count, total = _count_near(r, a, *sides)
+        mostly |= count > _MOSTLY * total
+    result = np.zeros(len(rows), bool)
+    result[places] = mostly
+    return result
+
+
+def _breaks(rows, times, notable, beats, median):
+    """After which beats something notable that is no beat may hide one."""
+    broken = np.zeros(len(beats), bool)
+    if len(beats) < 2:
+        return broken
+    r, t = rows[beats], times[beats]
+    passed = np.cumsum(notable)[beats]
+    between = np.diff(passed) > 1
+    intervals, same = np.diff(t), np.diff(r) == 0
+    usual = np.fmin(median[1:], median[:-1])
+    odd = np.abs(intervals - usual) > _DEVIATION * usual
+    broken[:-1] = same & between & odd
+    # A multiple of the usual interval, between regular ones, is that of beats not seen.
+    ratio = intervals / usual
+    regular = np.pad(same & (np.abs(ratio - 1) < _MULTIPLE), 2)
+    multiple = same & (np.abs(ratio - np.rint(ratio)) < _MULTIPLE) & (ratio > 2 - _MULTIPLE)
+    broken[:-1] |= multiple & regular[:-4] & regular[1:-3] & regular[3:-1] & regular[4:]
+    broken[:-1] &= intervals > 2 * REFRACTORY
+    return broken
+
+
+def _in_company(rows, times):
+    """Whether a beat has others in a row with it."""
+    n = len(rows)
+    if not n:
+        return np.zeros(0, bool)
+    starts = np.append(True, (np.diff(rows) != 0) | (np.diff(times) > 3))
+    chain = np.cumsum(starts) - 1
+    return np.bincount(chain)[chain] >= _FEWEST
+
+
+def _after_removal(rows, broken, kept):
+    """The breaks of what is kept: a break stays where any lay before the next that is kept."""
+    index = np.flatnonzero(kept)
+    if not len(index):
+        return np.zeros(0, bool)
+    return np.add.reduceat(broken.astype(int), index) > 0
+
+
+def _in_rhythm(rows, times, chosen):
+    """Which of the chosen are at regular intervals, in a stretch where most intervals are."""
+    places = np.flatnonzero(chosen)
+    rhythmic = np.zeros(len(chosen), bool)
+    if len(places):
+        r, t = rows[places], times[places]
+        regular = _regular(r, t, _DEVIATION)
+        n_regular, _ = _count_near(r, regular, _N_RHYTHM // 2, _N_RHYTHM - 1 - _N_RHYTHM // 2)
+        regular &= n_regular >= _N_REGULAR
+        rhythmic[places] = regular | np.append(False, regular[:-1])
+    return rhythmic
+
+
+def _regular(rows, times, deviation):
+    """For each place, whether the interval to the next resembles those around."""
+    intervals = _intervals(rows, times)
+    median = _local_median(rows, times)
+    return np.abs(intervals - median) <= deviation * median + 1e-12
+
+
+def _intervals(rows, times):
+    """Interval from each place to the next of its row; NaN where there is none in range."""
+    intervals = np.append(np.diff(times), np.nan)
+    outside = (intervals < REFRACTORY - 1e-9) | (intervals > SLOWEST_RR / 1000 + 1e-9)
+    outside[:-1] |= np.diff(rows) != 0
+    return np.where(outside, np.nan, intervals)
+
+
+def _local_median(rows: NDArray, times: NDArray) -> NDArray:
+    """For each beat, the median of the interval to the next, the five before and after."""
+    intervals = _intervals(rows, times)
+    n = len(rows)
+    around = np.full((2 * _N_AROUND + 1, n), np.nan)
+    around[_N_AROUND] = intervals
+    for lag in range(1, min(_N_AROUND, n - 1) + 1):
+        same = rows[lag:] == rows[:-lag]
+        around[_N_AROUND - lag, lag:] = np.where(same, intervals[:-lag], np.nan)
+        around[_N_AROUND + lag, :-lag] = np.where(same, intervals[lag:], np.nan)
+    around.sort(axis=0)  # NaN last
+    count = np.isfinite(around).sum(axis=0)
+    each = np.arange(n)
+    return (around[np.maximum(count - 1, 0) // 2, each] + around[count // 2, each]) / 2
+
+
+def _count_near(rows, flags, n_before, n_after):
+    """How many flags are set near each place, in its row; and how many places there are."""
+    first = np.diff(rows, prepend=-1) != 0
+    each = np.arange(len(rows))
+    starts = np.flatnonzero(first)
+    stops = np.append(starts[1:], len(rows))
+    row = np.cumsum(first) - 1
+    begin = np.maximum(each - n_before, starts[row])
+    end = np.minimum(each + n_after + 1, stops[row])
+    total = np.append(0, np.cumsum(flags))
+    return total[end] - total[begin], end - begin
+
+
+def _cosines(candidates, most):
+    """Cosines of each shape and those before and after.
+
+    They are -1 where these are not of its row, and 0 where one is over `most` times as high.
+    """
+    rows, heights, shapes = candidates.rows, candidates.heights, candidates.shapes
+    n = len(rows)
+    cosines = np.full((2 * _N_NEAR, n), -1, np.float32)
+    for lag in range(1, min(_N_NEAR, n - 1) + 1):
+        product = np.zeros(n - lag, shapes.dtype)
+        for sample in shapes:  # in this order whatever the number of shapes
+            product += sample[lag:] * sample[: n - lag]
+        one, other = heights[lag:], heights[: n - lag]
+        product[(one > most * other) | (other > most * one)] = 0
+        cosines[lag - 1, lag:] = np.where(rows[lag:] == rows[:-lag], product, -1)
+        cosines[-lag, :-lag] = cosines[lag - 1, lag:]
+    return cosines

@@ -1,0 +1,166 @@
+"""Motion in windows of an accelerometer, many windows at once."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FEATURES = {
+    "magnitude": ("ACC_Magnitude_Mean", "ACC_Magnitude_SD", "ACC_Magnitude_Max"),
+    "activity": ("ACC_Activity", "ACC_Activity_Max", "ACC_MAD", "ACC_ENMO"),
+    "motion": ("ACC_Motion_Share",),
+}
+_LEAST_STEADY = 0.5  # of the magnitude; without gravity, means of seconds are near 0
+_UNSEEN = 0.5  # of a window's seconds, the most that may be missing
+_CHUNK = 1 << 18  # samples looked at together
+
+
+def acceleration_by_second(
+    acceleration: ArrayLike, sampling_rate: float, gravity: float | Literal["auto"] = "auto"
+) -> tuple[NDArray, NDArray]:
+    """Activity second by second, and the gravity that it is measured against.
+
+    Parameters
+    ----------
+    acceleration : array of shape (n_windows, n_axes, n_times)
+        In any unit, gravity included. One axis is taken for the magnitude.
+    sampling_rate : float
+        In hertz, at least 2.
+    gravity : float or "auto", default="auto"
+        What the sensor reads of a body at rest, in its unit: 1.0 in g, 64.0 in 1/64 g, 9.81
+        in m/s². ``"auto"`` takes from each window the median, over its seconds, of the
+        magnitude of the mean acceleration.
+
+    Returns
+    -------
+    activity : ndarray of shape (n_windows, n_seconds)
+        In g: root of the sum over the axes of the variance within a second. NaN for a second
+        with NaN, or, with ``gravity="auto"``, with zeros in all axes. Samples that do not fill
+        a second are left out.
+    gravity : ndarray of shape (n_windows,)
+        NaN, and so is the activity, for a window of which more than half of the seconds is not
+        seen, which is shorter than a second, or which holds no gravity: with ``"auto"`` also
+        where gravity is under half of the root mean square of the magnitude.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.kernels.motion import acceleration_by_second
+    >>> still = np.tile([[0.0], [38.4], [51.2]], 64)
+    >>> moving = still + 16 * np.sin(2 * np.pi * 4 * np.arange(64) / 32)
+    >>> activity, gravity = acceleration_by_second([still, moving], 32)
+    >>> activity.round(2).tolist(), gravity.tolist()
+    ([[0.0, 0.0], [0.31, 0.31]], [64.0, 64.0])
+    """
+    seconds, unseen = _cut_seconds(acceleration, sampling_rate, gravity)
+    return _measure(seconds, unseen, gravity)
+
+
+def _cut_seconds(acceleration, sampling_rate, gravity):
+    """Windows by seconds, (n_windows, n_axes, n_seconds, n_times), and which are not seen."""
+    windows = np.asarray(acceleration, float)
+    if windows.ndim != 3:
+        raise ValueError(f"Windows are (n_windows, n_axes, n_times), got {windows.shape}.")
+    if not sampling_rate >= 2:
+        raise ValueError(f"Motion needs a sampling rate of at least 2 Hz, got {sampling_rate!r}.")
+    n_windows, n_axes, n_times = windows.shape
+    n_block = round(sampling_rate)
+    n_seconds = n_times // n_block
+    seconds = windows[..., : n_seconds * n_block].reshape(n_windows, n_axes, n_seconds, n_block)
+    unseen = np.isnan(seconds).any(axis=(1, 3))
+    if gravity == "auto":  # a sensor that reads no gravity is off
+        unseen |= (seconds == 0).all(axis=1).any(axis=2)
+    return seconds, unseen
+
+
+def _measure(seconds, unseen, gravity):
+    """Activity of each second, and gravity in each window; NaN for what is not seen."""
+    n_windows, _, n_seconds, _ = seconds.shape
+    missing = unseen.sum(axis=1) > _UNSEEN * n_seconds
+    if not n_seconds or missing.all():
+        return np.full((n_windows, n_seconds), np.nan), np.full(n_windows, np.nan)
+    first = seconds[..., :1]  # serves as zero, so that what is still is exactly so
+    activity = np.sqrt((seconds - first).var(axis=3).sum(axis=1))
+    activity[unseen] = np.nan
+    if gravity == "auto":
+        found, magnitude = np.full((2, n_windows), np.nan)
+        means = first[..., 0] + (seconds - first).mean(axis=3)
+        for values, result in (
+            (np.sqrt((means**2).sum(axis=1)), found),
+            (np.sqrt((seconds**2).sum(axis=1).mean(axis=2)), magnitude),
+        ):
+            values[unseen] = np.nan
+            result[~missing] = np.nanmedian(values[~missing], axis=1)
+        missing |= ~(found >= _LEAST_STEADY * magnitude)
+    else:
+        found = np.full(n_windows, float(gravity))
+        missing |= ~np.any(np.nan_to_num(seconds), axis=(1, 2, 3))  # of zeros throughout
+    found[missing] = np.nan
+    return activity / found[:, np.newaxis], found
+
+
+def motion_features(
+    acceleration: ArrayLike,
+    sampling_rate: float,
+    gravity: float | Literal["auto"] = "auto",
+    min_motion: float = 0.02,
+) -> dict[str, NDArray]:
+    """Magnitude, activity, and the share of time in motion.
+
+    Parameters
+    ----------
+    acceleration : array of shape (n_windows, n_axes, n_times)
+        See :func:`acceleration_by_second`. May be memory-mapped: a few windows at a time
+        are read.
+    sampling_rate : float
+        In hertz, at least 2.
+    gravity : float or "auto", default="auto"
+        See :func:`acceleration_by_second`.
+    min_motion : float, default=0.02
+        In g, the activity above which a second counts as motion.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_windows,)
+        By the names of ``FEATURES``; :class:`skemo.AccelerometerTransformer` has their
+        formulas.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.kernels.motion import motion_features
+    >>> still = np.tile([[0.0], [0.6], [0.8]], 320)
+    >>> still[2, :80] += 0.1 * np.sin(2 * np.pi * 4 * np.arange(80) / 32)
+    >>> motion_features(still[np.newaxis], 32)["ACC_Motion_Share"]
+    array([0.3])
+    """
+    acceleration = np.asarray(acceleration)
+    n_windows = len(acceleration)
+    names = [name for group in FEATURES.values() for name in group]
+    features = np.full((len(names), n_windows), np.nan)
+    step = max(1, _CHUNK // max(1, acceleration[:1].size))
+    for start in range(0, n_windows, step):
+        chunk = acceleration[start : start + step]
+        seconds, unseen = _cut_seconds(chunk, sampling_rate, gravity)
+        activity, found = _measure(seconds, unseen, gravity)
+        rows = np.flatnonzero(np.isfinite(found))
+        if not len(rows):
+            continue
+        activity, found = activity[rows], found[rows, np.newaxis, np.newaxis]
+        magnitude = np.sqrt((seconds[rows] ** 2).sum(axis=1)) / found
+        magnitude[unseen[rows]] = np.nan
+        magnitude = magnitude.reshape(len(rows), -1)
+        level = np.nanmax(magnitude, axis=1, keepdims=True)  # serves as zero, as above
+        mean = np.nanmean(magnitude - level, axis=1, keepdims=True)
+        deviation = magnitude - level - mean
+        features[:, start + rows] = (
+            level[:, 0] + mean[:, 0],
+            np.sqrt(np.nanmean(deviation**2, axis=1)),
+            level[:, 0],
+            np.nanmean(activity, axis=1),
+            np.nanmax(activity, axis=1),
+            np.nanmean(np.abs(deviation), axis=1),
+            np.nanmean(np.maximum(magnitude - 1, 0), axis=1),
+            np.nansum(activity > min_motion, axis=1) / np.isfinite(activity).sum(axis=1),
+        )
+    return dict(zip(names, features, strict=True))

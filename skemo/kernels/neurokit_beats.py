@@ -1,0 +1,142 @@
+"""Heartbeats by the detectors of NeuroKit2, window after window."""
+
+import warnings
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skemo.kernels.filters import fill_gaps
+
+DETECTORS = {
+    "ecg": (
+        "neurokit",
+        "pantompkins1985",
+        "hamilton2002",
+        "elgendi2010",
+        "engzeemod2012",
+        "emrich2023",
+        "gamboa2008",
+        "christov2004",
+        "slopesumfunction",
+        "zong2003",
+        "kalidas2017",
+        "khamis2016",
+        "manikandan2012",
+        "martinez2004",
+        "nabian2018",
+        "rodrigues2021",
+        "promac",
+    ),
+    "ppg": ("elgendi", "bishop", "charlton"),
+}
+# NeuroKit2 has no cleaning named for these detectors.
+_CLEANED_BY_DEFAULT = (
+    "khamis2016",
+    "manikandan2012",
+    "martinez2004",
+    "nabian2018",
+    "rodrigues2021",
+    "promac",
+)
+_NEEDED = {"emrich2023": "ts2vg"}
+_AROUND = 0.4  # s beyond the first and the last beat of a stretch that is seen
+
+
+def check_installed(method: str) -> None:
+    """Raise ImportError where a detector of NeuroKit2 cannot run, and say what is missing."""
+    if find_spec("neurokit2") is None:
+        raise ImportError(
+            f"method={method!r} is a detector of NeuroKit2, which is not installed: "
+            'pip install "skemo[neurokit2]", or use method="skemo".'
+        )
+    needed = _NEEDED.get(method)
+    if needed is not None and find_spec(needed) is None:
+        raise ImportError(
+            f"method={method!r} needs the package {needed}, which is not installed: "
+            f'pip install {needed}, or use method="skemo".'
+        )
+
+
+def neurokit_beats(
+    windows: NDArray,
+    seen: NDArray,
+    upside_down: NDArray,
+    sampling_rate: float,
+    *,
+    method: str,
+    signal: str,
+) -> NDArray:
+    """Beat times by a detector of NeuroKit2, in stretches in which skemo sees beats.
+
+    Parameters
+    ----------
+    windows : array of shape (n_windows, n_times)
+        In their own unit.
+    seen : array of shape (n_windows, max_beats)
+        Beats that skemo finds, with NaN for breaks. A window without any is left out.
+    upside_down : bool array of shape (n_windows,)
+        Which windows to turn.
+    sampling_rate : float
+    method : str
+    signal : {"ecg", "ppg"}
+
+    Returns
+    -------
+    ndarray of shape (n_windows, max_beats)
+        Like `seen`.
+    """
+    check_installed(method)
+    beats = np.full(seen.shape, np.nan)
+    failures: list[str] = []
+    rows = np.flatnonzero(~np.isnan(seen).all(axis=1))
+    for row in rows:
+        window = fill_gaps(windows[row : row + 1].astype(float))[0]
+        window = window - window.mean()
+        try:
+            times = _detect(-window if upside_down[row] else window, sampling_rate, method, signal)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            failures.append(f"{type(error).__name__}: {error}")
+            continue
+        _write_beats(beats[row], times, seen[row])
+    if failures:
+        warnings.warn(
+            f"method={method!r} raised an error for some windows, which are missing. The first was "
+            f"{failures[0]}",
+            stacklevel=3,
+        )
+    return beats
+
+
+def _detect(window, sampling_rate, method, signal):
+    import neurokit2 as nk
+
+    rate = int(sampling_rate) if sampling_rate == int(sampling_rate) else sampling_rate
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if signal == "ecg":
+            # NeuroKit2 cleans the ECG in a way of its own for some methods only.
+            cleaning = "neurokit" if method in _CLEANED_BY_DEFAULT else method
+            clean = nk.ecg_clean(window, sampling_rate=rate, method=cleaning)
+            peaks = nk.ecg_peaks(clean, sampling_rate=rate, method=method)[1]["ECG_R_Peaks"]
+        else:
+            clean = nk.ppg_clean(window, sampling_rate=rate)
+            peaks = nk.ppg_findpeaks(clean, sampling_rate=rate, method=method)["PPG_Peaks"]
+    peaks = np.asarray(peaks, float)
+    return np.unique(peaks[np.isfinite(peaks)]) / sampling_rate
+
+
+def _write_beats(row, times, seen):
+    """Write the beats that are in stretches seen, and NaN between these stretches."""
+    filled = np.flatnonzero(~np.isnan(seen))
+    first = np.append(True, np.diff(filled) > 1)
+    last = np.append(first[1:], True)
+    place = 0
+    for begin, end in zip(seen[filled[first]], seen[filled[last]], strict=True):
+        inside = times[(times > begin - _AROUND) & (times < end + _AROUND)]
+        # Stretches may be so close that both reach for the same beats.
+        inside = inside[inside > np.nanmax(row[:place], initial=-np.inf)]
+        start = place + 1 if place and len(inside) else place
+        inside = inside[: max(0, len(row) - start)]
+        row[start : start + len(inside)] = inside
+        place = start + len(inside) if len(inside) else place

@@ -1,0 +1,113 @@
+"""Level and slope of skin temperature, in many windows at once."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skemo.kernels.filters import fill_gaps
+
+FEATURES = {
+    "level": ("TEMP_Mean", "TEMP_SD", "TEMP_Min", "TEMP_Max"),
+    "slope": ("TEMP_Slope",),
+}
+VALID_RANGE = (15.0, 45.0)  # °C, of skin; an Empatica E4 writes 382.21 where it fails
+_CHUNK = 1 << 18  # samples looked at together
+
+
+def valid_temperature(
+    temperature: ArrayLike, valid_range: tuple[float, float] | None = VALID_RANGE
+) -> NDArray:
+    """Temperature without readings that no skin has.
+
+    Parameters
+    ----------
+    temperature : array of shape (n_windows, n_times)
+    valid_range : (low, high) or None, default=(15.0, 45.0)
+        In the unit of the signal, the least and the largest reading to believe. None
+        believes all.
+
+    Returns
+    -------
+    ndarray of shape (n_windows, n_times)
+        Gaps and readings outside the range are bridged by straight lines. NaN throughout in
+        a window of which they are more than half.
+
+    Examples
+    --------
+    >>> from skemo.kernels.temperature import valid_temperature
+    >>> window = [30.0] * 20 + [382.21] + [31.0] * 20
+    >>> valid_temperature([window])[0, 19:22].tolist()
+    [30.0, 30.5, 31.0]
+    """
+    return fill_gaps(_believed(np.asarray(temperature), valid_range))
+
+
+def _believed(temperature, valid_range):
+    """NaN for readings that no skin has, and throughout where they are more than half."""
+    believed = np.array(temperature, np.result_type(temperature.dtype, np.float32))
+    if valid_range is not None:
+        low, high = valid_range
+        believed[~((believed >= low) & (believed <= high))] = np.nan
+    believed[2 * np.isnan(believed).sum(axis=1) > believed.shape[1]] = np.nan
+    return believed
+
+
+def temperature_features(
+    temperature: ArrayLike,
+    sampling_rate: float,
+    valid_range: tuple[float, float] | None = VALID_RANGE,
+) -> dict[str, NDArray]:
+    """Level and slope of skin temperature.
+
+    Parameters
+    ----------
+    temperature : array of shape (n_windows, n_times)
+        In degrees Celsius, for the default range. May be memory-mapped: a few windows at a
+        time are read.
+    sampling_rate : float
+        In hertz.
+    valid_range : (low, high) or None, default=(15.0, 45.0)
+        See :func:`valid_temperature`.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_windows,)
+        In the unit of the signal: TEMP_Mean, TEMP_SD (divisor n), TEMP_Min, TEMP_Max; per
+        second TEMP_Slope, of the line of least squares. Of the readings that can be
+        believed; NaN where these are less than half of a window; TEMP_Slope also for a single
+        one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.kernels.temperature import temperature_features
+    >>> features = temperature_features(30 + 0.01 * np.arange(240)[np.newaxis] / 4, 4)
+    >>> features["TEMP_Slope"].round(6)
+    array([0.01])
+    """
+    temperature = np.asarray(temperature)
+    n_windows, n_times = temperature.shape
+    seconds = np.arange(n_times) / sampling_rate
+    names = [name for group in FEATURES.values() for name in group]
+    features = np.full((len(names), n_windows), np.nan)
+    step = max(1, _CHUNK // max(1, n_times))
+    for start in range(0, n_windows if n_times else 0, step):
+        believed = _believed(temperature[start : start + step], valid_range).astype(float)
+        rows = np.flatnonzero(np.isfinite(believed).any(axis=1))
+        if not len(rows):
+            continue
+        believed = believed[rows]
+        least = np.nanmin(believed, axis=1, keepdims=True)  # serves as zero: what is steady is so
+        deviation = believed - least
+        mean = np.nanmean(deviation, axis=1, keepdims=True)
+        times = np.where(np.isnan(believed), np.nan, seconds)
+        times -= np.nanmean(times, axis=1, keepdims=True)
+        squares = np.nansum(times**2, axis=1)
+        slope = np.nansum((deviation - mean) * times, axis=1)
+        features[:, start + rows] = (
+            least[:, 0] + mean[:, 0],
+            np.sqrt(np.nanmean((deviation - mean) ** 2, axis=1)),
+            least[:, 0],
+            np.nanmax(believed, axis=1),
+            slope / np.where(squares > 0, squares, np.nan),
+        )
+    return dict(zip(names, features, strict=True))
