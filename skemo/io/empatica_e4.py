@@ -2,6 +2,7 @@
 
 import warnings
 import zipfile
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def read_empatica_e4(
     subject: str | None = None,
     trial: str = "",
     session: str | None = None,
+    modalities: Sequence[str] = ("ppg", "eda", "temp", "acc"),
 ) -> Recording:
     """Read a session of an Empatica E4 wristband.
 
@@ -49,14 +51,16 @@ def read_empatica_e4(
         Which of the subject's recordings this is.
     session : str, default=None
         Which folder to read, if `path` has several sessions.
+    modalities : sequence of str, default=("ppg", "eda", "temp", "acc")
+        Which signals to read, where they are there. Also ``"hr"``, the mean heart rate over 10 s
+        that the wristband computed, which starts ten seconds late.
 
     Returns
     -------
     Recording
         float32, with the modalities ``"ppg"`` (no unit), ``"eda"`` (µS), ``"temp"`` (°C),
-        ``"acc"`` (g) and ``"hr"`` (1/min, the wristband's own mean over 10 s), and the beats
-        ``"ibi"`` that the wristband found in the pulse. Between two of its beats, others may be
-        missing.
+        ``"acc"`` (g) and ``"hr"`` (1/min), and the beats ``"ibi"`` that the wristband found in
+        the pulse, with the gaps between them.
 
     Raises
     ------
@@ -76,9 +80,13 @@ def read_empatica_e4(
     >>> recording = read_empatica_e4("1644227574_A01234.zip", subject="S02")  # doctest: +SKIP
     """
     path = existing(path)
+    unknown = [name for name in modalities if name not in FILES]
+    if unknown:
+        raise ValueError(f"modalities must be among {list(FILES)}, got {unknown}.")
     files = _session_files(path, session)
     signals, rates, starts = {}, {}, {}
-    for name, (file, _, channels) in FILES.items():
+    for name in modalities:
+        file, _, channels = FILES[name]
         if file in files:
             start, rate, samples = read_e4_signal(files[file], len(channels))
             if not samples.shape[1]:
@@ -90,7 +98,7 @@ def read_empatica_e4(
             signals[name], rates[name] = samples, rate
             starts[name] = start
     if not signals:
-        raise ValueError(f"{path}: the files of the session have no samples.")
+        raise ValueError(f"{path}: the session has no samples of {', '.join(modalities)}.")
     origin = min(starts.values())
     beats, gaps = _read_beats(files, origin)
     return Recording(
