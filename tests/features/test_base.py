@@ -116,7 +116,7 @@ def missing_most_of(kind):
     flat = np.zeros((20, 1280))
     flat[0] = rng.normal(size=1280)
     cases = {
-        "pulse": (HRVTransformer(), pulses, 64, "need signal='ppg'"),
+        "pulse": (HRVTransformer(), noise, 64, "need signal='ppg'"),
         "ecg": (HRVTransformer(signal="ppg"), noise, 64, "need signal='ecg'"),
         "short": (HRVTransformer(), pulses[:, :128], 64, "of 2 s are too short for min_beats=4"),
         "slow": (EDATransformer(), slow, 16, "More than 5% of their samples are NaN"),
@@ -170,7 +170,7 @@ def test_a_few_missing_windows_are_not_told_of():
 @pytest.mark.parametrize("n_windows", [1, 20])
 def test_beats_that_are_not_in_seconds_warn_in_any_number(unit, n_windows):
     beats = np.cumsum(np.random.default_rng(0).normal(0.85, 0.05, (n_windows, 60)), axis=1)
-    with pytest.warns(UserWarning, match="Are they in seconds, from the start of the window") as w:
+    with pytest.warns(UserWarning, match="divide sample numbers by their sampling rate") as w:
         HRVTransformer(signal="beats").fit_transform(np.round(unit * beats))
     assert len(w) == 1
 
