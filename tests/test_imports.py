@@ -12,7 +12,7 @@ PACKAGE = Path(skemo.__file__).parent
 LEVELS = [
     {"_escape", "_files", "_doc_links", "_samples"},
     {"signals", "kernels", "nn"},
-    {"features", "training"},
+    {"io", "features", "training"},
     {"datasets", "models"},
     {"evaluation"},
     {"displays"},

@@ -91,6 +91,7 @@ def find_beats(
     times, broken = recording_beats(values, rate, method, signal)
     if correct_beats:
         times, broken = _correct(times, broken)
+    times = times + recording.starts[name]
     last = np.flatnonzero(broken[:-1])
     gaps = tuple(zip(times[last].tolist(), times[last + 1].tolist(), strict=True))
     return replace(

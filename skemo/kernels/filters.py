@@ -56,7 +56,7 @@ def fill_gaps(signals: NDArray[np.floating]) -> NDArray[np.floating]:
     return filled
 
 
-def without_held_values(signals, n_held):
+def without_held_values(signals: NDArray, n_held: int) -> NDArray:
     """Replace stretches of one and the same value by NaN: a sensor is off, or at its limit.
 
     Parameters
