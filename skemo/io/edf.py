@@ -1,6 +1,5 @@
 """EDF and BDF files, with their annotations."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skemo._warnings import ignored_warnings
 from skemo.io.base import existing
 from skemo.signals.channels import group_channels, to_usual_unit
 from skemo.signals.mne_raw import annotation_labels
@@ -115,8 +115,7 @@ def open_edf(path: Path) -> Any:
         with path.open("rb") as file:
             header = file.read(256)
         declared = int(header[236:244])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the length, which is an error below
+        with ignored_warnings():
             edf: Any = edfio.read_bdf(path) if header[:1] == b"\xff" else edfio.read_edf(path)
     except Exception as error:  # edfio does not define its own exceptions
         raise ValueError(f"{path} cannot be read as EDF ({error!r}).") from error

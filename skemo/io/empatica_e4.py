@@ -1,6 +1,5 @@
 """Empatica E4: the folder or zip file of a session, as E4 connect and E4 manager export it."""
 
-import warnings
 import zipfile
 from collections.abc import Sequence
 from os import PathLike
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skemo._warnings import ignored_warnings
 from skemo.io.base import as_channels, existing, read_numbers
 from skemo.signals.recording import Recording
 
@@ -190,8 +190,7 @@ def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np
 def _read_samples(file):
     """Return the rest of a file, read without a list of its lines, or None if that fails."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about a file without samples
+        with ignored_warnings():  # about a file without samples
             return np.loadtxt(file, np.float32, delimiter=",", ndmin=2)
     except ValueError:
         return None
