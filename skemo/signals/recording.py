@@ -1,7 +1,7 @@
 """Recordings, as the loaders return them."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Real
@@ -444,7 +444,10 @@ def _checked_beats(times, name, signals, where):
     if name in WINDOW_COLUMNS or name in signals:
         raise ValueError(f"{where}: beats cannot be called {name!r}; another column is.")
     times = np.ma.compressed(times) if isinstance(times, np.ma.MaskedArray) else times
-    times = np.array(times, np.float64)
+    try:
+        times = np.array(times, np.float64)
+    except (TypeError, ValueError):
+        times = np.array(np.nan)
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(
             f"{where}: the beats {name!r} must be increasing times in seconds, of shape (n_beats,)."
@@ -520,7 +523,7 @@ def _checked_starts(starts, start_time, signals, where):
 
 def _checked_interval(interval, size, what, origin, where):
     form = "(start, stop)" if size == 2 else "(start, stop, label)"
-    interval = tuple(interval)
+    interval = tuple(interval) if isinstance(interval, Iterable) else (interval,)
     try:
         seconds = [as_seconds(time, origin, "One of its times") for time in interval[:2]]
     except ValueError as error:
@@ -536,6 +539,8 @@ def _checked_interval(interval, size, what, origin, where):
 
 
 def _checked_labels(labels, origin, where):
+    if not isinstance(labels, Iterable) or isinstance(labels, str):
+        raise ValueError(f"{where}: labels must be a list of (start, stop, label), got {labels!r}.")
     intervals = [_checked_interval(i, 3, "labels", origin, where) for i in labels]
     for interval in intervals:
         label = interval[2]

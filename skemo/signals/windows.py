@@ -9,10 +9,13 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from skemo.signals.array import SignalArray, float_type
+from skemo._checks import float_type
+from skemo.signals.array import SignalArray
 from skemo.signals.checks import is_positive
 from skemo.signals.recording import Recording
 
+_MOST_SAMPLES = 2.0**52
+_MOST_WINDOWS = 100_000_000  # of a recording
 _SHORTEST_RR = 0.3  # seconds; shorter times between two heartbeats are taken for errors
 _TOLERANCE = 1e-6  # seconds or samples: well above rounding errors, well below one sample
 
@@ -179,7 +182,9 @@ def segment(
 
 def _to_samples(seconds, rate):
     """Convert seconds to a whole number of samples, rounding halves up."""
-    return np.floor(np.asarray(seconds) * rate + 0.5 + _TOLERANCE).astype(np.intp)
+    return np.clip(
+        np.floor(np.asarray(seconds) * rate + 0.5 + _TOLERANCE), -_MOST_SAMPLES, _MOST_SAMPLES
+    ).astype(np.intp)
 
 
 def _window_shape(recording, name, duration):
@@ -214,6 +219,12 @@ def window_starts(
         recording.starts[name] + signal.shape[1] / recording.sampling_rates[name]
         for name, signal in recording.signals.items()
     )
+    n_starts = (last - first) / step
+    if n_starts > _MOST_WINDOWS:
+        raise ValueError(
+            f"The recording of subject {recording.subject!r} lasts {last - first:g} s, which is "
+            f"{n_starts:g} windows, one every {step:g} s. Are its sampling rates in hertz?"
+        )
     steps = np.arange(-int((anchor - first) / step) - 1, int((last - anchor) / step) + 2)
     starts = np.round(anchor + step * steps, 9)
     inside = np.array([_inside(recording, name, starts, duration) for name in recording.signals])
