@@ -78,6 +78,7 @@ ESTIMATORS = [
 
 
 @pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
+@pytest.mark.filterwarnings("ignore:The beat times of .* do not increase:UserWarning")
 @pytest.mark.filterwarnings("ignore:PerSubject. the column by=.* is NaN in:UserWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(ESTIMATORS)

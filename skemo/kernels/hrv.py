@@ -178,14 +178,19 @@ def beat_times(beats: ArrayLike, shape: str | None = None) -> NDArray[np.float64
         If they are not real numbers, or do not increase within each window.
     """
     times = real_samples(beats, "beats", shape, may_be_empty=True).astype(float)
-    before = np.fmax.accumulate(times, axis=-1)
-    wrong = (times[..., 1:] <= before[..., :-1]).any(axis=-1)
+    wrong = ~increasing(times)
     if wrong.any():
         raise ValueError(
             f"The beat times of {np.count_nonzero(wrong)} of {wrong.size} windows do not increase: "
             "sort them, and drop repeated ones."
         )
     return times
+
+
+def increasing(times: NDArray) -> NDArray[np.bool_]:
+    """Whether the beat times of each window increase, apart from NaN."""
+    before = np.fmax.accumulate(times, axis=-1)
+    return ~(times[..., 1:] <= before[..., :-1]).any(axis=-1)
 
 
 def rr_intervals(beats: ArrayLike) -> NDArray:

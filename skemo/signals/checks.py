@@ -270,7 +270,7 @@ def reading_numbers(name: str) -> Iterator[None]:
         texts = ("could not convert", "must be a string or a real number", "an array element")
         if not any(text in str(error) for text in texts):
             raise
-        raise ValueError(f"{name} takes an array of real numbers: {error}") from error
+        raise type(error)(f"{name} takes an array of real numbers: {error}") from error
 
 
 def _refuse_features(name, X):

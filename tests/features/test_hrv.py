@@ -331,3 +331,14 @@ def test_a_signal_of_another_rate_or_length_than_the_fitted_one_is_refused():
         hrv.transform(make_frame(sampling_rate=256))
     with pytest.raises(ValueError, match=r"shape=\(1, 1280\), but got one of shape=\(1, 640\)"):
         hrv.transform(make_frame(make_windows()[:, :640]))
+
+
+def test_windows_whose_beat_times_do_not_increase_are_missing():
+    beats = np.cumsum(np.random.default_rng(0).normal(0.85, 0.05, (3, 60)), axis=1)
+    wrong = beats.copy()
+    wrong[1, [10, 11]] = wrong[1, [11, 10]]
+    hrv = HRVTransformer(signal="beats", features="all").fit(beats)
+    with pytest.warns(UserWarning, match="beat times of 1 of 3 windows do not increase"):
+        found = hrv.transform(wrong)
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(found[[0, 2]], hrv.transform(beats)[[0, 2]])
