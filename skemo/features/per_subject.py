@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemo._doc_links import DocLinkMixin
+from skemo._samples import fill_mask
 from skemo.kernels.standardize import mean_and_scale, signal_statistics, standardize_signals
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import check_finite, signal_columns
@@ -159,6 +160,7 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
             if len(X) == 0:
                 raise ValueError("Found array with 0 sample(s): X has no rows.")
         else:
+            X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
             X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
         position = self._find_by(X)
         if X.shape[1] < 2:

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
+
 KINDS = ("normal", "ectopic", "missed", "extra", "long or short")
 _NORMAL, _ECTOPIC, _MISSED, _EXTRA, _LONG_OR_SHORT = range(5)
 _SLOPE, _OFFSET = 0.13, 0.17  # of the border of ectopic beats (c1, c2 of the paper)
@@ -53,7 +55,7 @@ def correct_beats(beats: ArrayLike) -> NDArray:
     >>> bool(abs(corrected[20] - beats[20]) < 0.05)
     True
     """
-    beats = np.asarray(beats, float)
+    beats = np.asarray(fill_mask(beats), float)
     series, rows = _split(beats)
     kinds = classify_beats(series)
     n_left = (kinds != _NORMAL).sum(axis=1)
@@ -95,7 +97,7 @@ def classify_beats(beats: ArrayLike) -> NDArray:
     ----------
     .. [1] Lipponen and Tarvainen (2019), see :func:`correct_beats`.
     """
-    beats = np.asarray(beats, float)
+    beats = np.asarray(fill_mask(beats), float)
     kinds = np.zeros(beats.shape, np.int8)
     n_beats = np.isfinite(beats).sum(axis=1)
     rows = np.flatnonzero(n_beats >= _FEWEST)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
 from skemo.kernels.beat_candidates import (
     REFRACTORY,
     STRONG,
@@ -205,7 +206,7 @@ def r_peaks(
     >>> r_peaks(ecg[np.newaxis], 256)[0, :6].round(3)
     array([1. , 2.1, 4. , 6. , 8.5, nan])
     """
-    ecg = np.asarray(ecg)
+    ecg = fill_mask(ecg)
     check_detector(method, signal)
     if ecg.ndim != 2:
         raise ValueError(f"Beats are found in windows (n_windows, n_times), got {ecg.shape}.")

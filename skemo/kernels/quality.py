@@ -5,6 +5,7 @@ import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter1d
 
+from skemo._samples import fill_mask
 from skemo.kernels.filters import (
     band_gain,
     block_means,
@@ -132,7 +133,7 @@ def signal_quality(
     >>> signal_quality(off[np.newaxis, np.newaxis], 4, "eda")["EDA_OffSkin"]
     array([0.5])
     """
-    windows = np.asarray(windows)
+    windows = fill_mask(windows)
     check_signal(signal)
     if windows.ndim != 3:
         raise ValueError(
@@ -386,7 +387,7 @@ def beat_agreement(beats: ArrayLike, others: ArrayLike, tolerance: float = 0.06)
     >>> beat_agreement([[1.0, 2.0, 3.0]], [[1.01, 3.02, 3.5]]).round(2)
     array([0.67])
     """
-    beats, others = np.asarray(beats, float), np.asarray(others, float)
+    beats, others = (np.asarray(fill_mask(each), float) for each in (beats, others))
     times = np.concatenate([beats, others], axis=1)
     order = np.argsort(times, axis=1, kind="stable")  # NaN last
     times = np.take_along_axis(times, order, axis=1)

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
 from skemo.kernels.filters import band_gain, synthesise
 
 _ROLL_OFF = 0.8  # of half the new rate: where the anti-aliasing filter starts to fall
@@ -67,7 +68,7 @@ def resample(
     >>> bool(np.abs(slow - np.sin(2 * np.pi * 3 * np.arange(64) / 64))[5:-5].max() < 0.02)
     True
     """
-    values = np.asarray(signals)
+    values = fill_mask(signals)
     n_times = values.shape[-1]
     rate = sampling_rate if rate is None else rate
     low, high = (None, None) if band is None else band
