@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
     from .features.accelerometer import AccelerometerTransformer as AccelerometerTransformer
     from .features.artefacts import find_artefacts as find_artefacts
+    from .features.baseline import correct_baseline as correct_baseline
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
@@ -72,6 +73,7 @@ _HOME = {
     "AccelerometerTransformer": "features.accelerometer",
     "EMGTransformer": "features.emg",
     "ResampleTransformer": "features.resampling",
+    "correct_baseline": "features.baseline",
     "QualityTransformer": "features.quality",
     "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",

@@ -10,6 +10,7 @@ import pytest
 
 import skemo
 import skemo.datasets
+import skemo.io
 import skemo.nn
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,9 @@ def documented_names():
     return names
 
 
-@pytest.mark.parametrize("module", [skemo, skemo.datasets, skemo.nn], ids=lambda x: x.__name__)
+@pytest.mark.parametrize(
+    "module", [skemo, skemo.datasets, skemo.io, skemo.nn], ids=lambda x: x.__name__
+)
 def test_every_public_name_is_in_the_api_reference(module):
     public = {f"{module.__name__}.{name}" for name in module.__all__ if name != "__version__"}
     assert public - documented_names() == set()

@@ -10,9 +10,9 @@ import skemo
 PACKAGE = Path(skemo.__file__).parent
 # A folder may import from itself and from the rows above its own.
 LEVELS = [
-    {"_escape", "_files", "_doc_links", "_samples"},
+    {"_escape", "_files", "_doc_links", "_warnings", "_workers", "_checks", "_samples"},
     {"signals", "kernels", "nn"},
-    {"features", "training"},
+    {"io", "features", "training"},
     {"datasets", "models"},
     {"evaluation"},
     {"displays"},

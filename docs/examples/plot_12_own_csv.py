@@ -4,7 +4,7 @@ From CSV files to a report
 
 This example starts from your own recordings. Each person has a file, such as ``S01.csv``, with the
 columns ``time`` in seconds, ``ecg``, ``eda`` and ``label``, which is empty for times to leave out.
-Any data that can be loaded into arrays work the same way; see :doc:`the guide </guide/own_data>`.
+Files of many devices are read the same way; see :doc:`the guide </guide/own_data>`.
 
 To make the example run, it first writes files with simulated signals. With files of your own, start
 at the next section.
@@ -42,23 +42,14 @@ for i in range(0, len(simulated), 4):
 # begin
 from pathlib import Path
 
-import pandas as pd
 from sklearn.pipeline import make_pipeline
 
-import skemo
+import skemo.io
 
 
 def read(path):
-    table = pd.read_csv(path)
-    time, label = table["time"], table["label"]
-    rate = (len(time) - 1) / (time.iloc[-1] - time.iloc[0])
-    if time.diff().max() > 1.5 / rate:
-        raise ValueError(f"{path}: samples are missing before {time.diff().argmax()}.")
-    runs = label.dropna().groupby((label != label.shift()).cumsum())
-    labels = [(run.index[0] / rate, (run.index[-1] + 1) / rate, run.iloc[0]) for _, run in runs]
-    signals = {"ecg": table["ecg"], "eda": table["eda"]}
-    rates = dict.fromkeys(signals, rate)
-    return skemo.decompose_eda(skemo.Recording(signals, rates, subject=path.stem, labels=labels))
+    recording = skemo.io.read_csv(path, time="time", signals=["ecg", "eda"], label="label")
+    return skemo.decompose_eda(recording)
 
 
 windows = skemo.segment(map(read, sorted(Path(folder).glob("*.csv"))), duration=30.0)

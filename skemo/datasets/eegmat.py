@@ -1,6 +1,5 @@
 """EEG during mental arithmetic: rest and workload of 36 people (PhysioNet eegmat 1.0.0)."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from os import PathLike
@@ -17,6 +16,7 @@ from skemo.datasets.base import (
     read_subjects,
     to_signal,
 )
+from skemo.io.edf import open_edf
 from skemo.signals.recording import Recording
 
 URL = "https://physionet.org/files/eegmat/1.0.0/"
@@ -153,23 +153,12 @@ def _read_subject(folder, modalities, subject):
 
 def _read_edf(path, modalities):
     """Return the signals by modality, each (n_channels, n_times)."""
-    import edfio
-
     check_file(path)
     remedy = "Delete it and download it again, or pass on_error='skip'."
     try:
-        with path.open("rb") as file:
-            declared = int(file.read(256)[236:244])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the length, which is an error below
-            edf = edfio.read_edf(path)
-    except Exception as error:  # edfio does not define its own exceptions
-        raise ValueError(f"{path} cannot be read as EDF ({error!r}). {remedy}") from error
-    if edf.num_data_records != declared:
-        raise ValueError(
-            f"{path} has {edf.num_data_records} data records, but its header declares {declared}: "
-            f"it is {'truncated' if edf.num_data_records < declared else 'damaged'}. {remedy}"
-        )
+        edf = open_edf(path)
+    except ValueError as error:
+        raise ValueError(f"{error} {remedy}") from error
     by_label = {signal.label: signal for signal in edf.signals}
     signals = {}
     for name in modalities:

@@ -21,6 +21,7 @@ from skemo.datasets.base import (
     runs,
     to_signal,
 )
+from skemo.io.empatica_e4 import read_e4_signal
 from skemo.signals.recording import Recording
 
 URL = "https://raw.githubusercontent.com/italha-d/Stress-Predict-Dataset/main/"
@@ -246,21 +247,13 @@ def _read_signal(path, name):
     _, rate, _, channels = _FILES[name]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about an empty file, which is an error below
-            table = np.loadtxt(path, delimiter=",", ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read as numbers ({error}). {_REMEDY}") from error
-    if len(table) < 3 or table.shape[1] != len(channels):
+            warnings.simplefilter("error")  # about a last line that is cut off
+            start, found, samples = read_e4_signal(path, len(channels))
+    except (UserWarning, ValueError) as error:
+        raise ValueError(f"{error} {_REMEDY}") from error
+    if found != rate or not samples.shape[1]:
         raise ValueError(
-            f"{path} should contain a start, a rate and samples in lines of {len(channels)}, but "
-            f"has {len(table)} lines of {table.shape[1]}. {_REMEDY}"
+            f"{path} is not as published: its second line should be {rate:g} (Hz), followed by "
+            f"samples, but is {found:g}, followed by {samples.shape[1]}. {_REMEDY}"
         )
-    if not np.isfinite(table).all():
-        line = np.flatnonzero(~np.isfinite(table).all(axis=1))[0] + 1
-        raise ValueError(f"{path} has a value that is not finite in line {line}. {_REMEDY}")
-    if (table[1] != rate).any():
-        raise ValueError(
-            f"{path} is not as published: its second line should be {rate:g} (Hz), but is "
-            f"{table[1, 0]:g}. {_REMEDY}"
-        )
-    return table[0, 0], to_signal(table[2:], str(path), _REMEDY)
+    return start, to_signal(samples.T, str(path), _REMEDY)

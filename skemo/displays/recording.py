@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skemo.displays.style import NEUTRAL, check_panels, color_of
+from skemo.signals.windows import window_starts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -179,9 +180,11 @@ class RecordingDisplay:
         """Return the times and samples in view, no more than can be told apart in the figure."""
         rate = self.recording.sampling_rates[modality]
         values = self.recording.signals[modality] if values is None else values
-        first, end = int(np.ceil(self.start * rate)), int(np.floor(self.stop * rate)) + 1
+        since = self.recording.starts[modality]
+        first = max(0, int(np.ceil((self.start - since) * rate)))
+        end = max(first, int(np.floor((self.stop - since) * rate)) + 1)
         positions, values = envelope(values[:, first:end], _N_BINS)
-        return (first + positions) / rate, values
+        return since + (first + positions) / rate, values
 
     def _plot_signal(self, modality):
         panel, unit = self.axes_[modality], self.recording.units[modality]
@@ -240,8 +243,9 @@ class RecordingDisplay:
             self.lines_[f"{modality} rate"] = lines
             panel.set_ylabel("heart rate\n(1/min)")
         else:
-            samples = np.round(times * self.recording.sampling_rates[modality]).astype(int)
-            heights = signal[np.minimum(samples, len(signal) - 1)]
+            since = times - self.recording.starts[modality]
+            samples = np.round(since * self.recording.sampling_rates[modality]).astype(int)
+            heights = signal[np.clip(samples, 0, len(signal) - 1)]
             (self.beats_[modality],) = panel.plot(times, heights, "o", color=_MARK, markersize=4)
 
     def _plot_parts(self, modality):
@@ -395,14 +399,16 @@ class RecordingDisplay:
         from skemo.features.whole_recordings import decompose_eda, find_beats
 
         kinds = _kinds_of(recording, modalities, kinds or {})
-        lengths = [
-            recording.signals[name].shape[1] / recording.sampling_rates[name] for name in kinds
-        ]
-        stop = max(lengths) if stop is None else min(stop, max(lengths))
+        end = max(
+            recording.starts[name]
+            + recording.signals[name].shape[1] / recording.sampling_rates[name]
+            for name in kinds
+        )
+        stop = end if stop is None else min(stop, end)
         if not 0 <= start < stop:
             raise ValueError(
                 f"Nothing of the recording of subject {recording.subject!r} lies between "
-                f"start={start:g} s and stop={stop:g} s: it lasts {max(lengths):g} s."
+                f"start={start:g} s and stop={stop:g} s: it lasts {end:g} s."
             )
         beats, parts = {}, {}
         own = next(iter(recording.beats.values()), None)
@@ -500,8 +506,7 @@ def _windows_of(recording, windows):
     duration, step = attrs["duration"], attrs["step"]
     own = windows["subject"].eq(recording.subject) & windows["trial"].eq(recording.trial)
     kept = windows.loc[own, ["start", "label"]].assign(kept=True)
-    n_starts = max(int(np.floor((recording.duration - duration) / step + 1e-6)) + 1, 0)
-    starts = np.round(step * np.arange(n_starts), 9)
+    starts, _ = window_starts(recording, duration, step, "keep")
     starts = starts[~np.isin(starts.round(6), kept["start"].round(6))]
     dropped = pd.DataFrame({"start": starts, "label": None, "kept": False})
     parts = [part.astype({"label": object}) for part in (kept, dropped) if len(part)]

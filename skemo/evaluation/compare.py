@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skemo._checks import native_columns
 from skemo.evaluation.comparison import (
     Comparison,
     assemble_comparison,
@@ -31,7 +32,7 @@ from skemo.evaluation.progress import progress_bar
 from skemo.evaluation.protocols import PROTOCOLS, ProtocolName, protocol_folds, window_groups
 from skemo.evaluation.store import FitStore
 from skemo.models.baselines import make_dummy
-from skemo.signals.groups import trial_codes
+from skemo.signals.groups import refuse_column_name, trial_codes
 
 _CONTROLS = ("majority", "permuted")
 
@@ -184,7 +185,14 @@ def compare(
     """
     models = _check_models(models, controls)
     _check_options(n_repeats, on_error, output, random_state, together)
+    refuse_column_name("y", y)
+    refuse_column_name("groups", groups)
+    if y is None:
+        raise ValueError("y is None: pass the label of each window.")
     check_consistent_length(X, y, groups)
+    if not len(np.asarray(y)):
+        raise ValueError("compare needs windows: X has no rows.")
+    X = native_columns(X) if isinstance(X, pd.DataFrame) else X
     X = X if hasattr(X, "shape") else np.asarray(X)
     attributes = getattr(X, "attrs", {}) or getattr(groups, "attrs", {})
     targets, table = column_or_1d(y), window_groups(groups)
@@ -294,7 +302,9 @@ def _check_models(models, controls):
             raise ValueError(f"A model's name must be text, got {name!r}.")
         if isinstance(model, type) or not hasattr(model, "fit"):
             raise ValueError(f"{name!r} must be a classifier, such as SVC(), got {model!r}.")
-    controls = (controls,) if isinstance(controls, str) else tuple(controls or ())
+    if not isinstance(controls, str | Sequence):
+        raise ValueError(f"controls must be a list of names, got {controls!r}.")
+    controls = (controls,) if isinstance(controls, str) else tuple(controls)
     unknown = [control for control in controls if control not in _CONTROLS]
     if unknown:
         raise ValueError(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
+from skemo._workers import watched
 from skemo.evaluation.nested import chosen_parameters
 from skemo.evaluation.store import FitStore
 
@@ -114,7 +115,7 @@ def run_fits(
         else:
             single += [(i, [fold]) for fold in missing]
     calls = [
-        delayed(_fit_and_predict)(i, runs[i]._replace(keys=[]), folds, classes, on_error)
+        delayed(watched(_fit_and_predict))(i, runs[i]._replace(keys=[]), folds, classes, on_error)
         for i, folds in stacked + single
     ]
     with bar(len(tasks), len(records)) as advance:

@@ -1,5 +1,6 @@
 """Find what training and test share: people, trials, seconds, rows and statistics."""
 
+from collections.abc import Sized
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,12 +10,18 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skemo.evaluation.protocols import protocol_folds
 from skemo.evaluation.scaling import find_scaling, input_blocks
 from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
-from skemo.signals.groups import is_near, lay_out_trials, trial_codes, window_groups
+from skemo.signals.groups import (
+    is_near,
+    lay_out_trials,
+    refuse_column_name,
+    trial_codes,
+    window_groups,
+)
 
 COLUMNS = ("fold", "kind", "who", "n_train", "n_test", "seconds", "message")
 _TYPES = dict(zip(COLUMNS, (int, str, str, int, int, float, str), strict=True))
@@ -95,9 +102,12 @@ def check_split(
           kind who  n_test
     0  subject   b       1
     """
+    refuse_column_name("y", y)
     table = window_groups(groups)
     X = X if hasattr(X, "shape") else np.asarray(X)
     check_consistent_length(X, y, table)
+    if not len(table):
+        raise ValueError("check_split needs at least one window, got none.")
     folds = _list_folds(X, y, table, cv)
     rows = _describe_rows(X, y, table)
     findings = [
@@ -209,7 +219,11 @@ def _list_folds(X, y, table, cv):
         return protocol_folds(cv, np.zeros(len(table)) if y is None else y, table)
     if isinstance(cv, list | tuple):
         for fold in cv:
-            if len(fold) != 2 or any(np.ndim(rows) != 1 for rows in fold):
+            if (
+                not isinstance(fold, Sized)
+                or len(fold) != 2
+                or any(np.ndim(rows) != 1 for rows in fold)
+            ):
                 raise ValueError(
                     "cv must be a list of pairs (train, test), each the positions of rows."
                 )
@@ -256,7 +270,7 @@ def _describe_rows(X, y, table):
     names = np.array([" ".join(map(str, pair)).strip() for pair in pairs], object)
     one_label = None
     if y is not None:
-        one_label = pd.Series(np.asarray(y)).groupby(trials).nunique().to_numpy() == 1
+        one_label = pd.Series(column_or_1d(y)).groupby(trials).nunique().to_numpy() == 1
     return _Rows(subjects, trials, contents, times, subject_names, names, one_label)
 
 

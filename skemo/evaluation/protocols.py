@@ -1,5 +1,6 @@
 """Evaluation protocols by name, and the question each of them answers."""
 
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -196,6 +197,8 @@ def protocol_folds(
     >>> [test.tolist() for train, test in folds]
     [[0, 1], [2, 3]]
     """
+    if not isinstance(n_splits, Integral) or isinstance(n_splits, bool):
+        raise ValueError(f"n_splits must be an integer, got {n_splits!r}.")
     splitter = protocol_splitter(name, n_splits, random_state, gap)
     y = np.asarray(y)
     if len(y) == 0:
@@ -204,6 +207,10 @@ def protocol_folds(
     check_consistent_length(y, table)
     subjects = table["subject"].to_numpy()
     n_subjects = table["subject"].nunique()
+    try:
+        np.unique(subjects)
+    except TypeError as error:
+        raise ValueError(f"The subjects must all be text, or all numbers: {error}.") from error
     if name == "leave-one-subject-out" and n_subjects < 2:
         raise ValueError(f"{name!r} needs at least 2 subjects, got {n_subjects}.")
     if name == "group-k-fold" and n_subjects < n_splits:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skemo._checks import native_columns
 from skemo.kernels.standardize import signal_lengths
 from skemo.signals.checks import signal_columns
 from skemo.signals.groups import GROUP_COLUMNS, trial_codes
@@ -46,7 +47,7 @@ def input_blocks(X: Any) -> list[InputBlock]:
         of whole numbers, such as counts, codes and one-hot columns.
     """
     if isinstance(X, pd.DataFrame):
-        X = X.infer_objects()  # columns of dtype object may hold numbers
+        X = native_columns(X).infer_objects()  # columns of dtype object may hold numbers
         signals = set(signal_columns(X))
         columns = [(name, X.iloc[:, i]) for i, name in enumerate(X)]  # names may repeat
         blocks = [
@@ -193,8 +194,9 @@ def _are_standardised(moments, codes, tolerance):
     order = np.argsort(codes, kind="stable")
     first = np.searchsorted(codes[order], np.arange(codes.max() + 1))
     count, total, squares = np.add.reduceat(moments[:, order], first, axis=1)
-    mean = total / np.maximum(count, 1)
-    variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # such columns are not standardised
+        mean = total / np.maximum(count, 1)
+        variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
     deviations = np.sqrt(variance), np.sqrt(variance * count / np.maximum(count - 1, 1))
     # Too few values, or equal values, do not show how they were scaled.
     telling = (count >= 3) & (deviations[0] > tolerance)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import (
     BaseCrossValidator,
 )
-from sklearn.utils.validation import check_consistent_length, indexable
+from sklearn.utils.validation import check_consistent_length, column_or_1d, indexable
 
 from skemo.signals.groups import GROUP_COLUMNS, is_near, lay_out_trials, trial_codes, window_groups
 
@@ -88,6 +88,8 @@ class LeaveOneTrialOut(BaseCrossValidator):
         X, y, groups = indexable(X, y, groups)
         table = _known_groups(groups, "LeaveOneTrialOut", ("subject", "trial"))
         check_consistent_length(X, table)
+        if not len(table):
+            raise ValueError("LeaveOneTrialOut needs at least one window, got none.")
         subjects, trials = pd.factorize(table["subject"])[0], trial_codes(table)
         of_subject, of_trial = _rows_of(subjects), _rows_of(trials)
         folds = []
@@ -95,7 +97,7 @@ class LeaveOneTrialOut(BaseCrossValidator):
             rest = of_subject[subjects[test[0]]]
             folds.append((rest[trials[rest] != trials[test[0]]], test))
         if y is not None:
-            _refuse_single_class(folds, np.asarray(y), table)
+            _refuse_single_class(folds, column_or_1d(y), table)
         yield from folds
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: pd.DataFrame | None = None) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo.evaluation.scores import check_metric
 
+_LARGEST = 1e100  # of differences, whose squares are added up
 _DECIMALS = 12  # mathematically equal differences, such as 0.3 - 0.1 and 0.2, are ties
 _LOWER_IS_BETTER = ("brier",)
 _COLUMNS = [
@@ -196,6 +197,14 @@ def wilcoxon_test(differences: ArrayLike) -> PairedTest:
     return PairedTest(min(positive, negative).item() / 2, p_value, effect.item(), n)
 
 
+def _mean_size(sizes, name):
+    """Return the mean number of windows, checked."""
+    numbers = np.asarray(sizes)
+    if numbers.dtype.kind not in "iuf" or not numbers.size:
+        raise ValueError(f"{name} must be numbers of windows, got {sizes!r}.")
+    return numbers.mean()
+
+
 def corrected_t_test(
     differences: ArrayLike, n_train: float | ArrayLike, n_test: float | ArrayLike
 ) -> PairedTest:
@@ -244,7 +253,7 @@ def corrected_t_test(
     from scipy.special import stdtr
 
     rounded = np.round(_finite(differences, "differences"), _DECIMALS)
-    train_size, test_size = np.mean(np.asarray(n_train)), np.mean(np.asarray(n_test))
+    train_size, test_size = _mean_size(n_train, "n_train"), _mean_size(n_test, "n_test")
     n = len(rounded)
     if n < 2:
         return PairedTest(np.nan, np.nan, np.nan, n)
@@ -494,11 +503,16 @@ def compare_models(
 
 
 def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    checked = np.asarray(values, np.float64)
+    checked = np.asarray(values)
+    if checked.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be real numbers, got dtype {checked.dtype}.")
     if checked.ndim != 1:
         raise ValueError(f"{name} must have shape (n,), got {checked.shape}.")
+    checked = checked.astype(np.float64)
     if np.isinf(checked).any():
         raise ValueError(f"{name} must be finite or NaN, got {checked[np.isinf(checked)][0]}.")
+    if (np.abs(checked) > _LARGEST).any():
+        raise ValueError(f"{name} must be at most {_LARGEST:g} in magnitude.")
     return checked[~np.isnan(checked)]
 
 

@@ -183,6 +183,8 @@ def _stretches(values, rate, kind, duration, step):
         if not is_positive(seconds):
             raise ValueError(f"{what} must be a positive number of seconds, got {seconds!r}.")
     n_times = values.shape[1]
+    if not n_times:
+        raise ValueError("The recording has no samples.")
     length = min(max(1, round(duration * rate)), n_times)
     n_step = min(max(1, round(step * rate)), length)
     starts = np.arange(0, n_times - length + 1, n_step)

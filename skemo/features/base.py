@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
+from skemo._workers import watched
 from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.checks import (
@@ -40,8 +41,8 @@ def choose_features(
     """
     every = [name for group in groups.values() for name in group]
     groups = {**groups, "all": every}
-    asked = [features] if isinstance(features, str) else list(features)
-    unknown = [name for name in asked if name not in groups and name not in every]
+    asked: list[Any] = list(features) if isinstance(features, list | tuple) else [features]
+    unknown = [name for name in asked if not isinstance(name, str) or name not in [*groups, *every]]
     if unknown or not asked:
         raise ValueError(
             f"features={features!r} must name some of the groups {', '.join(groups)} or "
@@ -92,7 +93,7 @@ def compute_in_chunks(
     """
     starts = range(0, len(values), max(1, n_together))
     parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(compute)(values[start : start + starts.step]) for start in starts
+        delayed(watched(compute))(values[start : start + starts.step]) for start in starts
     )
     result = np.empty(0)
     for start, part in zip(starts, parts, strict=True):

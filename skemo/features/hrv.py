@@ -319,7 +319,7 @@ class HRVTransformer(WindowTransformer):
         return [f"rr{i}" for i in range(self._series_length(dtype))]
 
 
-def typical_interval(beats):
+def typical_interval(beats: NDArray) -> float:
     """Median time between the beats of windows (n_windows, 1, n_beats); 0 without any."""
     intervals = np.diff(beats[:, 0], axis=1)
     known = intervals[np.isfinite(intervals)]

@@ -9,11 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skemo._checks import check_range, float_type, native_columns
 from skemo._doc_links import DocLinkMixin
 from skemo._samples import fill_mask
 from skemo.kernels.standardize import mean_and_scale, signal_statistics, standardize_signals
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import check_finite, signal_columns
+from skemo.signals.checks import reading_numbers, signal_columns
+
+_LARGEST_FEATURE = 1e18  # whose square is a number in single precision
 
 
 class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
@@ -156,12 +159,14 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     def _take_subjects(self, X, *, reset):
         """Check `X`, and return the subject of each row and the other columns."""
         if isinstance(X, pd.DataFrame):
+            X = native_columns(X)
             validate_data(self, X, reset=reset, skip_check_array=True)
             if len(X) == 0:
                 raise ValueError("Found array with 0 sample(s): X has no rows.")
         else:
             X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
-            X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
+            with reading_numbers("PerSubject"):
+                X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
         position = self._find_by(X)
         if X.shape[1] < 2:
             raise ValueError(
@@ -221,7 +226,7 @@ def _standardize_by_subject(X, subjects, known):
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
     _warn_of_single_rows([name for name in names[counts == 1] if name not in known])
     rows = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
-    rows_of = np.split(rows, np.cumsum(counts)[:-1])
+    rows_of = np.split(rows, np.cumsum(counts)[:-1]) if len(names) else []
     statistics = {}
     standardized = [np.full_like(values, np.nan) for values in blocks]
     for name, rows in zip(names, rows_of, strict=True):
@@ -249,16 +254,20 @@ def _split_blocks(X):
     Return these, whether each may have zero padding, and a function that joins them again.
     """
     if not isinstance(X, pd.DataFrame):
-        return [_as_floats(np.asarray(X), "X")], [False], lambda blocks: blocks[0]
+        numbers = np.asarray(X).astype(float_type(np.asarray(X).dtype), copy=False)
+        check_range(numbers, "X", _LARGEST_FEATURE)
+        return [numbers], [False], lambda blocks: blocks[0]
     signals = signal_columns(X)
     numeric = X.columns.difference(signals, sort=False)
-    unusable = [name for name in numeric if not pd.api.types.is_numeric_dtype(X[name])]
+    unusable = [name for name in numeric if not _is_real(X[name].dtype)]
     if unusable:
         raise ValueError(
             f"PerSubject standardises numeric and signal columns, but got {unusable}. Encode "
             "or drop them in an earlier step."
         )
-    numbers = _as_floats(X[numeric].to_numpy(na_value=np.nan), "X")
+    single = len(numeric) > 0 and all(dtype == np.float32 for dtype in X[numeric].dtypes)
+    numbers = X[numeric].to_numpy(np.float32 if single else np.float64, na_value=np.nan)
+    check_range(numbers, "X", _LARGEST_FEATURE)
 
     def rebuild(blocks):
         columns = dict(zip(numeric, blocks[-1].T, strict=True))
@@ -269,15 +278,15 @@ def _split_blocks(X):
             )
         return pd.DataFrame(columns, index=X.index)[list(X.columns)]
 
-    blocks = [*(_as_floats(X[name].array.values, name) for name in signals), numbers]
+    for name in signals:
+        check_range(X[name].array.values, name)
+    blocks = [*(X[name].array.values for name in signals), numbers]
     padded = [*(X[name].dtype.may_be_padded for name in signals), False]
     return blocks, padded, rebuild
 
 
-def _as_floats(values, name):
-    values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
-    check_finite(values, name)
-    return values
+def _is_real(dtype):
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
 
 
 def _measure(values, padded):

@@ -237,7 +237,11 @@ class QualityTransformer(WindowTransformer):
         check_signal(self.signal)
         self._numbers()
         n_times = dtype.shape[-1]
-        if not isinstance(self.sub_windows, Integral) or not 1 <= self.sub_windows <= n_times:
+        if (
+            isinstance(self.sub_windows, bool)
+            or not isinstance(self.sub_windows, Integral)
+            or not 1 <= self.sub_windows <= n_times
+        ):
             raise ValueError(
                 f"sub_windows={self.sub_windows!r} must be a whole number between 1 and the "
                 f"{n_times} samples of a window."

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from skemo._checks import check_range
 from skemo.kernels.beat_correction import correct_beats as corrected
 from skemo.kernels.filters import fill_gaps
 from skemo.kernels.heartbeats import check_detector, recording_beats
@@ -17,7 +18,7 @@ from skemo.kernels.skin_conductance import (
     tonic_phasic,
 )
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import check_finite, is_number, warn_of_repeats
+from skemo.signals.checks import is_number, warn_of_repeats
 from skemo.signals.recording import Recording
 
 
@@ -81,16 +82,18 @@ def find_beats(
     [0.4, 1.2, 2.0]
     """
     check_detector(method, signal)
-    if name not in recording.signals:
+    if not isinstance(name, str) or name not in recording.signals:
         raise ValueError(
             f"The recording of subject {recording.subject!r} has no signal {name!r}, but "
             f"{list(recording.signals)}: pass name=."
         )
-    values, rate = recording.signals[name], recording.sampling_rates[name]
+    rate = recording.sampling_rates[name]
     check_rate(rate, signal)
+    values = recording.signals[name]
     times, broken = recording_beats(values, rate, method, signal)
     if correct_beats:
         times, broken = _correct(times, broken)
+    times = times + recording.starts[name]
     last = np.flatnonzero(broken[:-1])
     gaps = tuple(zip(times[last].tolist(), times[last + 1].tolist(), strict=True))
     return replace(
@@ -164,7 +167,7 @@ def decompose_eda(
     if off_skin is not None and not (is_number(off_skin) and off_skin >= 0):
         raise ValueError(f"off_skin must be None or a number of at least 0, got {off_skin!r}.")
     where = f"The recording of subject {recording.subject!r}"
-    if name not in recording.signals:
+    if not isinstance(name, str) or name not in recording.signals:
         raise ValueError(
             f"{where} has no signal {name!r}, but {list(recording.signals)}: pass name=, or only "
             "the recordings that have skin conductance."
@@ -175,7 +178,7 @@ def decompose_eda(
             f"{where} has {len(eda)} channels of {name!r}, {recording.channels[name]}: one is "
             "decomposed. Leave the others out."
         )
-    check_finite(eda, name)
+    check_range(eda, name)
     rate = recording.sampling_rates[name]
     warn_of_repeats(SignalArray(eda[np.newaxis], sampling_rate=rate), name, stacklevel=2)
     measured = conductance(eda.astype(float), off_skin)

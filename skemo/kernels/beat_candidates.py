@@ -95,7 +95,7 @@ def fill_windows(windows: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
         middle = windows.mean(axis=1, dtype=np.result_type(windows.dtype, np.float32))
         scale = np.maximum(high - middle, middle - low)
         # A constant window is exactly 0, whatever its mean is rounded to.
-        scale = np.where(high > low, scale, 0)
+        scale = np.where((high > low) & (scale > np.finfo(scale.dtype).tiny), scale, 0)
         filled = np.subtract(windows, middle[:, np.newaxis])
         filled *= np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)[:, np.newaxis]
     return filled.astype(np.float32, copy=False), missing, scale

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo.kernels.hrv import beat_times
 
 KINDS = ("normal", "ectopic", "missed", "extra", "long or short")
 _NORMAL, _ECTOPIC, _MISSED, _EXTRA, _LONG_OR_SHORT = range(5)
@@ -55,7 +55,7 @@ def correct_beats(beats: ArrayLike) -> NDArray:
     >>> bool(abs(corrected[20] - beats[20]) < 0.05)
     True
     """
-    beats = np.asarray(fill_mask(beats), float)
+    beats = beat_times(beats, "(n_windows, max_beats)")
     series, rows = _split(beats)
     kinds = classify_beats(series)
     n_left = (kinds != _NORMAL).sum(axis=1)
@@ -97,7 +97,7 @@ def classify_beats(beats: ArrayLike) -> NDArray:
     ----------
     .. [1] Lipponen and Tarvainen (2019), see :func:`correct_beats`.
     """
-    beats = np.asarray(fill_mask(beats), float)
+    beats = beat_times(beats, "(n_windows, max_beats)")
     kinds = np.zeros(beats.shape, np.int8)
     n_beats = np.isfinite(beats).sum(axis=1)
     rows = np.flatnonzero(n_beats >= _FEWEST)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, real_samples
 from skemo.kernels.bateman import Arena, Newton, adjoint, apply, bateman_model, samples_per_block
 
 _KNOT_SPACING = 10.0  # s
@@ -126,7 +126,7 @@ def cvxeda(
     >>> tonic[0, [40, 160]].round(1), phasic[0].argmax() / 4
     (array([3.1, 3.4]), np.float64(21.25))
     """
-    windows = fill_mask(eda)
+    windows = real_samples(eda, "eda", may_be_empty=True)
     parameters = (sampling_rate, tau0, tau1, knot_spacing, gamma)
     _check(windows, *parameters, alpha=alpha, tolerance=tolerance, max_iter=max_iter)
     n_windows, n_times = windows.shape
@@ -179,6 +179,7 @@ def _check(eda, sampling_rate, tau0, tau1, knot_spacing, gamma, **others):
     for name, value in numbers.items():
         if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < np.inf:
             raise ValueError(f"{name} must be a positive number, got {value!r}.")
+    check_rate(sampling_rate)
     if tau1 >= tau0:
         raise ValueError(f"tau1 must be less than tau0, {tau0:g} s, got {tau1:g} s.")
     if 2 * tau1 * sampling_rate <= 1 or knot_spacing * sampling_rate < 1:

@@ -1,13 +1,13 @@
 """Differential entropy per frequency band and channel, from batched spectra."""
 
-from collections.abc import Mapping
-from numbers import Integral
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, real_samples
 from skemo.kernels.filters import loops_along_rows
 
 BANDS = {"theta": (4, 8), "alpha": (8, 14), "beta": (14, 31), "gamma": (31, 45)}
@@ -98,12 +98,9 @@ def differential_entropy(
     >>> (0.5 * np.log(2 * np.pi * np.e * 3**2 / 2)).round(3)
     np.float64(2.171)
     """
-    signals = fill_mask(signals)
-    if signals.ndim != 3:
-        raise ValueError(
-            "Differential entropy takes windows of shape (n_channels, n_times) stacked to "
-            f"(n_windows, n_channels, n_times), got {signals.shape}."
-        )
+    signals = real_samples(signals, "signals", "(n_windows, n_channels, n_times)")
+    check_rate(sampling_rate)
+    _check_bands(bands)
     n_windows, n_channels, n_times = signals.shape
     dtype = np.result_type(signals.dtype, np.float32)
     if not isinstance(sub_windows, Integral) or not 1 <= sub_windows <= n_times:
@@ -142,6 +139,17 @@ def differential_entropy(
     entropy += np.log(2 * np.pi * np.e)
     entropy *= 0.5
     return entropy
+
+
+def _check_bands(bands):
+    pairs = bands.values() if isinstance(bands, Mapping) else ()
+    if not pairs or not all(
+        isinstance(pair, Sequence)
+        and len(pair) == 2
+        and all(isinstance(edge, Real) and np.isfinite(edge) for edge in pair)
+        for pair in pairs
+    ):
+        raise ValueError(f"bands must be a dict of name to (low, high) in hertz, got {bands!r}.")
 
 
 def disturbed_channels(signals: ArrayLike, sampling_rate: float) -> NDArray:
@@ -184,7 +192,8 @@ def disturbed_channels(signals: ArrayLike, sampling_rate: float) -> NDArray:
     >>> disturbed_channels(eeg, 128)
     array([[False,  True,  True]])
     """
-    signals = fill_mask(signals)
+    signals = real_samples(signals, "signals", "(n_windows, n_channels, n_times)")
+    check_rate(sampling_rate)
     dtype = np.result_type(signals.dtype, np.float32)
     rows = np.ascontiguousarray(signals, dtype).reshape(-1, signals.shape[-1])
     found = np.zeros(len(rows), bool)

@@ -56,7 +56,7 @@ def fill_gaps(signals: NDArray[np.floating]) -> NDArray[np.floating]:
     return filled
 
 
-def without_held_values(signals, n_held):
+def without_held_values(signals: NDArray, n_held: int) -> NDArray:
     """Replace stretches of one and the same value by NaN: a sensor is off, or at its limit.
 
     Parameters
@@ -268,7 +268,8 @@ def hann_periodogram(
         index = np.arange(length.max())
         taper = np.where(index < length, 0.5 - 0.5 * np.cos(2 * np.pi * index / length), 0.0)
         samples = np.where(index < length, signals[rows, : len(index)], 0.0)
-        mean = (samples * taper).sum(axis=1) / taper.sum(axis=1)
+        with np.errstate(invalid="ignore"):  # of one or two samples, nothing is left
+            mean = (samples * taper).sum(axis=1) / taper.sum(axis=1)
         samples = (samples - mean[:, np.newaxis]) * taper
         power = np.abs(scipy.fft.rfft(samples, n=size)) ** 2
         density = 2 * power / (sampling_rate * (taper**2).sum(axis=1, keepdims=True))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, real_samples
 from skemo.kernels.beat_candidates import (
     REFRACTORY,
     STRONG,
@@ -21,6 +21,7 @@ from skemo.kernels.leads import step_in
 from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
+_LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
 _CHUNK = 1 << 18  # samples looked at together: a few megabytes with what is made of them
 _JUDGED = 1 << 20  # samples of which the candidates are judged together
 _STRETCH, _INNER = 60.0, 50.0  # s, of a recording in which candidates are looked for together
@@ -93,6 +94,8 @@ def recording_beats(
         Whether the time to the next beat is no RR interval.
     """
     check_detector(method, signal)
+    values = real_samples(values, signal, "(n_channels, n_times)")
+    check_rate(sampling_rate, lowest=_LOWEST_RATE, why="heartbeats need at least")
     times, broken = np.zeros(0), np.zeros(0, bool)
     for channel in values:
         found = _channel_of_recording(channel, sampling_rate, method, signal)
@@ -185,7 +188,8 @@ def r_peaks(
     Raises
     ------
     ValueError
-        For an unknown `method` or `signal`, or an array that is not two-dimensional.
+        For an unknown `method` or `signal`, an array that is not two-dimensional, samples that
+        are not real numbers, or a rate that is not in hertz.
     ImportError
         For a detector of NeuroKit2 if that, or a package the detector needs, is not installed.
 
@@ -206,10 +210,8 @@ def r_peaks(
     >>> r_peaks(ecg[np.newaxis], 256)[0, :6].round(3)
     array([1. , 2.1, 4. , 6. , 8.5, nan])
     """
-    ecg = fill_mask(ecg)
     check_detector(method, signal)
-    if ecg.ndim != 2:
-        raise ValueError(f"Beats are found in windows (n_windows, n_times), got {ecg.shape}.")
+    ecg = real_samples(ecg, signal, "(n_windows, n_times)")
     n_windows, n_times = ecg.shape
     beats = np.full((n_windows, max_beats(n_times, sampling_rate)), np.nan)
     step = max(1, _JUDGED // max(1, n_times))
@@ -231,14 +233,15 @@ def r_peaks(
 
 def max_beats(n_times: int, sampling_rate: float) -> int:
     """Most beats that a window can hold."""
+    check_rate(sampling_rate, lowest=_LOWEST_RATE, why="heartbeats need at least")
     return int(n_times / sampling_rate / REFRACTORY + 1e-9) + 1
 
 
 def check_detector(method: str, signal: str) -> None:
     """Raise where there is no such detector for the kind of signal."""
-    if signal not in METHODS:
+    if not isinstance(signal, str) or signal not in METHODS:
         raise ValueError(f"signal must be one of {list(METHODS)}, got {signal!r}.")
-    if method not in METHODS[signal]:
+    if not isinstance(method, str) or method not in METHODS[signal]:
         raise ValueError(
             f"method={method!r} is no detector for signal={signal!r}. Choose one of "
             f"{', '.join(METHODS[signal])}."

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo._checks import real_samples
 from skemo.kernels.filters import hann_periodogram, interpolate
 
 _BRIDGED = 0.2  # largest share of an RR series that may be bridged for its spectrum
@@ -58,6 +58,7 @@ SLOWEST_RR = 2500.0  # ms, 24 beats a minute, the longest interval of a slow hea
 _SLOW = 1500.0  # ms, the median interval of a slow heart
 _BANDS = {"VLF": (0.0033, 0.04), "LF": (0.04, 0.15), "HF": (0.15, 0.4)}  # Hz
 _TOTAL = (0.0, 0.5)
+_LONGEST_SERIES_RR = 60_000.0  # ms, far beyond any heart
 _RR_RATE = 4.0  # Hz, of the interpolated RR series
 
 
@@ -149,7 +150,7 @@ def regular_intervals(rr: ArrayLike, max_deviation: float = 0.25) -> NDArray:
     >>> regular_intervals([[800.0, 850.0, 1650.0, 820.0, 400.0, 420.0, 790.0]])
     array([[800., 850.,  nan, 820.,  nan,  nan, 790.]])
     """
-    rr = np.asarray(fill_mask(rr), float)
+    rr = _series(rr)
     rows, columns = np.nonzero(np.isfinite(rr))
     beyond = np.pad(rr, ((0, 0), (_N_AROUND, _N_AROUND)), constant_values=np.nan)
     around = np.sort(sliding(beyond, 2 * _N_AROUND + 1)[rows, columns], axis=1)  # NaN last
@@ -166,6 +167,25 @@ def sliding(values: NDArray, width: int) -> NDArray:
     """Sliding windows over each row, at most as wide as the row."""
     width = min(width, values.shape[1])
     return np.lib.stride_tricks.sliding_window_view(values, width, axis=1)
+
+
+def beat_times(beats: ArrayLike, shape: str | None = None) -> NDArray[np.float64]:
+    """Return the beat times of windows, NaN between and after them, or raise an error.
+
+    Raises
+    ------
+    ValueError
+        If they are not real numbers, or do not increase within each window.
+    """
+    times = real_samples(beats, "beats", shape, may_be_empty=True).astype(float)
+    before = np.fmax.accumulate(times, axis=-1)
+    wrong = (times[..., 1:] <= before[..., :-1]).any(axis=-1)
+    if wrong.any():
+        raise ValueError(
+            f"The beat times of {np.count_nonzero(wrong)} of {wrong.size} windows do not increase: "
+            "sort them, and drop repeated ones."
+        )
+    return times
 
 
 def rr_intervals(beats: ArrayLike) -> NDArray:
@@ -191,12 +211,24 @@ def rr_intervals(beats: ArrayLike) -> NDArray:
     >>> rr_intervals([[0.5, 1.3, 2.2, 5.0, 5.75, float("nan")]]).round(1)
     array([[800., 900.,  nan, 750.,  nan]])
     """
-    intervals = np.diff(np.asarray(fill_mask(beats), float), axis=-1) * 1000
+    beats = beat_times(beats)
+    intervals = np.diff(beats, axis=-1) * 1000
     plausible = (intervals >= SHORTEST_RR - 1e-6) & (intervals <= LONGEST_RR + 1e-6)
     for row in np.argwhere(((intervals > LONGEST_RR) & (intervals <= SLOWEST_RR)).any(axis=-1)):
         if np.nanmedian(intervals[*row]) > _SLOW:
             plausible[*row] |= (intervals[*row] > LONGEST_RR) & (intervals[*row] <= SLOWEST_RR)
     return np.where(plausible, intervals, np.nan)
+
+
+def _series(rr: ArrayLike) -> NDArray[np.float64]:
+    """Return RR series as floats, checked."""
+    rr = real_samples(rr, "rr", "(n_windows, n_intervals)", may_be_empty=True).astype(float)
+    if not ((rr > 0) & (rr <= _LONGEST_SERIES_RR) | np.isnan(rr)).all():
+        raise ValueError(
+            f"RR intervals must be above 0 and at most {_LONGEST_SERIES_RR:g} ms; fill up series "
+            "with NaN."
+        )
+    return rr
 
 
 def hrv_time(rr: ArrayLike) -> dict[str, NDArray]:
@@ -232,7 +264,7 @@ def hrv_time(rr: ArrayLike) -> dict[str, NDArray]:
     >>> features["HRV_MeanNN"], features["HRV_RMSSD"]
     (array([850.]), array([100.]))
     """
-    rr = np.asarray(fill_mask(rr), float)
+    rr = _series(rr)
     n = np.isfinite(rr).sum(axis=1)
     mean, deviation = _mean_and_deviation(rr)
     differences = np.diff(rr, axis=1)
@@ -325,7 +357,7 @@ def hrv_frequency(rr: ArrayLike) -> dict[str, NDArray]:
     >>> bool(features["HRV_HF"][0] > 100 * features["HRV_LF"][0])
     True
     """
-    series = _from_first_interval(np.asarray(fill_mask(rr), float))
+    series = _from_first_interval(_series(rr))
     n = np.isfinite(series).sum(axis=1)
     unbroken = np.isfinite(series) == (np.arange(series.shape[1]) < n[:, np.newaxis])
     usable = np.flatnonzero((n >= 4) & unbroken.all(axis=1))
@@ -381,7 +413,7 @@ def hrv_nonlinear(rr: ArrayLike) -> dict[str, NDArray]:
     >>> hrv_nonlinear([[800.0, 900.0, 800.0, 900.0, 850.0]])["HRV_SD1"].round(2)
     array([72.89])
     """
-    rr = np.asarray(fill_mask(rr), float)
+    rr = _series(rr)
     mean, deviation = _mean_and_deviation(rr)
     before, after = rr[:, :-1], rr[:, 1:]
     _, sd1 = _mean_and_deviation((before - after) / np.sqrt(2))

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
+from skemo._warnings import ignored_warnings
 from skemo.kernels.filters import fill_gaps
 
 DETECTORS = {
@@ -112,8 +113,7 @@ def _detect(window, sampling_rate, method, signal):
     import neurokit2 as nk
 
     rate = int(sampling_rate) if sampling_rate == int(sampling_rate) else sampling_rate
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with ignored_warnings():
         if signal == "ecg":
             # NeuroKit2 cleans the ECG in a way of its own for some methods only.
             cleaning = "neurokit" if method in _CLEANED_BY_DEFAULT else method

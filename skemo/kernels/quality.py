@@ -5,7 +5,7 @@ import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter1d
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, real_samples
 from skemo.kernels.filters import (
     band_gain,
     block_means,
@@ -133,12 +133,9 @@ def signal_quality(
     >>> signal_quality(off[np.newaxis, np.newaxis], 4, "eda")["EDA_OffSkin"]
     array([0.5])
     """
-    windows = fill_mask(windows)
     check_signal(signal)
-    if windows.ndim != 3:
-        raise ValueError(
-            f"Quality is measured in windows (n_windows, n_channels, n_times), got {windows.shape}."
-        )
+    windows = real_samples(windows, "windows", "(n_windows, n_channels, n_times)")
+    check_rate(sampling_rate)
     n_windows, n_channels, _ = windows.shape
     shape = (n_windows, n_channels) if signal == "eeg" else (n_windows,)
     result = {name: np.full(shape, np.nan) for name in QUALITY[signal]}
@@ -160,7 +157,7 @@ def signal_quality(
 
 def check_signal(signal: str) -> None:
     """Raise where there is no such kind of signal."""
-    if signal not in QUALITY:
+    if not isinstance(signal, str) or signal not in QUALITY:
         raise ValueError(f"signal must be one of {list(QUALITY)}, got {signal!r}.")
 
 
@@ -387,7 +384,12 @@ def beat_agreement(beats: ArrayLike, others: ArrayLike, tolerance: float = 0.06)
     >>> beat_agreement([[1.0, 2.0, 3.0]], [[1.01, 3.02, 3.5]]).round(2)
     array([0.67])
     """
-    beats, others = (np.asarray(fill_mask(each), float) for each in (beats, others))
+    beats, others = (
+        real_samples(times, name, "(n_windows, max_beats)", may_be_empty=True).astype(float)
+        for times, name in ((beats, "beats"), (others, "others"))
+    )
+    if len(beats) != len(others):
+        raise ValueError(f"beats has {len(beats)} windows, but others has {len(others)}.")
     times = np.concatenate([beats, others], axis=1)
     order = np.argsort(times, axis=1, kind="stable")  # NaN last
     times = np.take_along_axis(times, order, axis=1)

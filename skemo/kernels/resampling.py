@@ -1,15 +1,18 @@
 """Resampling of signals to another rate, without aliasing and without a shift in time."""
 
+from collections.abc import Sequence
 from fractions import Fraction
+from numbers import Real
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, real_samples
 from skemo.kernels.filters import band_gain, synthesise
 
 _ROLL_OFF = 0.8  # of half the new rate: where the anti-aliasing filter starts to fall
+_MAX_FACTOR = 1000  # between the two rates
 _N_RINGING = 40  # samples at the lower rate after which the filter has died away
 
 
@@ -68,12 +71,14 @@ def resample(
     >>> bool(np.abs(slow - np.sin(2 * np.pi * 3 * np.arange(64) / 64))[5:-5].max() < 0.02)
     True
     """
-    values = fill_mask(signals)
+    values = real_samples(signals, "signals", "(n_signals, n_times)")
     n_times = values.shape[-1]
     rate = sampling_rate if rate is None else rate
-    low, high = (None, None) if band is None else band
+    low, high = _checked_band(band)
     n_out = n_resampled(n_times, sampling_rate, rate)
     dtype = np.result_type(values.dtype, np.float32)
+    if n_out == 0:
+        return np.empty((len(values), 0), dtype)
     if rate == sampling_rate and low is None and high is None:
         return values.astype(dtype)
 
@@ -84,7 +89,7 @@ def resample(
         reach = max(reach, 1 / low)
     if high is not None:
         reach = max(reach, 2 / high)
-    n_beyond = min(int(np.ceil(reach * sampling_rate)), n_times - 1)
+    n_beyond = int(min(np.ceil(reach * sampling_rate), n_times - 1))
     n_blocks = -(-(n_times + 2 * n_beyond) // ratio.denominator)
     n_buffer = scipy.fft.next_fast_len(n_blocks, real=True) * ratio.denominator
 
@@ -123,6 +128,27 @@ def resample(
     return np.ascontiguousarray(resampled)
 
 
+def _checked_band(band):
+    if band is None:
+        return None, None
+    edges = band if isinstance(band, Sequence) and len(band) == 2 else ()
+    known = [edge for edge in edges if edge is not None]
+    if not edges or not all(isinstance(edge, Real) and 0 < edge < np.inf for edge in known):
+        raise ValueError(
+            f"band must be None or (low, high) in hertz, each positive or None, got {band!r}."
+        )
+    if len(known) == 2 and known[0] >= known[1]:
+        raise ValueError(f"band={band!r} must have the lower edge first.")
+    return edges
+
+
 def n_resampled(n_times: int, sampling_rate: float, rate: float) -> int:
     """Return the number of samples at the new rate, with halves rounded up."""
+    check_rate(sampling_rate)
+    check_rate(rate, "rate")
+    if rate > _MAX_FACTOR * sampling_rate:
+        raise ValueError(
+            f"rate={rate:g} Hz is more than {_MAX_FACTOR} times the sampling rate of "
+            f"{sampling_rate:g} Hz. Are both in hertz, not periods in seconds?"
+        )
     return int(np.floor(n_times * rate / sampling_rate + 0.5 + 1e-9))

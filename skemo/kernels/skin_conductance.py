@@ -1,13 +1,15 @@
 """Skin conductance in many windows at once: tonic and phasic parts, responses, features."""
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import Literal
 
 import numpy as np
 import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import change_points, fill_mask
+from skemo._checks import check_rate, real_samples
+from skemo._samples import change_points
 from skemo.kernels.cvxeda import cvxeda, optimised_together
 from skemo.kernels.filters import (
     LARGEST_GAP_SHARE,
@@ -123,10 +125,9 @@ def tonic_phasic(
     >>> tonic.mean().round(2), phasic[0, 100:380].max().round(2)
     (np.float64(5.0), np.float64(0.3))
     """
-    eda = fill_mask(eda)
+    eda = real_samples(eda, "eda", "(n_windows, n_times)")
+    check_rate(sampling_rate)
     check_method(method)
-    if eda.ndim != 2:
-        raise ValueError(f"Windows are (n_windows, n_times), got {eda.shape}.")
     if method == "cvxeda":
         return _optimised_parts(eda, sampling_rate, off_skin)
     n_windows, n_times = eda.shape
@@ -197,10 +198,10 @@ def conductance(eda: ArrayLike, off_skin: float | None = OFF_SKIN) -> NDArray:
     array([[nan, nan, 2.1, 2.2],
            [nan, nan, nan, nan]])
     """
-    eda = _without_steps(fill_mask(eda))
+    eda = _without_steps(real_samples(eda, "eda", "(n_windows, n_times)", may_be_empty=True))
     if off_skin is None:
         return eda
-    if (eda.min(axis=1, initial=np.inf) > off_skin).all():  # not where there is a NaN
+    if eda.shape[1] and (eda.min(axis=1) > off_skin).all():  # not where there is a NaN
         return eda
     low = eda <= off_skin
     if not low.any():
@@ -282,8 +283,12 @@ def skin_conductance_responses(
     >>> {name: float(values[0]) for name, values in responses.items()}["SCR_RiseTime"]
     1.0
     """
+    phasic = real_samples(phasic, "phasic", "(n_windows, n_times)").astype(float)
+    check_rate(sampling_rate)
+    for name, least in (("min_amplitude", min_amplitude), ("min_relative", min_relative)):
+        if not isinstance(least, Real) or not 0 <= least < np.inf:
+            raise ValueError(f"{name} must be a number of at least 0, got {least!r}.")
     check_onset(onset)
-    phasic = np.asarray(fill_mask(phasic), float)
     width = phasic.shape[1] + 1
     # One long signal, in which a column next to each window separates it from the next.
     padded = np.full((len(phasic), width), -np.inf)
@@ -365,7 +370,7 @@ def _samples_to_recovery(joined: NDArray, peaks: NDArray, ends: NDArray, half: N
 
 def check_method(method: str) -> None:
     """Raise for an unknown method of separating tonic and phasic parts."""
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {list(METHODS)}, got {method!r}.")
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._checks import check_range, float_type
+
 _CHUNK = 1 << 20  # samples processed together, with temporary arrays of a few megabytes
 
 
@@ -65,6 +67,12 @@ def signal_statistics(
     >>> mean.item(), scale.item()
     (2.0, 1.0)
     """
+    _check_real(values, 3)
+    if 0 in values.shape:
+        raise ValueError(
+            f"Statistics need at least one sample, got windows of shape {values.shape}."
+        )
+    check_range(values, "values")
     inside = np.ones((len(values), values.shape[-1]), bool)
     if padded:
         inside = np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
@@ -99,6 +107,8 @@ def standardize_signals(
     ndarray with the shape and floating type of `values`
         NaN stays NaN.
     """
+    _check_real(values, 2)
+    values = values.astype(float_type(values.dtype), copy=False)
     standardized = values - mean.astype(values.dtype)
     standardized /= scale.astype(values.dtype)
     if not padded:
@@ -108,6 +118,14 @@ def standardize_signals(
         leading = tuple(range(1, values.ndim - 1))
         np.copyto(standardized, 0, where=np.expand_dims(padding, leading))
     return standardized
+
+
+def _check_real(values, n_axes):
+    if values.dtype.kind not in "iuf" or values.ndim < n_axes:
+        raise ValueError(
+            "Windows must be real numbers of shape (n_windows, ..., n_channels, n_times), got "
+            f"{values.dtype} of shape {values.shape}."
+        )
 
 
 def mean_and_scale(
@@ -138,7 +156,14 @@ def mean_and_scale(
         inside = np.ones((len(values), values.shape[-1]), bool)
     if sample_weight is None:
         sample_weight = np.ones(len(values))
-    window_weight = np.asarray(sample_weight, np.float64)
+    try:
+        window_weight = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must be numbers, got {sample_weight!r}.") from error
+    if window_weight.shape != values.shape[:1]:
+        raise ValueError(
+            f"sample_weight must have shape ({len(values)},), got {window_weight.shape}."
+        )
 
     def weighted_sums(center):
         count, first, second = 0.0, 0.0, 0.0

@@ -4,6 +4,7 @@ import copy
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -29,10 +30,24 @@ from skemo.models.saving import read_classifier, write_classifier
 from skemo.nn import FusionEnsemble
 from skemo.nn.checks import check_count
 from skemo.nn.losses import mean_probabilities
+from skemo.nn.weights import build_network, has_finite_weights
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import is_number, is_positive, signal_columns, validate_modalities
+from skemo.signals.checks import (
+    is_number,
+    is_positive,
+    reading_numbers,
+    signal_columns,
+    validate_modalities,
+)
+from skemo.signals.groups import refuse_column_name
 from skemo.training.batches import WindowSet, merge_rows
-from skemo.training.devices import block_size, in_smaller_blocks, reproducible, resolve_device
+from skemo.training.devices import (
+    block_size,
+    check_precision,
+    in_smaller_blocks,
+    reproducible,
+    resolve_device,
+)
 from skemo.training.early_stopping import hold_back
 from skemo.training.many import Fit, train_or_collect
 from skemo.training.net import FusionNet
@@ -57,6 +72,7 @@ def check_targets(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
+    refuse_column_name("y", y)
     y = column_or_1d(y, warn=True)
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
     if pd.isna(y).any():
@@ -64,9 +80,10 @@ def check_targets(
     check_classification_targets(y)
     if sample_weight is None:
         sample_weight = np.ones(len(y))
-    sample_weight = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    with reading_numbers("sample_weight"):
+        sample_weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
     if sample_weight.ndim != 1:
         raise ValueError("Sample weights must be 1D array or scalar")
     check_consistent_length(X, y, sample_weight)
@@ -151,11 +168,11 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         validation = None
         if self.early_stopping:
             validation = self._training_set(values, y, rows[~train], weight[~train])
-        with reproducible(torch.device("cpu"), seed):
-            self.net_ = self._make_net()
+        generator = torch.Generator().manual_seed(seed)
+        with reproducible(torch.device("cpu")):
+            self.net_ = self._make_net(generator)
             self._start_at_frequencies(windows)
-            state = torch.get_rng_state()
-        train_or_collect(Fit(self, windows, validation, state))
+        train_or_collect(Fit(self, windows, validation, generator.get_state()))
         return self
 
     def partial_fit(
@@ -217,14 +234,18 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         device = resolve_device(self.device)
 
         def train(_: int) -> None:
-            with reproducible(device, seed):
+            generator = torch.Generator().manual_seed(seed)
+            with reproducible(device):
                 if first:
-                    self.net_ = self._make_net().initialize()
+                    self.net_ = self._make_net(generator).initialize()
                 self.net_.module_.to(device)
+                self.net_.generator = generator
                 self.net_.partial_fit((windows.to(device), None), epochs=1)
+                self.net_.generator = None
+                self._check_converged()
 
         in_smaller_blocks(train, 1, device)
-        return self._check_converged()
+        return self
 
     def predict_proba(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -239,8 +260,8 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         ndarray of shape (n_windows, n_classes)
             Columns in the order of ``classes_``.
         """
-        _, _, scores = self._evaluate(X)
-        return scores.double().softmax(1).numpy()
+        _, _, probabilities = self._evaluate(X)
+        return probabilities
 
     def predict(self, X: pd.DataFrame | ArrayLike) -> NDArray:
         """Return the most probable class of each window, an array of shape (n_windows,)."""
@@ -256,7 +277,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
             The features of one modality after another; 0 if the modality is missing.
         """
         _, fused, _ = self._evaluate(X)
-        return fused.numpy()
+        return fused
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the columns of `transform`, such as ``ecg0, ecg1, …``."""
@@ -283,7 +304,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         """
         weights, _, _ = self._evaluate(X)
         index = X.index if isinstance(X, pd.DataFrame) else None
-        return pd.DataFrame(weights.numpy(), columns=list(self.modalities_), index=index)
+        return pd.DataFrame(weights, columns=list(self.modalities_), index=index)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to a safetensors file, without pickle.
@@ -333,13 +354,13 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f'precision must be "float32" or "bfloat16", got {self.precision!r}.')
+        check_precision(self.precision, resolve_device(self.device))
         if not is_positive(self.lr):
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
         for name in ("weight_decay", "input_noise"):
-            if not is_number(getattr(self, name)) or not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}.")
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
 
     def _check_windows(self, X, *, reset):
         """Return the windows of each modality, of shape (n_windows, ..., n_channels, n_times)."""
@@ -365,9 +386,11 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
             self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
         )
 
-    def _make_net(self):
+    def _make_net(self, generator):
+        """Return an untrained net, with initial weights drawn from the generator."""
         shapes = [dtype.shape for dtype in self.modalities_.values()]
-        networks = [self._make_module(shapes, len(self.classes_)) for _ in range(self.n_members)]
+        build = partial(self._make_module, shapes, len(self.classes_))
+        networks = [build_network(build, generator) for _ in range(self.n_members)]
         module = networks[0] if self.n_members == 1 else FusionEnsemble(networks)
         for member in module.members:
             member.uses_bfloat16 = self.precision == "bfloat16"
@@ -389,12 +412,14 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
             verbose=self.verbose,
         )
 
-    def _fit_net(self, windows, validation):
+    def _fit_net(self, windows, validation, generator):
         """Train the net in skorch's loop, with early stopping if there is validation data."""
+        self.net_.generator = generator
         if validation is not None:
             stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
             self.net_.callbacks = [*self.net_.callbacks, (_STOPPING, stopping)]
         self.net_.fit((windows, validation), y=None)
+        self.net_.generator = None
         if validation is not None:
             self.net_.callbacks = self.net_.callbacks[:-1]
             self.net_.callbacks_ = [x for x in self.net_.callbacks_ if x[0] != _STOPPING]
@@ -437,7 +462,7 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         return WindowSet(windows.inputs, windows.present, torch.from_numpy(y), weight)
 
     def _evaluate(self, X):
-        """Return attention weights, fused representation and class scores, on the CPU.
+        """Return attention weights, fused representation and class probabilities, as arrays.
 
         On the CPU, sums over blocks of different sizes are rounded differently. All blocks
         therefore have the same size, the last one being filled up with windows from the
@@ -447,10 +472,17 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         values = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
         n_block = block_size(sum(array[:1].size for array in values.values()), device)
-        *parts, present = in_smaller_blocks(
+        weights, fused, probabilities, present = in_smaller_blocks(
             lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
         )
-        n_absent = int((present.sum(1) == 0).sum())
+        n_unusable = np.count_nonzero(~np.isfinite(probabilities).all(axis=1))
+        if n_unusable:
+            raise ValueError(
+                f"The class scores of {n_unusable} of {len(present)} windows are not finite: the "
+                "weights of the network are so large that they overflow. Fit it again with a "
+                "lower lr."
+            )
+        n_absent = np.count_nonzero(present.sum(axis=1) == 0)
         if n_absent:
             warnings.warn(
                 f"{n_absent} of {len(present)} windows are missing (NaN) in every modality that "
@@ -458,33 +490,36 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
                 UserWarning,
                 stacklevel=3,
             )
-        return parts
+        return weights, fused, probabilities
 
     def _evaluate_blocks(self, values, n_block, device):
-        """Return the results and which modalities are present, evaluating block by block.
+        """Return what `_evaluate` does, and which modalities are present, block by block.
 
-        On the CPU, several blocks are evaluated in parallel.
+        On the CPU, several blocks are evaluated in parallel. No computation of torch is left to
+        the caller, where it might start threads: a process forked after that would wait for them.
         """
         n_windows = len(next(iter(values.values())))
 
         def evaluate(start):
-            torch.set_num_threads(1)  # applies to the calling thread
             rows = np.arange(start, start + n_block)
             rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
-            windows = self._window_set(values, rows).to(device)
-            with torch.inference_mode():
-                results = module.evaluate(windows.inputs, windows.present)
-            return [result.cpu() for result in (*results, windows.present)]
+            windows = self._window_set(values, rows)
+            with reproducible(device), torch.inference_mode():  # in a thread of its own
+                windows = windows.to(device)
+                *results, scores = module.evaluate(windows.inputs, windows.present)
+                results += [scores.cpu().double().softmax(1), windows.present]
+                return [result.cpu().numpy() for result in results]
 
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
         with reproducible(device), ThreadPoolExecutor(n_threads) as threads:
             module = self.net_.module_.to(device).eval()
             blocks = list(threads.map(evaluate, range(0, n_windows, n_block)))
-        return [torch.cat(block)[:n_windows] for block in zip(*blocks, strict=True)]
+        return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):
         unusable = np.flatnonzero(~np.isfinite(self.net_.history[:, "train_loss"]))
         if len(unusable):
             epoch = unusable[0] + 1
             raise ValueError(f"The training loss is not finite from epoch {epoch} on: lower lr.")
-        return self
+        if not has_finite_weights(self.net_.module_):
+            raise ValueError("The last steps of training made weights infinite or NaN: lower lr.")

@@ -119,21 +119,22 @@ def _make_classifier(cls, header, file, device):
     classifier.n_features_in_ = header["n_features_in"]
     if header["feature_names_in"]:
         classifier.feature_names_in_ = np.array(header["feature_names_in"], object)
-    tensors = _read_tensors(file, classifier)
+    with reproducible(torch.device("cpu")):
+        tensors = _read_tensors(file, classifier)
     classifier.mean_, classifier.scale_ = {}, {}
     for i, name in enumerate(classifier.modalities_):
         classifier.mean_[name] = tensors[f"mean.{i}"].numpy()
         classifier.scale_[name] = tensors[f"scale.{i}"].numpy()
     classifier._class_weight = tensors["class_weight"].numpy()
     classifier._random_state = check_random_state(classifier.random_state)
-    with reproducible(resolve_device(device)):
-        classifier.net_ = classifier._make_net().initialize()
     state = {
         name.removeprefix("network."): values
         for name, values in tensors.items()
         if name.startswith("network.")
     }
-    classifier.net_.module_.load_state_dict(state)
+    with reproducible(resolve_device(device)):
+        classifier.net_ = classifier._make_net(torch.Generator()).initialize()
+        classifier.net_.module_.load_state_dict(state)
     return classifier
 
 

@@ -119,16 +119,15 @@ class FusionNetwork(nn.Module):
         """
         uniform = scale = None
         if self.modality_dropout.p > 0:
-            uniform = torch.rand(n_windows, len(self.vector_sizes), generator=generator)
+            shape = n_windows, len(self.vector_sizes)
+            uniform = torch.rand(shape, generator=generator, dtype=torch.float32)
         if self.dropout > 0:
-            scale = torch.empty(n_windows, sum(self.vector_sizes))
+            scale = torch.empty(n_windows, sum(self.vector_sizes), dtype=torch.float32)
             scale.bernoulli_(1 - self.dropout, generator=generator).div_(1 - self.dropout)
         added: list[Tensor | None] = [None] * len(self.shapes)
         if self.input_noise > 0:
-            added = [
-                torch.empty(n_windows, *shape).normal_(0, self.input_noise, generator=generator)
-                for shape in self.shapes
-            ]
+            empty = [torch.empty(n_windows, *shape, dtype=torch.float32) for shape in self.shapes]
+            added = [x.normal_(0, self.input_noise, generator=generator) for x in empty]
         return [uniform, scale, *added]
 
     def _noise(

@@ -55,6 +55,7 @@ def data_facts(outcome: Outcome) -> list[tuple[str, Any]]:
     n_dropped = {
         "because the label changes or is missing": segment.get("dropped_label"),
         "in excluded intervals": segment.get("dropped_excluded"),
+        "outside some of the signals": segment.get("dropped_missing"),
     }
     dropped = ", ".join(f"{n} {why}" for why, n in n_dropped.items() if n)
     if dropped:

@@ -14,6 +14,7 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 from pandas.api.types import pandas_dtype
 
+from skemo._checks import float_type
 from skemo._escape import to_html
 from skemo._samples import fill_mask
 
@@ -281,7 +282,8 @@ class SignalArray(ExtensionArray):
         samples = samples.copy() if copy else samples
         if samples.dtype.kind not in "iuf":
             raise ValueError(f"Signal values must be real numbers, got dtype {samples.dtype}.")
-        samples = samples.astype(float_type(samples.dtype), copy=False)
+        with np.errstate(over="ignore"):  # checked by estimators, as infinity is
+            samples = samples.astype(float_type(samples.dtype), copy=False)
         if samples.ndim == 2:
             samples = samples[:, np.newaxis]
         if samples.ndim < 3:
@@ -568,13 +570,6 @@ class SignalArray(ExtensionArray):
     def _repr_html_(self):
         title = to_html(f"{len(self)} windows, {self.dtype}")
         return f"<p>{title}</p>" + pd.Series(self, name="window").to_frame().to_html(max_rows=6)
-
-
-def float_type(dtype: np.dtype) -> np.dtype:
-    """Return the native floating-point type for `dtype`; for integers, at least float32."""
-    if dtype.kind == "f":
-        return dtype.newbyteorder("=")
-    return np.result_type(dtype, np.float32)
 
 
 def _is_missing(window):

@@ -2,23 +2,23 @@
 
 import re
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils.validation import (
     check_array,
     validate_data,
 )
 
+from skemo._checks import check_range, check_rate
 from skemo._samples import count_repeats, fill_mask
 from skemo.signals.array import SignalArray, SignalDtype
 
 _SHOWN_WINDOWS = 5  # in which repeated values are looked for
-_CHUNK = 1 << 22  # samples checked at a time, which needs a few megabytes
 _HOW_TO_GET_SIGNALS = (
     "In the transformer that computes them, say output='series' (HRVTransformer, EDATransformer) "
     "or output='map' (DifferentialEntropyTransformer)."
@@ -88,6 +88,8 @@ def validate_signals(
         does not match the fitted signal; with `reset`, also if all windows are missing.
     """
     signal = _find_signal(estimator, X, sampling_rate, reset, needs_rate)
+    if signal.dtype.sampling_rate is not None:
+        check_rate(signal.dtype.sampling_rate)
     if reset:
         if signal.isna().all():
             raise ValueError(
@@ -138,12 +140,18 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
         X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
-        X = validate_data(estimator, X, reset=reset, **settings)
+        with reading_numbers(name):
+            X = validate_data(estimator, X, reset=reset, **settings)
         signals = {"signal": SignalArray(X)}
+    if not reset and list(signals) != list(estimator.modalities_):
+        raise ValueError(
+            f"{name} was fitted on the modalities {list(estimator.modalities_)}, but got "
+            f"{list(signals)}."
+        )
     for modality, signal in signals.items():
         if len(signal) == 0:
             raise ValueError(f"Found array with 0 sample(s): {modality!r} has no windows.")
-        check_finite(signal.values, modality)
+        check_range(signal.values, modality)
         if not reset:
             check_same_signal(f"{name}, in {modality!r},", estimator.modalities_[modality], signal)
     if reset:
@@ -174,10 +182,11 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
         settings = {"dtype": [np.float64, np.float32], "allow_nd": True}
         settings["ensure_all_finite"] = "allow-nan"
         X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
-        if checked:
-            X = validate_data(estimator, X, reset=reset, **settings)
-        else:
-            X = check_array(X, estimator=estimator, input_name="X", **settings)
+        with reading_numbers(name):
+            if checked:
+                X = validate_data(estimator, X, reset=reset, **settings)
+            else:
+                X = check_array(X, estimator=estimator, input_name="X", **settings)
         if X.ndim > 3:
             raise ValueError(
                 f"{name} takes arrays of shape (n_windows, n_times) or "
@@ -188,6 +197,7 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
                 f"{name} needs the sampling rate of a plain array. Pass sampling_rate=<hertz>, or "
                 "X as a DataFrame with a signal column, which stores its rate."
             )
+        check_range(X, "X")
         return SignalArray(X, sampling_rate=sampling_rate)
     if X.shape[1] != 1:
         raise ValueError(
@@ -197,7 +207,7 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
     if checked:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     signal = X[columns[0]].array
-    check_finite(signal.values, columns[0])
+    check_range(signal.values, columns[0])
     if len(signal) == 0:
         raise ValueError(f"Found array with 0 sample(s): the column {columns[0]!r} has no windows.")
     known = signal.dtype.sampling_rate
@@ -237,17 +247,6 @@ def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: i
         )
 
 
-def check_finite(values: NDArray[Any], name: Hashable) -> None:
-    """Raise if `values` contains infinity; NaN is allowed."""
-    n_rows = max(1, _CHUNK // max(1, values[:1].size))
-    for start in range(0, len(values), n_rows):
-        if np.isinf(values[start : start + n_rows]).any():
-            raise ValueError(
-                f"{name!r} contains infinity. Replace missing samples by NaN, or drop their "
-                "windows."
-            )
-
-
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether `value` is a real number; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
@@ -256,6 +255,22 @@ def is_number(value: object) -> TypeGuard[float]:
 def is_positive(value: object) -> TypeGuard[float]:
     """Return whether `value` is a finite number above 0."""
     return is_number(value) and 0 < value < np.inf
+
+
+@contextmanager
+def reading_numbers(name: str) -> Iterator[None]:
+    """Let scikit-learn read an array for the estimator `name`, and say whose array it is.
+
+    Its sum of all values may overflow; the values are checked afterwards.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (TypeError, ValueError) as error:
+        texts = ("could not convert", "must be a string or a real number", "an array element")
+        if not any(text in str(error) for text in texts):
+            raise
+        raise ValueError(f"{name} takes an array of real numbers: {error}") from error
 
 
 def _refuse_features(name, X):
@@ -292,6 +307,8 @@ def _shortened(columns):
 def refuse_objects(name: str, X: Any) -> None:
     """Raise if `X` has object cells: usually a signal column that was lost on the way."""
     if not isinstance(X, pd.DataFrame):
+        if isinstance(X, np.ndarray) and X.dtype.kind in "bmM":
+            raise ValueError(f"{name} expects real numbers, got an array of dtype {X.dtype}.")
         cells = X if isinstance(X, np.ndarray) and X.dtype == object and X.size else None
         if cells is not None and isinstance(cells.flat[0], np.ndarray):
             raise ValueError(
@@ -301,6 +318,8 @@ def refuse_objects(name: str, X: Any) -> None:
                 "arrays, such as BaggingClassifier, which does not work with signal columns."
             )
         return
+    if not X.shape[1]:
+        raise ValueError(f"{name} expects a signal column, got a table without columns.")
     for column, dtype in X.dtypes.items():
         if dtype.kind not in "fiub":
             raise ValueError(

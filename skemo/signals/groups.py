@@ -9,6 +9,15 @@ GROUP_COLUMNS = ("subject", "trial", "start", "stop")
 _TOLERANCE = 1e-6  # seconds: well above rounding errors, well below one sample
 
 
+def refuse_column_name(name: str, values: object) -> None:
+    """Raise if `values` is a text, such as the name of a column instead of the column."""
+    if isinstance(values, str):
+        raise ValueError(
+            f"{name} is the text {values!r}: pass the values of each window, as in "
+            f"windows[{values!r}]."
+        )
+
+
 def window_groups(groups: ArrayLike | pd.DataFrame | None) -> pd.DataFrame:
     """Return the subject, trial, start and stop of each window, as far as they are known.
 
@@ -47,6 +56,7 @@ def window_groups(groups: ArrayLike | pd.DataFrame | None) -> pd.DataFrame:
             "groups is None: pass the subject of each window, or a DataFrame with a column "
             "'subject', such as the windows themselves."
         )
+    refuse_column_name("groups", groups)
     if not isinstance(groups, pd.DataFrame):
         table = pd.DataFrame({"subject": column_or_1d(groups)})
         _refuse_missing(table["subject"], "groups")

@@ -2,16 +2,20 @@
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
-from skemo.signals.array import SignalArray, float_type
+from skemo._checks import float_type
+from skemo.signals.array import SignalArray
 from skemo.signals.checks import is_positive
 from skemo.signals.recording import Recording
 
+_MOST_SAMPLES = 2.0**52
+_MOST_WINDOWS = 100_000_000  # of a recording
 _SHORTEST_RR = 0.3  # seconds; shorter times between two heartbeats are taken for errors
 _TOLERANCE = 1e-6  # seconds or samples: well above rounding errors, well below one sample
 
@@ -22,20 +26,23 @@ def segment(
     step: float | None = None,
     *,
     purity: float = 1.0,
+    missing: Literal["drop", "keep"] = "drop",
 ) -> pd.DataFrame:
     """Cut recordings into windows: a table with one row per window.
 
-    Windows start every `step` seconds from the start of a recording, and all modalities are
-    cut at the same times. At a sampling rate of ``f``, a window has ``round(duration * f)``
-    samples and begins at sample ``round(start * f)``, where halves are rounded up. If
-    ``duration * f`` or ``start * f`` is not a whole number, the window is off by up to half a
+    Windows start every `step` seconds, and all modalities are cut at the same times. One of
+    them starts when all signals of the recording have started. At a sampling rate of ``f``, a
+    window has ``round(duration * f)`` samples and begins ``round(t * f)`` samples into the
+    signal, where ``t`` is the time since the signal started and halves are rounded up. If
+    ``duration * f`` or ``t * f`` is not a whole number, the window is off by up to half a
     sample, and consecutive windows may share a sample or skip one.
 
     A window is dropped if it is not entirely inside every signal of its recording (the
-    remainder at the end, or all of a short recording), if it touches an excluded interval, or
-    if its label is not pure. ``frame.attrs["segment"]`` has the counts ``windows``,
-    ``dropped_excluded``, ``dropped_label`` and ``short_recordings``, and ``duration`` and
-    ``step`` in seconds.
+    remainder at the end, or all of a short recording; see `missing`), if it touches an excluded
+    interval, or if its label is not pure. ``frame.attrs["segment"]`` has the counts
+    ``windows``, ``dropped_excluded``, ``dropped_label``, ``dropped_missing`` (windows that are
+    inside some of the signals) and ``short_recordings``, and ``duration`` and ``step`` in
+    seconds.
 
     Parameters
     ----------
@@ -54,6 +61,10 @@ def segment(
         which is the label with the longest total duration. At 1, a window that contains a
         change of label or unlabelled time is dropped. A recording without any labels keeps
         all its windows, with the label None.
+    missing : {"drop", "keep"}, default="drop"
+        What becomes of a window that is inside some signals of its recording, but not inside
+        others, because they start later or end earlier: it is dropped, or kept with those
+        signals missing (NaN).
 
     Returns
     -------
@@ -90,10 +101,14 @@ def segment(
     if not (is_positive(purity) and purity <= 1):
         raise ValueError(f"purity must be in (0, 1], got {purity!r}.")
 
+    if missing not in ("drop", "keep"):
+        raise ValueError(f"missing must be 'drop' or 'keep', got {missing!r}.")
+
     first: dict[str, Recording] = {}  # for each modality, the first recording that has it
     cuts = []  # for each recording: modality -> array (n_windows, n_channels, n_times)
     subjects, trials, starts, labels, targets, everyone = [], [], [], [], [], []
-    counts = {"windows": 0, "dropped_label": 0, "dropped_excluded": 0, "short_recordings": 0}
+    counts = {"windows": 0, "dropped_label": 0, "dropped_excluded": 0, "dropped_missing": 0}
+    counts["short_recordings"] = 0
     longest = 0.0
     for recording in [recordings] if isinstance(recordings, Recording) else recordings:
         if not isinstance(recording, Recording):
@@ -104,7 +119,8 @@ def segment(
             _check_beats(name, first.setdefault(name, recording), recording)
         longest = max(longest, recording.duration)
         everyone.append(recording.subject)
-        found = _starts(recording, duration, step)
+        found, n_partial = window_starts(recording, duration, step, missing)
+        counts["dropped_missing"] += n_partial
         clean = ~_touches(found, duration, recording.excluded)
         # Times computed from sample counts are off by up to half a sample.
         slack = _TOLERANCE + 0.5 / max(recording.sampling_rates.values(), default=np.inf)
@@ -127,6 +143,7 @@ def segment(
         raise ValueError(
             f"No window is left: the longest recording lasts {longest:g} s, and a window "
             f"{duration:g} s. Dropped: {counts['short_recordings']} recordings (too short), "
+            f"{counts['dropped_missing']} windows (outside some of the signals), "
             f"{counts['dropped_excluded']} windows (touching an excluded interval) and "
             f"{counts['dropped_label']} windows (label not pure, purity={purity:g})."
         )
@@ -165,7 +182,9 @@ def segment(
 
 def _to_samples(seconds, rate):
     """Convert seconds to a whole number of samples, rounding halves up."""
-    return np.floor(np.asarray(seconds) * rate + 0.5 + _TOLERANCE).astype(np.intp)
+    return np.clip(
+        np.floor(np.asarray(seconds) * rate + 0.5 + _TOLERANCE), -_MOST_SAMPLES, _MOST_SAMPLES
+    ).astype(np.intp)
 
 
 def _window_shape(recording, name, duration):
@@ -178,15 +197,41 @@ def _window_shape(recording, name, duration):
     return len(recording.signals[name]), n_times
 
 
-def _starts(recording, duration, step):
-    """Return the start times of the windows that are entirely inside every signal."""
-    starts = np.round(step * np.arange(int(recording.duration / step) + 2), 9)
-    inside = np.ones(len(starts), bool)
-    for name, signal in recording.signals.items():
-        _, n_times = _window_shape(recording, name, duration)
-        begins = _to_samples(starts, recording.sampling_rates[name])
-        inside &= begins + n_times <= signal.shape[1]
-    return starts[inside]
+def _begins(recording, name, starts):
+    """Return the sample of a signal at which each window begins; it may lie outside."""
+    return _to_samples(starts - recording.starts[name], recording.sampling_rates[name])
+
+
+def _inside(recording, name, starts, duration):
+    """Return which windows are entirely inside a signal."""
+    _, n_times = _window_shape(recording, name, duration)
+    begins = _begins(recording, name, starts)
+    return (begins >= 0) & (begins + n_times <= recording.signals[name].shape[1])
+
+
+def window_starts(
+    recording: Recording, duration: float, step: float, missing: str
+) -> tuple[NDArray[np.floating], int]:
+    """Return the start times of the windows, and the number dropped for what is missing."""
+    anchor = max(recording.starts[name] for name in recording.signals)
+    first = min(recording.starts[name] for name in recording.signals)
+    last = max(
+        recording.starts[name] + signal.shape[1] / recording.sampling_rates[name]
+        for name, signal in recording.signals.items()
+    )
+    n_starts = (last - first) / step
+    if n_starts > _MOST_WINDOWS:
+        raise ValueError(
+            f"The recording of subject {recording.subject!r} lasts {last - first:g} s, which is "
+            f"{n_starts:g} windows, one every {step:g} s. Are its sampling rates in hertz?"
+        )
+    steps = np.arange(-int((anchor - first) / step) - 1, int((last - anchor) / step) + 2)
+    starts = np.round(anchor + step * steps, 9)
+    inside = np.array([_inside(recording, name, starts, duration) for name in recording.signals])
+    some, every = inside.any(axis=0), inside.all(axis=0)
+    if missing == "keep":
+        return starts[some], 0
+    return starts[every], int((some & ~every).sum())
 
 
 def _cut(recording, starts, duration):
@@ -194,8 +239,17 @@ def _cut(recording, starts, duration):
     windows = {}
     for name, signal in recording.signals.items():
         _, n_times = _window_shape(recording, name, duration)
-        begins = _to_samples(starts, recording.sampling_rates[name])
-        windows[name] = sliding_window_view(signal, n_times, axis=1).swapaxes(0, 1)[begins]
+        inside = _inside(recording, name, starts, duration)
+        begins = _begins(recording, name, starts)[inside]
+        if not len(begins):  # missing in all windows
+            continue
+        cut = sliding_window_view(signal, n_times, axis=1).swapaxes(0, 1)[begins]
+        if inside.all():
+            windows[name] = cut
+        else:
+            value_type = float_type(cut.dtype)
+            windows[name] = np.full((len(starts), *cut.shape[1:]), np.nan, value_type)
+            windows[name][inside] = cut
     for name in recording.beats:
         windows[name] = _cut_beats(recording, name, starts, duration)
     return windows
@@ -279,10 +333,13 @@ def _window_targets(recording, starts, duration):
             columns[name] = np.full(len(starts), target)
             continue
         series, rate = target
-        begin, end = (_to_samples(seconds, rate) for seconds in (starts, starts + duration))
+        since = starts - recording.starts.get(name, 0.0)
+        begin, end = (_to_samples(seconds, rate) for seconds in (since, since + duration))
         # A window between two samples takes the last sample before it.
-        begin = np.where(begin == end, np.floor(starts * rate + _TOLERANCE).astype(int), begin)
-        parts = (series[i : max(i + 1, j)] for i, j in zip(begin, end, strict=True))
+        begin = np.where(begin == end, np.floor(since * rate + _TOLERANCE).astype(int), begin)
+        end = np.where(end > 0, np.maximum(begin + 1, end), 0)
+        begin = np.maximum(begin, 0)
+        parts = (series[i:j] for i, j in zip(begin, end, strict=True))
         known = (part[np.isfinite(part)] for part in parts)
         columns[name] = [part.mean() if len(part) else np.nan for part in known]
     return pd.DataFrame(columns, index=range(len(starts)))

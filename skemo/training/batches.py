@@ -161,19 +161,29 @@ class Batches:
     batch_size : int
     shuffle : bool, default=False
         Draw a new random order for each iteration.
+    generator : torch.Generator or None, default=None
+        Where random orders are drawn from; None uses torch's global generator.
     """
 
-    def __init__(self, windows: WindowSet, *, batch_size: int, shuffle: bool = False) -> None:
+    def __init__(
+        self,
+        windows: WindowSet,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
         self.windows = windows
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.generator = generator
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], Tensor | None]]:
         n_windows = len(self.windows)
         rows = torch.arange(n_windows)
         sizes: int | list[int] = self.batch_size
         if self.shuffle:
-            rows = torch.randperm(n_windows)
+            rows = torch.randperm(n_windows, generator=self.generator)
             sizes = batch_sizes(n_windows, self.batch_size)
         for batch in rows.to(self.windows.present.device).split(sizes):
             yield self.windows[batch]

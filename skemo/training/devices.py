@@ -1,5 +1,6 @@
 """Devices: choosing one, reproducible results, and memory."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,7 +10,6 @@ import torch
 
 _Result = TypeVar("_Result")
 
-_ONE_AT_A_TIME = threading.RLock()
 # Number of input values in a block of windows that are evaluated together.
 _GPU_BLOCK_VALUES = 1 << 23
 _CPU_BLOCK_VALUES = 1 << 18
@@ -23,55 +23,112 @@ def resolve_device(device: str | torch.device) -> torch.device:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f'device must be "auto" or a torch device, got {device!r}.') from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f'device={device!r}, but torch finds no CUDA device: use device="auto".')
+    if resolved.type == "cuda":
+        n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (resolved.index or 0) >= n_devices:
+            found = f"only {n_devices} CUDA device(s)" if n_devices else "no CUDA device"
+            raise ValueError(f'device={device!r}, but torch finds {found}: use device="auto".')
+    elif resolved.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise ValueError(
+                f'device={device!r}, but torch finds no MPS device: use device="auto".'
+            )
+    elif resolved.type != "cpu":
+        raise ValueError(f'device must be "auto", or on the CPU, CUDA or MPS, got {device!r}.')
     return resolved
 
 
-@contextmanager
-def reproducible(device: torch.device, seed: int | None = None) -> Iterator[None]:
-    """Make the results of torch depend on `seed` only, not on global settings.
-
-    Inside, gradients are recorded, and new tensors are float32 and on the CPU by default. On the
-    CPU a single thread is used, since sums over several threads are rounded differently and
-    their number depends on ``n_jobs``. On a GPU, `device` is the current device, and only
-    convolution algorithms that are bitwise reproducible are used. Afterwards these settings and
-    the state of torch's random generators are restored. As they are global to the process,
-    threads wait for each other.
-    """
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise unless networks can be computed on a device with this precision."""
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f'precision must be "float32" or "bfloat16", got {precision!r}.')
     is_cuda = device.type == "cuda"
-    current: AbstractContextManager = torch.cuda.device(device) if is_cuda else nullcontext()
-    random = torch.random.fork_rng([device] if is_cuda else [])
-    cudnn = torch.backends.cudnn
-    with _ONE_AT_A_TIME, current, random, torch.enable_grad(), _default_types():
-        if seed is not None:
-            torch.manual_seed(seed)
-        n_threads = torch.get_num_threads()
-        deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
-        torch.set_num_threads(1)
-        cudnn.deterministic = True
-        cudnn.benchmark = False
-        try:
-            yield
-        finally:
-            torch.set_num_threads(n_threads)
-            cudnn.deterministic = deterministic
-            cudnn.benchmark = benchmark
+    if precision == "bfloat16" and (
+        device.type == "mps"
+        or (is_cuda and not torch.cuda.is_bf16_supported(including_emulation=False))
+    ):
+        raise ValueError(f'{device} does not support bfloat16: use precision="float32".')
+
+
+class _Shared:
+    """What the threads that are inside `reproducible` have in common."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.n_inside = 0
+        self.n_threads = 1  # of torch, in the first thread that came in
+        self.cudnn = (False, False)  # its settings before
+
+
+_shared = _Shared()
+_own = threading.local()  # `depth`: how often this thread is inside
+if hasattr(os, "register_at_fork"):  # other threads, and their locks, do not exist in a fork
+    os.register_at_fork(after_in_child=_shared.__init__)  # type: ignore[misc]
 
 
 @contextmanager
-def _default_types() -> Iterator[None]:
-    """Make new tensors float32 and on the CPU by default."""
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    torch.set_default_dtype(torch.float32)
-    if device.type != "cpu":
-        torch.set_default_device(None)
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Make the results of torch independent of settings that are made elsewhere.
+
+    Inside, gradients are recorded, and new tensors are on the CPU by default. On the CPU a single
+    thread is used, since sums over several threads are rounded differently and their number
+    depends on ``n_jobs``. On a GPU, `device` is the current device, and only convolution
+    algorithms that are bitwise reproducible are used. Afterwards these settings are restored.
+
+    Threads do not wait for each other: all of this is the calling thread's own, except for two
+    settings of the process, which the last thread to leave restores. These are cuDNN's, and the
+    number of threads with which torch begins in a new thread.
+
+    The default type of new tensors belongs to the process as well and is left alone, so types
+    must be given. Random numbers must be drawn from a generator.
+    """
+    current: AbstractContextManager = nullcontext()
+    if device.type == "cuda":
+        current = torch.cuda.device(device)
+    with _process_settings(), current, torch.enable_grad(), _on_cpu_by_default():
+        yield
+
+
+@contextmanager
+def _process_settings() -> Iterator[None]:
+    """Use a single thread and reproducible convolutions."""
+    if getattr(_own, "depth", 0):
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    with _shared.lock:
+        n_threads = torch.get_num_threads()
+        if _shared.n_inside == 0:
+            _shared.n_threads = n_threads
+            _shared.cudnn = cudnn.deterministic, cudnn.benchmark
+        elif n_threads == 1:  # torch sees this thread for the first time, and has begun with 1
+            n_threads = _shared.n_threads
+        _shared.n_inside += 1
+        torch.set_num_threads(1)
+        cudnn.deterministic, cudnn.benchmark = True, False
+    _own.depth = 1
     try:
         yield
     finally:
-        torch.set_default_dtype(dtype)
-        if device.type != "cpu":
-            torch.set_default_device(device)
+        _own.depth = 0
+        with _shared.lock:
+            _shared.n_inside = max(_shared.n_inside - 1, 0)  # a fork inside begins with 0
+            torch.set_num_threads(n_threads)
+            if _shared.n_inside == 0:
+                cudnn.deterministic, cudnn.benchmark = _shared.cudnn
+
+
+@contextmanager
+def _on_cpu_by_default() -> Iterator[None]:
+    device = torch.get_default_device()
+    if device.type == "cpu":
+        yield
+        return
+    torch.set_default_device(None)  # of the calling thread
+    try:
+        yield
+    finally:
+        torch.set_default_device(device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
+from skemo._warnings import ignored_warnings
 from skemo.nn import counted_rows
 from skemo.nn.losses import mean_probabilities, window_losses
 from skemo.training.batches import StackedWindows, WindowSet, batch_sizes
@@ -113,11 +114,12 @@ class Fit:
         """Train the classifier by itself, using skorch's loop."""
 
         def train(_: int) -> None:
-            windows = self.windows.to(self.device)
-            validation = None if self.validation is None else self.validation.to(self.device)
+            generator = torch.Generator()
+            generator.set_state(self.random_state)
             with reproducible(self.device):
-                torch.set_rng_state(self.random_state)
-                self.classifier._fit_net(windows, validation)
+                windows = self.windows.to(self.device)
+                validation = None if self.validation is None else self.validation.to(self.device)
+                self.classifier._fit_net(windows, validation, generator)
 
         in_smaller_blocks(train, 1, self.device)
 
@@ -129,6 +131,7 @@ def fit_many(
     *,
     fit_params: Sequence[Mapping[str, Any]] | None = None,
     on_error: Literal["raise", "return"] = "raise",
+    graphs: bool = False,
 ) -> list:
     """Fit many estimators, training the networks among them as one computation.
 
@@ -156,6 +159,10 @@ def fit_many(
     on_error : {"raise", "return"}, default="raise"
         What to do if a fit fails: raise its exception, or return the exception in place of
         the estimator and fit the others.
+    graphs : bool, default=False
+        On a GPU, record a training step as a CUDA graph and replay it, which saves the time of
+        launching its parts. If recording fails, or the first replay differs from an ordinary
+        step, steps are run as usual, with a warning. Elsewhere it has no effect.
 
     Returns
     -------
@@ -196,7 +203,7 @@ def fit_many(
                 raise model
             model = model.with_traceback(None)  # frees the rows that the traceback refers to
         begun.append((model, fit))
-    fitted = finish_fits(begun)
+    fitted = finish_fits(begun, graphs=graphs)
     failed = [model for model in fitted if isinstance(model, Exception)]
     if failed and on_error == "raise":
         raise failed[0]
@@ -233,7 +240,7 @@ def begin_fit(
 
 
 def finish_fits(
-    begun: Sequence[tuple[BaseEstimator | Exception, Fit | None]],
+    begun: Sequence[tuple[BaseEstimator | Exception, Fit | None]], *, graphs: bool = False
 ) -> list[BaseEstimator | Exception]:
     """Train the networks of fits that were begun, as one computation.
 
@@ -241,13 +248,15 @@ def finish_fits(
     ----------
     begun : sequence of (model, fit)
         As `begin_fit` returns them.
+    graphs : bool, default=False
+        As for `fit_many`.
 
     Returns
     -------
     list of estimators and exceptions
         Each model, or the exception that ended its fit.
     """
-    train_together([fit for _, fit in begun if fit is not None])
+    train_together([fit for _, fit in begun if fit is not None], graphs=graphs)
     return [model if fit is None or fit.error is None else fit.error for model, fit in begun]
 
 
@@ -270,8 +279,7 @@ def gains_together(
     X, y, fit_params
         The arguments of the fit.
     """
-    with collected_fits() as fits, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the real fit will warn again
+    with collected_fits() as fits, ignored_warnings():  # the real fit will warn again
         try:
             clone(model).fit(X, y, **fit_params)
         except Exception:  # the real fit will raise it again
@@ -312,7 +320,7 @@ def train_or_collect(fit: Fit) -> None:
         fits.append(fit)
 
 
-def train_together(fits: Sequence[Fit]) -> None:
+def train_together(fits: Sequence[Fit], *, graphs: bool = False) -> None:
     """Train fits, and those of networks of the same form as one computation.
 
     Each network ends up as it would if it were fitted alone, except for rounding. If a fit
@@ -321,6 +329,8 @@ def train_together(fits: Sequence[Fit]) -> None:
     Parameters
     ----------
     fits : sequence of Fit
+    graphs : bool, default=False
+        As for `fit_many`.
     """
     groups: dict[tuple, list[Fit]] = {}
     for fit in fits:
@@ -328,16 +338,18 @@ def train_together(fits: Sequence[Fit]) -> None:
     waiting = list(groups.values())
     while waiting:
         group = waiting.pop()
-        unfinished, error = _train_group(group)
+        unfinished, error = _train_group(group, graphs)
         empty_cache(group[0].device)
-        if len(unfinished) > 1:  # try again with half of them at a time
+        if isinstance(error, MemoryError) and len(unfinished) > 1:  # try half of them at a time
             half = len(unfinished) // 2
             waiting += [unfinished[:half], unfinished[half:]]
-        elif unfinished:
+        elif len(unfinished) == 1:
             unfinished[0].error = error
+        else:
+            waiting += [[fit] for fit in unfinished]
 
 
-def _train_group(fits: list[Fit]) -> tuple[list[Fit], Exception | None]:
+def _train_group(fits: list[Fit], graphs: bool) -> tuple[list[Fit], Exception | None]:
     """Train fits of networks of the same form.
 
     Returns the fits that were not finished because of an error, and that error.
@@ -346,7 +358,7 @@ def _train_group(fits: list[Fit]) -> tuple[list[Fit], Exception | None]:
     stack = None
     try:
         with reproducible(device):
-            stack = _Stack(fits, device)
+            stack = _Stack(fits, device, graphs=graphs)
             stack.train()
         return [], None
     except Exception as error:
@@ -360,8 +372,9 @@ def _train_group(fits: list[Fit]) -> tuple[list[Fit], Exception | None]:
 class _Stack:
     """Fits that are trained together; arrays have a first axis of the fits, (n_fits, ...)."""
 
-    def __init__(self, fits: list[Fit], device: torch.device) -> None:
+    def __init__(self, fits: list[Fit], device: torch.device, *, graphs: bool = False) -> None:
         self.device = device
+        self.graphs = graphs and device.type == "cuda"
         self.fits = list(fits)
         networks = [fit.network for fit in fits]
         self.structure = copy.deepcopy(networks[0]).to(device)
@@ -428,7 +441,10 @@ class _Stack:
         parts = self.flat.split([shape.numel() for shape in self.shapes], dim=1)
         for name, shape, part in zip(self.names, self.shapes, parts, strict=True):
             self.parameters[name] = part.view(-1, *shape).detach().requires_grad_()
-        self.graph = _Graph(self._step) if self.device.type == "cuda" else None
+        self.graph = None
+        if self.graphs and not _Graph.has_failed:
+            state = [self.flat, self.n_steps, self.moments, *self.buffers.values()]
+            self.graph = _Graph(self._step, state, self.device)
 
     def _run_epoch(self) -> NDArray:
         """Train for an epoch, and return the mean loss of each fit."""
@@ -480,7 +496,10 @@ class _Stack:
                         # Fits without this noise: modality dropout (0) and dropout (1) keep
                         # everything, and 0 is added to the inputs.
                         neutral = 1.0 if i < 2 else 0.0
-                        stacked = noise[i] = torch.full((*shape, *values.shape[1:]), neutral)
+                        stacked = torch.full(
+                            (*shape, *values.shape[1:]), neutral, dtype=values.dtype
+                        )
+                        noise[i] = stacked
                     stacked[step, k, : len(part)] = values
         on_device = [None if x is None else x.to(self.flat) for x in noise]
         return sizes, rows.to(self.device), on_device
@@ -530,7 +549,7 @@ class _Stack:
     def _validate(self, windows: StackedWindows) -> NDArray:
         """Return mean loss and accuracy on the validation windows, (n_fits, 2)."""
         self.structure.eval()
-        totals = torch.zeros(len(self.fits), 2, device=self.device, dtype=torch.double)
+        sums = []
         with torch.no_grad():
             for rows in torch.arange(windows.max_rows, device=self.device).split(_VALIDATION_BATCH):
                 inputs, present, y, weight = windows.take(rows.expand(len(self.fits), -1))
@@ -540,9 +559,11 @@ class _Stack:
                 scores = scores.flatten(0, 1)
                 loss = window_losses(scores, y.flatten()).view_as(weight)
                 is_correct = mean_probabilities(scores).argmax(1).view_as(y) == y
-                totals[:, 0] += (loss * weight * counted).sum(1)
-                totals[:, 1] += (is_correct * counted).sum(1)
-        return (totals / windows.n_rows[:, np.newaxis]).cpu().numpy()
+                of_loss = (loss * weight * counted).sum(1)
+                sums.append(torch.stack([of_loss, (is_correct * counted).sum(1).to(loss)], dim=1))
+        # In double precision, which some devices do not have.
+        totals = torch.stack(sums).cpu().double().numpy().sum(axis=0)
+        return totals / windows.n_rows.cpu().numpy()[:, np.newaxis]
 
     def _scores(self, parameters, buffers, inputs, present):
         """Class scores of one fit, of which `_map` makes a function of all fits."""
@@ -624,32 +645,74 @@ class _Graph:
     """A training step as CUDA graphs, one for each batch size.
 
     The first steps of a size run as usual; then the step is recorded, and replayed from there on.
+    The first replay of each size is compared with an ordinary step. If recording fails or the
+    results differ, all steps of this process run as usual from there on.
+
+    Parameters
+    ----------
+    step : callable
+        Takes the rows and the noise of a batch, changes `state`, and returns the losses.
+    state : list of Tensor
+        What a step changes.
+    device : torch.device
     """
 
-    def __init__(self, step: Callable[[Tensor, Sequence[Tensor | None]], Tensor]) -> None:
+    has_failed = False  # in this process
+
+    def __init__(
+        self,
+        step: Callable[[Tensor, Sequence[Tensor | None]], Tensor],
+        state: list[Tensor],
+        device: torch.device,
+    ) -> None:
         self.step = step
-        self.stream = torch.cuda.Stream()
+        self.state = state
+        self.device = device
+        self.stream = torch.cuda.Stream(device)
         self.n_steps: dict[int, int] = {}  # by batch size
         self.recorded: dict[int, tuple] = {}
 
     def __call__(self, rows: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
         width = rows.shape[1]
         self.n_steps[width] = self.n_steps.get(width, 0) + 1
+        if _Graph.has_failed:
+            return self.step(rows, noise)
         if self.n_steps[width] <= _WARM_UP:
-            self.stream.wait_stream(torch.cuda.current_stream())
+            current = torch.cuda.current_stream(self.device)
+            self.stream.wait_stream(current)
             with torch.cuda.stream(self.stream):
                 losses = self.step(rows, noise)
-            torch.cuda.current_stream().wait_stream(self.stream)
+            current.wait_stream(self.stream)
             return losses
-        if width not in self.recorded:
-            # A replay reads its inputs from the same memory as the recording.
-            graph_rows = rows.clone()
-            graph_noise = [None if x is None else x.clone() for x in noise]
-            graph = torch.cuda.CUDAGraph()
-            # Other threads may use the device in the meantime.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                losses = self.step(graph_rows, graph_noise)
-            self.recorded[width] = graph, graph_rows, graph_noise, losses
+        if width in self.recorded:
+            return self._replay(width, rows, noise)
+        before = [values.clone() for values in self.state]
+        try:
+            self._record(width, rows, noise)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            return self._give_up(f"could not be recorded ({error})", before, rows, noise)
+        losses = self._replay(width, rows, noise)
+        after = [values.clone() for values in self.state]
+        _restore(self.state, before)
+        expected = self.step(rows, noise)
+        pairs = zip([losses, *after], [expected, *self.state], strict=True)
+        if all(torch.allclose(one, other, rtol=1e-4, atol=1e-6) for one, other in pairs):
+            return expected
+        return self._give_up("gives different results", before, rows, noise)
+
+    def _record(self, width, rows, noise):
+        # A replay reads its inputs from the same memory as the recording.
+        graph_rows = rows.clone()
+        graph_noise = [None if x is None else x.clone() for x in noise]
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may use the device in the meantime.
+        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+            losses = self.step(graph_rows, graph_noise)
+        self.recorded[width] = graph, graph_rows, graph_noise, losses
+
+    def _replay(self, width, rows, noise):
         graph, graph_rows, graph_noise, losses = self.recorded[width]
         graph_rows.copy_(rows)
         for target, values in zip(graph_noise, noise, strict=True):
@@ -657,3 +720,20 @@ class _Graph:
                 target.copy_(values)
         graph.replay()
         return losses.clone()
+
+    def _give_up(self, reason, before, rows, noise):
+        """Warn, and run this step and all later ones as usual."""
+        _Graph.has_failed = True
+        self.recorded.clear()
+        warnings.warn(
+            f"graphs=True: the training step as a CUDA graph {reason}. Steps are run as usual.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        _restore(self.state, before)
+        return self.step(rows, noise)
+
+
+def _restore(state, before):
+    for values, earlier in zip(state, before, strict=True):
+        values.copy_(earlier)

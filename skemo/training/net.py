@@ -16,14 +16,18 @@ class FusionNet(NeuralNetClassifier):
     """A skorch classifier that trains on a WindowSet and weights the loss of each row.
 
     Validation data is passed as ``fit((training, validation))``, where `validation` may be
-    None.
+    None. Batches and noise are drawn from `generator`, which is not pickled.
     """
+
+    generator: torch.Generator | None = None  # None is torch's own
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple:
         return X if isinstance(X, tuple) else (X, None)
 
     def get_iterator(self, dataset: WindowSet, training: bool = False) -> Batches:
-        return Batches(dataset, batch_size=self.batch_size, shuffle=training)
+        return Batches(
+            dataset, batch_size=self.batch_size, shuffle=training, generator=self.generator
+        )
 
     def check_data(self, X: Any, y: Any) -> None:
         """Do nothing: the classifier has already checked the data."""
@@ -45,7 +49,13 @@ class FusionNet(NeuralNetClassifier):
             super()._set_training(training)
 
     def infer(self, x: dict[str, Any], **fit_params: Any) -> torch.Tensor:
-        return self.module_(x["inputs"], x["present"])
+        noise = None
+        if self.module_.training:
+            noise = self.module_.draw_noise(len(x["present"]), self.generator)
+        return self.module_(x["inputs"], x["present"], noise)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "generator": None}
 
     def run_single_epoch(
         self,

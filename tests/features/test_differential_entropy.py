@@ -324,7 +324,7 @@ def test_an_array_without_a_rate_is_refused():
 
 def test_a_map_is_not_taken_for_windows():
     X = signal_frame(eeg=SignalArray(np.zeros((3, 4, 2, 5)), sampling_rate=1))
-    with pytest.raises(ValueError, match=r"takes windows of shape \(n_channels, n_times\)"):
+    with pytest.raises(ValueError, match=r"must have shape \(n_windows, n_channels, n_times\)"):
         DifferentialEntropyTransformer().fit(X)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from features.test_eda import EVERY, make_eda, make_frame
 
-from skemo import Recording, segment
+from skemo import Recording, find_beats, segment
 from skemo.features.eda import EDATransformer
 from skemo.features.whole_recordings import decompose_eda
 from skemo.kernels.cvxeda import cvxeda
@@ -134,3 +134,12 @@ def test_optimised_windows_bridge_small_gaps_and_miss_after_large_ones(output):
     assert np.isnan(result).all(axis=1).tolist() == [False, False, True]
     assert np.isfinite(result[:2]).all()
     np.testing.assert_array_equal(transformer.transform(windows[[1]])[0], result[1])
+
+
+def test_beats_of_a_signal_that_starts_late_are_in_seconds_of_the_recording():
+    phase = np.arange(7680) / 256 % 0.8 - 0.4
+    signals = {"ecg": np.exp(-((phase / 0.01) ** 2)), "eda": np.zeros(240)}
+    rates = {"ecg": 256, "eda": 4}
+    early = find_beats(Recording(signals, rates, subject="a"))
+    late = find_beats(Recording(signals, rates, subject="a", starts={"ecg": 5.25}))
+    np.testing.assert_allclose(late.beats["beats"] - early.beats["beats"], 5.25)

@@ -258,7 +258,7 @@ def test_beats_that_are_not_in_seconds_are_told():
     truth = breathing_beats(0)
     signals, rates = {"eda": np.zeros(240)}, {"eda": 4}
     for factor in (250, 1000, 2):
-        with pytest.warns(UserWarning, match="divide sample numbers by their sampling rate"):
+        with pytest.warns(UserWarning, match="Are they in seconds"):
             Recording(signals, rates, subject="A", beats={"beats": factor * truth})
     hrv = HRVTransformer(signal="beats")
     with pytest.warns(UserWarning, match=r"The beats are 21\d.* s apart"):

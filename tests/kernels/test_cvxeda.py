@@ -349,7 +349,7 @@ def test_windows_that_have_not_converged_are_warned_of():
 def test_gaps_are_an_error(value):
     windows = simulate(2, 60, 4)
     windows[1, 3] = value
-    with pytest.raises(ValueError, match="eda has NaN or infinity: fill the gaps"):
+    with pytest.raises(ValueError, match=r"eda.* (NaN|infinity)"):
         cvxeda(windows, 4)
 
 

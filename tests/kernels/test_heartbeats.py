@@ -421,5 +421,5 @@ def test_an_unknown_method_or_signal_is_named_with_what_is_allowed():
         r_peaks(np.zeros((1, 100)), 100, method="pan")
     with pytest.raises(ValueError, match=r"signal must be one of \['ecg', 'ppg'\], got 'eeg'"):
         r_peaks(np.zeros((1, 100)), 100, signal="eeg")
-    with pytest.raises(ValueError, match=r"windows \(n_windows, n_times\), got \(100,\)"):
+    with pytest.raises(ValueError, match=r"shape \(n_windows, n_times\), got \(100,\)"):
         r_peaks(np.zeros(100), 100)

@@ -15,6 +15,7 @@ from skemo.nn import (
     StreamBlock,
     UNet,
 )
+from skemo.nn.weights import build_network
 
 
 @pytest.fixture(autouse=True)
@@ -320,3 +321,20 @@ def test_modalities_are_dropped_with_the_given_probability_and_never_all():
     assert (always.sum(1) == 1).all()
     assert (kept.sum(1) >= 1).all()
     assert torch.equal(dropout.eval()(present), present)
+
+
+# Initial weights
+
+
+def test_initial_weights_are_those_that_torch_draws_and_leave_its_generator_alone():
+    def build():
+        return CrossModalAttentionNetwork([(1, 64), (2, 32)], 2, n_filters=4)
+
+    with torch.random.fork_rng([]):
+        torch.manual_seed(3)
+        expected = build().state_dict()
+        before = torch.get_rng_state()
+        network = build_network(build, torch.Generator().manual_seed(3))
+        assert torch.equal(torch.get_rng_state(), before)
+    for name, values in network.state_dict().items():
+        assert torch.equal(values, expected[name])

@@ -6,8 +6,9 @@ import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skemo import SignalArray, SignalDtype, signal_frame
+from skemo._checks import check_range
 from skemo.features.base import wrap_signals
-from skemo.signals.checks import check_finite, signal_columns, validate_signals
+from skemo.signals.checks import signal_columns, validate_signals
 
 
 class Taker(TransformerMixin, BaseEstimator):
@@ -202,16 +203,16 @@ def test_column_of_three_dimensions_is_refused_with_the_remedy():
 @pytest.mark.parametrize("place", [(0, 0, 0), (999, 0, 8191), (640, 0, 4000)])
 def test_infinity_is_found_anywhere(place):
     values = np.zeros((1000, 1, 8192), "float32")
-    check_finite(values, "ecg")
+    check_range(values, "ecg")
     values[place] = np.inf
     with pytest.raises(ValueError, match="'ecg' contains infinity"):
-        check_finite(values, "ecg")
+        check_range(values, "ecg")
     with pytest.raises(ValueError, match="'ecg' contains infinity"):
-        check_finite(values.transpose(0, 2, 1), "ecg")
+        check_range(values.transpose(0, 2, 1), "ecg")
 
 
 def test_empty_arrays_are_finite():
-    check_finite(np.empty((0, 1, 5)), "ecg")
+    check_range(np.empty((0, 1, 5)), "ecg")
 
 
 def test_output_has_the_container_of_the_input():

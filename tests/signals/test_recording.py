@@ -3,6 +3,7 @@
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skemo import Recording
@@ -179,3 +180,59 @@ def test_notebook_shows_signals_and_labels():
     for text in ("&lt;S2&gt;", "1x7000", "700", "stress"):
         assert text in shown
     assert "<S2>" not in shown
+
+
+# Times
+
+
+def test_starts_as_timestamps_become_seconds_from_the_earliest():
+    recording = Recording(
+        {"ecg": np.zeros(7000), "eda": np.zeros(40)},
+        {"ecg": 700, "eda": 4},
+        subject="S2",
+        starts={"ecg": pd.Timestamp("2024-05-01 09:30:02.5"), "eda": "2024-05-01 09:30"},
+        labels=[("2024-05-01 09:30:03", pd.Timestamp("2024-05-01 09:30:06"), "rest")],
+        excluded=[(pd.Timedelta("4s"), np.timedelta64(5000, "ms"))],
+    )
+    assert recording.start_time == pd.Timestamp("2024-05-01 09:30")
+    assert recording.starts == {"ecg": 2.5, "eda": 0.0}
+    assert recording.labels == ((3.0, 6.0, "rest"),)
+    assert recording.excluded == ((4.0, 5.0),)
+    assert recording.duration == 7.5
+    assert repr(recording) == (
+        "<Recording of subject 'S2': 7.5 s; ecg 1 channel at 700 Hz from 2.5 s, eda 1 channel "
+        "at 4 Hz; labels 'rest'; 1 excluded; since 2024-05-01 09:30:00>"
+    )
+
+
+def test_a_start_time_is_second_0_and_may_be_in_any_time_zone():
+    recording = Recording(
+        {"eda": np.zeros(40)},
+        {"eda": 4},
+        subject="S2",
+        start_time="2024-05-01 09:30+02:00",
+        starts={"eda": pd.Timestamp("2024-05-01 07:30:01", tz="UTC")},
+    )
+    assert recording.starts == {"eda": 1.0}
+    assert replace(recording, trial="a").starts == {"eda": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"starts": {"bvp": 1}}, r"starts names 'bvp', but the signals are \['eda', 'ecg'\]"),
+        ({"starts": {"eda": np.nan}}, "the start of 'eda' must be a time, got nan"),
+        ({"starts": {"eda": "2024-05-01"}}, "'eda' starts at a moment, but 'ecg' does not"),
+        ({"start_time": 1.6e9}, "start_time must be a Timestamp .* pandas.Timestamp"),
+        ({"start_time": "noon-ish"}, "start_time must be a Timestamp, got 'noon-ish'"),
+        ({"labels": [("2024-05-01", 3, "a")]}, "the recording has no start_time"),
+        (
+            {"start_time": "2024-05-01", "starts": {"eda": "2024-05-01 00:00Z"}},
+            "one has a time zone and the other does not",
+        ),
+    ],
+)
+def test_error_names_the_time_that_is_wrong(settings, message):
+    signals = {"eda": np.zeros(40), "ecg": np.zeros(400)}
+    with pytest.raises(ValueError, match=f"Recording of subject 'a'.*{message}"):
+        Recording(signals, {"eda": 4, "ecg": 40}, subject="a", **settings)

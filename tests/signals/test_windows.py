@@ -260,6 +260,7 @@ def test_counts_add_up():
         "windows": 6,
         "dropped_label": 3,
         "dropped_excluded": 2,
+        "dropped_missing": 0,
         "short_recordings": 1,
     }
 
@@ -390,3 +391,85 @@ def test_labels_that_are_off_by_less_than_half_a_sample_lose_no_window():
     early = [(0, 59.9, "rest"), (59.9, 120, "stress")]
     windows = segment(Recording(signals, {"ecg": 100}, subject="a", labels=early), 30.0)
     assert windows["label"].tolist() == ["rest", "stress", "stress"]
+
+
+# Signals that start at different times
+
+
+def make_late(starts, rates=RATES, duration=60.0, **settings):
+    """A recording whose samples, at all rates, are the time in seconds at which they were taken."""
+    signals = {
+        name: starts.get(name, 0.0) + ramp(duration, rate) / rate for name, rate in rates.items()
+    }
+    return Recording(signals, rates, subject="s1", starts=starts, **settings)
+
+
+def test_signals_with_different_starts_are_cut_at_the_same_times():
+    windows = segment(make_late({"ecg": 0.0, "bvp": 3.5, "eda": 7.25}), duration=10.0)
+    assert windows["start"].tolist() == [7.25, 17.25, 27.25, 37.25, 47.25]
+    for name, rate in RATES.items():
+        late = begins(windows, name) - windows["start"]
+        assert np.abs(late).max() <= 0.5 / rate + 1e-9
+
+
+@pytest.mark.parametrize("rate", [130.2, 51.2, 125.0027])
+def test_windows_at_rates_that_are_not_whole_stay_at_their_times(rate):
+    starts = {"ecg": 0.013, "eda": 0.0}
+    windows = segment(make_late(starts, {"ecg": rate, "eda": 4}, 600.0), duration=7.3)
+    late = begins(windows, "ecg") - windows["start"]
+    assert np.abs(late).max() <= 0.5 / rate + 1e-9
+    assert windows["ecg"].dtype.shape == (1, round(7.3 * rate))
+
+
+def test_all_windows_of_a_recording_that_starts_late_begin_with_its_first_sample():
+    windows = segment(make_late({"eda": 20.5}, {"eda": 4}), duration=20.0)
+    assert windows["start"].tolist() == [20.5, 40.5, 60.5]
+    assert begins(windows, "eda").tolist() == [20.5, 40.5, 60.5]
+
+
+def test_windows_outside_a_signal_are_dropped_and_counted_or_kept_as_missing():
+    recording = make_late({"ecg": 20.0}, {"ecg": 100, "eda": 4})
+    dropped = segment(recording, duration=10.0)
+    assert dropped["start"].tolist() == [20.0, 30.0, 40.0, 50.0]
+    assert dropped.attrs["segment"]["dropped_missing"] == 4
+    kept = segment(recording, duration=10.0, missing="keep")
+    assert kept["start"].tolist() == [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]
+    assert kept["ecg"].isna().tolist() == [True] * 2 + [False] * 6
+    assert kept["eda"].isna().tolist() == [False] * 6 + [True] * 2
+    both = kept[~kept["ecg"].isna() & ~kept["eda"].isna()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(both, dropped)
+
+
+def test_signals_that_never_overlap_leave_no_window_unless_missing_is_kept():
+    recording = make_late({"ecg": 100.0}, {"ecg": 100, "eda": 4})
+    with pytest.raises(ValueError, match=r"12 windows \(outside some of the signals\)"):
+        segment(recording, duration=10.0)
+    windows = segment(recording, duration=10.0, missing="keep")
+    assert (windows["ecg"].isna() != windows["eda"].isna()).all()
+
+
+def test_moving_everything_by_the_same_time_moves_only_the_starts():
+    labels = [(5, 35, "rest"), (35, 60, "stress")]
+    early = make_late({"bvp": 2.5}, labels=labels, beats={"beats": np.arange(1.0, 60)})
+    late = replace(
+        early,
+        starts={name: start + 10 for name, start in early.starts.items()},
+        labels=[(start + 10, stop + 10, label) for start, stop, label in labels],
+        beats={"beats": early.beats["beats"] + 10},
+    )
+    one, other = segment(early, 5.0), segment(late, 5.0)
+    pd.testing.assert_frame_equal(one, other.assign(start=other["start"] - 10))
+
+
+def test_a_target_series_has_a_start_of_its_own():
+    recording = make_late(
+        {"eda": 0.0, "valence": 10.0}, {"eda": 4}, targets={"valence": (np.arange(40.0), 1.0)}
+    )
+    windows = segment(recording, duration=5.0)
+    expected = [np.nan, np.nan, *np.arange(2.0, 40.0, 5.0), np.nan, np.nan]
+    assert windows["valence"].tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_missing_has_two_values():
+    with pytest.raises(ValueError, match="missing must be 'drop' or 'keep', got 'fill'"):
+        segment(make_recording(), 10.0, missing="fill")

@@ -23,7 +23,7 @@ from skemo import (
 )
 from skemo.nn import BatchNorm, ModalityAwareAttentionNetwork, counted_rows
 from skemo.nn.attention import _to_length
-from skemo.training.many import collected_fits, train_together
+from skemo.training.many import _Stack, collected_fits, train_together
 from skemo.training.optimizer import FlatAdamW
 
 SUBJECTS = np.repeat(np.arange(5), [8, 10, 12, 15, 45])  # different numbers of batches
@@ -359,18 +359,56 @@ def test_precision_is_checked():
 # On a GPU
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_fits_on_a_gpu_end_up_as_on_a_cpu_and_free_its_memory(name, early_stopping):
+def test_a_step_stays_on_its_device(name, early_stopping):
+    """On the device "meta", which has no values, mixing devices or reading a value is an error."""
+    fits = collect(name, make_windows(NETWORKS[name][2]), early_stopping)
+    stack = _Stack(fits, torch.device("meta"))
+    sizes, rows, noise = stack._draw_epoch()
+    width = sizes[:, 0].max()
+    before = torch.get_rng_state()
+    losses = stack._step(
+        rows[0, :, :width], [None if x is None else x[0, :, :width] for x in noise]
+    )
+    assert losses.device.type == "meta"
+    assert losses.shape == (len(fits),)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_fits_that_fail_together_are_trained_one_by_one(monkeypatch):
+    X, n_tried = make_windows(), []
+    with collected_fits() as fits:
+        for seed in range(8):
+            make_network(random_state=seed).fit(X, LABELS)
+    step = _Stack._step
+
+    def fail_together(stack, *arguments):
+        n_tried.append(len(stack.fits))
+        if len(stack.fits) > 1:
+            raise RuntimeError("an operation that is not implemented")
+        return step(stack, *arguments)
+
+    monkeypatch.setattr(_Stack, "_step", fail_together)
+    train_together(fits)
+    assert all(fit.error is None for fit in fits)
+    assert n_tried.count(8) == 1
+    assert set(n_tried) == {8, 1}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("graphs", [False, True])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fits_on_a_gpu_end_up_as_on_a_cpu_and_free_its_memory(name, early_stopping, graphs):
     X = make_windows(NETWORKS[name][2], effect=0.2)
     on_cpu, on_gpu = (collect(name, X, early_stopping) for _ in range(2))
     for fit in on_gpu:
         fit.classifier.net_.device = "cuda"
     before = torch.cuda.memory_allocated()
     train_together(on_cpu)
-    train_together(on_gpu)
+    train_together(on_gpu, graphs=graphs)
     for fit, reference in zip(on_gpu, on_cpu, strict=True):
         assert fit.error is None
         losses = [x.classifier.net_.history[:, "train_loss"] for x in (fit, reference)]

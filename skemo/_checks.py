@@ -1,0 +1,133 @@
+"""One gate for samples and rates: what every function and estimator refuses, and how it says so."""
+
+from collections.abc import Hashable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from skemo._samples import fill_mask
+
+# Larger values are placeholders of missing samples. The square of a Fourier coefficient of a
+# million samples of this size is still a number in single precision.
+LARGEST_SAMPLE = 1e12
+HIGHEST_RATE = 1e6  # Hz
+_CHUNK = 1 << 22  # samples checked at a time, which needs a few megabytes
+
+
+def real_samples(
+    values: ArrayLike, name: Hashable, shape: str | None = None, *, may_be_empty: bool = False
+) -> NDArray[Any]:
+    """Return samples as an array of integers, float32 or float64, or raise an error.
+
+    Parameters
+    ----------
+    values : array-like
+        Memory-mapped arrays are not copied. Where a masked array is masked, samples are NaN.
+    name : str
+        What the samples are called in errors.
+    shape : str, default=None
+        Names of the axes that the samples must have, such as "(n_windows, n_times)".
+    may_be_empty : bool, default=False
+        Whether a window may be without samples. There may always be no windows.
+
+    Raises
+    ------
+    ValueError
+        If the values are not real numbers, are infinite or beyond `LARGEST_SAMPLE`, or do not
+        have these axes; NaN is allowed.
+    """
+    samples = fill_mask(values)
+    if samples.dtype.kind not in "iuf":
+        raise ValueError(f"{name!r} must hold real numbers, got dtype {samples.dtype}.")
+    if shape is not None and samples.ndim != shape.count(",") + 1:
+        raise ValueError(f"{name!r} must have shape {shape}, got {samples.shape}.")
+    if 0 in samples.shape[1:] and not may_be_empty:
+        raise ValueError(f"{name!r} has no samples: its shape is {samples.shape}.")
+    if samples.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            samples = samples.astype(float_type(samples.dtype), copy=False)
+    check_range(samples, name)
+    return samples
+
+
+def float_type(dtype: np.dtype) -> np.dtype:
+    """Return float32 or float64, whichever holds the values of a type of real numbers."""
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return np.dtype(np.float64)
+    return np.result_type(dtype, np.float32)
+
+
+def native_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose numbers have the byte order of the machine, which pandas needs."""
+    swapped = [
+        i
+        for i, dtype in enumerate(table.dtypes)
+        if isinstance(dtype, np.dtype) and not dtype.isnative
+    ]
+    if not swapped:
+        return table
+    table = table.copy()
+    for i in swapped:
+        values = table.iloc[:, i].to_numpy()
+        table.isetitem(i, values.astype(values.dtype.newbyteorder("=")))
+    return table
+
+
+def check_range(values: NDArray[Any], name: Hashable, largest: float = LARGEST_SAMPLE) -> None:
+    """Raise if `values` contains infinity or a magnitude above `largest`; NaN is allowed."""
+    if values.dtype.kind in "iu" and np.iinfo(values.dtype).max <= largest:
+        return
+    n_rows = max(1, _CHUNK // max(1, values[:1].size))
+    for start in range(0, len(values), n_rows):
+        chunk = values[start : start + n_rows].ravel()
+        # One sum of squares is several times as fast as looking at each value.
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = float(np.dot(chunk, chunk)) if chunk.dtype.kind == "f" else np.inf
+        if squares <= largest**2:
+            continue
+        extremes = float(np.fmax.reduce(chunk)), float(np.fmin.reduce(chunk))  # NaN if all are
+        if any(abs(extreme) > largest for extreme in extremes):
+            _refuse(values[start : start + n_rows], name, start, largest)
+
+
+def _refuse(values, name, start, largest):
+    if np.isinf(values).any():
+        raise ValueError(
+            f"{name!r} contains infinity. Replace missing samples by NaN, or drop their windows."
+        )
+    place = np.argwhere(np.abs(values.astype(float)) > largest)[0]
+    raise ValueError(
+        f"{name!r} has the value {values[tuple(place)]:g} in row {start + place[0]}, beyond "
+        f"{largest:g}. If it stands for missing samples, replace it by NaN; otherwise use a larger "
+        "unit."
+    )
+
+
+def check_rate(
+    sampling_rate: Any, name: str = "sampling_rate", lowest: float = 0.0, why: str = ""
+) -> None:
+    """Raise unless a rate is a number of hertz above 0 and at least `lowest`.
+
+    Parameters
+    ----------
+    sampling_rate : object
+    name : str, default="sampling_rate"
+        What the rate is called in errors.
+    lowest : float, default=0.0
+    why : str, default=""
+        What needs at least `lowest`, as in "An ECG needs at least".
+    """
+    is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
+    if not is_number or not 0 < sampling_rate <= HIGHEST_RATE:
+        raise ValueError(
+            f"{name} must be a number of hertz (samples per second) above 0 and at most "
+            f"{HIGHEST_RATE:g}, got {sampling_rate!r}."
+        )
+    if sampling_rate < lowest:
+        raise ValueError(
+            f"{name}={sampling_rate:g} Hz is too low: {why} {lowest:g} Hz. Is it in hertz, not a "
+            "period in seconds?"
+        )

@@ -1,0 +1,41 @@
+"""Functions for joblib's worker processes, which end with the process that started them."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+_watching: set[int] = set()  # the parent, once it is watched
+
+
+def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function for worker processes that end soon after this process has ended.
+
+    A process that is killed cannot stop its workers, which would finish their work for nobody,
+    and keep their memory for minutes more.
+
+    Parameters
+    ----------
+    function : callable
+
+    Returns
+    -------
+    callable
+        Calls `function`, in this process or in another one.
+    """
+    return partial(_call, os.getpid(), function)
+
+
+def _call(parent, function, *args, **kwargs):
+    if os.getpid() != parent and parent not in _watching:  # in a worker, for the first time
+        _watching.add(parent)
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return function(*args, **kwargs)
+
+
+def _end_with(parent):
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

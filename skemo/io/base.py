@@ -1,0 +1,119 @@
+"""What all readers share: paths, libraries that may be missing, and errors that name the file."""
+
+import importlib
+import warnings
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def existing(path: str | PathLike[str]) -> Path:
+    """Return the path of a file or folder; raise if it is not there.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise FileNotFoundError(f"{found} does not exist.")
+    return found
+
+
+def library(name: str, reads: str) -> Any:
+    """Import a library that is needed for one format.
+
+    Parameters
+    ----------
+    name : str
+        The module, which is also the name of its package.
+    reads : str
+        What it reads, for the error.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ImportError
+        If it is not installed; the message has the command that installs it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ImportError(
+            f'Reading {reads} needs {name}: pip install "skemo[io]", or pip install {name}.',
+            name=name,
+        ) from error
+
+
+def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) -> NDArray[Any]:
+    """Read lines of numbers separated by commas; a cut-off last line is left out with a warning.
+
+    Parameters
+    ----------
+    path : path
+        The file, for errors.
+    lines : list of str
+    n_columns : int
+        Numbers in each line.
+    first_line : int
+        Number of the first of the lines in the file, for errors.
+
+    Returns
+    -------
+    ndarray of shape (n_lines, n_columns)
+
+    Raises
+    ------
+    ValueError
+        If a line is not as it should be.
+    """
+    while lines and not lines[-1].strip():
+        lines = lines[:-1]
+    if len(lines) > 2 and lines[-1].count(",") < n_columns - 1:
+        warnings.warn(
+            f"{path}: the last line, {lines[-1].strip()!r}, is cut off and was left out.",
+            UserWarning,
+            stacklevel=3,
+        )
+        lines = lines[:-1]
+    if not lines:
+        return np.empty((0, n_columns))
+    try:
+        table = np.loadtxt(lines, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise ValueError(_wrong_line(path, lines, n_columns, first_line, error)) from error
+    if table.shape[1] != n_columns:
+        raise ValueError(_wrong_line(path, lines, n_columns, first_line, "numbers are missing"))
+    return table
+
+
+def _wrong_line(path, lines, n_columns, first_line, error):
+    for i, line in enumerate(lines):
+        cells = line.strip().split(",")
+        try:
+            numbers = [float(cell) for cell in cells]
+        except ValueError:
+            numbers = []
+        if len(numbers) != n_columns:
+            return (
+                f"{path}: line {first_line + i} should have {n_columns} numbers separated by "
+                f"commas, but is {line.strip()!r}. Export or download the file again."
+            )
+    return f"{path} cannot be read as numbers ({error})."
+
+
+def as_channels(samples: ArrayLike) -> NDArray[np.float32]:
+    """Return samples of shape (n_times, n_channels) as float32 (n_channels, n_times)."""
+    return np.ascontiguousarray(np.asarray(samples).T, dtype=np.float32)

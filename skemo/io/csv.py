@@ -1,0 +1,338 @@
+"""Tables of text: CSV files with one row per time, whatever their separator and decimal sign."""
+
+import contextlib
+import gzip
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from skemo.io.base import existing
+from skemo.signals.recording import Recording
+
+_CHUNK = 1 << 16  # rows read at a time
+_EMPTY = "__empty__"  # begins the names of columns without a name
+_SEPARATORS = ("\t", ";", ",", "|")
+
+
+def read_csv(
+    path: str | PathLike[str],
+    *,
+    subject: str | None = None,
+    trial: str = "",
+    signals: Mapping[str, str | Sequence[str]] | Sequence[str] | None = None,
+    time: str | None = None,
+    time_unit: Literal["s", "ms", "us", "ns"] = "s",
+    sampling_rate: float | Mapping[str, float] | None = None,
+    label: str | None = None,
+    markers: str | None = None,
+    units: Mapping[str, str] | None = None,
+    max_gap: float | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    skip_rows: int = 0,
+    encoding: str | None = None,
+) -> Recording:
+    """Read a table of text as a recording.
+
+    The file is read in parts, and only the columns that are needed are kept. What becomes of
+    the columns is explained in :meth:`skemo.Recording.from_frame`.
+
+    Parameters
+    ----------
+    path : str or path
+        A text file with one line per time, below a line of column names; also compressed, as
+        ``.csv.gz``.
+    subject : str, default=None
+        Who was recorded; None means the name of the file.
+    trial : str, default=""
+        Which of the subject's recordings this is.
+    signals : mapping of str to str or sequence of str, or sequence of str, default=None
+        The columns of each modality, such as ``{"ecg": "ECG", "acc": ["x", "y", "z"]}``. None
+        means every other column of numbers, each as a modality.
+    time : str, default=None
+        The column of times. None means rows at `sampling_rate`.
+    time_unit : {"s", "ms", "us", "ns"}, default="s"
+        Unit of times that are numbers.
+    sampling_rate : float or mapping of str to float, default=None
+        Nominal rate in hertz, of all signals or by modality; needed without times.
+    label : str, default=None
+        The column with a label for each row.
+    markers : str, default=None
+        The column with events: each labels the time up to the next one.
+    units : mapping of str to str, default=None
+        Physical units by modality.
+    max_gap : float, default=None
+        Longest time without a sample, in seconds, that is interpolated. None means three
+        sampling intervals.
+    separator : str, default=None
+        What is between the columns. None finds it: a tab, semicolon, comma or vertical bar.
+    decimal : str, default=None
+        The decimal sign. None means a comma if the columns are separated by something else
+        and the numbers have commas, and a point otherwise.
+    skip_rows : int, default=0
+        Lines before the column names.
+    encoding : str, default=None
+        None means UTF-8, with or without a byte-order mark, or UTF-16 with one, or else
+        Latin-1.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or a cell is no number; the message names the file and the line.
+
+    Warns
+    -----
+    UserWarning
+        The last line is cut off, and was left out.
+
+    Examples
+    --------
+    >>> from skemo.io import read_csv
+    >>> recording = read_csv(
+    ...     "S01.csv", time="time", signals={"ecg": "ECG"}, label="task"
+    ... )  # doctest: +SKIP
+    """
+    path = existing(path)
+    columns = [column for column in (time, label, markers) if column is not None]
+    if isinstance(signals, str):
+        signals = [signals]
+    if signals is not None:
+        chosen = signals.values() if isinstance(signals, Mapping) else signals
+        for names in chosen:
+            columns += [names] if isinstance(names, str) else list(names)
+    texts = [column for column in (label, markers) if column is not None]
+    table = read_table(
+        path,
+        columns if signals is not None else None,
+        texts=texts,
+        time=time,
+        separator=separator,
+        decimal=decimal,
+        skip_rows=skip_rows,
+        encoding=encoding,
+    )
+    try:
+        return Recording.from_frame(
+            table,
+            subject=path.name.split(".")[0] if subject is None else subject,
+            trial=trial,
+            signals=signals,
+            time=time,
+            time_unit=time_unit,
+            sampling_rate=sampling_rate,
+            label=label,
+            markers=markers,
+            units=units,
+            max_gap=max_gap,
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_table(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    *,
+    texts: Iterable[str] = (),
+    time: str | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    skip_rows: int = 0,
+    names: Sequence[str] | None = None,
+    encoding: str | None = None,
+) -> pd.DataFrame:
+    """Read columns of a table of text, in parts.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    columns : sequence of str, default=None
+        None means all.
+    texts : iterable of str, default=()
+        Columns that are not numbers.
+    time : str, default=None
+        A column of times, which become numbers, Timestamps or Timedeltas.
+    separator : str, default=None
+        None finds it.
+    decimal : str, default=None
+        None finds it.
+    skip_rows : int, default=0
+        Lines before the column names, or before the data if there are `names`.
+    names : sequence of str, default=None
+        Column names, if the file has none.
+    encoding : str, default=None
+        None finds it.
+
+    Returns
+    -------
+    DataFrame
+        Columns of numbers are float64. A column without numbers, if it was not asked for,
+        stays text.
+    """
+    encoding, lines = _first_lines(path, encoding, skip_rows + 30)
+    lines = lines[skip_rows:]
+    if not lines or not any(line.strip() for line in lines):
+        raise ValueError(f"{path} is empty.")
+    if separator is None:
+        separator = _find_separator(lines)
+    body = lines[1:] if names is None else lines
+    if decimal is None:
+        has_commas = separator != "," and re.search(r"\d,\d", "".join(body)) is not None
+        decimal = "," if has_commas else "."
+    header = [name.strip().strip('"') for name in lines[0].rstrip("\r\n").split(separator)]
+    header = header if names is None else list(names)
+    first = body[0].rstrip("\r\n").split(separator) if body else []
+    if len(first) > len(header):
+        if any(cell.strip() for cell in first[len(header) :]):
+            raise ValueError(
+                f"{path} has {len(header)} column names, {header}, but {len(first)} columns "
+                f"separated by {separator!r}. Pass separator=, decimal= or skip_rows=."
+            )
+        header += [""] * (len(first) - len(header))  # lines end with a separator
+    header = [name or f"{_EMPTY}{i}" for i, name in enumerate(header)]
+    lacking = [name for name in columns or () if name not in header]
+    if lacking:
+        raise ValueError(
+            f"{path} has no column {lacking[0]!r}, but {header} (separated by {separator!r})."
+        )
+    kept = [name for name in header if not name.startswith(_EMPTY)]
+    kept = [name for name in kept if columns is None or name in columns]
+    texts = [*texts, *([time] if time else [])]
+    parts: dict[str, list[pd.Series]] = {name: [] for name in kept}
+    first_line = skip_rows + (1 if names is None else 0) + 1
+    n_rows = 0
+    try:
+        with pd.read_csv(
+            path,
+            sep=separator,
+            header=None,
+            names=header,
+            index_col=False,
+            dtype=str if decimal == "," else dict.fromkeys(texts, str),
+            skiprows=first_line - 1,
+            skip_blank_lines=False,
+            encoding=encoding,
+            skipinitialspace=True,
+            chunksize=_CHUNK,
+            low_memory=False,
+            float_precision="round_trip",
+        ) as chunks:
+            for chunk in chunks:
+                for name in kept:
+                    column = chunk[name]
+                    if name == time:
+                        column = _as_times(column)
+                    elif name not in texts:
+                        line = first_line + n_rows
+                        column = _as_numbers(column, decimal, path, name, line, columns is None)
+                    parts[name].append(column)
+                n_rows += len(chunk)
+    except pd.errors.ParserError as error:
+        raise ValueError(
+            f"{path} cannot be read as a table of {len(header)} columns separated by "
+            f"{separator!r} ({str(error).strip()}). Pass separator= or skip_rows=."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in {encoding} ({error}). Pass encoding=.") from error
+    if not n_rows:
+        raise ValueError(f"{path} has column names, but no rows.")
+    table = {}
+    for name in kept:
+        table[name] = pd.concat(parts.pop(name), ignore_index=True)
+    frame = pd.DataFrame(table, copy=False)
+    return _without_cut_line(path, frame, separator, len(header), encoding)
+
+
+def _first_lines(path, encoding, n_lines):
+    """Return the encoding of a file and its first lines."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        start = file.read(1 << 16)
+    if encoding is None:
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            encoding = "utf-16"
+        else:
+            try:
+                start[: start.rfind(b"\n") + 1 or None].decode("utf-8")
+                encoding = "utf-8-sig"
+            except UnicodeDecodeError:
+                encoding = "latin-1"
+    text = start.decode(encoding, errors="replace")
+    if "\x00" in text:
+        raise ValueError(f"{path} is not a file of text.")
+    return encoding, text.splitlines(keepends=True)[:n_lines]
+
+
+def _find_separator(lines):
+    lines = [line for line in lines if line.strip()]
+    counts = {s: [line.count(s) for line in lines] for s in _SEPARATORS}
+    even = [s for s in _SEPARATORS if counts[s][0] and len(set(counts[s][:-1] or counts[s])) == 1]
+    if even:
+        return even[0]
+    return max(_SEPARATORS, key=lambda s: counts[s][0])
+
+
+def _as_numbers(column, decimal, path, name, first_line, may_be_text):
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return column.astype("float64")
+    texts = column.astype("string").str.strip()
+    if decimal == ",":
+        texts = texts.str.replace(",", ".", regex=False)
+    numbers = pd.to_numeric(texts.where(texts != ""), errors="coerce").astype("float64")
+    wrong = numbers.isna() & texts.notna() & ~texts.str.lower().isin(["", "nan", "na", "null"])
+    if wrong.any():
+        if may_be_text:
+            return column
+        row = int(wrong.to_numpy().argmax())
+        raise ValueError(
+            f"{path}: line {first_line + row} has {column.iloc[row]!r} in the column {name!r}, "
+            "which should hold numbers. Correct it, or pass signals= without this column."
+        )
+    return numbers
+
+
+def _as_times(column):
+    """Return texts as numbers, Timestamps or Timedeltas, or as they are if they are none."""
+    texts = column.astype("string").str.strip()
+    texts = texts.mask(texts == "").astype(object)
+    points = column.str.replace(",", ".", regex=False)
+    for convert in (
+        lambda: pd.to_numeric(texts),
+        lambda: pd.to_numeric(points),
+        lambda: pd.to_datetime(texts, format="ISO8601"),
+        lambda: pd.to_timedelta(points),
+    ):
+        with contextlib.suppress(ValueError):
+            return convert()
+    return column
+
+
+def _without_cut_line(path, table, separator, n_columns, encoding):
+    """Leave out the last line if the file ends in the middle of it, and empty ones."""
+    empty = table.iloc[-1000:].isna().all(axis=1).to_numpy()
+    n_empty = len(empty) if empty.all() else int(empty[::-1].argmin())
+    table = table.iloc[: len(table) - n_empty] if n_empty else table
+    if path.suffix == ".gz" or encoding == "utf-16":
+        return table
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - (1 << 16)))
+        end = file.read()
+    last = end.rsplit(b"\n", 1)[-1]
+    if last.strip() and last.count(separator.encode()) < n_columns - 1:
+        warnings.warn(
+            f"{path}: the last line, {last.decode(errors='replace')!r}, is cut off and was left "
+            "out.",
+            UserWarning,
+            stacklevel=4,
+        )
+        table = table.iloc[:-1]
+    return table

@@ -1,0 +1,153 @@
+"""EDF and BDF files, with their annotations."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skemo._warnings import ignored_warnings
+from skemo.io.base import existing
+from skemo.signals.channels import group_channels, to_usual_unit
+from skemo.signals.mne_raw import annotation_labels
+from skemo.signals.recording import Recording
+
+
+def read_edf(
+    path: str | PathLike[str],
+    *,
+    subject: str | None = None,
+    trial: str = "",
+    modalities: Mapping[str, str | Sequence[str]] | None = None,
+    names: Mapping[str, Any] | None = None,
+) -> Recording:
+    """Read an EDF, EDF+, BDF or BDF+ file as a recording.
+
+    Annotations become labels: each lasts for its duration, or to the next annotation if none
+    has a duration.
+
+    Parameters
+    ----------
+    path : str or path
+    subject : str, default=None
+        Who was recorded; None means the name of the file.
+    trial : str, default=""
+        Which of the subject's recordings this is.
+    modalities : mapping of str to str or sequence of str, default=None
+        The labels of the signals of each modality, such as ``{"eeg": ["EEG Fp1", "EEG Fp2"]}``,
+        or a type as their labels begin with, such as ``{"eeg": "eeg"}``. None groups all signals
+        by type and rate.
+    names : mapping of str to label, default=None
+        The label for each annotation; others are ignored. None keeps the texts as labels.
+
+    Returns
+    -------
+    Recording
+        float32; EEG and EOG in µV, ECG and EMG in mV, skin conductance in µS, others in the units
+        of the file.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, unreadable or discontinuous, or lacks a signal.
+
+    Examples
+    --------
+    >>> from skemo.io import read_edf
+    >>> read_edf("S01.edf", modalities={"eeg": "eeg", "ecg": ["ECG"]})  # doctest: +SKIP
+    """
+    path = existing(path)
+    edf = open_edf(path)
+    signals = list(edf.signals)
+    labels = [signal.label for signal in signals]
+    groups = group_channels(labels, modalities, where=str(path))
+    if modalities is None:
+        groups = _by_rate(groups, signals)
+    parts: dict[str, Any] = {"signals": {}, "sampling_rates": {}, "channels": {}, "units": {}}
+    for modality, found in groups.items():
+        rates = {signals[i].sampling_frequency for i in found}
+        units = {signals[i].physical_dimension for i in found}
+        if len(rates) > 1 or len(units) > 1:
+            what, values = ("sampling rates", rates) if len(rates) > 1 else ("units", units)
+            raise ValueError(
+                f"{path}: the signals {[labels[i] for i in found]} of {modality!r} have different "
+                f"{what}, {sorted(values)}. Pass modalities= with one modality for each."
+            )
+        factor, unit = to_usual_unit(modality, units.pop())
+        samples = np.stack([signals[i].data for i in found]) * factor
+        parts["signals"][modality] = samples.astype(np.float32)
+        parts["sampling_rates"][modality] = float(rates.pop())
+        parts["channels"][modality] = [labels[i] for i in found]
+        parts["units"][modality] = unit
+    if not parts["signals"]:
+        raise ValueError(f"{path} has no signals.")
+    annotations = [(a.onset, a.duration, a.text) for a in edf.annotations]
+    return Recording(
+        **parts,
+        subject=path.stem if subject is None else subject,
+        trial=trial,
+        labels=annotation_labels(annotations, float(edf.duration), names),
+        start_time=_start_time(edf),
+    )
+
+
+def open_edf(path: Path) -> Any:
+    """Open an EDF or BDF file, and verify that it is complete.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    edfio.Edf or edfio.Bdf
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated or unreadable.
+    """
+    import edfio
+
+    try:
+        with path.open("rb") as file:
+            header = file.read(256)
+        declared = int(header[236:244])
+        with ignored_warnings():
+            edf: Any = edfio.read_bdf(path) if header[:1] == b"\xff" else edfio.read_edf(path)
+    except Exception as error:  # edfio does not define its own exceptions
+        raise ValueError(f"{path} cannot be read as EDF ({error!r}).") from error
+    if header[192:197] in (b"EDF+D", b"BDF+D"):
+        raise ValueError(
+            f"{path} is discontinuous ({header[192:197].decode()}): its data records do not follow "
+            "each other. Convert it to a continuous file first."
+        )
+    if declared not in (-1, edf.num_data_records):
+        raise ValueError(
+            f"{path} has {edf.num_data_records} data records, but its header declares {declared}: "
+            f"it is {'truncated' if edf.num_data_records < declared else 'damaged'}."
+        )
+    return edf
+
+
+def _by_rate(groups, signals):
+    """Split the modalities whose signals have several rates or units."""
+    split: dict[str, list[int]] = {}
+    for modality, found in groups.items():
+        kinds: dict[tuple[float, str], list[int]] = {}
+        for i in found:
+            kind = (signals[i].sampling_frequency, signals[i].physical_dimension)
+            kinds.setdefault(kind, []).append(i)
+        for n, members in enumerate(kinds.values()):
+            split[modality if n == 0 else f"{modality}{n + 1}"] = members
+    return split
+
+
+def _start_time(edf):
+    """Return when the file starts, or None if its date is anonymous or missing."""
+    try:
+        return pd.Timestamp.combine(edf.startdate, edf.starttime)
+    except (AttributeError, TypeError, ValueError):
+        return None

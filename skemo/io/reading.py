@@ -1,0 +1,125 @@
+"""Reading any file that is known, by its content."""
+
+import zipfile
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from skemo.io.base import existing
+from skemo.io.biopac import read_biopac
+from skemo.io.edf import read_edf
+from skemo.io.embraceplus import read_embraceplus
+from skemo.io.empatica_e4 import FILES, read_empatica_e4
+from skemo.io.opensignals import read_opensignals
+from skemo.io.polar import read_polar
+from skemo.io.shimmer import read_shimmer
+from skemo.io.wfdb import read_wfdb
+from skemo.io.xdf import read_xdf
+from skemo.signals.recording import Recording
+
+_E4 = frozenset(file for file, *_ in FILES.values())
+_BIOPAC_VERSIONS = range(30, 140)  # at byte 2 of a header, in either byte order
+_KNOWN = (
+    "Empatica E4 (folder or zip), Empatica EmbracePlus (Avro), Polar Sensor Logger, OpenSignals, "
+    "Shimmer, EDF, BDF, XDF, Biopac and WFDB"
+)
+
+
+def read(path: str | PathLike[str], *, subject: str | None = None, trial: str = "") -> Recording:
+    """Read a file or folder of any known format, which is recognised by its content.
+
+    The readers of the formats, such as :func:`read_edf`, have more options.
+
+    Parameters
+    ----------
+    path : str or path
+        A file, or a folder with the files of one session.
+    subject : str, default=None
+        Who was recorded; None means the name of the file or folder.
+    trial : str, default=""
+        Which of the subject's recordings this is.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    ImportError
+        If the library for the format is not installed; the message has the command for it.
+    ValueError
+        If the format is not recognised. Tables are read by :func:`read_csv`, which has to be
+        told the column of times.
+
+    Examples
+    --------
+    >>> import skemo.io
+    >>> recording = skemo.io.read("S01.edf")  # doctest: +SKIP
+    """
+    path = existing(path)
+    reader = _reader_of(path)
+    return reader(path, subject=subject, trial=trial)
+
+
+def _reader_of(path: Path) -> Callable[..., Any]:
+    """Return the function that reads a file or folder."""
+    if path.is_dir():
+        return _reader_of_folder(path)
+    with path.open("rb") as file:
+        start = file.read(4096)
+    if not start:
+        raise ValueError(f"{path} is empty.")
+    if start[:8] == b"0       " or start[:8] == b"\xffBIOSEMI":
+        return read_edf
+    if start[:4] == b"XDF:" or path.suffix == ".xdfz":
+        return read_xdf
+    if start[:4] == b"Obj\x01":
+        return read_embraceplus
+    if start[:2] == b"PK":
+        with zipfile.ZipFile(path) as archive:
+            names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
+        if _E4 & set(names):
+            return read_empatica_e4
+        raise ValueError(f"{path} is a zip file of {names[:5]}. Unpack it, and read the files.")
+    if path.suffix.lower() == ".hea" or path.with_suffix(".hea").exists():
+        return read_wfdb
+    versions = {int.from_bytes(start[2:6], order, signed=True) for order in ("little", "big")}
+    if path.suffix.lower() == ".acq" or (b"\x00" in start and versions & set(_BIOPAC_VERSIONS)):
+        return read_biopac
+    if b"\x00" in start:
+        raise ValueError(
+            f"{path} is of no known format. skemo.io.read knows {_KNOWN}. MNE reads many others: "
+            "pass its Raw to Recording.from_mne."
+        )
+    return _reader_of_text(path, start.decode("utf-8", errors="replace"))
+
+
+def _reader_of_text(path, text):
+    text = text.lstrip("\ufeff")
+    lines = text.splitlines()
+    if lines[0].startswith("# OpenSignals"):
+        return read_opensignals
+    if lines[0].startswith("Phone timestamp"):
+        return read_polar
+    if any("Shimmer" in line or "_CAL" in line for line in lines[:3]):
+        return read_shimmer
+    if path.name in _E4:
+        raise ValueError(f"{path} is one file of an Empatica E4. Read its folder, {path.parent}.")
+    raise ValueError(
+        f"{path} looks like a table of text that begins with {lines[0][:60]!r}. Read it with "
+        "skemo.io.read_csv(path, time=<its column of times>)."
+    )
+
+
+def _reader_of_folder(path):
+    names = {file.name for file in path.rglob("*") if file.is_file()}
+    if _E4 & names:
+        return read_empatica_e4
+    if any(name.endswith(".avro") for name in names):
+        return read_embraceplus
+    if any(name.endswith((".txt", ".csv")) for name in names):
+        return read_polar
+    raise ValueError(
+        f"{path} has no session of an Empatica or Polar. Pass one file. It has {sorted(names)[:5]}."
+    )

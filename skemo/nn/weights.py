@@ -1,0 +1,65 @@
+"""Initial weights of networks, drawn from a generator."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+# Functions of torch.nn.init, and methods of tensors, with which layers draw their weights.
+_DRAWING = ("uniform_", "normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_")
+
+
+def build_network(build: Callable[[], nn.Module], generator: torch.Generator) -> nn.Module:
+    """Build a network on the CPU, in single precision, with weights drawn from a generator.
+
+    Torch's layers draw their weights from the generator of the process. The result is the same
+    as after ``torch.manual_seed`` with the seed of `generator`, but nothing outside is changed.
+
+    Parameters
+    ----------
+    build : callable
+        Returns the network; called without arguments.
+    generator : torch.Generator
+        A generator on the CPU.
+
+    Returns
+    -------
+    Module
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn.weights import build_network
+    >>> generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    >>> one, two = (build_network(lambda: torch.nn.Linear(3, 2), each) for each in generators)
+    >>> torch.equal(one.weight, two.weight)
+    True
+    """
+    with torch.device("cpu"), _Drawing(generator):
+        return build().float()
+
+
+class _Drawing(TorchFunctionMode):
+    """Draws weights from a generator, in single precision whatever torch's default type is.
+
+    It acts in the calling thread only.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if getattr(func, "__name__", "") in _DRAWING:
+            kwargs["generator"] = self.generator
+        elif func is torch.empty and kwargs.get("dtype") is None:
+            kwargs["dtype"] = torch.float32
+        return func(*args, **kwargs)
+
+
+def has_finite_weights(network: nn.Module) -> bool:
+    """Whether all parameters and buffers of a network are finite."""
+    return all(bool(values.isfinite().all()) for values in network.state_dict().values())
