@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
 from skemo._workers import watched
+from skemo.kernels.hrv import increasing
 from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.checks import (
@@ -254,3 +255,16 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def without_unordered_beats(beats: NDArray) -> NDArray:
+    """Beat times (n_windows, n_channels, n_beats), NaN in windows in which they do not increase."""
+    wrong = ~increasing(beats).all(axis=1)
+    if not wrong.any():
+        return beats
+    warnings.warn(
+        f"The beat times of {np.count_nonzero(wrong)} of {len(beats)} windows do not increase, so "
+        "these windows are missing. Sort them, and drop repeated ones.",
+        stacklevel=3,
+    )
+    return np.where(wrong[:, np.newaxis, np.newaxis], np.nan, beats)

@@ -130,6 +130,7 @@ class EMGTransformer(WindowTransformer):
         values, rate = signal.values, signal.dtype.sampling_rate
         compute = partial(self._compute, sampling_rate=rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result
         rate = emg_envelope(np.empty((0, values.shape[2])), rate, self.highpass)[1]

@@ -13,6 +13,7 @@ from skemo.features.base import (
     WindowTransformer,
     choose_features,
     compute_in_chunks,
+    without_unordered_beats,
     wrap_signals,
 )
 from skemo.kernels.beat_correction import correct_beats
@@ -28,7 +29,6 @@ from skemo.kernels.hrv import (
     hrv_frequency,
     hrv_nonlinear,
     hrv_time,
-    increasing,
     regular_intervals,
     rr_intervals,
 )
@@ -177,10 +177,8 @@ class HRVTransformer(WindowTransformer):
         """
         signal = self._validate(X, reset=False)
         values, dtype = signal.values, signal.dtype
-        unordered = np.zeros(len(values), bool)
         if self.signal == "beats":
-            unordered = ~increasing(values[:, 0])
-            values = np.where(unordered[:, np.newaxis, np.newaxis], np.nan, values)
+            values = without_unordered_beats(values)
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
@@ -191,12 +189,6 @@ class HRVTransformer(WindowTransformer):
                 f"The beats are {between:g} s apart, too far for a heart. Beats are times in "
                 "seconds from the start of the window: divide sample numbers by their sampling "
                 "rate, and milliseconds by 1000.",
-                stacklevel=2,
-            )
-        elif unordered.any():
-            warnings.warn(
-                f"The beat times of {np.count_nonzero(unordered)} of {len(values)} windows do not "
-                "increase, so these windows are missing. Sort them, and drop repeated ones.",
                 stacklevel=2,
             )
         else:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skemo._checks import check_range, float_type, native_columns
 from skemo._doc_links import DocLinkMixin
+from skemo._samples import fill_mask
 from skemo.kernels.standardize import mean_and_scale, signal_statistics, standardize_signals
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import reading_numbers, signal_columns
@@ -163,6 +164,7 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
             if len(X) == 0:
                 raise ValueError("Found array with 0 sample(s): X has no rows.")
         else:
+            X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
             with reading_numbers("PerSubject"):
                 X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
         position = self._find_by(X)

@@ -13,6 +13,7 @@ from skemo.features.base import (
     WindowTransformer,
     choose_features,
     compute_in_chunks,
+    without_unordered_beats,
     wrap_signals,
 )
 from skemo.kernels.heartbeats import r_peaks
@@ -165,9 +166,12 @@ class RespirationTransformer(WindowTransformer):
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
+        if self.signal == "beats":
+            values = without_unordered_beats(values)
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, sampling_rate=rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result
         rate = breathing(np.empty((0, values.shape[2])), rate)[1]
@@ -215,6 +219,17 @@ class RespirationTransformer(WindowTransformer):
     @property
     def _needs_rate(self):
         return self.signal != "beats"  # beat times are seconds already
+
+    def _why_missing(self, values, dtype):
+        if self.signal == "beats":
+            return self._what_is_needed(dtype)
+        return super()._why_missing(values, dtype)
+
+    def _what_is_needed(self, dtype):
+        return (
+            f"They have fewer than min_breaths={self.min_breaths} breaths that can be found with "
+            f"signal={self.signal!r}: is it that signal, and are the windows long enough?"
+        )
 
     def _check_parameters(self, dtype):
         if self.output not in ("features", "series"):

@@ -122,6 +122,7 @@ class TemperatureTransformer(WindowTransformer):
         values, rate = signal.values, signal.dtype.sampling_rate
         compute = partial(self._compute, sampling_rate=rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result
         channels = signal.dtype.channels
@@ -133,6 +134,12 @@ class TemperatureTransformer(WindowTransformer):
         columns = temperature_features(values[:, 0], sampling_rate, self.valid_range)
         names = choose_features(self.features, FEATURES)
         return np.stack([columns[name] for name in names], axis=1)
+
+    def _what_is_needed(self, dtype):
+        return (
+            f"Most readings are outside valid_range={self.valid_range}: is it in °C, and was the "
+            "sensor on the skin?"
+        )
 
     def _check_parameters(self, dtype):
         if self.output not in ("features", "series"):

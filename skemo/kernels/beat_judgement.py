@@ -67,8 +67,10 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
     small &= (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
     kept = _in_company(rows[beats], times[beats])
+    # At a heart rate near the limit, single beats may follow too soon to be found.
+    hides = candidates.fast[beats] & (np.diff(times[beats], append=np.inf) > 1.5 * REFRACTORY)
     # A beat that is left out also makes a break.
-    broken = broken | np.append(~kept[1:], False) | ~kept
+    broken = broken | np.append(~kept[1:], False) | ~kept | hides
     return beats[kept], _after_removal(rows[beats], broken, kept), median[kept]
 
 

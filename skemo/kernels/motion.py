@@ -5,6 +5,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
+
 FEATURES = {
     "magnitude": ("ACC_Magnitude_Mean", "ACC_Magnitude_SD", "ACC_Magnitude_Max"),
     "activity": ("ACC_Activity", "ACC_Activity_Max", "ACC_MAD", "ACC_ENMO"),
@@ -58,7 +60,7 @@ def acceleration_by_second(
 
 def _cut_seconds(acceleration, sampling_rate, gravity):
     """Windows cut into seconds, (n_windows, n_axes, n_seconds, n_times), and which to leave out."""
-    windows = np.asarray(acceleration, float)
+    windows = np.asarray(fill_mask(acceleration), float)
     if windows.ndim != 3:
         raise ValueError(f"Windows are (n_windows, n_axes, n_times), got {windows.shape}.")
     if not sampling_rate >= 2:
@@ -134,7 +136,7 @@ def motion_features(
     >>> motion_features(still[np.newaxis], 32)["ACC_Motion_Share"]
     array([0.3])
     """
-    acceleration = np.asarray(acceleration)
+    acceleration = fill_mask(acceleration)
     n_windows = len(acceleration)
     names = [name for group in FEATURES.values() for name in group]
     features = np.full((len(names), n_windows), np.nan)

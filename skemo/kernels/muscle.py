@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
 from skemo.kernels.filters import block_means, fill_gaps, without_held_values, zero_phase
 
 FEATURES = {
@@ -62,7 +63,7 @@ def emg_envelope(
     >>> rate, envelope[0, ::10].round(2)
     (40.0, array([0.71, 0.71, 0.71, 0.71]))
     """
-    emg = np.asarray(emg)
+    emg = fill_mask(emg)
     squares, _, rate, usable = _filtered_blocks(emg, sampling_rate, highpass)
     envelope = np.full((len(emg), squares.shape[1]), np.nan)
     envelope[usable] = _smooth(squares)
@@ -171,7 +172,7 @@ def muscle_bursts(envelope: ArrayLike, rate: float, min_ratio: float = 3.0) -> d
     >>> float(bursts["onset"][0]), float(bursts["offset"][0]), float(bursts["amplitude"][0])
     (3.0, 5.0, 10.0)
     """
-    envelope = np.asarray(envelope, float)
+    envelope = np.asarray(fill_mask(envelope), float)
     rest = _at_rest(envelope)[:, np.newaxis]
     active = np.pad(envelope > min_ratio * rest, ((0, 0), (1, 1)))
     change = np.diff(active.astype(np.int8), axis=1)
@@ -222,7 +223,7 @@ def muscle_features(
     >>> muscle_features(noise, 1000)["EMG_Activation_N"]
     array([1.])
     """
-    emg = np.asarray(emg)
+    emg = fill_mask(emg)
     n_windows, n_times = emg.shape
     names = [name for group in FEATURES.values() for name in group]
     features = np.full((len(names), n_windows), np.nan)

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
 from skemo.kernels.filters import (
     block_means,
     fill_gaps,
@@ -133,7 +134,7 @@ def breaths(
     >>> found["start"][0, :3].round(1), found["amplitude"][0, :3].round(2)
     (array([ 2.,  6., 10.]), array([2., 2., 2.]))
     """
-    respiration = np.asarray(respiration)
+    respiration = fill_mask(respiration)
     if respiration.ndim != 2:
         raise ValueError(f"Windows are (n_windows, n_times), got {respiration.shape}.")
     check_rate(sampling_rate)
@@ -194,7 +195,7 @@ def breathing(
     >>> filtered.shape, round(rate, 1), filtered.max().round(1)
     ((1, 976), 16.3, np.float64(1.0))
     """
-    respiration = np.asarray(respiration)
+    respiration = fill_mask(respiration)
     check_rate(sampling_rate)
     n_windows, n_times = respiration.shape
     n_block = _samples_a_block(sampling_rate, n_times)
@@ -412,7 +413,7 @@ def respiration_of_beats(beats: ArrayLike, duration: float) -> NDArray:
     >>> round(float(np.nanmean(found["stop"] - found["start"])), 1)
     4.0
     """
-    beats = np.asarray(beats, float)
+    beats = np.asarray(fill_mask(beats), float)
     rr = regular_intervals(rr_intervals(beats), _MOST_DEVIATION)
     return _interpolate_at_beats(beats[:, 1:], 60000 / rr, duration)
 
@@ -452,7 +453,7 @@ def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -
     >>> round(float(np.nanmean(found["stop"] - found["start"])), 1)
     5.0
     """
-    ecg, beats = np.asarray(ecg), np.asarray(beats, float)
+    ecg, beats = fill_mask(ecg), np.asarray(fill_mask(beats), float)
     n_times = ecg.shape[1]
     rows, columns = np.nonzero(np.isfinite(beats))
     reach = round(_QRS * sampling_rate)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import fill_mask
 from skemo.kernels.filters import fill_gaps
 
 FEATURES = {
@@ -37,7 +38,7 @@ def valid_temperature(
     >>> valid_temperature([window])[0, 19:22].tolist()
     [30.0, 30.5, 31.0]
     """
-    return fill_gaps(_believed(np.asarray(temperature), valid_range))
+    return fill_gaps(_believed(fill_mask(temperature), valid_range))
 
 
 def _believed(temperature, valid_range):
@@ -83,7 +84,7 @@ def temperature_features(
     >>> features["TEMP_Slope"].round(6)
     array([0.01])
     """
-    temperature = np.asarray(temperature)
+    temperature = fill_mask(temperature)
     n_windows, n_times = temperature.shape
     seconds = np.arange(n_times) / sampling_rate
     names = [name for group in FEATURES.values() for name in group]

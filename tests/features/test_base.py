@@ -38,8 +38,8 @@ TRANSFORMERS = [
     RespirationTransformer(signal="ppg", output="series"),
     TemperatureTransformer(valid_range=None),
     TemperatureTransformer(output="series", valid_range=None),
-    AccelerometerTransformer(),
-    AccelerometerTransformer(output="series"),
+    AccelerometerTransformer(gravity=1),
+    AccelerometerTransformer(output="series", gravity=1),
     EMGTransformer(highpass=20),
     EMGTransformer(output="series", highpass=20),
     ResampleTransformer(rate=64, standardize=True),
@@ -53,7 +53,8 @@ def windows():
     seconds = np.arange(2560) / 128
     periods = 0.7 + 0.02 * np.arange(6)[:, np.newaxis]
     beats = np.exp(-(((seconds % periods - 0.3) / 0.02) ** 2))
-    values = beats + 0.01 * rng.normal(size=beats.shape)
+    breath = np.sin(2 * np.pi * 0.25 * seconds)
+    values = beats * (1 + 0.1 * breath) + 0.5 * breath + 0.01 * rng.normal(size=beats.shape)
     frame = signal_frame(ecg=SignalArray(values, sampling_rate=128))
     frame.index = pd.Index([7, 3, 5, 1, 9, 2], name="window")
     return frame
@@ -130,13 +131,21 @@ def missing_most_of(kind):
             "partly flat, clipped or have steps",
         ),
         "resampled": (ResampleTransformer(50, standardize=True), flat, 128, "They are flat"),
+        "breath": (RespirationTransformer(), noise[:, :128], 64, "fewer than min_breaths=2"),
+        "kelvin": (TemperatureTransformer(), 305 + 0.1 * noise[:, :240], 4, "is it in °C"),
+        "worn": (AccelerometerTransformer(), flat, 32, "They are flat"),
+        "cut": (EMGTransformer(highpass=20), flat, 128, "They are flat"),
     }
     return cases[kind]
 
 
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize(
-    "kind", ["pulse", "ecg", "short", "slow", "off", "siemens", "flat", "clipped", "resampled"]
+    "kind",
+    [
+        *("pulse", "ecg", "short", "slow", "off", "siemens", "flat", "clipped", "resampled"),
+        *("breath", "kelvin", "worn", "cut"),
+    ],
 )
 def test_a_modality_missing_in_most_windows_warns_once_with_the_reason(kind, plain):
     transformer, values, sampling_rate, reason = missing_most_of(kind)

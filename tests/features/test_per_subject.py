@@ -403,3 +403,9 @@ def test_a_zero_in_a_signal_of_one_number_is_a_value():
     measured = PerSubject().fit_transform(X)["age"]
     np.testing.assert_allclose(np.asarray(measured).mean(), 0, atol=1e-12)
     assert np.asarray(measured).ravel()[1] == pytest.approx(-1 / np.std([-1, 0, 4]))
+
+
+def test_masked_numbers_are_missing():
+    X = np.array([[1.0, 0.0], [3.0, 0.0], [-9999.0, 0.0], [5.0, 1.0], [7.0, 1.0]])
+    found = PerSubject(by=1).fit_transform(np.ma.masked_less(X, -9000))
+    np.testing.assert_array_equal(found[:, 0], [-1, 1, np.nan, -1, 1])

@@ -89,6 +89,14 @@ def test_slow_and_fast_hearts_are_followed(mean):
     np.testing.assert_allclose(beats, truth, atol=0.002)
 
 
+@pytest.mark.parametrize("phase", [0, 2, 4])
+def test_a_heart_around_the_limit_has_no_intervals_of_two_beats(phase):
+    intervals = 0.3 + 0.003 * np.sin(2 * np.pi * np.arange(195) / 40 + phase)
+    truth = 0.4 + np.cumsum(intervals)
+    ecg = make_ecg(truth, 250, 60)
+    assert np.nanmax(np.diff(r_peaks(ecg[np.newaxis], 250)), initial=0) < 0.45
+
+
 @pytest.mark.parametrize("edge", [0.02, 0.05, 0.1, 0.2])
 def test_a_beat_close_to_an_edge_is_found(edge):
     truth = np.array([edge, 0.9, 1.8, 2.7, 3.6, 4.5, 6 - edge])
