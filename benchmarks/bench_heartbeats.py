@@ -1,10 +1,10 @@
-"""Make results/heartbeats.md: how right heartbeats are, on clean and on noisy recordings.
+"""Make results/heartbeats.md: the accuracy of heartbeats in clean and noisy recordings.
 
     python benchmarks/bench_heartbeats.py --data-home DIR --against OTHER
 
 DIR holds `mitdb` (records 100, 106 and 119 of the MIT-BIH Arrhythmia Database), `eegmat` and
-`stress_predict`; OTHER is another checkout of skemo, such as one made by `git worktree add`, that
-is measured side by side. A quarter of an hour on one core.
+`stress_predict`; OTHER is another checkout of skemo, such as one made with `git worktree add`, to
+measure side by side. This takes a quarter of an hour on one core.
 """
 
 import argparse
@@ -50,10 +50,10 @@ def load_record(data_home, name):
 
 
 def electrode_motion(n_times, sampling_rate, seed=0):
-    """Noise of variance 1, as of an electrode that moves: slow wandering, and steps that decay.
+    """Noise of variance 1 like that of a moving electrode: slow wandering, and decaying steps.
 
-    Its spectrum falls with the frequency and ends at 12 Hz; steps of 10 to 50 ms come every
-    1.5 s on average, and decay within 0.05 to 0.6 s.
+    Its spectrum falls with frequency and ends at 12 Hz; steps that rise within 10 to 50 ms come
+    every 1.5 s on average, and decay within 0.05 to 0.6 s.
     """
     rng = np.random.default_rng(seed)
     frequencies = np.fft.rfftfreq(n_times, 1 / sampling_rate)
@@ -73,7 +73,7 @@ def electrode_motion(n_times, sampling_rate, seed=0):
 
 
 def add_motion(ecg, sampling_rate, beats, decibels):
-    """The ECG with electrode motion, at a ratio defined as in the Noise Stress Test Database."""
+    """ECG with electrode motion, at a ratio defined as in the Noise Stress Test Database."""
     near = (beats[5:300, np.newaxis] + np.linspace(-0.05, 0.05, 37)) * sampling_rate
     heights = np.ptp(ecg[np.rint(near).astype(int)], axis=1)
     power = np.median(heights) ** 2 / 8 / 10 ** (decibels / 10)
@@ -89,7 +89,7 @@ def in_windows(beats, duration, n_windows):
 
 
 def score(found, truth):
-    """Sensitivity and precision of the beats of windows."""
+    """Sensitivity and precision of the beats in windows."""
     n_hits = n_found = n_true = 0
     for row, true in zip(found, truth, strict=True):
         row, true = row[~np.isnan(row)], true[~np.isnan(true)]
@@ -107,7 +107,7 @@ def rmssd(beats, min_beats=4):
 
 
 def dump(data_home, path):
-    """What this checkout finds, for a comparison with another."""
+    """Save what this checkout finds, for a comparison with another."""
     from skemo import Recording
     from skemo.datasets import fetch_eegmat, fetch_stress_predict
     from skemo.kernels.heartbeats import r_peaks
@@ -140,7 +140,7 @@ def dump(data_home, path):
 
 
 def time_once(path):
-    """Process seconds of this checkout for several kinds of window."""
+    """Save the process time of this checkout for several kinds of windows, in seconds."""
     import time
 
     from skemo import Recording
@@ -239,7 +239,7 @@ def change_rows(now, before):
                 "missing before": was_missing.sum(),
                 "MeanNN changed by over 1 %": (ratio[:, 0] > 0.01).sum(),
                 "RMSSD changed by over 10 %": (ratio[:, 1] > 0.1).sum(),
-                "by over a half": (ratio[:, 1] > np.log(1.5)).sum(),
+                "RMSSD changed by over a half": (ratio[:, 1] > np.log(1.5)).sum(),
                 "median RMSSD": f"{np.nanmedian(values[:, 1]):.1f}",
                 "median RMSSD before": f"{np.nanmedian(old[:, 1]):.1f}",
             }
@@ -264,13 +264,13 @@ def correction_rows(data_home):
                 "record": name,
                 "beats": len(beats),
                 "ventricular": ventricular.sum(),
-                "ventricular called abnormal": f"{(kinds[ventricular] > 0).mean():.0%}"
+                "ventricular beats labelled abnormal": f"{(kinds[ventricular] > 0).mean():.0%}"
                 if ventricular.any()
                 else "",
-                "others called abnormal": f"{(kinds[~ventricular] > 0).mean():.0%}",
-                "RMSSD, as annotated": f"{np.median(values[0]['HRV_RMSSD']):.0f} ms",
-                "corrected": f"{np.median(values[1]['HRV_RMSSD']):.0f} ms",
-                "of sinus intervals alone": f"{hrv_time(sinus)['HRV_RMSSD'][0]:.0f} ms",
+                "other beats labelled abnormal": f"{(kinds[~ventricular] > 0).mean():.0%}",
+                "RMSSD": f"{np.median(values[0]['HRV_RMSSD']):.0f} ms",
+                "RMSSD, corrected": f"{np.median(values[1]['HRV_RMSSD']):.0f} ms",
+                "RMSSD, sinus intervals only": f"{hrv_time(sinus)['HRV_RMSSD'][0]:.0f} ms",
                 "MeanNN": f"{np.median(values[0]['HRV_MeanNN']):.0f} ms",
                 "MeanNN, corrected": f"{np.median(values[1]['HRV_MeanNN']):.0f} ms",
             }
@@ -309,26 +309,27 @@ def main(data_home, against):
             [
                 "# Heartbeats: right or missing",
                 describe_machine().strip(),
-                "“Before” is the checkout given as `--against`. Reproduce with `python "
+                "“Before” is the checkout given with `--against`. Reproduce with `python "
                 "benchmarks/bench_heartbeats.py --data-home DIR --against OTHER`.",
-                "## Beats that are annotated",
+                "## Annotated beats",
                 "Records of the MIT-BIH Arrhythmia Database (first lead), whole or cut into "
-                "windows: sensitivity (Se) and precision (P) at ±50 ms, and windows whose RMSSD is "
-                "off by over a quarter and not missing. The noise is simulated electrode motion: "
-                "slow wandering, and steps that decay. Its spectrum falls with the frequency and "
-                "ends at 12 Hz; steps of 10 to 50 ms come every 1.5 s on average, and decay within "
-                "0.05 to 0.6 s. Its level is defined as in the MIT-BIH Noise Stress Test Database.",
+                "windows: sensitivity (Se) and precision (P) at ±50 ms, the number of windows "
+                "whose RMSSD is wrong by more than a quarter, and the number of missing windows. "
+                "The noise is simulated electrode motion: slow wandering, and steps that decay. "
+                "Its spectrum falls with frequency and ends at 12 Hz; steps that rise within 10 to "
+                "50 ms come every 1.5 s on average, and decay within 0.05 to 0.6 s. Its level is "
+                "defined as in the MIT-BIH Noise Stress Test Database.",
                 table(accuracy_rows(data_home, (now, before))),
                 "## Recorded data sets",
                 table(change_rows(now, before)),
                 "## Correction of beats",
-                "What `correct_beats` does to annotated beats, medians over windows of five "
-                "minutes; ventricular beats are real, and are not errors of detection. Intervals "
-                "under 300 and over 2000 ms are left out.",
+                "Effect of `correct_beats` on annotated beats, as medians over windows of five "
+                "minutes. Ventricular beats are real, not errors of detection. Intervals under "
+                "300 ms and over 2000 ms are left out.",
                 table(correction_rows(data_home)),
                 "## Time",
-                f"Process time per window, medians of {REPETITIONS} runs of each checkout in "
-                "turn, the best of three in each.",
+                f"Process time per window: medians of {REPETITIONS} runs of each checkout in "
+                "turn, each the best of three repetitions.",
                 table(time_rows(data_home, here, against)),
             ]
         )

@@ -34,10 +34,11 @@ OFF = 0.25  # of the true RMSSD
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 WHAT_IS_OFF = (
     "A window is *off* when the RMSSD that `HRVTransformer` gives for it, with its defaults, "
-    "differs from the true one by more than a quarter. The area under the ROC says how well a "
-    "quality tells such windows from the others: 1 always, 0.5 never. It is of windows that have "
-    "an RMSSD; the interval is a bootstrap over half-minutes of the records (ECG) or subjects "
-    "(pulse). Reproduce with `python benchmarks/bench_quality.py --data-home DIR`."
+    "differs from the true one by more than a quarter. The area under the ROC curve says how well "
+    "a quality distinguishes such windows from the others: 1 is perfect, 0.5 is chance. Only "
+    "windows that have an RMSSD are used; the 95 % intervals are bootstrapped over half-minutes of "
+    "the records (ECG) or over subjects (pulse). Reproduce with "
+    "`python benchmarks/bench_quality.py --data-home DIR`."
 )
 
 
@@ -79,12 +80,12 @@ def make_noise(kind, n_times, rate, rng):
 
 
 def noisy_ecg(folder):
-    """Windows, their true RMSSD, and a table of what they are."""
+    """Windows, their true RMSSD, and a table of their records and noise."""
     rng, n_times = np.random.default_rng(0), ECG_SECONDS * ECG_RATE
     windows, true, about = [], [], []
     for name, (ecg, beats) in load_mitdb(folder).items():
         inner = beats[(beats > 20) & (beats < len(ecg) - 20)]
-        # The noise stress test's: an eighth of the square of a QRS complex's height.
+        # As in the noise stress test: an eighth of the square of the QRS complex's height.
         power = np.median([np.ptp(ecg[beat - 18 : beat + 18]) for beat in inner]) ** 2 / 8
         versions = [("none", np.inf), *((kind, ratio) for kind in NOISES for ratio in RATIOS)]
         for kind, ratio in versions:
@@ -109,8 +110,8 @@ def rmssd(intervals):
 def read_pulse(folder):
     """For each minute of Stress-Predict: pulse, RMSSD of the wristband's own intervals, coverage.
 
-    The wristband leaves out what it does not trust, and differences are taken between intervals
-    that follow one another only.
+    The wristband leaves out intervals that it does not trust, so that differences are taken only
+    between adjacent ones.
     """
     rows = []
     n_times = PULSE_SECONDS * PULSE_RATE
@@ -133,7 +134,7 @@ def read_pulse(folder):
 
 
 def recorded_pulse(folder):
-    """Minutes of which the wristband's own intervals cover over half."""
+    """Minutes of which the wristband's own intervals cover more than half."""
     rows = [row for row in read_pulse(folder) if row[3] > 0.5 and np.isfinite(row[2])]
     subjects, windows, true, _ = zip(*rows, strict=True)
     about = pd.DataFrame({"of": subjects, "source": subjects, "noise": "as recorded", "ratio": 0})
@@ -141,7 +142,7 @@ def recorded_pulse(folder):
 
 
 def moved_pulse(folder):
-    """Minutes that both agree on, with another's minute of movement added to them."""
+    """Minutes on which both agree, with a minute of movement from elsewhere added to them."""
     rng, rows = np.random.default_rng(0), read_pulse(folder)
     moving = [window for *_, window, _, coverage in rows if coverage < 0.1]
     calm = [row for row in rows if row[3] > 0.6 and np.isfinite(row[2])]
@@ -190,7 +191,7 @@ def area(scores, off, sources=None, n_draws=500):
 
 
 def neurokit_scores(windows, rate, signal, methods):
-    """NeuroKit2's quality of each window, the mean over its samples, by method; NaN: it failed."""
+    """NeuroKit2's mean quality of each window, by method; NaN if the method failed."""
     scores = {method: np.full(len(windows), np.nan) for method in methods}
     classes = {"Unacceptable": 0, "Barely acceptable": 1, "Excellent": 2}
     for i, window in enumerate(windows[:, 0].astype(float)):
@@ -212,7 +213,7 @@ def neurokit_quality(window, rate, signal, method):
 
 
 def judge(title, windows, true, about, rate, signal, methods, n_theirs):
-    """Rows of areas, rows of thresholds, and what the windows are, as a sentence."""
+    """Rows of areas, rows of thresholds, and a sentence about the windows."""
     found = hrv(windows, rate, signal)
     numbers = signal_quality(windows, rate, signal)
     known = np.isfinite(found) & np.isfinite(true)
@@ -241,21 +242,21 @@ def judge(title, windows, true, about, rate, signal, methods, n_theirs):
                 "windows": title,
                 "min_quality": least,
                 "kept": f"{kept.mean():.0%}",
-                "off among those kept": f"{off[known][kept].mean():.1%}",
-                "of those off, missing": f"{1 - kept[off[known]].mean():.0%}",
-                "of the others, missing": f"{1 - kept[~off[known]].mean():.0%}",
+                "kept windows that are off": f"{off[known][kept].mean():.1%}",
+                "windows off that are excluded": f"{1 - kept[off[known]].mean():.0%}",
+                "other windows that are excluded": f"{1 - kept[~off[known]].mean():.0%}",
             }
         )
     text = (
-        f"{title}: {known.sum()} windows with an RMSSD, {(~known).sum()} without; of the former "
-        f"{off[known].mean():.1%} are off."
+        f"{title}: {known.sum()} windows have an RMSSD, of which {off[known].mean():.1%} are off; "
+        f"{(~known).sum()} have none."
     )
     columns = ("windows", "judged by", "area under the ROC")
     return [dict(zip(columns, row, strict=True)) for row in rows], held, text
 
 
 def time_side_by_side(windows, rate, signal, methods, repetitions, n_theirs):
-    """Rows of milliseconds a window, of medians over repetitions."""
+    """Rows of milliseconds per window, as medians over repetitions."""
     contenders = {
         "HRVTransformer": lambda: hrv(windows, rate, signal),
         **{
@@ -290,7 +291,7 @@ def time_side_by_side(windows, rate, signal, methods, repetitions, n_theirs):
 
 
 def agreement(windows, rate):
-    """How NeuroKit2's numbers of the same cleaned ECG differ from skemo's."""
+    """A sentence on how NeuroKit2's numbers for the same cleaned ECG differ from skemo's."""
     cleaned = np.array([nk.ecg_clean(window, rate) for window in windows[:, 0].astype(float)])
     numbers = signal_quality(cleaned[:, np.newaxis], rate, "ecg")
     bands = [(0, 1), (0, 40), (5, 15), (5, 40)]
@@ -307,25 +308,28 @@ def agreement(windows, rate):
         for name, method in (("ECG_Likeness", "templatematch"), ("ECG_BeatAgreement", "ici"))
     ]
     return (
-        f"On {len(windows)} windows of the ECG, cleaned as NeuroKit2 does: QRSPower and its pSQI "
-        f"differ by {differences[0]:.1g} at most, BaselinePower and 1 - basSQI by "
-        f"{differences[1]:.1g}. Rank correlations: Likeness and its template matching "
-        f"{ranks[0]:.2f}, BeatAgreement and its agreement of intervals (ici) {ranks[1]:.2f}."
+        f"On {len(windows)} windows of the ECG, cleaned as in NeuroKit2, QRSPower differs from its "
+        f"pSQI by at most {differences[0]:.1g}, and BaselinePower from 1 - basSQI by at most "
+        f"{differences[1]:.1g}. Rank correlations: {ranks[0]:.2f} between Likeness and its "
+        f"template matching, {ranks[1]:.2f} between BeatAgreement and its agreement of "
+        "intervals (ici)."
     )
 
 
 def main(data_home, quick):
     """Measure, and write the page.
 
-    **ECG, noise added.** Half-minutes of MIT-BIH records 100, 106 and 119, truth by their annotated
-    beats, ventricular ones included; as recorded, and with noise at 24 to -6 dB (the noise stress
-    test's ratio). The noise is simulated after that test's three kinds, muscle, electrode motion
-    and baseline wander. **Pulse, movement added.** Minutes of Stress-Predict in which
-    `HRVTransformer` and the wristband's own intervals (IBI.csv) agree on the RMSSD to a fifth,
-    with a minute of another that the wristband has no intervals for added at 12 to -6 dB. **Pulse,
-    as recorded.** Minutes of which the wristband's intervals cover over half. These are no truth:
-    they are rounded to 1/64 s, measured between the feet of the waves and not their steepest
-    rises, and come from other beats of the minute where one of the two leaves some out.
+    **ECG, noise added.** Half-minutes of MIT-BIH records 100, 106 and 119, as recorded and with
+    noise at 24 to -6 dB (the ratio of the noise stress test). The true RMSSD is that of the
+    annotated beats, including ventricular ones. The noise is simulated, of that test's three
+    kinds: muscle, electrode motion and baseline wander. **Pulse, movement added.** Minutes of
+    Stress-Predict in which `HRVTransformer` and the wristband's own intervals (IBI.csv) agree on
+    the RMSSD to within a fifth, as recorded and with movement added at 12 to -6 dB. The movement
+    is another minute, for which the wristband has almost no intervals. **Pulse, as recorded.**
+    Minutes of which the wristband's intervals cover more than half. These intervals are not a
+    ground truth: they are rounded to 1/64 s, they are measured between the feet of the waves
+    instead of their steepest rises, and they may come from other beats of the minute, because
+    skemo and the wristband leave out different ones.
     """
     warnings.simplefilter("ignore")  # NeuroKit2's
     n_theirs, repetitions = (12, 1) if quick else (300, 5)
@@ -355,21 +359,22 @@ def main(data_home, quick):
             texts.append(agreement(chosen[: 10 if quick else 60], rate))
     share = (time.process_time() - own) / (time.perf_counter() - wall)
     parts = [
-        "# Signal quality: what it tells, and how fast",
+        "# Signal quality: accuracy and speed",
         describe_machine(share),
         WHAT_IS_OFF,
         " ".join(main.__doc__.split()[5:]),
-        "## What it tells",
+        "## Accuracy",
         *texts,
         to_markdown(areas[0], areas),
-        "NeuroKit2's qualities are the mean over the window, of the ECG or pulse that it cleaned; "
-        "`zhao2018` is taken for 0, 1 and 2, and a window that it fails on has its lowest.",
+        "NeuroKit2's qualities are means over the window, of the ECG or pulse that it cleaned. The "
+        "three classes of `zhao2018` count as 0, 1 and 2. A window on which a method fails gets "
+        "the lowest quality of that method.",
         "## With a threshold",
         to_markdown(held[0], held),
         "## How fast",
-        "Milliseconds a window: medians of repetitions in which each ran once, in turn; skemo on "
-        "200 windows together, NeuroKit2 on one after the other, with its cleaning. "
-        "`HRVTransformer` is what finds beats and gives the RMSSD.",
+        "Milliseconds per window: medians of repetitions in which each ran once, in turn. skemo "
+        "computes 200 windows together; NeuroKit2 computes and cleans one after another. "
+        "`HRVTransformer` finds the beats and gives the RMSSD.",
         to_markdown(times[0], times),
     ]
     page = "\n\n".join(parts) + "\n"

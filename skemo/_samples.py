@@ -1,9 +1,9 @@
-"""Samples that are no measurements: masked ones, and values repeated to a faster rate."""
+"""Samples that are not measurements: masked ones, and values repeated to a faster rate."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_FEWEST = 20  # changes, all of them a multiple of samples apart, that are no accident
+_FEWEST = 20  # changes needed: with fewer, equal distances between them may be chance
 
 
 def fill_mask(values: ArrayLike) -> NDArray:
@@ -20,10 +20,10 @@ def fill_mask(values: ArrayLike) -> NDArray:
 
 
 def change_points(signal: NDArray) -> NDArray:
-    """Return where the values of a signal begin that was repeated to a faster rate.
+    """Return where each value begins in a signal whose values were repeated to a faster rate.
 
-    Empty if the signal (n_times,) was not repeated: if it has fewer than 20 changes, or they
-    are not all a multiple of some number of samples apart.
+    Empty if the values of the signal (n_times,) were not repeated: if it has fewer than 20
+    changes, or the distances between changes have no common divisor above 1.
     """
     after, before = signal[1:], signal[:-1]
     changes = np.flatnonzero((after != before) & ~(np.isnan(after) & np.isnan(before))) + 1
@@ -36,6 +36,6 @@ def change_points(signal: NDArray) -> NDArray:
 
 
 def count_repeats(signal: NDArray) -> int:
-    """Return how often each value of a signal (n_times,) is repeated; 1 if it is not."""
+    """Return how often each value of a signal (n_times,) is repeated; 1 if they are not."""
     changes = change_points(signal)
     return int(changes[1] - changes[0]) if len(changes) > 1 else 1

@@ -19,7 +19,7 @@ def disturbed_windows():
     eda = 2 + 0.1 * np.sin(np.arange(80) / 20) + 1e-3 * noise(n, 80)
     eeg = 10 * noise(n, 3, 2560)
     eeg += 60 * np.sin(np.arange(2560) / 2)
-    ecg[bad], ppg[bad], eda[bad] = noise(n // 2, 2560), noise(n // 2, 1280), 0.01
+    ecg[bad], ppg[bad], eda[bad] = noise(n // 2, 2560), noise(n // 2, 1280), 0.005
     eeg[bad, 1, 512:640] *= 100
     return signal_frame(
         ecg=SignalArray(ecg, sampling_rate=128),

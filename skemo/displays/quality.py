@@ -1,4 +1,4 @@
-"""The quality of a recording's signals over time."""
+"""Quality of a recording's signals over time."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
@@ -12,36 +12,38 @@ from skemo.signals.recording import Recording
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_IN_MINUTES = 300.0  # seconds from which on the time is in minutes
+_IN_MINUTES = 300.0  # s; longer recordings have their time axis in minutes
 _HATCHED = {"facecolor": "none", "edgecolor": "white", "hatch": "////", "linewidth": 0}
 
 
 class QualityDisplay:
     """How far each signal of a recording can be trusted, over time.
 
-    A strip a signal, dark where the quality (:class:`skemo.QualityTransformer`) is low; the strip
-    of an EEG has a row a channel. Hatched are stretches below `min_quality`, and blank is what
-    is not there.
+    There is one strip per signal, dark where the quality (:class:`skemo.QualityTransformer`) is
+    low; the strip of an EEG has one row per channel. Stretches below `min_quality` are hatched,
+    and missing ones are blank.
 
     Use `from_recording` to make one.
 
     Parameters
     ----------
     quality : dict of str to DataFrame
-        By signal: a row a stretch by the second in its middle, and a column a channel, as
-        :func:`skemo.features.artefacts.recording_quality` gives it.
+        One table per signal, as returned by
+        :func:`skemo.features.artefacts.recording_quality`: one row per stretch, indexed by the
+        time of its middle in seconds, and one column per channel.
     min_quality : float or None, default=None
         The quality below which a stretch is hatched.
     title : str, default=""
-        Who was recorded.
+        Title of the figure, such as the subject.
 
     Attributes
     ----------
     axes_ : dict of str to matplotlib axes
-        The strips, by signal.
+        Axes of the strip of each signal.
     figure_ : matplotlib figure
+        The figure.
     images_ : dict of str to matplotlib QuadMesh
-        Their colours.
+        Coloured mesh of the strip of each signal.
 
     Examples
     --------
@@ -64,14 +66,13 @@ class QualityDisplay:
         self.title = title
 
     def plot(self, ax: "Axes | None" = None, *, width: float = 7.5) -> Self:
-        """Draw.
-
+        """Draw the strips.
         Parameters
         ----------
         ax : matplotlib axes or sequence of them, default=None
-            A place that the strips share, or an axes for each; a new figure if None.
+            One axes whose area the strips share, or one for each strip; a new figure if None.
         width : float, default=7.5
-            Of a new figure, in inches.
+            Width of a new figure in inches.
 
         Returns
         -------
@@ -104,7 +105,7 @@ class QualityDisplay:
 
     def _plot_strip(self, panel, table, scale):
         quality, middles = table.to_numpy().T, table.index.to_numpy() / scale
-        # A stretch is drawn up to half way to the next.
+        # A stretch is drawn up to halfway to the next one.
         between = (middles[1:] + middles[:-1]) / 2
         first = 2 * middles[0] - between[0] if len(between) else 0.0
         last = 2 * middles[-1] - (between[-1] if len(between) else 0.0)
@@ -132,13 +133,13 @@ class QualityDisplay:
         step: float = 2.0,
         ax: "Axes | None" = None,
     ) -> Self:
-        """Measure the quality of the signals, and draw it.
+        """Measure the quality of the signals of a recording, and draw it.
 
         Parameters
         ----------
         recording : Recording
         signals : dict of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
-            Which signals, and what they are. None takes those whose names begin with ecg, ppg,
+            Which signals, and their kinds. None takes those whose names begin with ecg, ppg,
             bvp, eda, gsr or eeg.
         min_quality : float or None, default=0.5
             The quality below which a stretch is hatched.
@@ -147,7 +148,7 @@ class QualityDisplay:
         step : float, default=2.0
             Seconds from one stretch to the next.
         ax : matplotlib axes or sequence of them, default=None
-            A place that the strips share, or an axes for each; a new figure if None.
+            One axes whose area the strips share, or one for each strip; a new figure if None.
 
         Returns
         -------

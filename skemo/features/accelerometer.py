@@ -1,4 +1,4 @@
-"""Motion of windows of an accelerometer, as named features or second by second."""
+"""Motion in windows of an accelerometer signal, as named features or second by second."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,9 +23,9 @@ _CHUNK = 1 << 18  # samples handed to a process at once
 class AccelerometerTransformer(WindowTransformer):
     """Magnitude, activity and share of motion, as named features or second by second.
 
-    Motion is a state of its own, and what disturbs the other signals of a wrist: as a
-    feature beside them it tells a model how far to trust them. Nothing is learned from the
-    rows.
+    Motion tells something about the person's state, and it disturbs the other signals of a
+    wristband: as a feature beside them, it tells a model how far to trust them. Nothing is
+    learned from the rows.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ class AccelerometerTransformer(WindowTransformer):
         ``"features"`` gives an array of shape (n_windows, n_features), ``"series"`` a signal
         column of the activity of each second.
     features : str or list of str, default="all"
-        Names, as ``"ACC_Motion_Share"``, and groups of them: ``"magnitude"``,
+        Names, such as ``"ACC_Motion_Share"``, and groups of them: ``"magnitude"``,
         ``"activity"``, ``"motion"``, ``"all"``.
     gravity : float or "auto", default="auto"
-        What the sensor reads of a body at rest, in its unit: 1.0 in g, 64.0 in the 1/64 g of
-        an Empatica, 9.81 in m/s². ``"auto"`` finds it in each window
+        Magnitude that the sensor measures at rest, in its unit: 1.0 in g, 64.0 in the 1/64 g of
+        an Empatica, 9.81 in m/s². ``"auto"`` estimates it in each window
         (:func:`skemo.kernels.motion.acceleration_by_second`), so that the unit does not
-        matter; a signal freed of gravity needs a number.
+        matter. A signal from which gravity was removed needs a number.
     min_motion : float, default=0.02
-        In g: a second whose activity is above this counts as motion. At rest a wristband
-        that counts in 1/64 g shows up to 0.014.
+        In g: a second whose activity is above this counts as motion. At rest, a wristband with
+        a resolution of 1/64 g shows up to 0.014.
     sampling_rate : float or None, default=None
         In hertz, at least 2. A plain array needs it; a signal column carries its own.
     n_jobs : int or None, default=None
@@ -59,9 +59,9 @@ class AccelerometerTransformer(WindowTransformer):
 
     Notes
     -----
-    With m the length of the vector of acceleration, divided by gravity, and s the activity of
-    each second, the root of the sum over the axes of the variance within it, divided by
-    gravity:
+    Let m be the length of the acceleration vector divided by gravity. Let s be the activity in
+    each second: the square root of the variance within the second, summed over the axes,
+    divided by gravity.
 
     ===================== ==== ====================================================
     Group and name        Unit Formula
@@ -76,13 +76,13 @@ class AccelerometerTransformer(WindowTransformer):
     ACC_MAD               g    mean absolute deviation of m from its mean [1]_
     ACC_ENMO              g    mean of m - 1, where negative values count as 0 [2]_
     *motion*
-    ACC_Motion_Share           share of the seconds in which s is above `min_motion`
+    ACC_Motion_Share           share of seconds in which s is above `min_motion`
     ===================== ==== ====================================================
 
-    All channels of a window are axes of one sensor; one channel is taken for the length m.
-    A sensor that lies still has activity 0. Seconds with NaN, or with the zeros of a sensor that
-    is off, are left out. A window is missing, NaN throughout, if that is more than half of it,
-    if it is shorter than a second, or if there is no gravity in it.
+    All channels of a window are axes of one sensor; a single channel is taken as the magnitude.
+    A sensor lying still has activity 0. Seconds with NaN, or with the zeros of a sensor that is
+    switched off, are left out. A window is missing (NaN throughout) if more than half of it is
+    left out, if it is shorter than a second, or if it shows no gravity.
 
     References
     ----------
@@ -123,7 +123,7 @@ class AccelerometerTransformer(WindowTransformer):
         self.n_jobs = n_jobs
 
     def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray | pd.DataFrame:
-        """Compute the features, or the activity of each second.
+        """Compute the features, or the activity in each second.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class AccelerometerTransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="series"`` of a signal column, of one value a second.
+            The latter for ``output="series"`` and a signal column, with one value per second.
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
@@ -160,7 +160,7 @@ class AccelerometerTransformer(WindowTransformer):
         if self.gravity != "auto" and not is_positive(self.gravity):
             raise ValueError(f"gravity must be 'auto' or a number above 0, got {self.gravity!r}.")
         if not is_number(self.min_motion) or not self.min_motion >= 0:
-            raise ValueError(f"min_motion must be a number from 0, got {self.min_motion!r}.")
+            raise ValueError(f"min_motion must be a number of at least 0, got {self.min_motion!r}.")
         n_seconds = dtype.shape[-1] // max(1, round(dtype.sampling_rate))
         if self.output == "series" and not n_seconds:
             raise ValueError(

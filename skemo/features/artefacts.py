@@ -1,4 +1,4 @@
-"""Artefacts of whole recordings: what cannot be trusted is taken out before windows are cut."""
+"""Artefacts in whole recordings, removed before windows are cut."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,12 +24,13 @@ def find_artefacts(
     step: float = 2.0,
     mark: Literal["nan", "excluded"] = "nan",
 ) -> Recording:
-    """Take out of a recording what is not to be trusted.
+    """Remove the parts of a recording that cannot be trusted.
 
-    Each signal is measured in stretches that overlap. What lies in no stretch of sufficient
-    quality (:class:`skemo.QualityTransformer`) is an artefact: it becomes NaN in that signal, of
-    an EEG in that channel, or an interval that no window may touch. What is beside it stays, and
-    so may two or three seconds at its ends. Call it before :func:`skemo.find_beats` and
+    The quality of each signal (:class:`skemo.QualityTransformer`) is measured in overlapping
+    stretches. Samples that lie in no stretch of sufficient quality are an artefact. They become
+    NaN in that signal (for an EEG, in that channel), or their time becomes an interval that no
+    window may touch. The signal beside an artefact stays, and so may two or three seconds at
+    either end of it. Call this function before :func:`skemo.find_beats` and
     :func:`skemo.decompose_eda`, as in
     ``skemo.segment(map(skemo.find_artefacts, recordings), 60)``.
 
@@ -37,18 +38,18 @@ def find_artefacts(
     ----------
     recording : Recording
     signals : dict of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
-        Which signals to look at, and what they are. None takes those whose names begin with
-        ecg, ppg, bvp, eda, gsr or eeg. Movement is no artefact of an accelerometer: it is
-        looked at only when it is named.
+        Which signals to look at, and their kinds. None takes those whose names begin with
+        ecg, ppg, bvp, eda, gsr or eeg. An accelerometer is looked at only if it is named here,
+        because movement is no artefact of it.
     min_quality : float, default=0.5
-        The least quality of a stretch.
+        The lowest quality of a stretch to keep.
     duration : float, default=10.0
-        Length of a stretch in seconds. ECG and pulse want five beats or more.
+        Length of a stretch in seconds. ECG and pulse need five beats or more.
     step : float, default=2.0
         Seconds from one stretch to the next.
     mark : {"nan", "excluded"}, default="nan"
-        ``"nan"`` puts NaN in the place of an artefact, in this signal alone. ``"excluded"``
-        adds artefacts of all signals to ``recording.excluded``, and leaves the samples.
+        ``"nan"`` replaces an artefact by NaN in the signal concerned. ``"excluded"`` adds the
+        artefacts of all signals to ``recording.excluded``, and leaves the samples as they are.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def find_artefacts(
     Raises
     ------
     ValueError
-        Names the signal that the recording does not have, or the parameter that is wrong.
+        For a signal that the recording does not have, or a wrong parameter.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def recording_quality(
     ----------
     recording : Recording
     signals : dict of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
-        Which signals, and what they are; None goes by their names, as `find_artefacts` does.
+        Which signals, and their kinds. None goes by their names, as in `find_artefacts`.
     duration : float, default=10.0
         Length of a stretch in seconds.
     step : float, default=2.0
@@ -117,8 +118,8 @@ def recording_quality(
     Returns
     -------
     dict of str to DataFrame
-        By signal: a row a stretch, by the second in its middle. The column is called as the
-        signal; an EEG has a column a channel.
+        One table per signal, with one row per stretch, indexed by the time of its middle in
+        seconds. The column has the name of the signal; an EEG has one column per channel.
 
     Examples
     --------
@@ -147,18 +148,19 @@ def recording_quality(
 def kinds_of_signals(
     recording: Recording, signals: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What the signals of a recording are whose quality can be measured, by name.
+    """Kinds of those signals of a recording whose quality can be measured.
 
     Parameters
     ----------
     recording : Recording
     signals : dict of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
-        What is returned, once it has been checked. None takes the signals whose names begin
-        with ecg, ppg, bvp, eda, gsr or eeg.
+        Returned once it has been checked. None takes the signals whose names begin with ecg,
+        ppg, bvp, eda, gsr or eeg.
 
     Returns
     -------
     dict of str to str
+        Kind by name of the signal.
     """
     where = f"The recording of subject {recording.subject!r}"
     if signals is None:
@@ -166,7 +168,7 @@ def kinds_of_signals(
         found = {name: _KINDS[start] for name, start in starts.items() if start in _KINDS}
         if not found:
             raise ValueError(
-                f"{where} has no signal whose name says what it is, but {list(recording.signals)}: "
+                f"{where} has no signal whose name tells its kind, but {list(recording.signals)}: "
                 'pass signals, as in signals={"pleth": "ppg"}.'
             )
         return found
@@ -178,7 +180,7 @@ def kinds_of_signals(
 
 
 def _stretches(values, rate, kind, duration, step):
-    """First samples of the stretches, their length, and quality (n_stretches, n_channels)."""
+    """First sample of each stretch, their length, and their quality (n_stretches, n_channels)."""
     for what, seconds in (("duration", duration), ("step", step)):
         if not is_positive(seconds):
             raise ValueError(f"{what} must be a positive number of seconds, got {seconds!r}.")
@@ -198,7 +200,7 @@ def _stretches(values, rate, kind, duration, step):
 
 
 def _joined(intervals):
-    """Intervals in order, those that touch as one."""
+    """Intervals in order, with touching ones merged."""
     joined = []
     for start, stop in sorted(intervals):
         if joined and start <= joined[-1][1]:

@@ -1,4 +1,4 @@
-"""What the transformers of windows share."""
+"""Base class and helpers of the transformers of windows."""
 
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -24,20 +24,20 @@ from skemo.signals.checks import (
     warn_of_repeats,
 )
 
-_FEWEST = 5  # windows that came out missing, of which a warning may tell
-_LOOKED_AT = 50  # windows that came out missing, in which a reason is looked for
-_GAPS = 0.05  # share of NaN in a window that transformers no longer bridge
+_FEWEST = 5  # missing windows for which a warning is worth its while
+_LOOKED_AT = 50  # missing windows in which a reason is looked for
+_GAPS = 0.05  # share of NaN in a window above which transformers do not bridge gaps
 
 
 def choose_features(
     features: str | Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Return the single features that `features` asks for, each once.
+    """Return the names of the features that `features` asks for, each once.
 
     Parameters
     ----------
     features : str or list of str
-        Names of features, and of groups of them; ``"all"`` is every feature.
+        Names of features and of groups of features; ``"all"`` is every feature.
     groups : dict of str to sequence of str
     """
     every = [name for group in groups.values() for name in group]
@@ -80,7 +80,7 @@ def compute_in_chunks(
     n_together: int,
     n_jobs: int | None = None,
 ) -> NDArray:
-    """Return the results of `compute` for the windows, a few of which it gets at a time.
+    """Return the results of `compute`, which gets a few windows at a time.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def compute_in_chunks(
         Takes an array of windows and returns an array with a row for each of them.
     values : ndarray of shape (n_windows, ...)
     n_together : int
-        Number of windows per call, which bounds its memory.
+        Number of windows per call, which limits its memory.
     n_jobs : int or None, default=None
         Processes.
     """
@@ -182,7 +182,7 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         return signal
 
     def _below_quality(self, values, sampling_rate, kind):
-        """Which windows are worse than `min_quality`; of an EEG, which channels of each.
+        """Which windows, or channels of an EEG in each window, are worse than `min_quality`.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ _FLAT = 0.5 * math.log(2 * math.pi * math.e * VARIANCE_FLOOR) + 1e-3
 class DifferentialEntropyTransformer(WindowTransformer):
     r"""Differential entropy of EEG windows, per frequency band and channel.
 
-    For each window, band and channel it gives :math:`\frac{1}{2} \ln(2 \pi e \sigma^2)`
+    For each window, band and channel, it gives :math:`\frac{1}{2} \ln(2 \pi e \sigma^2)`
     nats, where :math:`\sigma^2` is the band's variance (see
     :func:`skemo.kernels.entropy.differential_entropy`): as named features for a classical
     model, or as a map of bands by channels by sub-windows for a network. Nothing is learned
@@ -46,8 +46,8 @@ class DifferentialEntropyTransformer(WindowTransformer):
         Whether a channel that is partly flat, clipped, or has steps is missing in that
         (sub-)window (:func:`skemo.kernels.entropy.disturbed_channels`).
     min_quality : float or None, default=None
-        A channel whose quality in a window (``EEG_Quality`` of
-        :class:`skemo.QualityTransformer`) is lower is missing there. None measures no quality.
+        A channel is missing in a window in which its quality (``EEG_Quality`` of
+        :class:`skemo.QualityTransformer`) is lower. None does not measure quality.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
 
@@ -62,9 +62,9 @@ class DifferentialEntropyTransformer(WindowTransformer):
 
     Notes
     -----
-    A NaN in a channel makes the entropies of that channel NaN, and no others. So does an
-    artefact with `reject_artefacts`. A flat channel, with no variance in any band, has lost its
-    electrode, and its entropies are always NaN, whereas
+    A NaN in a channel makes the entropies of that channel NaN, and no others. With
+    `reject_artefacts`, so does an artefact. A flat channel, with no variance in any band, has
+    lost its electrode: its entropies are always NaN, whereas
     :func:`skemo.kernels.entropy.differential_entropy` gives the floor.
 
     The map keeps the channel names of the EEG, and its sampling rate is that of the
@@ -111,8 +111,8 @@ class DifferentialEntropyTransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="map"`` of a signal column. The map of an array of
-            three dimensions is an array of four.
+            The latter for ``output="map"`` and a signal column. The map of a
+            three-dimensional array is a four-dimensional array.
         """
         signal = self._validate(X, reset=False)
         rate = signal.dtype.sampling_rate

@@ -56,7 +56,7 @@ class EDATransformer(WindowTransformer):
     method : {"highpass", "cvxeda"}, default="highpass"
         How the parts of windows of conductance are separated. ``"cvxeda"`` takes much longer.
     features : str or list of str, default="all"
-        Names, as ``"SCR_Peaks_N"``, and groups of them: ``"level"``, ``"tonic"``,
+        Names, such as ``"SCR_Peaks_N"``, and groups of them: ``"level"``, ``"tonic"``,
         ``"phasic"``, ``"scr"``, ``"all"``.
     min_amplitude : float, default=0.0
         Minimum prominence of a response in the signal's unit, customarily 0.01 to 0.05 µS.
@@ -64,9 +64,9 @@ class EDATransformer(WindowTransformer):
     min_relative : float, default=0.1
         Minimum prominence of a response, as a share of the largest in its window; 0 to 1.
     onset : {"base", "minimum"}, default="base"
-        Where a response begins, from which its amplitude and rise time are measured: at the
-        last minimum near the lowest point since the response before; or at the last minimum,
-        as in NeuroKit2, which may be a ripple on the rise
+        Where a response begins, from which its amplitude and rise time are measured.
+        ``"base"`` is the last minimum near the lowest point since the previous response.
+        ``"minimum"``, as in NeuroKit2, is the last minimum, which may be a ripple on the rise
         (:func:`~skemo.kernels.skin_conductance.skin_conductance_responses`).
     off_skin : float or None, default=0.01
         Conductance, in the signal's unit, up to which the electrodes are off the skin
@@ -74,7 +74,7 @@ class EDATransformer(WindowTransformer):
         conductance in µS: if it was standardised, or is in another unit.
     min_quality : float or None, default=None
         A window whose quality (``EDA_Quality`` of :class:`skemo.QualityTransformer`) is lower
-        is missing. None measures no quality.
+        is missing. None does not measure quality.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
     n_jobs : int or None, default=None
@@ -188,9 +188,9 @@ class EDATransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="series"`` of a signal column. The series of an array
-            of three dimensions is an array of shape (n_windows, 2, n_times), of two
-            (n_windows, 2 * n_times), the tonic part first.
+            The latter for ``output="series"`` and a signal column. A three-dimensional array
+            gives series of shape (n_windows, 2, n_times), a two-dimensional one
+            (n_windows, 2 * n_times), with the tonic part first.
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate

@@ -1,4 +1,4 @@
-"""Muscle activity (EMG) of windows, as named features or as its envelope."""
+"""Muscle activity (EMG) in windows, as named features or as its envelope."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,25 +23,25 @@ _CHUNK = 1 << 18  # samples handed to a process at once
 class EMGTransformer(WindowTransformer):
     """Amplitude and bursts of muscle activity, as named features or as the envelope.
 
-    For each channel of a window, a muscle, the signal is freed of movement and drift, and its
-    amplitude followed over time (:func:`skemo.kernels.muscle.emg_envelope`). Nothing is learned
-    from the rows.
+    Each channel is a muscle. Movement and drift are filtered out of its signal, and its
+    amplitude is followed over time (:func:`skemo.kernels.muscle.emg_envelope`). Nothing is
+    learned from the rows.
 
     Parameters
     ----------
     output : {"features", "series"}, default="features"
-        ``"features"`` gives an array of shape (n_windows, n_features); with several channels
-        a feature is named as ``EMG_RMS_emg_zygo``, unnamed channels are numbered.
+        ``"features"`` gives an array of shape (n_windows, n_features). With several channels,
+        names look like ``EMG_RMS_emg_zygo``; unnamed channels are numbered.
         ``"series"`` gives a signal column of the envelope of each channel, at about 40 Hz.
     features : str or list of str, default="all"
-        Names, as ``"EMG_RMS"``, and groups of them: ``"amplitude"``, ``"bursts"``,
+        Names, such as ``"EMG_RMS"``, and groups of them: ``"amplitude"``, ``"bursts"``,
         ``"all"``.
     highpass : float, default=100.0
-        In hertz: what is below is taken for movement of the electrodes, the heart and mains
-        hum, and filtered out, as in NeuroKit2. Signals sampled at 200 Hz or less need a lower
-        one; 20 is usual.
+        Cutoff in hertz. Lower frequencies (movement of the electrodes, the heart, mains hum)
+        are filtered out, as in NeuroKit2. Signals sampled at 200 Hz or less need a lower
+        cutoff; 20 is usual.
     min_ratio : float, default=3.0
-        A burst is where the envelope exceeds so many times what it is at rest.
+        A burst is where the envelope exceeds this multiple of its value at rest.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
     n_jobs : int or None, default=None
@@ -58,8 +58,8 @@ class EMGTransformer(WindowTransformer):
 
     Notes
     -----
-    With x the filtered signal and e its envelope, the root mean square over an eighth of a
-    second, both in the unit of the signal:
+    Let x be the filtered signal, and e its envelope, the root mean square over an eighth of a
+    second, both in the unit of the signal.
 
     ======================== ==== =====================================================
     Group and name           Unit Formula
@@ -71,18 +71,18 @@ class EMGTransformer(WindowTransformer):
     EMG_Amplitude_Max             largest e
     *bursts*
     EMG_Activation_N *            number of bursts
-    EMG_Activation_Share          share of the window that they take
-    EMG_Activation_Duration  s    their mean duration
+    EMG_Activation_Share          share of the window in bursts
+    EMG_Activation_Duration  s    mean duration of bursts
     EMG_Amplitude_Mean *          mean of e in bursts
     ======================== ==== =====================================================
 
-    Those marked * are named as in NeuroKit2, whose amplitude is an energy, the square of the
-    unit. Rest is the 20 % quantile of e in the window. A window without bursts has
-    EMG_Activation_N and EMG_Activation_Share 0, and NaN for the other two.
+    Features marked * have the names of NeuroKit2, whose amplitude is an energy, in the square
+    of the unit. The level at rest is the 20 % quantile of e in the window. In a window without
+    bursts, EMG_Activation_N and EMG_Activation_Share are 0, and the other two are NaN.
 
-    What cannot be seen is left out: samples that are NaN, and a signal that is held at one value
-    for a quarter of a second or more. A channel is missing, NaN throughout, in a window of which
-    that is more than half, and in one shorter than 0.5 s.
+    Samples that are NaN, and those held at one value for a quarter of a second or more, are left
+    out. A channel is missing (NaN throughout) in a window of which more than half is left out,
+    and in a window shorter than 0.5 s.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class EMGTransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="series"`` of a signal column.
+            The latter for ``output="series"`` and a signal column.
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
@@ -155,7 +155,7 @@ class EMGTransformer(WindowTransformer):
         if not is_positive(self.highpass):
             raise ValueError(f"highpass must be a number above 0, got {self.highpass!r}.")
         if not is_number(self.min_ratio) or not self.min_ratio >= 1:
-            raise ValueError(f"min_ratio must be a number from 1, got {self.min_ratio!r}.")
+            raise ValueError(f"min_ratio must be a number of at least 1, got {self.min_ratio!r}.")
         check_rate(dtype.sampling_rate, self.highpass)
 
     def _names_of_numbers(self, dtype):

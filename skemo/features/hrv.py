@@ -1,8 +1,8 @@
-"""Heart-rate variability of ECG and pulse windows, as named features or as RR series."""
+"""Heart-rate variability in ECG and pulse windows, as named features or as RR series."""
 
 import warnings
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
@@ -32,59 +32,59 @@ from skemo.kernels.hrv import (
     regular_intervals,
     rr_intervals,
 )
-from skemo.signals.checks import signal_name
+from skemo.signals.checks import is_number, signal_name
 from skemo.signals.recording import LONGEST_INTERVAL
 
 FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLINEAR}
 _KERNELS = {"time": hrv_time, "frequency": hrv_frequency, "nonlinear": hrv_nonlinear}
-_PULSE_DEVIATION = 0.25  # of an RR interval from the median around, with max_deviation="auto"
+_PULSE_DEVIATION = 0.25  # largest deviation from the local median, with max_deviation="auto"
 _SOURCES = {("ecg",): "ecg", ("ppg",): "ppg"}  # by the channels of a column of beats
-_USABLE = 0.2  # of a window that its intervals must cover
+_LEAST_COVERED = 0.2  # share of a window that its intervals must cover
 _CHUNK = 1 << 20  # samples handed to a process at once
 
 
 class HRVTransformer(WindowTransformer):
     """Heart-rate variability of ECG or pulse windows, as named features or as RR series.
 
-    For each window the heartbeats are found (:func:`skemo.kernels.heartbeats.r_peaks`), and given
-    either as features under NeuroKit2's names (:mod:`skemo.kernels.hrv`), or as the series of the
-    intervals between them, which a network takes. Nothing is learned from the rows.
+    The heartbeats in each window are found (:func:`skemo.kernels.heartbeats.r_peaks`). The result
+    is either features under NeuroKit2's names (:mod:`skemo.kernels.hrv`), or the series of
+    intervals between beats, as input of a network. Nothing is learned from the rows.
 
     Parameters
     ----------
     output : {"features", "series"}, default="features"
         ``"features"`` gives an array of shape (n_windows, n_features), ``"series"`` a signal
-        column of RR intervals in milliseconds, of shape (1, n_beats), zero after the last.
+        column of RR intervals in milliseconds, of shape (1, n_beats), padded with zeros.
     signal : {"ecg", "ppg", "beats"}, default="ecg"
-        What the windows hold: an ECG, a pulse wave (PPG, BVP), or beat times in seconds,
-        NaN after the last and where a gap separates two, which need no sampling rate
-        (:func:`skemo.find_beats`).
+        What the windows hold: an ECG; a pulse wave (PPG, BVP); or beat times in seconds
+        (:func:`skemo.find_beats`), with NaN after the last and where a gap separates two
+        beats. Beat times need no sampling rate.
     method : str, default="skemo"
-        Detector of heartbeats: ``"skemo"``, or one of NeuroKit2's that
-        :func:`skemo.kernels.heartbeats.r_peaks` names.
+        Detector of heartbeats: ``"skemo"``, or one of the detectors of NeuroKit2 listed in
+        :func:`skemo.kernels.heartbeats.r_peaks`.
     features : str or list of str, default="time"
-        Names, as ``"HRV_RMSSD"``, and groups of them: ``"time"``, ``"frequency"``,
+        Names, such as ``"HRV_RMSSD"``, and groups of them: ``"time"``, ``"frequency"``,
         ``"nonlinear"``, ``"all"``. With at least `min_beats` beats the group ``"time"`` has
-        no NaN; of the others, long windows have few.
+        no NaN; the other groups have few in long windows.
     n_beats : int or None, default=None
-        Length of the series. None takes the most that a window can hold, at 0.3 s each: 33
-        in ten seconds. Where a window has more intervals than a length given, the last
+        Length of the series. None takes the largest number that a window can hold, at 0.3 s
+        each: 33 in ten seconds. If a window has more intervals than `n_beats`, the last ones
         are cut off with a warning.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
     min_beats : int, default=4
         A window with fewer beats is missing: NaN throughout.
     max_deviation : float, None or "auto", default="auto"
-        Leave out an interval that differs from the median of those around by more than this
-        part of it (:func:`skemo.kernels.hrv.regular_intervals`). None leaves none out.
-        ``"auto"`` is 0.25 for the pulse and for beats that :func:`skemo.find_beats` found in
-        one, and None for an ECG and for other beats.
+        Leave out intervals whose relative difference from the median of those around them is
+        larger (:func:`skemo.kernels.hrv.regular_intervals`). None leaves none out. ``"auto"`` is
+        0.25 for a pulse and for beats that :func:`skemo.find_beats` found in one, and None for
+        an ECG and for other beats.
     correct_beats : bool, default=False
-        Remove extra beats, put in missed ones and move ectopic ones
+        Remove extra beats, insert missed ones and move ectopic ones
         (:func:`skemo.kernels.beat_correction.correct_beats`).
     min_quality : float or None, default=None
         A window whose quality (``ECG_Quality`` or ``PPG_Quality`` of
-        :class:`skemo.QualityTransformer`) is lower is missing. None measures no quality.
+        :class:`skemo.QualityTransformer`) is lower is missing. None does not measure quality.
     n_jobs : int or None, default=None
         Processes; worth it for detectors of NeuroKit2. The result is the same for any
         number.
@@ -100,20 +100,20 @@ class HRVTransformer(WindowTransformer):
 
     Notes
     -----
-    Of several channels, the first counts. Where it shows no beats for a while, as with a lead
-    that has come off, the next steps in.
+    The first of several channels is used. Where it shows no beats for a while, because a lead has
+    come off for instance, the next one takes over.
 
-    Intervals under 300 or over 2000 ms (2500 ms in a slow heart), those across a stretch in
+    Intervals under 300 or over 2000 ms (2500 ms if the heart is slow), those across a stretch in
     which a beat may be hidden, and those that `max_deviation` excludes are left out: the series
-    goes on with the next, and no difference is taken across them. For frequency features, such a
-    gap is bridged by intervals of one length, the nearest to the median that fill it, if they
-    make up no more than a fifth of the time (on bridging, see [1]_); otherwise the features are
+    goes on with the next interval, and no difference is taken across the gap. For frequency
+    features, gaps that make up no more than a fifth of the time are bridged by equal intervals as
+    close to the median as possible (on bridging, see [1]_). With larger gaps the features are
     NaN. Ectopic beats are corrected only with `correct_beats`.
 
-    A series with fewer than ``min_beats - 1`` intervals left is missing, and so is one whose
-    intervals cover less than a fifth of the window. How much of the window they cover tells how
-    far to trust it: a minute of a wrist's pulse at rest is covered by four fifths and more, one
-    with movement by less.
+    A window with fewer than ``min_beats - 1`` intervals left is missing, and so is one whose
+    intervals cover less than a fifth of it. The share that they cover tells how far to trust the
+    window: in the pulse of a wrist at rest they cover four fifths of a minute or more, during
+    movement less.
 
     References
     ----------
@@ -171,8 +171,8 @@ class HRVTransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="series"`` of a signal column. The series of an array
-            of three dimensions is an array of shape (n_windows, 1, n_beats), of two
+            The latter for ``output="series"`` and a signal column. A three-dimensional array
+            gives series of shape (n_windows, 1, n_beats), a two-dimensional one
             (n_windows, n_beats).
         """
         signal = self._validate(X, reset=False)
@@ -186,7 +186,7 @@ class HRVTransformer(WindowTransformer):
             result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         if self.signal == "beats" and (between := typical_interval(values)) > LONGEST_INTERVAL:
             warnings.warn(
-                f"The beats are {between:g} s apart, which is no heart's. Beats are times in "
+                f"The beats are {between:g} s apart, too far for a heart. Beats are times in "
                 "seconds from the start of the window: divide sample numbers by their sampling "
                 "rate, and milliseconds by 1000.",
                 stacklevel=2,
@@ -217,7 +217,7 @@ class HRVTransformer(WindowTransformer):
         return np.stack([columns[name] for name in names], axis=1)
 
     def _window_series(self, values, dtype):
-        """Series, one longer than asked for: a window with more intervals shows there."""
+        """Series with one more place than asked for, which is filled if there are too many."""
         _, rr, missing = self._find_intervals(values, dtype)
         kept = np.isfinite(rr)
         rows, _ = np.nonzero(kept)
@@ -230,7 +230,7 @@ class HRVTransformer(WindowTransformer):
         return series
 
     def _find_intervals(self, values, dtype):
-        """Beat times and RR intervals of a few windows, and which of these are missing."""
+        """Beat times and RR intervals of a few windows, and which windows are missing."""
         beats = self._beats(values, dtype.sampling_rate)
         if self.correct_beats:
             beats = correct_beats(beats)
@@ -239,7 +239,7 @@ class HRVTransformer(WindowTransformer):
         if max_deviation is not None:
             rr = regular_intervals(rr, max_deviation)
         missing = np.isfinite(rr).sum(axis=1) < self.min_beats - 1
-        missing |= np.nansum(rr, axis=1) / 1000 < _USABLE * self._duration(dtype)
+        missing |= np.nansum(rr, axis=1) / 1000 < _LEAST_COVERED * self._duration(dtype)
         return beats, rr, missing
 
     def _largest_deviation(self, dtype):
@@ -248,7 +248,7 @@ class HRVTransformer(WindowTransformer):
         return self.max_deviation
 
     def _source(self, dtype):
-        """What the beats are found in; None where that is unknown."""
+        """Kind of signal in which the beats are found; None where that is unknown."""
         if self.signal != "beats":
             return self.signal
         return _SOURCES.get(dtype.channels)
@@ -257,12 +257,12 @@ class HRVTransformer(WindowTransformer):
         """Seconds of a window; 0 where that is unknown."""
         if self.signal != "beats":
             return dtype.shape[-1] / dtype.sampling_rate
-        # `segment` gives a window room for the most beats that it can hold.
+        # `segment` makes windows of beats as long as the largest number that fits in.
         known = self._source(dtype) is not None
         return (dtype.shape[-1] - 1) * SHORTEST_RR / 1000 if known else 0.0
 
     def _beats(self, values, sampling_rate):
-        """Beat times of each window, of the first channel or where another steps in."""
+        """Beat times in each window."""
         if self.signal == "beats":
             return values[:, 0]
         return channel_beats(values, sampling_rate, self.method, self.signal)
@@ -302,18 +302,20 @@ class HRVTransformer(WindowTransformer):
         elif self.min_quality is not None:
             raise ValueError(
                 f"min_quality={self.min_quality!r} needs an ECG or a pulse, and beat times have no "
-                "quality. Leave it None; skemo.find_artefacts, before find_beats, takes out of a "
-                "recording what is not to be trusted."
+                "quality. Leave it None; skemo.find_artefacts, before find_beats, removes the "
+                "parts of a recording that cannot be trusted."
             )
         choose_features(self.features, FEATURES)
         if self.n_beats is not None and not _is_count(self.n_beats, 1):
             raise ValueError(f"n_beats must be None or at least 1, got {self.n_beats!r}.")
         if not _is_count(self.min_beats, 2):
-            raise ValueError(f"min_beats must be a whole number from 2, got {self.min_beats!r}.")
-        if not (self.max_deviation in ("auto", None) or _is_part(self.max_deviation)):
             raise ValueError(
-                "max_deviation must be 'auto', None or a number over 0, got "
-                f"{self.max_deviation!r}."
+                f"min_beats must be a whole number of at least 2, got {self.min_beats!r}."
+            )
+        deviation = self.max_deviation
+        if not (deviation in ("auto", None) or (is_number(deviation) and deviation > 0)):
+            raise ValueError(
+                f"max_deviation must be 'auto', None or a number above 0, got {deviation!r}."
             )
 
     def _names_of_numbers(self, dtype):
@@ -331,7 +333,3 @@ def typical_interval(beats: NDArray) -> float:
 
 def _is_count(value, least):
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
-
-
-def _is_part(value):
-    return isinstance(value, Real) and not isinstance(value, bool) and value > 0

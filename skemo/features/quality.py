@@ -1,4 +1,4 @@
-"""Quality of the signal in windows, as named features or as a signal for a network."""
+"""Quality of signals in windows, as named features or as a signal for a network."""
 
 from numbers import Integral
 from typing import Literal, Self
@@ -16,32 +16,33 @@ from skemo.features.base import (
 from skemo.kernels.quality import QUALITY, check_signal, signal_quality
 from skemo.signals.checks import signal_name
 
-_CHUNK = 1 << 19  # samples handed over at once
+_CHUNK = 1 << 19  # samples processed at once
 
 
 class QualityTransformer(WindowTransformer):
     """How far the signal in each window can be trusted, as numbers from 0 to 1.
 
-    The numbers serve as columns to look at, as a signal beside the others, from which a network
-    learns which modality to attend to, and as a threshold: ``min_quality`` of the other
-    transformers is held against the last of them, the quality as a whole. Nothing is learned
-    from the rows.
+    The numbers can be looked at as columns; they can be a signal beside the others, from which a
+    network learns which modality to attend to; and they can be held against a threshold:
+    ``min_quality`` of the other transformers applies to the last of them, the overall quality.
+    Nothing is learned from the rows.
 
     Parameters
     ----------
     output : {"features", "series"}, default="features"
         ``"features"`` gives an array of shape (n_windows, n_features). ``"series"`` gives a
-        signal column whose channels are the numbers, (n_features, sub_windows), of an EEG
-        (n_features, n_channels, sub_windows). It is called as the column it was made from, with
-        ``_quality`` behind it.
+        signal column of windows of shape (n_features, sub_windows), or (n_features, n_channels,
+        sub_windows) for an EEG. Its name is that of the original column followed by
+        ``_quality``.
     signal : {"ecg", "ppg", "eda", "eeg", "acc"}, default="ecg"
         What the windows hold: an ECG, a pulse wave (PPG, BVP), skin conductance in µS, an EEG,
-        or an accelerometer with its axes as channels and gravity in them.
+        or an accelerometer with its axes as channels and gravity included.
     features : str or list of str, default="all"
-        Names, as ``"ECG_Quality"``; ``"all"`` is every number of the kind of signal.
+        Names, such as ``"ECG_Quality"``; ``"all"`` is every number for the kind of signal.
     sub_windows : int, default=1
-        Number of equal parts of a window that are measured each by itself; samples that do not
-        fill a part are dropped at the end. ECG and pulse want three beats a part or more.
+        Number of equal parts into which a window is cut, each of which is measured on its own.
+        Samples at the end that do not fill a part are dropped. For ECG and pulse, a part needs
+        three beats or more.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
 
@@ -56,66 +57,70 @@ class QualityTransformer(WindowTransformer):
 
     Notes
     -----
-    Of the numbers marked + the best is 1, of the others 0.
+    For numbers marked +, the best value is 1; for the others it is 0. A share is a share of the
+    samples in the window unless stated otherwise.
 
     ==================== =================================================================
     Kind and name        Meaning
     ==================== =================================================================
     *ECG, pulse (PPG)*
-    Likeness +           mean over the beats of the cosine of each and the second most like
-                         it, of the 12 before and the 12 after; so ectopic beats that come
-                         again are no fault [1]_
-    Coverage +           share of the window between beats that are 0.3 to 2 s apart, of the
-                         pulse regularly so; an edge counts as a beat
-    BeatAgreement +      F1 of the beats and those that a second detector finds in another
-                         band, at ±60 ms [2]_
-    RMSSDAgreement +     of ECG: the smaller RMSSD of both detectors by the larger
-    QRSPower             of ECG: power of 5 to 15 Hz as part of that of 5 to 40 Hz [3]_
-    PulsePower           of pulse: power of 1 to 2.25 Hz as part of that below 8 Hz [4]_
-    BaselinePower        power below 1 Hz as part of that below 40 Hz [3]_; of pulse, below
-                         0.5 Hz and 8 Hz
-    Flat                 share of samples in runs of one value of 1 s and more
-    Clipped              share in runs of the highest or lowest value of 0.02 s and more
-                         (pulse: 0.1 s), four samples at least, that are come to by a jump
+    Likeness +           mean over beats of the second highest cosine of a beat with the 12
+                         before and the 12 after it, so that recurring ectopic beats do not
+                         lower it [1]_
+    Coverage +           share of the window between beats that are 0.3 to 2 s apart (for a
+                         pulse, also regular); an edge counts as a beat
+    BeatAgreement +      F1 score of the beats against those that a second detector finds in
+                         another band, at ±60 ms [2]_
+    RMSSDAgreement +     ECG only: smaller RMSSD of the two detectors divided by the larger
+    QRSPower             ECG only: power at 5 to 15 Hz, relative to 5 to 40 Hz [3]_
+    PulsePower           pulse only: power at 1 to 2.25 Hz, relative to below 8 Hz [4]_
+    BaselinePower        power below 1 Hz, relative to below 40 Hz [3]_; for a pulse, below
+                         0.5 Hz relative to below 8 Hz
+    Flat                 share in runs of one value that last 1 s or longer
+    Clipped              share in runs of the highest or lowest value that last 0.02 s or
+                         longer (pulse: 0.1 s), at least four samples, and begin or end with
+                         a jump
     Missing              share that is NaN
     Quality +            Likeness × Coverage × BeatAgreement × (ECG) RMSSDAgreement
                          × (1 - Flat) × (1 - Clipped) × (1 - Missing)
     *EDA* [5]_
-    OffSkin              share below 0.05 µS
-    Step                 share within 5 s of a change by more than 0.2 µS/s and 80 % of the
-                         level a second, or by more than 10 µS/s
-    Clipped              share above 60 µS, or in runs of the highest or lowest value of 5 s
+    OffSkin              share at or below 0.01 µS, as in :class:`skemo.EDATransformer`
+    Step                 share within 5 s of a change faster than both 0.2 µS/s and 80 % of
+                         the level per second, or faster than 10 µS/s
+    Clipped              share above 60 µS, or in runs of the highest or lowest value that
+                         last 5 s or longer
     Missing              share that is NaN
     Quality +            (1 - share off the skin or near a step) × (1 - Clipped)
                          × (1 - Missing)
     *EEG, by channel*
-    Flat, Clipped        as of an ECG, Flat from 0.25 s on
-    Amplitude +          1 up to three times and down to a third of the standard deviation
-                         of the channel in the middle, falling beyond; so it is 1 for a
-                         single channel
-    Steadiness +         1 where no second's standard deviation is over five times that of
-                         the second in the middle, falling beyond
-    Muscle               power of 30 to 100 Hz without mains, as part of 1 to 100 Hz
-    Mains                power within 1 Hz of 50 or of 60 Hz, the larger, as part of 1 to 100 Hz
+    Flat, Clipped        as for an ECG, but Flat from 0.25 s on
+    Amplitude +          1 if the standard deviation is between a third of and three times
+                         that of the median channel, falling beyond; always 1 for a single
+                         channel
+    Steadiness +         1 if no second has a standard deviation above five times that of
+                         the median second, falling beyond
+    Muscle               power at 30 to 100 Hz without mains, relative to 1 to 100 Hz
+    Mains                power within 1 Hz of 50 Hz or of 60 Hz, whichever is larger,
+                         relative to 1 to 100 Hz
     Missing              share that is NaN
-    Quality +            Amplitude × Steadiness, times 1 minus each of the others. For a
-                         window as a whole, the mean over channels, where one of NaN is 0
+    Quality +            Amplitude × Steadiness × (1 - each of the others). For the whole
+                         window, the mean over channels, with 0 for channels that are NaN
     *ACC*
-    Motion               mean over seconds of s² / (1 + s²), with s the standard deviation
-                         in the second, of the axes together, by 0.1 of gravity
+    Motion               mean over seconds of s² / (1 + s²), where s is the standard deviation
+                         within the second, over all axes, divided by 0.1 of gravity
     Missing              share that is NaN
-    Quality +            (1 - Motion) × (1 - Missing): 1 for somebody who keeps still
+    Quality +            (1 - Motion) × (1 - Missing): 1 for a person who keeps still
     ==================== =================================================================
 
-    The names have the kind before them, as ``ECG_Likeness``, and those of an EEG the channel
-    behind them, as ``EEG_Flat_F3``; ``EEG_Quality`` is that of the window. Of several channels of
-    an ECG or a pulse, a window takes the one of the highest quality.
+    Names begin with the kind, as in ``ECG_Likeness``. Those of an EEG end with the channel, as in
+    ``EEG_Flat_F3``; ``EEG_Quality`` is that of the whole window. If an ECG or a pulse has several
+    channels, the numbers of a window are those of its best channel.
 
-    A window that is NaN throughout is missing: its numbers are NaN. A flat one has the
+    A window that is NaN throughout is missing: its numbers are NaN. A flat window has the
     quality 0. Gaps are bridged by straight lines.
 
-    An ECG of quality 1 can be wrong: what looks like a heartbeat twice is taken for one. The
-    numbers do not say that an interval is a normal one.
+    An ECG of quality 1 can still be wrong: whatever looks like a heartbeat more than once is
+    taken for one. Nor do the numbers say whether an interval is normal.
 
     References
     ----------
@@ -161,7 +166,7 @@ class QualityTransformer(WindowTransformer):
         self.sampling_rate = sampling_rate
 
     def fit(self, X: pd.DataFrame | ArrayLike, y: object = None) -> Self:
-        """Check the parameters against `X`, and note what a window of it is.
+        """Check the parameters against `X`, and record the type of its windows.
 
         Parameters
         ----------
@@ -190,8 +195,8 @@ class QualityTransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="series"`` of a signal column. The series of an array
-            of three dimensions is an array, of two it is given flat.
+            The latter for ``output="series"`` and a signal column. The series of a
+            three-dimensional array is an array, that of a two-dimensional one is flattened.
         """
         signal = self._validate(X, reset=False)
         dtype = signal.dtype

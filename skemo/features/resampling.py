@@ -34,11 +34,11 @@ class ResampleTransformer(WindowTransformer):
     standardize : bool, default=False
         Whether each window and channel is brought to mean 0 and standard deviation 1.
     min_quality : float or None, default=None
-        A window whose quality (:class:`skemo.QualityTransformer`) is lower is missing, of an
-        EEG a channel in a window. It needs to know what `signal` is, and None measures
-        no quality.
+        A window (for an EEG, a channel of a window) whose quality
+        (:class:`skemo.QualityTransformer`) is lower is missing. This needs `signal`. None does
+        not measure quality.
     signal : {"ecg", "ppg", "eda", "eeg", "acc"} or None, default=None
-        What the windows hold; of use for `min_quality` only.
+        What the windows hold; only used with `min_quality`.
     sampling_rate : float or None, default=None
         In hertz. Plain arrays need it for `rate` and `band`; a signal column has its own.
 

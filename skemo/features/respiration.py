@@ -1,4 +1,4 @@
-"""Breathing of windows of a respiration signal, an ECG, a pulse or beats, as named features."""
+"""Breathing in windows of a respiration signal, ECG, pulse or beats, as named features."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,7 +30,7 @@ from skemo.kernels.respiration import (
 from skemo.signals.checks import signal_name
 
 _OF_HEART = {name: group for name, group in FEATURES.items() if name != "amplitude"}
-_BEATS_SPAN = 10.0  # s, to whose multiple a window of beat times is taken to last
+_BEATS_SPAN = 10.0  # s; a window of beat times is assumed to last a multiple of this
 _CHUNK = 1 << 22  # samples handed to a process at once
 
 
@@ -38,23 +38,23 @@ class RespirationTransformer(WindowTransformer):
     """Rate, variability and depth of breathing, as named features or as a clean series.
 
     Breaths are found in each window of a respiration signal
-    (:func:`skemo.kernels.respiration.breaths`); or in what breathing does to the heart, where
-    nothing else was recorded: to the height of the QRS complexes of an ECG, or to the
+    (:func:`skemo.kernels.respiration.breaths`). Where none was recorded, they are found in the
+    effects of breathing on the heart: on the height of the QRS complexes of an ECG, or on the
     intervals between beats. Nothing is learned from the rows.
 
     Parameters
     ----------
     output : {"features", "series"}, default="features"
         ``"features"`` gives an array of shape (n_windows, n_features), ``"series"`` a signal
-        column of respiration without noise and drift, at 16 to 32 Hz where it was sampled
-        faster; of an ECG or a pulse at 4 Hz.
+        column of respiration without noise and drift, at 16 to 32 Hz if it was sampled faster,
+        or at 4 Hz if it is derived from an ECG or a pulse.
     signal : {"resp", "ecg", "ppg", "beats"}, default="resp"
-        What the windows hold: respiration, as of a belt, which rises as one breathes in; an
-        ECG; a pulse wave; or beat times in seconds, NaN after the last, which need no
-        sampling rate (:func:`skemo.find_beats`) and give features only.
+        What the windows hold: respiration that rises as one breathes in, such as the signal of a
+        belt; an ECG; a pulse wave; or beat times in seconds, NaN after the last
+        (:func:`skemo.find_beats`). Beat times need no sampling rate, and give only features.
     features : str or list of str, default="all"
-        Names, as ``"RSP_Rate_Mean"``, and groups of them: ``"rate"``, ``"variability"``,
-        ``"amplitude"``, ``"phase"``, ``"all"``. What is derived from the heart has no
+        Names, such as ``"RSP_Rate_Mean"``, and groups of them: ``"rate"``, ``"variability"``,
+        ``"amplitude"``, ``"phase"``, ``"all"``. Respiration derived from the heart has no
         ``"amplitude"``.
     min_breaths : int, default=2
         A window with fewer whole breaths is missing: NaN throughout.
@@ -74,52 +74,53 @@ class RespirationTransformer(WindowTransformer):
 
     Notes
     -----
-    With B the durations of the breaths, from trough to trough, in milliseconds, and A their
-    heights, from the peak to the line between both troughs, in the unit of the signal, the
-    features are these, under NeuroKit2's names. NeuroKit2 takes the mean of an
-    interpolated rate, and heights above the trough before after a filter that lowers slow
-    breaths; with regular breathing the values agree within a few percent.
+    Let B be the durations of the breaths in milliseconds, from trough to trough, and A their
+    heights in the unit of the signal, from the line between both troughs to the peak. The
+    features have NeuroKit2's names. NeuroKit2 takes the mean of an interpolated rate, and
+    measures heights from the preceding trough, after a filter that lowers slow breaths; for
+    regular breathing the values agree within a few percent.
 
     ============================== ===== ==================================================
     Group and name                 Unit  Formula
     ============================== ===== ==================================================
     *rate*
-    RSP_Rate_Mean                  1/min 60,000 by the mean of B
+    RSP_Rate_Mean                  1/min 60,000 divided by the mean of B
     *variability*
     RRV_MeanBB                     ms    mean of B
     RRV_SDBB                       ms    standard deviation of B, divisor n - 1
     RRV_RMSSD                      ms    root mean square of the differences of successive B
     RRV_SDSD                       ms    their standard deviation, divisor n - 1
-    RRV_CVBB, RRV_CVSD                   RRV_SDBB and RRV_RMSSD by RRV_MeanBB
+    RRV_CVBB, RRV_CVSD                   RRV_SDBB and RRV_RMSSD divided by RRV_MeanBB
     RRV_MedianBB                   ms    median of B
     RRV_MadBB                      ms    median absolute deviation of B times 1.4826
-    RRV_MCVBB                            RRV_MadBB by RRV_MedianBB
+    RRV_MCVBB                            RRV_MadBB divided by RRV_MedianBB
     *amplitude*
     RAV_Mean                             mean of A, in the unit of the signal
     RAV_SD                               standard deviation of A, divisor n - 1
     RAV_RMSSD                            root mean square of the differences of successive A
-    RAV_CVSD                             RAV_RMSSD by RAV_Mean
+    RAV_CVSD                             RAV_RMSSD divided by RAV_Mean
     *phase*
     RSP_Phase_Duration_Inspiration s     mean time from trough to peak
     RSP_Phase_Duration_Expiration  s     mean time from peak to trough
-    RSP_Phase_Duration_Ratio             the first by the second
+    RSP_Phase_Duration_Ratio             the first divided by the second
     ============================== ===== ==================================================
 
-    A window should hold several breaths: at 12 a minute ten seconds seldom have two whole
-    ones, half a minute has five. What differences or a standard deviation need two or
-    three of, is NaN with fewer. A window is missing where there is no breathing to see, and
-    breaths across a gap are left out (:func:`skemo.kernels.respiration.breaths`). Of several
-    channels, each window takes the first that shows breathing.
+    A window should contain several breaths: at 12 a minute, ten seconds seldom contain two whole
+    ones, and half a minute contains five. Features that need two or three breaths, for a
+    difference or a standard deviation, are NaN with fewer. A window in which no breathing can be
+    seen is missing, and breaths across a gap are left out
+    (:func:`skemo.kernels.respiration.breaths`). Of several channels, the first that shows
+    breathing in a window is used.
 
-    What is derived from the heart is a rate at best. From an ECG it is made of the
-    heights of the QRS complexes; from a pulse or from beats, of the heart rate, which follows
-    breathing less the more stressed, the older or the more ill a person is, and which
-    has waves of its own at 0.1 Hz. Only breathing of 7 to 30 a minute is seen, at less than
-    half of the heart rate, and windows should last for a minute: of hearts that beat at random,
-    7 % of half-minutes pass for breathing, and 0.2 % of minutes. In half-minutes of the ECG
-    of students at rest and at mental arithmetic (eegmat) the heights show breathing in 65 %,
-    the heart rate in 35 %; where both do, they differ by under 1 a minute in 94 %. In the
-    pulse of a wrist that moves, no more than a few minutes in a hundred show it.
+    Respiration derived from the heart gives a rate at best. From an ECG it is derived from the
+    heights of the QRS complexes; from a pulse or beats, from the heart rate, which follows
+    breathing less closely the more stressed, the older or the more ill a person is, and which
+    has waves of its own at 0.1 Hz. Only 7 to 30 breaths a minute, and less than half of the
+    heart rate, can be seen, and windows should last a minute: of hearts that beat at random,
+    7 % of half-minutes pass for breathing, and 0.2 % of minutes. Of half-minutes of the ECG of
+    students at rest and during mental arithmetic (eegmat), the heights show breathing in 65 %
+    and the heart rate in 35 %; where both do, they differ by less than 1 breath a minute in
+    94 %. In the pulse of a moving wrist, no more than a few minutes in a hundred show it.
 
     Examples
     --------
@@ -151,7 +152,7 @@ class RespirationTransformer(WindowTransformer):
         self.n_jobs = n_jobs
 
     def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray | pd.DataFrame:
-        """Find the breaths, and compute the features; or the series.
+        """Find the breaths and compute the features, or compute the series.
 
         Parameters
         ----------
@@ -161,7 +162,7 @@ class RespirationTransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="series"`` of a signal column.
+            The latter for ``output="series"`` and a signal column.
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
@@ -250,7 +251,7 @@ class RespirationTransformer(WindowTransformer):
             or self.min_breaths < 1
         ):
             raise ValueError(
-                f"min_breaths must be a whole number from 1, got {self.min_breaths!r}."
+                f"min_breaths must be a whole number of at least 1, got {self.min_breaths!r}."
             )
         if self.signal == "resp":
             check_rate(dtype.sampling_rate)
@@ -266,7 +267,7 @@ class RespirationTransformer(WindowTransformer):
 
 
 def _features_of_beats(beats):
-    """Features of windows of beat times, whose length is not known, and numbers of breaths."""
+    """Features of windows of beat times, of unknown length, and numbers of breaths."""
     last = np.nanmax(np.where(np.isnan(beats), 0, beats), axis=1, initial=0)
     spans = np.maximum(np.ceil(last / _BEATS_SPAN), 1) * _BEATS_SPAN
     found = {}

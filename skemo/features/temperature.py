@@ -1,4 +1,4 @@
-"""Skin temperature of windows, as named features."""
+"""Skin temperature in windows, as named features or as a clean series."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,19 +28,21 @@ _CHUNK = 1 << 18  # samples handed to a process at once
 class TemperatureTransformer(WindowTransformer):
     """Level and slope of skin temperature, as named features or as a clean series.
 
-    The vessels of fingers and wrists narrow under stress, and the skin cools within a
+    Under stress the blood vessels of the fingers and wrists narrow, and the skin cools within a
     minute or so. Nothing is learned from the rows.
 
     Parameters
     ----------
     output : {"features", "series"}, default="features"
         ``"features"`` gives an array of shape (n_windows, n_features), ``"series"`` a signal
-        column without the readings outside of `valid_range`.
+        column without readings outside `valid_range`.
     features : str or list of str, default="all"
-        Names, as ``"TEMP_Slope"``, and groups of them: ``"level"``, ``"slope"``, ``"all"``.
+        Names, such as ``"TEMP_Slope"``, and groups of them: ``"level"``, ``"slope"``,
+        ``"all"``.
     valid_range : (low, high) or None, default=(15.0, 45.0)
-        In the unit of the signal, degrees Celsius by default: a reading outside is no
-        skin's, as the 382.21 that an Empatica E4 writes where it fails. None takes all.
+        In the unit of the signal, by default degrees Celsius. Readings outside this range are
+        not skin temperature, such as the 382.21 that an Empatica E4 writes when its sensor
+        fails. None accepts all readings.
     sampling_rate : float or None, default=None
         In hertz. A plain array needs it; a signal column carries its own.
     n_jobs : int or None, default=None
@@ -57,23 +59,22 @@ class TemperatureTransformer(WindowTransformer):
 
     Notes
     -----
-    With x the temperature:
-
+    Let x be the temperature.
     =================== ==== =====================================================
     Group and name      Unit Formula
     =================== ==== =====================================================
     *level*
     TEMP_Mean           °C   mean of x
     TEMP_SD             °C   standard deviation of x, divisor n
-    TEMP_Min, TEMP_Max  °C   least and largest x
+    TEMP_Min, TEMP_Max  °C   smallest and largest x
     *slope*
-    TEMP_Slope          °C/s slope of the line of least squares through x
+    TEMP_Slope          °C/s slope of the least-squares line through x
     =================== ==== =====================================================
 
-    Readings that are NaN or outside of `valid_range` are left out (in a series they are bridged
-    by straight lines); a window of which they are more than half is missing, NaN throughout. A
-    sensor that has been put on is
-    warming up for some minutes, which no feature tells from a person who relaxes.
+    Readings that are NaN or outside `valid_range` are left out; in a series they are bridged by
+    straight lines. A window in which they are more than half is missing (NaN throughout). A
+    sensor warms up for some minutes after it has been put on. No feature distinguishes this from
+    a person who relaxes.
 
     Examples
     --------
@@ -115,7 +116,7 @@ class TemperatureTransformer(WindowTransformer):
         Returns
         -------
         array of shape (n_windows, n_features), or DataFrame of one signal column
-            The latter with ``output="series"`` of a signal column.
+            The latter for ``output="series"`` and a signal column.
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate

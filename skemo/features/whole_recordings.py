@@ -1,4 +1,4 @@
-"""What is computed better on a whole recording than window by window."""
+"""Heartbeats and skin-conductance components of whole recordings, before windows are cut."""
 
 from dataclasses import replace
 from typing import Literal
@@ -31,32 +31,31 @@ def find_beats(
     beats: str = "beats",
     correct_beats: bool = False,
 ) -> Recording:
-    """Find the heartbeats of a whole recording, and let them go along with it.
+    """Find the heartbeats of a whole recording, and add them to it.
 
-    Windows that are cut afterwards lose no beat at their edges, and each beat is found once
-    however much the windows overlap: ``skemo.segment(map(find_beats, recordings), 10)`` has a
-    column of beat times, which ``HRVTransformer(signal="beats")`` takes. The polarity of the
-    signal is decided once for the recording.
+    Windows cut afterwards lose no beats at their edges, and each beat is found once however much
+    the windows overlap: ``skemo.segment(map(find_beats, recordings), 10)`` has a column of beat
+    times, the input of ``HRVTransformer(signal="beats")``. The polarity of the signal is decided
+    once for the recording.
 
-    A stretch in which there is nothing to see (:func:`skemo.kernels.heartbeats.r_peaks`) has
-    no beats, and no RR interval is taken across it. The recording remembers whether its beats
-    came from an ECG or a pulse, so that `HRVTransformer` treats them as it treats windows of
-    that signal.
+    A stretch in which no beats can be seen (:func:`skemo.kernels.heartbeats.r_peaks`) has none,
+    and no RR interval is taken across it. The recording stores whether its beats came from an
+    ECG or a pulse, so that `HRVTransformer` treats them like windows of that signal.
 
     Parameters
     ----------
     recording : Recording
     name : str, default="ecg"
-        The signal to look at. Of several channels, the first counts; where it shows no beats
-        for a while, the next steps in.
+        The signal in which to find them. The first of several channels is used; where it shows
+        no beats for a while, the next one takes over.
     signal : {"ecg", "ppg"}, default="ecg"
-        What it is.
+        Kind of that signal.
     method : str, default="skemo"
-        Detector, as :func:`skemo.kernels.heartbeats.r_peaks` names them.
+        Detector, one of those listed in :func:`skemo.kernels.heartbeats.r_peaks`.
     beats : str, default="beats"
         Name of the beats, and of their column.
     correct_beats : bool, default=False
-        Remove extra beats, put in missed ones and move ectopic ones
+        Remove extra beats, insert missed ones and move ectopic ones
         (:func:`skemo.kernels.beat_correction.correct_beats`).
 
     Returns
@@ -69,7 +68,7 @@ def find_beats(
     Raises
     ------
     ValueError
-        Where the recording has no such signal.
+        If the recording has no such signal.
 
     Examples
     --------
@@ -107,7 +106,7 @@ def find_beats(
 def _correct(times, broken):
     """Beats of a recording, corrected, and after which of them there is a break."""
     stretches = np.split(times, np.flatnonzero(broken[:-1]) + 1)
-    # One table row, with room for beats that are put in.
+    # One row of a table, with room for beats that are inserted.
     row = np.full(2 * len(times) + len(stretches), np.nan)
     place = 0
     for stretch in stretches:

@@ -1,4 +1,4 @@
-"""Where a heartbeat may be: maxima of an envelope in windows of an ECG or a pulse wave."""
+"""Candidates for heartbeats: maxima of an envelope in windows of an ECG or a pulse wave."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,24 +17,24 @@ from skemo.kernels.filters import (
 from skemo.kernels.hrv import sliding
 
 REFRACTORY = 0.3  # s, the least between two beats
-STRONG = 0.4  # of the level around, above which a maximum is likely to be a beat
-_WEAK = 0.12  # of the level around, below which a maximum is not looked at
-_LEVEL_QUANTILE = 0.3  # of the maxima around: artefacts may be in more than half of them
-_ECG_FLOOR = 0.1  # of the usual level in a window, the lowest level of an ECG
-_PULSE_FLOOR = 1e-3  # of the highest level; what is below, as in a flat stretch, is rounding
-_T_WAVE, _T_HEIGHT = 0.42, 0.5  # s after a higher maximum, and of its height: a T wave
-_EXTREMUM_REACH = 0.06  # s from the maximum of the envelope to R or S
-_FAST = 0.7  # of a maximum's height: another as high within 0.3 s is a beat as well
-_FASTEST = 0.2  # s, between such beats
+STRONG = 0.4  # of the level around it, above which a maximum is likely to be a beat
+_WEAK = 0.12  # of the level around it, below which a maximum is ignored
+_LEVEL_QUANTILE = 0.3  # of the maxima around, more than half of which may be artefacts
+_ECG_FLOOR = 0.1  # of the usual level in a window: the lowest level of an ECG
+_LEVEL_FLOOR = 1e-3  # of the highest level; below it, as in a flat stretch, is rounding error
+_T_WAVE, _T_HEIGHT = 0.42, 0.5  # s after a higher maximum, and share of its height: a T wave
+_EXTREMUM_REACH = 0.06  # s, the most from the maximum of the envelope to R or S
+_FAST = 0.7  # of a maximum's height: one that high within 0.3 s shows a heart too fast
+_FASTEST = 0.2  # s, the least between two beats of such a heart
 _N_BETWEEN = 7  # values of the envelope between two maxima that measure the background
-_FILTERED = 1 << 16  # samples filtered together: what is made of them stays in the cache
+_FILTERED = 1 << 16  # samples filtered together, so that temporary arrays fit into the cache
 _SLOPE_RATE = 64  # Hz, of the slope of the pulse
-_CREST_WEIGHT = 0.15  # of the width of crests, beside that of the steepness of rises
-_UPSIDE_DOWN = -0.05  # what a single window must show to be turned
+_CREST_WEIGHT = 0.15  # of the width of crests relative to the steepness of rises
+_UPSIDE_DOWN = -0.05  # uprightness below which a window is turned
 _MAINS = (50.0, 60.0)  # Hz
-_ECG_SHAPE = (0.1, 100)  # s to either side of a beat that are compared, at this rate
+_ECG_SHAPE = (0.1, 100)  # s on either side of a beat that are compared; at this rate in Hz
 _PULSE_SHAPE = (REFRACTORY, 32)
-_AT_GAP = 0.06  # s from a missing sample in which a QRS complex may be cut off
+_AT_GAP = 0.06  # s from a missing sample within which a QRS complex may be cut off
 
 
 class Candidates(NamedTuple):
@@ -43,18 +43,18 @@ class Candidates(NamedTuple):
     Attributes
     ----------
     rows : int array of shape (n_candidates,)
-        Windows they are in.
+        Window of each candidate.
     times : array of shape (n_candidates,)
         Seconds from the start of the window.
     heights : array of shape (n_candidates,)
-        Of the envelope.
+        Height of the envelope.
     relative : array of shape (n_candidates,)
-        Heights as a part of the level around.
+        Height relative to the level around it.
     after : array of shape (n_candidates,)
-        Median of the envelope between the maximum and the next, as a part of its height; NaN
-        after the last.
+        Median of the envelope between the maximum and the next, relative to its height; NaN
+        for the last one of a window.
     fast : bool array of shape (n_candidates,)
-        Whether another maximum of that height follows sooner than a heart within range beats.
+        Whether a maximum of similar height follows within less than 0.3 s.
     shapes : array of shape (n_samples, n_candidates)
         The signal around each of them, of norm 1.
     directions : array of shape (n_candidates,)
@@ -81,9 +81,9 @@ def join(candidates: list[Candidates]) -> Candidates:
 
 
 def fill_windows(windows: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
-    """Windows with gaps bridged, moved to 0 and scaled to 1; where the gaps are; and the scales.
+    """Windows with gaps bridged, centred and scaled to 1; where the gaps are; and the scales.
 
-    The second is None where no sample is missing.
+    The second is None if no sample is missing.
     """
     missing = None
     with loops_along_rows(windows.shape[1]):
@@ -94,7 +94,7 @@ def fill_windows(windows: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
             high, low = windows.max(axis=1), windows.min(axis=1)
         middle = windows.mean(axis=1, dtype=np.result_type(windows.dtype, np.float32))
         scale = np.maximum(high - middle, middle - low)
-        # A constant window is exactly 0, whatever its mean is rounded to.
+        # A constant window becomes exactly 0, even if its mean is rounded.
         scale = np.where((high > low) & (scale > np.finfo(scale.dtype).tiny), scale, 0)
         filled = np.subtract(windows, middle[:, np.newaxis])
         filled *= np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)[:, np.newaxis]
@@ -104,10 +104,11 @@ def fill_windows(windows: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
 def ecg_candidates(
     windows: NDArray, sampling_rate: float, missing: NDArray | None, signs: tuple | None = None
 ) -> list[Candidates]:
-    """Candidates of windows that `fill_windows` has made of an ECG.
+    """Candidates in windows of an ECG that `fill_windows` has prepared.
 
-    With `signs`, one set for each sign, in which every beat is placed at its highest (1) or
-    lowest (-1) point. Without, one set, in which each window has the sign of most of its beats.
+    With `signs`, there is one set for each sign, in which every beat is placed at its highest (1)
+    or lowest (-1) point. Without, there is one set, and each window has the sign of most of its
+    beats.
     """
     (envelope, envelope_rate), (trace, trace_rate), before = _ecg_traces(windows, sampling_rate)
     duration = windows.shape[1] / sampling_rate
@@ -155,9 +156,9 @@ def ecg_candidates(
 def pulse_candidates(
     windows: NDArray, sampling_rate: float, missing: NDArray | None, sign: int | None = None
 ) -> Candidates:
-    """Candidates of windows that `fill_windows` has made of a pulse wave.
+    """Candidates in windows of a pulse wave that `fill_windows` has prepared.
 
-    With `sign` -1 the pulse is taken to be upside down; None decides that for each window.
+    A `sign` of -1 means that the pulse is upside down; None decides this for each window.
     """
     n_windows, n_times = windows.shape
     slope, rate, before = _pulse_slope(windows, sampling_rate)
@@ -194,7 +195,7 @@ def pulse_candidates(
 
 
 def pulse_direction(windows: NDArray, sampling_rate: float) -> float:
-    """How clearly the pulse of some windows is the right way up; negative for upside down."""
+    """How clearly the pulse in these windows is the right way up; negative if it is upside down."""
     slope, rate, before = _pulse_slope(windows, sampling_rate)
     start = round(before * rate)
     inner = slope[:, start : start + max(1, int(windows.shape[1] / sampling_rate * rate))]
@@ -202,10 +203,10 @@ def pulse_direction(windows: NDArray, sampling_rate: float) -> float:
 
 
 def _upright(slope, rate):
-    """How clearly the pulse of each window is the right way up, from 1 to -1 for upside down.
+    """How clearly the pulse in each window is the right way up, from 1 to -1 for upside down.
 
-    A pulse wave rises faster than it falls and, less reliably, its crests are narrower than the
-    valleys between them. Stretches of 1.5 s count alike, so that movements do not decide.
+    A pulse wave rises faster than it falls and, less reliably, its crests are narrower than its
+    troughs. All stretches of 1.5 s have the same weight, so that movement does not decide.
     """
     n_block = min(slope.shape[1], round(1.5 * rate))
     wave = np.cumsum(slope, axis=1)
@@ -216,18 +217,18 @@ def _upright(slope, rate):
         blocks = blocks.reshape(len(slope), -1, n_block)
         high, low = blocks.max(axis=2), -blocks.min(axis=2)
         size = np.abs(high) + np.abs(low)
-        seen = size > _PULSE_FLOOR * size.max(axis=1, keepdims=True)
+        seen = size > _LEVEL_FLOOR * size.max(axis=1, keepdims=True)
         asymmetry = np.where(seen, high - low, 0) / np.where(seen, size, 1)
         total += weight * asymmetry.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     return total
 
 
 def _ecg_traces(windows, sampling_rate):
-    """Envelope of the QRS band, the ECG at a rate fine enough to place R, and both rates.
+    """Envelope of the QRS band and its rate; ECG at a rate that can place R, and that rate.
 
-    Both begin earlier than the windows, by the seconds that come third.
+    Both begin before the windows, by the number of seconds returned third.
     """
-    # Reflecting about 40 ms rather than about one sample halves the false beats at noisy edges.
+    # Reflection about the mean of 40 ms instead of one sample halves false beats at noisy edges.
     n_pivot = max(1, round(0.04 * sampling_rate))
     n_together = max(1, _FILTERED // windows.shape[1])
     envelopes, traces = [], []
@@ -247,7 +248,7 @@ def _ecg_traces(windows, sampling_rate):
 
 @lru_cache(maxsize=16)
 def _ecg_gains(n_extended, sampling_rate):
-    """Gains of the bands in which an R wave is placed, and in which a QRS complex is found."""
+    """Gains of the bands in which R waves are placed, and in which QRS complexes are found."""
     frequencies = np.arange(n_extended // 2 + 1) * (sampling_rate / n_extended)
     place = band_gain(frequencies, 2, 40)
     for mains in _MAINS:
@@ -256,7 +257,7 @@ def _ecg_gains(n_extended, sampling_rate):
 
 
 def _pulse_slope(windows, sampling_rate):
-    """Slope of the pulse, its rate, and by how many seconds it begins before the windows."""
+    """Slope of the pulse, its rate, and the number of seconds it begins before the windows."""
     n_together = max(1, _FILTERED // windows.shape[1])
     slopes = []
     for start in range(0, len(windows), n_together):
@@ -277,7 +278,7 @@ def _pulse_gain(n_extended, sampling_rate):
 
 
 def _maxima_above_level(envelope, rate, signal):
-    """Rows and columns of maxima that are 0.3 s apart, and their height in terms of the level."""
+    """Rows and columns of maxima at least 0.3 s apart, and their height relative to the level."""
     n_windows, n_times = envelope.shape
     n_block = min(n_times, round(rate / 2))
     n_blocks = n_times // n_block
@@ -290,13 +291,13 @@ def _maxima_above_level(envelope, rate, signal):
     level = np.partition(around, lowest, axis=2)[..., lowest]
     top = highest.max(axis=1, keepdims=True)
     if signal == "ecg":
-        # The level is that of the stretches in which there is something.
+        # Empty stretches do not lower the usual level.
         ordered = np.sort(highest, axis=1)
-        empty = np.count_nonzero(highest <= _PULSE_FLOOR * top, axis=1)
+        empty = np.count_nonzero(highest <= _LEVEL_FLOOR * top, axis=1)
         middle = np.minimum((empty + n_levels) // 2, n_levels - 1)
         usual = ordered[np.arange(n_windows), middle][:, np.newaxis]
         level = np.maximum(level, _ECG_FLOOR * usual)
-    level = np.maximum(level, _PULSE_FLOOR * top)
+    level = np.maximum(level, _LEVEL_FLOOR * top)
     block = np.clip(np.arange(-(-n_times // n_block)) - 8 - n_near // 2, 0, level.shape[1] - 1)
 
     n_apart = round(REFRACTORY * rate)
@@ -305,18 +306,18 @@ def _maxima_above_level(envelope, rate, signal):
     above = (heights > _WEAK * levels) & (heights > 0)
     rows, columns = rows[above], columns[above]
     relative = heights[above] / levels[above]
-    # Of equal maxima the first counts.
+    # The first of equal maxima is used.
     repeated = (np.diff(rows, prepend=-1) == 0) & (np.diff(columns, prepend=0) < n_apart)
     return rows[~repeated], columns[~repeated], relative[~repeated]
 
 
 def _maxima(values, reach):
-    """Rows and columns of values, none negative, that none within `reach` columns exceeds."""
+    """Rows and columns of non-negative values that no value within `reach` columns exceeds."""
     # One long array, in which columns of -1 keep the rows apart.
     padded = np.full((len(values), values.shape[1] + 2 * reach), -1, values.dtype)
     padded[:, reach : reach + values.shape[1]] = values
     padded = padded.reshape(-1)
-    # The largest of 1, 2, 4, ... places from each on, and at last of all within reach.
+    # The largest of 1, 2, 4, ... values from each place on, until all within reach are covered.
     largest, width = padded, 1
     while width < 2 * reach + 1:
         step = min(width, 2 * reach + 1 - width)
@@ -326,7 +327,7 @@ def _maxima(values, reach):
 
 
 def _follows_higher(rows, times, heights):
-    """Whether a maximum comes so soon after a much higher one that it is a T wave."""
+    """Whether a maximum follows a much higher one so soon that it is a T wave."""
     follows = np.zeros(len(rows), bool)
     follows[1:] = (
         (rows[1:] == rows[:-1])
@@ -337,27 +338,29 @@ def _follows_higher(rows, times, heights):
 
 
 def _away_from_gaps(missing, rows, times, sampling_rate):
-    """Whether a QRS complex at each time is not cut off by missing samples."""
+    """Whether a QRS complex at each time is not cut off by missing samples.
+
+    A sample or two may be missing.
+    """
     n_missing = np.zeros((len(missing), missing.shape[1] + 1), np.int32)
     np.cumsum(missing, axis=1, out=n_missing[:, 1:])
     begin, end = (
         np.clip(np.round((times + shift) * sampling_rate), 0, missing.shape[1]).astype(int)
         for shift in (-_AT_GAP, _AT_GAP)
     )
-    # A sample or two that are missing do no harm.
     return n_missing[rows, end] - n_missing[rows, begin] <= 0.02 * sampling_rate
 
 
 def _around(trace, rows, centres, rate, first, last):
-    """Columns near each centre, and the trace there: a column for each candidate."""
+    """Columns near each centre, and the trace there, with one column per candidate."""
     reach = round(_EXTREMUM_REACH * rate)
-    # NumPy is fast along many columns, and slow along many short rows.
+    # NumPy is faster with few long rows than with many short ones.
     near = np.clip(np.arange(-reach, reach + 1)[:, np.newaxis] + centres, first, last)
     return near, trace.reshape(-1).take(near + rows * trace.shape[1])
 
 
 def _between_samples(trace, rows, index, sign):
-    """Positions of extrema, by a parabola through three samples."""
+    """Positions of extrema between samples, from a parabola through three of them."""
     index = np.clip(index, 1, trace.shape[1] - 2)
     left, middle, right = (sign * trace[rows, index + step] for step in (-1, 0, 1))
     bend = 2 * middle - left - right
@@ -366,7 +369,7 @@ def _between_samples(trace, rows, index, sign):
 
 
 def _shapes(trace, rows, positions, rate, reach, shape_rate):
-    """The trace around each position, of norm 1: a column for each candidate."""
+    """The trace around each position, of norm 1, with one column per candidate."""
     n_steps = round(reach * shape_rate)
     steps = np.arange(-n_steps, n_steps + 1)[:, np.newaxis] * (rate / shape_rate)
     near = np.rint(positions + steps).astype(int)
@@ -374,7 +377,7 @@ def _shapes(trace, rows, positions, rate, reach, shape_rate):
     near += rows * trace.shape[1]
     shapes = trace.reshape(-1).take(near)
     norm = np.zeros(len(rows), shapes.dtype)
-    for sample in shapes:  # in this order whatever the number of candidates
+    for sample in shapes:  # a fixed order, so that rounding does not depend on other candidates
         norm += sample * sample
     shapes /= np.maximum(np.sqrt(norm), np.finfo(np.float32).tiny)
     return shapes
@@ -384,7 +387,7 @@ def _describe(envelope, rate, rows, columns, relative, times, shapes, directions
     heights = envelope[rows, columns]
     flat = envelope.reshape(-1)
     place = columns + rows * envelope.shape[1]
-    # The envelope in the middle half of the time to the next candidate of the window.
+    # The envelope during the middle half of the time to the next candidate in the window.
     n = len(rows)
     background = np.full(n, np.nan, np.float32)
     if n > 1:
@@ -405,10 +408,10 @@ def _describe(envelope, rate, rows, columns, relative, times, shapes, directions
 
 
 def _fast(envelope, rate, rows, columns, heights):
-    """Whether another maximum as high follows sooner than a heart within range beats."""
+    """Whether a maximum of similar height follows within less than 0.3 s."""
     flat, last = envelope.reshape(-1), envelope.shape[1] - 1
     nearest, n_apart = round(_FASTEST * rate), round(REFRACTORY * rate)
-    # The envelope is smooth: every other value shows where a maximum may be.
+    # The envelope is smooth, so that every other value is enough to see where a maximum may be.
     steps = np.arange(nearest, n_apart + 1, 2)[:, np.newaxis]
     near = flat.take(np.clip(columns + steps, 0, last) + rows * (last + 1))
     next_apart = np.append(np.diff(columns + rows * (last + 1)), n_apart + 1)[: len(rows)]

@@ -7,11 +7,11 @@ from skemo.kernels.hrv import beat_times
 
 KINDS = ("normal", "ectopic", "missed", "extra", "long or short")
 _NORMAL, _ECTOPIC, _MISSED, _EXTRA, _LONG_OR_SHORT = range(5)
-_SLOPE, _OFFSET = 0.13, 0.17  # of the border of ectopic beats (c1, c2 of the paper)
-_ALPHA = 5.2  # of a threshold, in quartile deviations
-_N_QUARTILES, _N_MEDIAN = 91, 11  # intervals around one that make its threshold, its median
+_SLOPE, _OFFSET = 0.13, 0.17  # of the border of ectopic beats (c1 and c2 in the paper)
+_ALPHA = 5.2  # quartile deviations that make a threshold
+_N_QUARTILES, _N_MEDIAN = 91, 11  # intervals around one that give its threshold and its median
 _DEVIANT = 3  # thresholds from the median: too long or too short
-_FEWEST = 4  # beats of a series that can be judged
+_FEWEST = 4  # beats that a series needs to be judged
 _AT_ONCE = 1 << 21  # numbers sorted at once
 
 
@@ -19,19 +19,19 @@ def correct_beats(beats: ArrayLike) -> NDArray:
     """Heartbeats with ectopic, missed and extra ones corrected.
 
     The method is that of Lipponen and Tarvainen [1]_, which Kubios uses. Beats are classified by
-    :func:`classify_beats`. An extra beat is removed, a missed one is put in the middle of its
-    interval, and a beat that is ectopic, or whose interval is too long or too short, is moved
-    to the middle between its neighbours. This is repeated as long as fewer beats are
-    left to be corrected each time.
+    :func:`classify_beats`. An extra beat is removed, a missed beat is inserted in the middle of
+    its interval, and a beat that is ectopic, or whose interval is too long or too short, is moved
+    to the middle between its neighbours. This is repeated as long as each round leaves fewer
+    beats to correct.
 
-    What is put in is no measurement: the variability of a heart with many ectopic beats is
-    lowered by it.
+    The new beat times have not been measured. They lower the variability of a heart with many
+    ectopic beats.
 
     Parameters
     ----------
     beats : array of shape (n_windows, max_beats)
         Beat times in seconds, in order, NaN after the last. A NaN between two beats separates
-        stretches, each of which is corrected for itself.
+        stretches, each of which is corrected on its own.
 
     Returns
     -------
@@ -75,12 +75,12 @@ def correct_beats(beats: ArrayLike) -> NDArray:
 
 
 def classify_beats(beats: ArrayLike) -> NDArray:
-    """Which heartbeats are ectopic, missed, extra, or have a long or short interval.
+    """Find heartbeats that are ectopic, missed or extra, or have a long or short interval.
 
     Differences between successive intervals, and differences of intervals from their median, are
-    divided by thresholds of 5.2 quartile deviations over the 91 around, and classified by the
-    decision tree of Lipponen and Tarvainen [1]_, as NeuroKit2's
-    ``signal_fixpeaks(method="kubios")`` does.
+    divided by thresholds of 5.2 quartile deviations over the 91 values around. They are
+    classified by the decision tree of Lipponen and Tarvainen [1]_, as in NeuroKit2's
+    ``signal_fixpeaks(method="kubios")``.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def classify_beats(beats: ArrayLike) -> NDArray:
     Returns
     -------
     int8 ndarray of shape (n_windows, max_beats)
-        Places in ``KINDS``: 0 for a normal beat and after the last, 1 ectopic, 2 missed (before
-        this one), 3 extra, 4 long or short.
+        Indices into ``KINDS``: 0 for a normal beat and after the last, 1 for ectopic, 2 for a
+        beat missed before this one, 3 for extra, 4 for a long or short interval.
 
     References
     ----------
@@ -108,7 +108,7 @@ def classify_beats(beats: ArrayLike) -> NDArray:
 
 
 def _classify(beats, n_beats):
-    """The kinds of beats in series of at least four."""
+    """Kinds of beats in series of at least four."""
     n_columns = beats.shape[1]
     rr = np.diff(beats, axis=1, prepend=np.nan)
     rr[:, 0] = np.nanmean(rr, axis=1)
@@ -143,7 +143,7 @@ def _classify(beats, n_beats):
     examined = judged & large & ~ectopic & ((np.abs(change) > 1) | deviant)
     kinds = np.where(examined, label, _NORMAL).astype(np.int8)
     kinds[judged & large & ectopic] = _ECTOPIC
-    # A beat that is examined may take the next one with it, which is not judged by itself then.
+    # Where the next difference is the smaller one, the next beat gets its label in this step.
     with_next = examined & (np.abs(after) < np.abs(second))
     taken = np.zeros(kinds.shape, bool)
     for column in np.flatnonzero(with_next.any(axis=0)):
@@ -159,7 +159,7 @@ def _threshold(values):
 
 
 def _rolling_quantiles(values, n_around, quantiles):
-    """Quantiles of the values around each, NaN left out."""
+    """Quantiles of the values around each value, without NaN."""
     results = [np.full(values.shape, np.nan) for _ in quantiles]
     reach = min(n_around // 2, values.shape[1] - 1)
     n_together = max(1, _AT_ONCE // (values.shape[1] * (2 * reach + 1)))
@@ -181,7 +181,7 @@ def _rolling_quantiles(values, n_around, quantiles):
 
 
 def _shifted(values, n_used, step):
-    """Each value's neighbour, `step` later; beyond the ends the series is reflected."""
+    """The value `step` places later; beyond its ends the series is reflected."""
     index = np.abs(np.arange(values.shape[1]) + step)
     last = n_used[:, np.newaxis] - 1
     index = np.where(index > last, 2 * last - index, index)
@@ -193,7 +193,7 @@ def _divide(values, thresholds):
 
 
 def _correct(times, kinds):
-    """The beats of one series, those that are not normal corrected."""
+    """Beats of one series, with those that are not normal corrected."""
     n_beats = np.count_nonzero(np.isfinite(times))
     times, kinds = times[:n_beats], kinds[:n_beats]
     ectopic, missed, extra, deviant = (
@@ -212,10 +212,10 @@ def _correct(times, kinds):
 
 
 def _move(places, changed, step):
-    """Places once beats before them are removed or put in.
+    """Places after beats before them have been removed or inserted.
 
-    As in NeuroKit2, a place that was moved already is compared with the next change, so that one
-    right behind a change may be off by one where there are several.
+    As in NeuroKit2, the place that is compared with the next change has already been moved, so
+    that a place right after a change may be off by one if there are several changes.
     """
     for change in changed:
         places = np.where(places > change, places + step, places)
@@ -223,7 +223,7 @@ def _move(places, changed, step):
 
 
 def _split(beats):
-    """Stretches between breaks as series of their own, and the windows they are of."""
+    """Stretches between breaks as separate series, and the window of each."""
     seen = np.isfinite(beats)
     first = seen & ~np.pad(seen, ((0, 0), (1, 0)))[:, :-1]
     series = np.cumsum(first.ravel()).reshape(beats.shape) - 1
@@ -237,7 +237,7 @@ def _split(beats):
 
 
 def _join(series, rows, shape):
-    """Series as stretches of their windows again."""
+    """Windows of beats from their series, with a NaN between two."""
     beats = np.full(shape, np.nan)
     start = np.zeros(shape[0], int)
     for row, times in zip(rows, series, strict=True):

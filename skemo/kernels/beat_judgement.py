@@ -1,4 +1,4 @@
-"""Which candidates are heartbeats, by their shape and rhythm and by what is around them."""
+"""Which candidates are heartbeats, judged by their shape, rhythm and background."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,26 +6,27 @@ from numpy.typing import NDArray
 from skemo.kernels.beat_candidates import REFRACTORY, STRONG, Candidates
 from skemo.kernels.hrv import SLOWEST_RR
 
-_N_NEAR, _N_ALIKE = 6, 3  # of so many candidates to either side, that many must be alike
-_N_SIDE = 3  # intervals to either side in which the background is measured
-# Cosine of two shapes that are alike, and of those that are in time as well.
+_N_NEAR, _N_ALIKE = 6, 3  # candidates on either side, and how many of them must be alike
+_N_SIDE = 3  # intervals on either side in which the background is measured
+# Least cosine of two shapes that are alike; and for a pulse, if the beats are also in time,
+# that is, if their intervals deviate from the median by no more than this share.
 _LIKENESS = {"ecg": 0.85, "ppg": 0.75}
 _LIKENESS_IN_TIME, _IN_TIME = 0.6, 0.15
-_HEIGHT_RATIO = {"ecg": 4, "ppg": 3}  # of two beats that are alike, at the most
+_HEIGHT_RATIO = {"ecg": 4, "ppg": 3}  # the most between two beats that are alike
 _SAMENESS = 0.92  # cosine of two shapes without much noise
-# Of the envelope between beats as a part of its height at a beat. Gaussian noise of any colour
-# has 0.35 to 0.6 on average; recorded ECG 0.01 to 0.1.
+# Envelope between beats, relative to its height at a beat. Gaussian noise of any colour has 0.35
+# to 0.6 on average, recorded ECG 0.01 to 0.1.
 _QUIET, _AUDIBLE, _LOUD = 0.15, 0.2, 0.35
-_LONE_HEIGHT, _TALLEST = 0.28, 2.5  # of the level, from a beat with a shape of its own
-_STEEPEST = 1.25  # of the steepness of QRS complexes, the most of such a beat
-_WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.13
-_DEVIATION = 0.25  # of an interval from the median of those around, as a part of it
-_N_AROUND = 5  # intervals to either side, of which that median is
-_N_RHYTHM, _N_REGULAR = 9, 4  # of so many intervals in a row, that many must be regular
-_N_MOSTLY, _MOSTLY = 8, 0.7  # of what stands out on one side, the share that must be beats
-_AT_END = 1.0  # s, in which a window may end before the next beat
-_N_FAST = 4  # candidates to either side
-_MULTIPLE = 0.12  # of the median interval, by which a multiple of it may be off
+_LONE_HEIGHT, _TALLEST = 0.28, 2.5  # of the level: range for a beat with a shape of its own
+_STEEPEST = 1.25  # of the steepness of QRS complexes: the most of such a beat
+_WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.13  # cosine, number alike, share of the level
+_DEVIATION = 0.25  # largest relative deviation of an interval from the median of those around
+_N_AROUND = 5  # intervals on either side that the median is taken of
+_N_RHYTHM, _N_REGULAR = 9, 4  # intervals in a row, and how many of them must be regular
+_N_MOSTLY, _MOSTLY = 8, 0.7  # prominent candidates on one side, and the share that must be beats
+_AT_END = 1.0  # s, the most between a lone beat and the end of the window
+_N_FAST = 4  # candidates on either side
+_MULTIPLE = 0.12  # largest deviation from a multiple of the median interval, relative to it
 _FEWEST = 3  # beats in a row
 
 
@@ -37,16 +38,16 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
     candidates : Candidates
     signal : {"ecg", "ppg"}
     duration : float
-        Seconds of a window.
+        Length of a window in seconds.
 
     Returns
     -------
     beats : int array of shape (n_beats,)
-        Places among the candidates.
+        Indices of the candidates that are beats.
     broken : bool array of shape (n_beats,)
-        Whether a beat may be hidden before the next one.
+        Whether another beat may be hidden before the next one.
     usual : array of shape (n_beats,)
-        Median of the intervals around.
+        Median of the intervals around each beat.
     """
     rows, times = candidates.rows, candidates.times
     if not len(rows):
@@ -61,14 +62,14 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
     accepted &= ~_too_fast(candidates, accepted)
     beats = np.flatnonzero(accepted)
     median = _local_median(rows[beats], times[beats])
-    # A small candidate that resembles others may be a beat as well.
+    # A small candidate that resembles others may also be a beat.
     small = candidates.relative > _WEAK_HEIGHT
     small &= (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
     kept = _in_company(rows[beats], times[beats])
-    # At a heart rate around the limit, single beats follow too soon to be found.
+    # At a heart rate near the limit, single beats may follow too soon to be found.
     hides = candidates.fast[beats] & (np.diff(times[beats], append=np.inf) > 1.5 * REFRACTORY)
-    # What is left out hides a beat as well.
+    # A beat that is left out also makes a break.
     broken = broken | np.append(~kept[1:], False) | ~kept | hides
     return beats[kept], _after_removal(rows[beats], broken, kept), median[kept]
 
@@ -90,14 +91,14 @@ def _ecg_beats(candidates, cosines, strong, duration):
     n_near = (cosines > -1).sum(axis=0)
     alike = n_alike >= np.clip(n_near // 2, 1, _N_ALIKE)
     clear = strong & alike & (best < _LOUD)
-    # A beat of a shape of its own, such as an ectopic one, shows where it is quiet and where
-    # most others are so much alike that there is hardly any noise.
+    # A beat with a shape of its own, such as an ectopic one, is accepted where the background is
+    # quiet, and most other beats are so similar that there is hardly any noise.
     n_clear, _ = _count_near(rows, clear, _N_NEAR, _N_NEAR)
     same = (cosines > _SAMENESS).sum(axis=0) >= np.clip(n_near // 2, 1, _N_ALIKE)
     n_same, _ = _count_near(rows, clear & same, _N_NEAR, _N_NEAR)
     quiet = (worst < _QUIET) & (n_clear >= _N_ALIKE) & (2 * n_same > n_clear)
     quiet &= (candidates.relative > _LONE_HEIGHT) & (candidates.relative < _TALLEST)
-    quiet &= clear | ~_steps(rows, candidates.shapes, clear)
+    quiet &= clear | ~_too_steep(rows, candidates.shapes, clear)
     clear |= quiet & _between_others(rows, times, clear | quiet, duration)
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
     clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _LOUD)
@@ -109,8 +110,7 @@ def _ecg_beats(candidates, cosines, strong, duration):
 
 
 def _background(candidates):
-    """Envelope between candidates, before and after each, as a part of its height: the lower
-    and the higher of the two."""
+    """Envelope before and after each candidate, relative to its height: the lower, the higher."""
     rows, heights = candidates.rows, candidates.heights
     between = candidates.after * heights
     padded = np.pad(between, _N_SIDE, constant_values=np.nan)
@@ -128,8 +128,8 @@ def _background(candidates):
     return np.fmin(*sides), np.fmax(*sides)
 
 
-def _steps(rows, shapes, clear):
-    """Whether a shape is steeper than the QRS complexes of its window, as no ectopic beat is."""
+def _too_steep(rows, shapes, clear):
+    """Whether a shape is steeper than the QRS complexes of its window; ectopic beats are not."""
     steepness = np.abs(np.diff(shapes, axis=0)).max(axis=0)
     steepness /= np.maximum(shapes.max(axis=0) - shapes.min(axis=0), np.finfo(np.float32).tiny)
     n_rows = rows[-1] + 1
@@ -139,7 +139,7 @@ def _steps(rows, shapes, clear):
 
 
 def _between_others(rows, times, clear, duration):
-    """Whether there is a beat, or the end of the window, at a beat's distance on either side."""
+    """Whether there is a beat, or an end of the window, within an interval on both sides."""
     near = np.array([times < _AT_END, times > duration - _AT_END])
     places = np.flatnonzero(clear)
     follows = (np.diff(rows[places]) == 0) & (np.diff(times[places]) < SLOWEST_RR / 1000)
@@ -149,7 +149,7 @@ def _between_others(rows, times, clear, duration):
 
 
 def _interpolated(rows, times, clear, alike):
-    """Whether a beat unlike the others stands between two that are one interval apart."""
+    """Whether a beat unlike the others lies between two that are one interval apart."""
     doubtful = np.zeros(len(rows), bool)
     places = np.flatnonzero(clear)
     if len(places) < 3 or alike[places].all():
@@ -166,7 +166,7 @@ def _interpolated(rows, times, clear, alike):
 
 
 def _too_fast(candidates, accepted):
-    """Whether most beats around have another one nearer than a heart within range beats."""
+    """Whether at least half of the beats around are followed too soon by another maximum."""
     places = np.flatnonzero(accepted)
     fast = np.zeros(len(accepted), bool)
     if len(places):
@@ -178,7 +178,7 @@ def _too_fast(candidates, accepted):
 
 
 def _mostly_accepted(rows, notable, accepted):
-    """Whether most of what stands out on one side of a candidate, at least, is accepted."""
+    """Whether most notable candidates on at least one side of a candidate are accepted."""
     places = np.flatnonzero(notable)
     r, a = rows[places], accepted[places]
     mostly = np.zeros(len(places), bool)
@@ -191,7 +191,7 @@ def _mostly_accepted(rows, notable, accepted):
 
 
 def _breaks(rows, times, notable, beats, median):
-    """After which beats something notable that is no beat may hide one."""
+    """After which beats a notable candidate that was not accepted may be a beat."""
     broken = np.zeros(len(beats), bool)
     if len(beats) < 2:
         return broken
@@ -202,7 +202,7 @@ def _breaks(rows, times, notable, beats, median):
     usual = np.fmin(median[1:], median[:-1])
     odd = np.abs(intervals - usual) > _DEVIATION * usual
     broken[:-1] = same & between & odd
-    # A multiple of the usual interval, between regular ones, is that of beats not seen.
+    # A multiple of the usual interval between regular ones shows that beats were missed.
     ratio = intervals / usual
     regular = np.pad(same & (np.abs(ratio - 1) < _MULTIPLE), 2)
     multiple = same & (np.abs(ratio - np.rint(ratio)) < _MULTIPLE) & (ratio > 2 - _MULTIPLE)
@@ -212,7 +212,7 @@ def _breaks(rows, times, notable, beats, median):
 
 
 def _in_company(rows, times):
-    """Whether a beat has others in a row with it."""
+    """Whether a beat belongs to a row of at least three."""
     n = len(rows)
     if not n:
         return np.zeros(0, bool)
@@ -222,7 +222,7 @@ def _in_company(rows, times):
 
 
 def _after_removal(rows, broken, kept):
-    """The breaks of what is kept: a break stays where any lay before the next that is kept."""
+    """Breaks of the kept beats: those between one and the next become one after the first."""
     index = np.flatnonzero(kept)
     if not len(index):
         return np.zeros(0, bool)
@@ -230,7 +230,7 @@ def _after_removal(rows, broken, kept):
 
 
 def _in_rhythm(rows, times, chosen):
-    """Which of the chosen are at regular intervals, in a stretch where most intervals are."""
+    """Which of the chosen are at regular intervals, in a stretch with enough regular ones."""
     places = np.flatnonzero(chosen)
     rhythmic = np.zeros(len(chosen), bool)
     if len(places):
@@ -243,14 +243,14 @@ def _in_rhythm(rows, times, chosen):
 
 
 def _regular(rows, times, deviation):
-    """For each place, whether the interval to the next resembles those around."""
+    """Whether the interval from each place to the next resembles those around."""
     intervals = _intervals(rows, times)
     median = _local_median(rows, times)
     return np.abs(intervals - median) <= deviation * median + 1e-12
 
 
 def _intervals(rows, times):
-    """Interval from each place to the next of its row; NaN where there is none in range."""
+    """Interval from each place to the next in its row; NaN if there is none within range."""
     intervals = np.append(np.diff(times), np.nan)
     outside = (intervals < REFRACTORY - 1e-9) | (intervals > SLOWEST_RR / 1000 + 1e-9)
     outside[:-1] |= np.diff(rows) != 0
@@ -258,7 +258,7 @@ def _intervals(rows, times):
 
 
 def _local_median(rows: NDArray, times: NDArray) -> NDArray:
-    """For each beat, the median of the interval to the next, the five before and after."""
+    """Median, for each beat, of the interval to the next, the five before and the five after."""
     intervals = _intervals(rows, times)
     n = len(rows)
     around = np.full((2 * _N_AROUND + 1, n), np.nan)
@@ -274,7 +274,7 @@ def _local_median(rows: NDArray, times: NDArray) -> NDArray:
 
 
 def _count_near(rows, flags, n_before, n_after):
-    """How many flags are set near each place, in its row; and how many places there are."""
+    """How many flags are set near each place in its row, and how many places there are."""
     first = np.diff(rows, prepend=-1) != 0
     each = np.arange(len(rows))
     starts = np.flatnonzero(first)
@@ -287,16 +287,16 @@ def _count_near(rows, flags, n_before, n_after):
 
 
 def _cosines(candidates, most):
-    """Cosines of each shape and those before and after.
+    """Cosines of each shape with those before and after.
 
-    They are -1 where these are not of its row, and 0 where one is over `most` times as high.
+    They are -1 across rows, and 0 where one beat is more than `most` times as high as the other.
     """
     rows, heights, shapes = candidates.rows, candidates.heights, candidates.shapes
     n = len(rows)
     cosines = np.full((2 * _N_NEAR, n), -1, np.float32)
     for lag in range(1, min(_N_NEAR, n - 1) + 1):
         product = np.zeros(n - lag, shapes.dtype)
-        for sample in shapes:  # in this order whatever the number of shapes
+        for sample in shapes:  # a fixed order, so that rounding does not depend on other shapes
             product += sample[lag:] * sample[: n - lag]
         one, other = heights[lag:], heights[: n - lag]
         product[(one > most * other) | (other > most * one)] = 0

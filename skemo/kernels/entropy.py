@@ -16,11 +16,12 @@ BANDS = {"theta": (4, 8), "alpha": (8, 14), "beta": (14, 31), "gamma": (31, 45)}
 VARIANCE_FLOOR = 1e-20
 _CHUNK = 3 << 16  # samples transformed together: with their spectra they fit into 2 MB of cache
 
-_FLAT_SHARE, _FLAT_RUN = 0.05, 0.1  # of a window, in runs of equal samples of so many seconds
-_RAIL_SHARE = 0.02  # of a window, at its largest or smallest value and equal to the sample before
-_ISOLATED = 8.0  # times the RMS of the changes within half a second, a jump
-_HARMFUL = 2.0  # times the standard deviation and the root of the seconds, the sum of jumps
-_STANDS_OUT = 5.0  # times the RMS of changes across four samples, one that is looked at closely
+_FLAT_SHARE = 0.05  # of a window, the most in runs of equal samples
+_FLAT_RUN = 0.1  # s, length of such a run
+_RAIL_SHARE = 0.02  # of a window, the most at an extreme value and equal to the sample before
+_ISOLATED = 8.0  # times the RMS of the changes within half a second: a jump
+_HARMFUL = 2.0  # times the standard deviation and the root of the seconds: harmful jumps in total
+_STANDS_OUT = 5.0  # times the RMS of changes across four samples: a row to examine for jumps
 
 
 def differential_entropy(
@@ -55,8 +56,8 @@ def differential_entropy(
         Number of equal parts that a window is cut into. Samples at the end that do not fill a
         part, fewer than `sub_windows`, are dropped.
     detrend : bool, default=False
-        Subtract from each (sub-)window the line through its first and last sample, for windows
-        of a second or two: see Notes.
+        Subtract from each (sub-)window the line through its first and last sample; for windows
+        of a second or two (see Notes).
     reject_artefacts : bool, default=False
         Give NaN where a channel is disturbed (:func:`disturbed_channels`).
 
@@ -178,9 +179,9 @@ def disturbed_channels(signals: ArrayLike, sampling_rate: float) -> NDArray:
 
     Notes
     -----
-    At these limits the differential entropy of recorded EEG is off by 0.05 to 0.3 nats. Of
-    the channels of 1-s windows of 24 people at rest and at work, 1.7 % are
-    disturbed, most of them flat; of 10-s windows 0.4 %.
+    At these limits the differential entropy of recorded EEG is off by 0.05 to 0.3 nats. In the
+    EEG of 24 people at rest and at work, 1.7 % of the channels of 1-s windows are disturbed, most
+    of them flat, and 0.4 % of those of 10-s windows.
 
     Examples
     --------
@@ -207,8 +208,8 @@ def _disturbed(rows: NDArray, sampling_rate: float) -> NDArray:
     n_times = rows.shape[1]
     if n_times < 8:
         return np.empty(0, int)
-    # First what rules out most rows at little cost: some neighbours are compared, and the largest
-    # change across a few samples is held against all others.
+    # Two cheap tests rule out most rows: some neighbouring samples are compared, and the largest
+    # change across a few samples is compared with the others.
     alike = rows[:, 1::8] == rows[:, :-1:8]
     n_alike = np.bincount(np.flatnonzero(alike) // alike.shape[1], minlength=len(rows))
     equal = np.flatnonzero(n_alike > min(_RAIL_SHARE, _FLAT_SHARE) / 2 * alike.shape[1])
@@ -225,7 +226,7 @@ def _disturbed(rows: NDArray, sampling_rate: float) -> NDArray:
 def _is_flat(rows: NDArray, sampling_rate: float) -> NDArray:
     """Whether too much of each channel is flat, or at its largest or smallest value."""
     equal = rows[:, 1:] == rows[:, :-1]
-    # Runs of all channels, which a column at the end keeps apart.
+    # Runs of all channels at once, separated by a column at the end of each.
     joined = np.pad(equal, ((0, 0), (0, 1))).reshape(-1)
     edges = np.flatnonzero(np.diff(joined, prepend=False))
     starts, lengths = edges[::2], edges[1::2] - edges[::2]
@@ -239,7 +240,7 @@ def _is_flat(rows: NDArray, sampling_rate: float) -> NDArray:
 
 
 def _has_steps(row: NDArray, sampling_rate: float) -> bool:
-    """Whether a channel jumps by so much that it would show in the bands."""
+    """Whether a channel jumps by so much that its entropies would change."""
     changes = np.diff(row.astype(float))
     squares = np.append(0.0, np.cumsum(changes**2))
     place = np.arange(len(changes))

@@ -22,15 +22,15 @@ from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
-_CHUNK = 1 << 18  # samples looked at together: a few megabytes with what is made of them
-_JUDGED = 1 << 20  # samples of which the candidates are judged together
-_STRETCH, _INNER = 60.0, 50.0  # s, of a recording in which candidates are looked for together
-_DOUBT = 0.05  # s by which two stretches may place one beat apart
+_CHUNK = 1 << 18  # samples processed together, with temporary arrays of a few megabytes
+_JUDGED = 1 << 20  # samples whose candidates are judged together
+_STRETCH, _INNER = 60.0, 50.0  # s, length of the stretches of a recording, and their distance
+_DOUBT = 0.05  # s, by which the places of one beat in two stretches may differ
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
 _BLOCK = 0.12  # s, shorter than a QRS complex
 _FAINT = 0.05  # of the activity elsewhere, below which a signal is lost
 _LOST = 0.1  # s of missing samples that may hide a beat
-_AT_END = 2.0  # s at the ends of a window in which another lead may show beats
+_AT_END = 2.0  # s at either end of a window in which another lead may show beats
 
 
 def channel_beats(
@@ -41,8 +41,8 @@ def channel_beats(
 ) -> NDArray:
     """Beat times of windows with several channels.
 
-    Beats are those of the first channel. Where it shows none for a while, those of the next
-    step in, shifted by the lag between the two channels.
+    Beats are those of the first channel. Where it shows none for a while, the next one takes
+    over, shifted by the lag between the two channels.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def recording_beats(
 ) -> tuple[NDArray, NDArray]:
     """Beat times of a whole recording, and after which of them a beat may be hidden.
 
-    Its polarity is decided once, and each beat is judged by those around it wherever the
-    recording was cut to save memory.
+    The polarity is decided once for the recording. It is processed in stretches to save memory,
+    but each beat is judged by its neighbours across their borders.
 
     Parameters
     ----------
@@ -91,7 +91,8 @@ def recording_beats(
     times : ndarray of shape (n_beats,)
         Seconds from the start, increasing.
     broken : bool ndarray of shape (n_beats,)
-        Whether the time to the next beat is no RR interval.
+        Whether another beat may be hidden before the next one, so that the time between them is
+        not an RR interval.
     """
     check_detector(method, signal)
     values = real_samples(values, signal, "(n_channels, n_times)")
@@ -116,36 +117,35 @@ def r_peaks(
     """Times of the heartbeats in windows of an ECG or a pulse wave.
 
     Candidates are maxima of an envelope that are at least 0.3 s apart. Each of them is judged
-    by its own height, by the background around it, and by how much it resembles its
-    neighbours in shape and in rhythm. All of this is local: a stretch in which nothing can be
-    seen, because samples are missing, constant, faint or noisy, has no beats, and the beats
-    around it stay. Unit, offset and polarity do not matter. Times are interpolated between
-    samples.
+    by its height, by the background around it, and by how much it resembles its neighbours in
+    shape and rhythm. All of this is local: a stretch in which samples are missing, constant,
+    faint or noisy has no beats, and the beats around it stay. Unit, offset and polarity do not
+    matter. Times are interpolated between samples.
 
     For the ECG, the envelope is that of the 8 to 20 Hz band, filtered without phase shift. The
     beat is placed at the highest point of the 2 to 40 Hz band (without 50 and 60 Hz) within
-    60 ms, or at the lowest in a window whose QRS complexes point down.
+    60 ms, or at the lowest point in a window whose QRS complexes point down.
 
     For the pulse (``signal="ppg"``), the envelope is the rising slope of the 0.5 to 5 Hz band,
     and the beat is placed at the steepest point of the upstroke, which is better defined in
     time than the crest [1]_. A window in which the wave falls faster than it rises is upside
-    down, and turned.
+    down, and is turned.
 
     Parameters
     ----------
     ecg : array of shape (n_windows, n_times)
-        Any unit. May be memory-mapped: a few windows at a time are read. A whole recording
+        In any unit. May be memory-mapped: a few windows at a time are read. A whole recording
         is one long window.
     sampling_rate : float
-        In hertz. Below 40 Hz an ECG shows no beats.
+        In hertz. Below 40 Hz, no beats are found in an ECG.
     method : str, default="skemo"
         ``"skemo"``, or the name of a detector of NeuroKit2 (the extra ``neurokit2``), which
         runs in a loop over windows. For the ECG: ``"neurokit"``, ``"pantompkins1985"``,
         ``"hamilton2002"``, ``"elgendi2010"``, ``"engzeemod2012"``, ``"emrich2023"``,
         ``"gamboa2008"``, ``"christov2004"``, ``"slopesumfunction"``, ``"zong2003"``,
         ``"kalidas2017"``, ``"khamis2016"``, ``"manikandan2012"``, ``"martinez2004"``,
-        ``"nabian2018"``, ``"rodrigues2021"``, ``"promac"``. For the pulse, where they give
-        crests: ``"elgendi"``, ``"bishop"``, ``"charlton"``.
+        ``"nabian2018"``, ``"rodrigues2021"``, ``"promac"``. For the pulse, at whose crests they
+        place beats: ``"elgendi"``, ``"bishop"``, ``"charlton"``.
     signal : {"ecg", "ppg"}, default="ecg"
         Kind of signal.
 
@@ -153,37 +153,38 @@ def r_peaks(
     -------
     ndarray of shape (n_windows, max_beats)
         Seconds from the start of the window, in order, NaN after the last. A NaN between two
-        beats says that another one may be hidden there, so that they make no RR interval.
-        ``max_beats`` is ``floor(duration / 0.3) + 1`` whatever the windows hold.
+        beats means that another beat may be hidden there, so that the time between them is not
+        an RR interval. ``max_beats`` is always ``floor(duration / 0.3) + 1``.
 
     Notes
     -----
-    A candidate of an ECG is a beat
+    Let the level be the 30 % quantile, over ten seconds, of the maxima within two seconds. A
+    candidate in an ECG is a beat
 
-    - if it is above 0.4 of the level around (the 30 % quantile, over ten seconds, of the
-      maxima of two seconds), has the shape of three of the six before and the six after (a
-      cosine of over 0.75, as in the quality index of Orphanidou et al. [2]_), and the
-      envelope between it and its neighbours is low on one side;
-    - or if it is above 0.4 of the level and the envelope is very low on both sides, as
-      with an ectopic beat in a clean recording, unless it stands between two others that are
-      one interval apart;
-    - or if it is smaller and its shape is very much that of others.
+    - if it is above 0.4 of the level, resembles three of the six candidates before it and the
+      six after it in shape (a cosine above 0.85, similar to the quality index of Orphanidou et
+      al. [2]_), and the envelope between it and its neighbours is low on at least one side;
+    - or if it is above 0.28 of the level and the envelope is very low on both sides, as for an
+      ectopic beat in a clean recording, unless it stands between two other beats that are one
+      interval apart;
+    - or if it is smaller but resembles several others in shape.
 
-    Where the envelope between beats is high, the rhythm must be regular as well. White, pink
-    and red noise stays above that level.
+    Where the envelope between beats is high, the rhythm must be regular as well. In white, pink
+    and red noise the envelope is always that high.
 
-    A candidate of a pulse is a beat if it is above 0.4 of the level, three of the twelve around
-    it have its shape, one of the two intervals at it is within 25 % of the median of those
-    around, and so are four of the nine around. It may also have a cosine of only 0.6 if both its
-    intervals are within 15 %.
+    A candidate in a pulse is a beat if it is above 0.4 of the level, three of the twelve around
+    it have its shape (a cosine above 0.75), the interval before or after it is within 25 % of the
+    median of those around, and so are four of the nine intervals around. A cosine above 0.6 is
+    enough if both its intervals are within 15 %.
 
-    There are at least three beats in a row. A heart faster than 200 beats a minute is
-    missing. A beat closer to an edge than half of its QRS complex may be missed, and its
-    neighbour beyond the edge is not invented.
+    Beats come at least three in a row. A heart rate above 200 beats a minute gives no beats. A
+    beat closer to an edge than half of its QRS complex may be missed, and no beat is invented
+    beyond the edge.
 
-    Detectors of NeuroKit2 get the window in its own unit, the right way up, with gaps bridged.
-    Their beats count where skemo's own detector sees some. Some of them have thresholds in
-    millivolts. A window for which a detector raises an error is missing, and a warning says so.
+    Detectors of NeuroKit2 get the window in its original unit, the right way up, with gaps
+    bridged. Their beats are used only in stretches where skemo's own detector also sees beats.
+    Some of them have thresholds in millivolts. If a detector raises an error for a window, the
+    window is missing, and a warning says so.
 
     Raises
     ------
@@ -232,24 +233,24 @@ def r_peaks(
 
 
 def max_beats(n_times: int, sampling_rate: float) -> int:
-    """Most beats that a window can hold."""
+    """Largest number of beats that a window can hold."""
     check_rate(sampling_rate, lowest=_LOWEST_RATE, why="heartbeats need at least")
     return int(n_times / sampling_rate / REFRACTORY + 1e-9) + 1
 
 
 def check_detector(method: str, signal: str) -> None:
-    """Raise where there is no such detector for the kind of signal."""
+    """Raise for an unknown kind of signal, or a detector that does not exist for it."""
     if not isinstance(signal, str) or signal not in METHODS:
         raise ValueError(f"signal must be one of {list(METHODS)}, got {signal!r}.")
     if not isinstance(method, str) or method not in METHODS[signal]:
         raise ValueError(
-            f"method={method!r} is no detector for signal={signal!r}. Choose one of "
+            f"method={method!r} is not a detector for signal={signal!r}. Choose one of "
             f"{', '.join(METHODS[signal])}."
         )
 
 
 def _candidates(windows, sampling_rate, signal):
-    """Candidates of windows, each of them with a polarity of its own."""
+    """Candidates in windows, each of which has its own polarity."""
     step = max(1, _CHUNK // windows.shape[1])
     found = []
     for start in range(0, len(windows), step):
@@ -301,14 +302,17 @@ def _channel_of_recording(channel, sampling_rate, method, signal):
 
 
 def _inner_parts(starts, length, sampling_rate):
-    """From where to where each stretch counts: up to the middle of where it overlaps with the
-    next, and a little beyond, since the two may place a beat there on different sides."""
+    """Start and end of the part of each stretch that is used, in seconds.
+
+    It ends a little beyond the middle of the overlap with the next stretch, because the two may
+    place a beat on different sides of the middle.
+    """
     borders = (starts[1:] + starts[:-1] + length) / 2 / sampling_rate
     return np.append(-np.inf, borders - _DOUBT), np.append(borders + _DOUBT, np.inf)
 
 
 def _stretches(channel, starts, length, sampling_rate, signal):
-    """Candidates of a recording, found in stretches that overlap."""
+    """Candidates of a recording, found in overlapping stretches."""
     stretches = sliding_window_view(channel, length)
     together = max(1, _CHUNK // length)
     low, high = _inner_parts(starts, length, sampling_rate)
@@ -349,7 +353,7 @@ def _stretches(channel, starts, length, sampling_rate, signal):
 
 
 def _lost_between(rows, times, usual, windows, sampling_rate):
-    """After which beats the signal is lost for a while in which a beat may be hidden."""
+    """After which beats the signal is lost for so long that a beat may be hidden."""
     lost = np.zeros(len(rows), bool)
     if len(rows) < 2:
         return lost
@@ -381,7 +385,7 @@ def _in_rows(rows, times, broken, n_windows, width):
     """Beat times in the row of their window: NaN after the last, and at breaks."""
     table = np.full((n_windows, width), np.nan)
     if len(rows):
-        # A break takes a place of its own.
+        # A break takes up one place.
         first = np.diff(rows, prepend=-1) != 0
         place = np.arange(len(rows)) + np.append(0, np.cumsum(broken[:-1] & ~first[1:]))
         place -= np.maximum.accumulate(np.where(first, place, 0))
@@ -401,7 +405,7 @@ def _to_row(times, broken, width):
 
 
 def _has_gaps(beats, duration):
-    """Which rows leave time in which another channel may show beats."""
+    """Which rows have gaps in which another channel may show beats."""
     seen = ~np.isnan(beats)
     inner = (~seen[:, :-1] & (np.cumsum(seen[:, ::-1], axis=1)[:, ::-1][:, 1:] > 0)).any(axis=1)
     last = np.where(seen, beats, -np.inf).max(axis=1)

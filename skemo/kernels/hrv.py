@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from skemo._checks import real_samples
 from skemo.kernels.filters import hann_periodogram, interpolate
 
-_BRIDGED = 0.2  # largest share of an RR series that may be bridged for its spectrum
+_BRIDGED = 0.2  # largest share of an RR series that is bridged for its spectrum
 _N_AROUND = 5  # intervals on either side in the running median
 # Share of the mean interval up to which variation is an error of timing: 0.08 ms at 75 beats per
 # minute, a twentieth of the time between the samples of an ECG at 500 Hz. R peaks of a simulated
@@ -81,7 +81,7 @@ def bridge_rr_gaps(rr: NDArray, beats: ArrayLike) -> NDArray:
     """RR series whose gaps are filled with equal intervals.
 
     A gap is divided into the number of intervals that brings their length closest to the median.
-    Where the gaps make up more than a fifth of the time, they stay.
+    If the gaps make up more than a fifth of the time, they stay.
     """
     n_windows, n_intervals = rr.shape
     kept = np.isfinite(rr)
@@ -93,7 +93,7 @@ def bridge_rr_gaps(rr: NDArray, beats: ArrayLike) -> NDArray:
     # Successive missing intervals form one span.
     goes_on = np.append(False, in_gap[1:] & in_gap[:-1] & (rows[1:] == rows[:-1]))
     first = np.flatnonzero(~goes_on)
-    # A break between two beats, NaN, counts as a part of their span.
+    # A NaN between two beats is part of the span between them.
     known = np.fmax.accumulate(np.asarray(beats, float), axis=1)
     durations = np.diff(known, axis=1)[rows, columns] * 1000
     spans = np.add.reduceat(durations, first)
@@ -199,16 +199,16 @@ def rr_intervals(beats: ArrayLike) -> NDArray:
     Parameters
     ----------
     beats : array of shape (n_windows, max_beats)
-        Beat times in seconds, in order, NaN after the last. A NaN between two beats says that
-        another may be hidden there.
+        Beat times in seconds, in order, NaN after the last. A NaN between two beats means that
+        another beat may be hidden there.
 
     Returns
     -------
     ndarray of shape (n_windows, max_beats - 1)
         NaN after the last interval and on both sides of a NaN. An interval under 300 or over
-        2000 ms, over 200 or under 30 beats a minute, is NaN where it stands: it is not
-        between two successive heartbeats, and nothing is put in its place. Where the median
-        interval is over 1500 ms, as in an athlete asleep, the limit is 2500 ms.
+        2000 ms (over 200 or under 30 beats a minute) is not between two successive heartbeats:
+        it becomes NaN and is not replaced. If the median interval is over 1500 ms, as in a
+        sleeping athlete, the upper limit is 2500 ms.
 
     Examples
     --------
@@ -463,7 +463,7 @@ def _sample_entropy(rr, deviation):
 
 
 def _from_first_interval(rr):
-    """RR series shifted to the left, so that each begins with its first interval."""
+    """RR series shifted to the left so that each begins with its first interval."""
     if not np.isnan(rr[:, :1]).any():
         return rr
     n_before = np.isfinite(rr).argmax(axis=1)[:, np.newaxis]

@@ -1,13 +1,13 @@
-"""Beats of one lead where another shows none."""
+"""Beats of several leads combined: a second one takes over where the first shows none."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skemo.kernels.beat_candidates import REFRACTORY
 
-_TOGETHER = 0.1  # s between the places that two leads give one beat
-_SAME = 0.05  # s, the same once the usual lag is taken out
-_FEWEST = 3  # beats that both leads must show for their lag to be known
+_TOGETHER = 0.1  # s, the most between the places of one beat in two leads
+_SAME = 0.05  # s, the same after the median lag has been removed
+_FEWEST = 3  # beats that both leads must show to determine their lag
 
 
 def step_in(
@@ -15,8 +15,8 @@ def step_in(
 ) -> tuple[NDArray, NDArray]:
     """Beats of one lead, and those of another in stretches where the first has none.
 
-    Leads place a beat differently, at R or at S for instance. The beats of the second are
-    shifted by the median lag between the two. If that is unknown, there is a break wherever
+    Leads may place a beat at different points, such as R and S. The beats of the second lead are
+    shifted by the median lag between the two. If the lag is unknown, there is a break wherever
     one lead takes over from the other.
 
     Parameters
@@ -24,7 +24,7 @@ def step_in(
     times, other_times : array of shape (n_beats,)
         Seconds, increasing.
     broken, other_broken : bool array of shape (n_beats,)
-        Whether the next beat is not known to be the next one of the heart.
+        Whether another beat may be hidden before the next one.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def step_in(
     breaks: list[bool] = []
 
     def add(first, last):
-        """Add beats of the second lead; whether they go on from the beat before and after."""
+        """Add beats of the second lead, with their breaks."""
         merged.extend(other_times[first:last])
         breaks.extend(other_broken[first:last])
 
@@ -88,7 +88,7 @@ def step_in(
 
 
 def _nearest(values, targets):
-    """Place of the nearest value to each target."""
+    """Index of the value nearest to each target."""
     right = np.clip(np.searchsorted(values, targets), 0, len(values) - 1)
     left = np.maximum(right - 1, 0)
     closer = np.abs(values[left] - targets) < np.abs(values[right] - targets)

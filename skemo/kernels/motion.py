@@ -1,4 +1,4 @@
-"""Motion in windows of an accelerometer, many windows at once."""
+"""Motion in many windows of an accelerometer signal at once."""
 
 from typing import Literal
 
@@ -12,37 +12,37 @@ FEATURES = {
     "activity": ("ACC_Activity", "ACC_Activity_Max", "ACC_MAD", "ACC_ENMO"),
     "motion": ("ACC_Motion_Share",),
 }
-_LEAST_STEADY = 0.5  # of the magnitude; without gravity, means of seconds are near 0
-_UNSEEN = 0.5  # of a window's seconds, the most that may be missing
-_CHUNK = 1 << 18  # samples looked at together
+_LEAST_STEADY = 0.5  # of the magnitude: the least gravity; without it, means of seconds are near 0
+_UNSEEN = 0.5  # largest share of a window's seconds that may be left out
+_CHUNK = 1 << 18  # samples processed together
 
 
 def acceleration_by_second(
     acceleration: ArrayLike, sampling_rate: float, gravity: float | Literal["auto"] = "auto"
 ) -> tuple[NDArray, NDArray]:
-    """Activity second by second, and the gravity that it is measured against.
+    """Activity second by second, relative to gravity, and gravity itself.
 
     Parameters
     ----------
     acceleration : array of shape (n_windows, n_axes, n_times)
-        In any unit, gravity included. One axis is taken for the magnitude.
+        In any unit, gravity included. A single axis is taken as the magnitude.
     sampling_rate : float
         In hertz, at least 2.
     gravity : float or "auto", default="auto"
-        What the sensor reads of a body at rest, in its unit: 1.0 in g, 64.0 in 1/64 g, 9.81
-        in m/s². ``"auto"`` takes from each window the median, over its seconds, of the
-        magnitude of the mean acceleration.
+        Magnitude that the sensor measures at rest, in its unit: 1.0 in g, 64.0 in 1/64 g, 9.81
+        in m/s². ``"auto"`` takes the magnitude of the mean acceleration in each second, and its
+        median over the window.
 
     Returns
     -------
     activity : ndarray of shape (n_windows, n_seconds)
-        In g: root of the sum over the axes of the variance within a second. NaN for a second
-        with NaN, or, with ``gravity="auto"``, with zeros in all axes. Samples that do not fill
-        a second are left out.
+        In g: square root of the variance within a second, summed over the axes. NaN for a second
+        with NaN or, with ``gravity="auto"``, with zeros in all axes. Samples at the end that do
+        not fill a second are left out.
     gravity : ndarray of shape (n_windows,)
-        NaN, and so is the activity, for a window of which more than half of the seconds is not
-        seen, which is shorter than a second, or which holds no gravity: with ``"auto"`` also
-        where gravity is under half of the root mean square of the magnitude.
+        Gravity in the unit of the sensor. It is NaN, as is the activity, in a window shorter than
+        a second, in which more than half of the seconds are NaN, or which shows no gravity. With
+        ``"auto"``, gravity below half of the root mean square of the magnitude counts as none.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def acceleration_by_second(
 
 
 def _cut_seconds(acceleration, sampling_rate, gravity):
-    """Windows by seconds, (n_windows, n_axes, n_seconds, n_times), and which are not seen."""
+    """Windows cut into seconds, (n_windows, n_axes, n_seconds, n_times), and which to leave out."""
     windows = np.asarray(fill_mask(acceleration), float)
     if windows.ndim != 3:
         raise ValueError(f"Windows are (n_windows, n_axes, n_times), got {windows.shape}.")
@@ -76,12 +76,12 @@ def _cut_seconds(acceleration, sampling_rate, gravity):
 
 
 def _measure(seconds, unseen, gravity):
-    """Activity of each second, and gravity in each window; NaN for what is not seen."""
+    """Activity in each second and gravity in each window, NaN where they are unknown."""
     n_windows, _, n_seconds, _ = seconds.shape
     missing = unseen.sum(axis=1) > _UNSEEN * n_seconds
     if not n_seconds or missing.all():
         return np.full((n_windows, n_seconds), np.nan), np.full(n_windows, np.nan)
-    first = seconds[..., :1]  # serves as zero, so that what is still is exactly so
+    first = seconds[..., :1]  # relative to it, a sensor lying still has exactly no activity
     activity = np.sqrt((seconds - first).var(axis=3).sum(axis=1))
     activity[unseen] = np.nan
     if gravity == "auto":
@@ -96,7 +96,7 @@ def _measure(seconds, unseen, gravity):
         missing |= ~(found >= _LEAST_STEADY * magnitude)
     else:
         found = np.full(n_windows, float(gravity))
-        missing |= ~np.any(np.nan_to_num(seconds), axis=(1, 2, 3))  # of zeros throughout
+        missing |= ~np.any(np.nan_to_num(seconds), axis=(1, 2, 3))  # zeros throughout
     found[missing] = np.nan
     return activity / found[:, np.newaxis], found
 
@@ -124,7 +124,7 @@ def motion_features(
     Returns
     -------
     dict of str to ndarray of shape (n_windows,)
-        By the names of ``FEATURES``; :class:`skemo.AccelerometerTransformer` has their
+        Under the names in ``FEATURES``; :class:`skemo.AccelerometerTransformer` has their
         formulas.
 
     Examples
@@ -152,7 +152,7 @@ def motion_features(
         magnitude = np.sqrt((seconds[rows] ** 2).sum(axis=1)) / found
         magnitude[unseen[rows]] = np.nan
         magnitude = magnitude.reshape(len(rows), -1)
-        level = np.nanmax(magnitude, axis=1, keepdims=True)  # serves as zero, as above
+        level = np.nanmax(magnitude, axis=1, keepdims=True)  # so that no motion is exactly 0
         mean = np.nanmean(magnitude - level, axis=1, keepdims=True)
         deviation = magnitude - level - mean
         features[:, start + rows] = (

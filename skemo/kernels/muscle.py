@@ -1,4 +1,4 @@
-"""Amplitude and bursts of muscle activity (EMG), in many windows at once."""
+"""Amplitude and bursts of muscle activity (EMG) in many windows at once."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,16 +15,16 @@ FEATURES = {
         "EMG_Amplitude_Mean",
     ),
 }
-_ENVELOPE_RATE = 40  # Hz, or nearly so
+_ENVELOPE_RATE = 40  # Hz, approximately
 _N_SMOOTHED = 5  # values of the envelope, an eighth of a second
-_PADDED = 0.5  # s, by which a window is continued at its ends
+_PADDED = 0.5  # s, by which a window is extended at its ends
 _SHORTEST = 0.5  # s, of a window
 _REST = 0.2  # quantile of the envelope that is the muscle at rest
-_HELD = 0.25  # s, of one and the same value
-_HIDDEN = 0.5  # of a window, the most that may be NaN or held
-_JOINED = 0.2  # s, of a pause that does not end a burst
+_HELD = 0.25  # s, of a constant value that counts as missing
+_HIDDEN = 0.5  # largest share of a window that may be NaN or held
+_JOINED = 0.2  # s, of a pause that ends a burst
 _SHORTEST_BURST = 0.1  # s
-_CHUNK = 1 << 18  # samples looked at together
+_CHUNK = 1 << 18  # samples processed together
 
 
 def emg_envelope(
@@ -32,8 +32,8 @@ def emg_envelope(
 ) -> tuple[NDArray, float]:
     """Amplitude of the EMG over time.
 
-    The signal is filtered without phase shift by a Butterworth high-pass of fourth order;
-    the envelope is the root mean square over an eighth of a second, about 40 times a second.
+    The signal is filtered by a fourth-order Butterworth high-pass without phase shift. The
+    envelope is the root mean square over an eighth of a second, about 40 times a second.
 
     Parameters
     ----------
@@ -42,18 +42,18 @@ def emg_envelope(
     sampling_rate : float
         In hertz, over twice `highpass`.
     highpass : float, default=100.0
-        In hertz. 100, as in NeuroKit2, leaves half of the EMG's power, and nothing of moving
-        electrodes, of the heart, whose QRS complexes would be bursts at the shoulder, and of
-        mains hum. Signals sampled at 200 Hz or less need a lower one; 20 is usual.
+        Cutoff in hertz. 100, as in NeuroKit2, leaves half of the EMG's power. It removes mains
+        hum, the movement of electrodes, and the heart, whose QRS complexes would be bursts at
+        the shoulder. Signals sampled at 200 Hz or less need a lower cutoff; 20 is usual.
 
     Returns
     -------
     envelope : ndarray of shape (n_windows, n_blocks)
-        In the unit of `emg`. NaN where there is nothing to see: where samples are NaN, or are
-        held at one value for a quarter of a second. NaN throughout where that is more
-        than half of the window, or the window is shorter than 0.5 s.
+        In the unit of `emg`. NaN where samples are NaN, or are held at one value for a quarter
+        of a second. NaN throughout if that is more than half of the window, or if the window is
+        shorter than 0.5 s.
     rate : float
-        Values of the envelope a second.
+        Values of the envelope per second.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def emg_envelope(
 def _filtered_blocks(emg, sampling_rate, highpass):
     """Mean square and mean magnitude in blocks, their rate, and which rows can be used.
 
-    Blocks that cannot be seen, for NaN or a signal that is held, are NaN.
+    Blocks with NaN or held samples, and those next to them, are NaN.
     """
     if emg.ndim != 2:
         raise ValueError(f"Windows are (n_windows, n_times), got {emg.shape}.")
@@ -88,7 +88,7 @@ def _filtered_blocks(emg, sampling_rate, highpass):
     hidden = np.isnan(windows)
     in_blocks = hidden[:, : n_blocks * n_block].reshape(-1, n_blocks, n_block).any(axis=2)
     unseen = in_blocks.copy()
-    unseen[:, 1:] |= in_blocks[:, :-1]  # and beside them, where the filter still rings
+    unseen[:, 1:] |= in_blocks[:, :-1]  # also the blocks beside them, where the filter rings
     unseen[:, :-1] |= in_blocks[:, 1:]
     usable = np.flatnonzero(unseen.mean(axis=1) <= _HIDDEN)
     windows, unseen = fill_gaps(windows[usable]), unseen[usable]
@@ -104,14 +104,14 @@ def _filtered_blocks(emg, sampling_rate, highpass):
 
 
 def _at_rest(values):
-    """The 20 % quantile of each row, NaN left out."""
+    """The 20 % quantile of each row, without NaN."""
     ordered = np.sort(values, axis=1)  # NaN last
     n = np.isfinite(values).sum(axis=1)
     return ordered[np.arange(len(values)), (_REST * np.maximum(n - 1, 0)).astype(int)]
 
 
 def _smooth(squares):
-    """Root of the mean of the values around, of fewer at edges; NaN where they are."""
+    """Root of the mean of the five values around, or fewer at edges; NaN stays NaN."""
     n_blocks, reach = squares.shape[1], _N_SMOOTHED // 2
     first, stop = (np.clip(np.arange(n_blocks) + step, 0, n_blocks) for step in (-reach, reach + 1))
     around, n = (
@@ -122,7 +122,7 @@ def _smooth(squares):
 
 
 def _totals(values):
-    """Sum and number of the values before each, NaN left out."""
+    """Sum and number of the values before each place, without NaN."""
     seen = np.isfinite(values)
     return tuple(
         np.pad(np.cumsum(each, axis=1), ((0, 0), (1, 0)))
@@ -131,30 +131,30 @@ def _totals(values):
 
 
 def check_rate(sampling_rate: float, highpass: float) -> None:
-    """Raise where the EMG's band cannot be seen at the sampling rate."""
+    """Raise if the sampling rate is too low for the EMG's band."""
     if not sampling_rate > 2 * highpass:
         raise ValueError(
             f"At a sampling rate of {sampling_rate:g} Hz nothing is left of the EMG above "
             f"highpass={highpass:g} Hz: more than {2 * highpass:g} Hz are needed. Pass a lower "
-            "highpass, as 20."
+            "highpass, such as 20."
         )
 
 
 def muscle_bursts(envelope: ArrayLike, rate: float, min_ratio: float = 3.0) -> dict[str, NDArray]:
     """Bursts of muscle activity: where the envelope is several times what it is at rest.
 
-    Rest is the 20 % quantile of the window's envelope. Pauses of under 0.2 s do not end a
-    burst, and what lasts for less than 0.1 s is none. A muscle that is tense throughout the
+    The level at rest is the 20 % quantile of the window's envelope. Pauses shorter than 0.2 s do
+    not end a burst, and a burst lasts at least 0.1 s. A muscle that is tense throughout the
     window has no bursts.
 
     Parameters
     ----------
     envelope : array of shape (n_windows, n_blocks)
-        As :func:`emg_envelope` gives it.
+        As returned by :func:`emg_envelope`.
     rate : float
-        Its values a second.
+        Its values per second.
     min_ratio : float, default=3.0
-        What a burst must exceed, in units of the envelope at rest.
+        Multiple of the envelope at rest that a burst must exceed.
 
     Returns
     -------
@@ -212,7 +212,7 @@ def muscle_features(
     Returns
     -------
     dict of str to ndarray of shape (n_windows,)
-        By the names of ``FEATURES``; :class:`skemo.EMGTransformer` has their formulas.
+        Under the names in ``FEATURES``; :class:`skemo.EMGTransformer` has their formulas.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Heartbeats by the detectors of NeuroKit2, window after window."""
+"""Heartbeats found by the detectors of NeuroKit2, one window after another."""
 
 import warnings
 from importlib.util import find_spec
@@ -41,11 +41,11 @@ _CLEANED_BY_DEFAULT = (
     "promac",
 )
 _NEEDED = {"emrich2023": "ts2vg"}
-_AROUND = 0.4  # s beyond the first and the last beat of a stretch that is seen
+_AROUND = 0.4  # s around a stretch of beats in which those of NeuroKit2 are used
 
 
 def check_installed(method: str) -> None:
-    """Raise ImportError where a detector of NeuroKit2 cannot run, and say what is missing."""
+    """Raise ImportError with the missing package if a detector of NeuroKit2 cannot run."""
     if find_spec("neurokit2") is None:
         raise ImportError(
             f"method={method!r} is a detector of NeuroKit2, which is not installed: "
@@ -68,16 +68,16 @@ def neurokit_beats(
     method: str,
     signal: str,
 ) -> NDArray:
-    """Beat times by a detector of NeuroKit2, in stretches in which skemo sees beats.
+    """Beat times found by a detector of NeuroKit2, in stretches in which skemo sees beats.
 
     Parameters
     ----------
     windows : array of shape (n_windows, n_times)
-        In their own unit.
+        In their original unit.
     seen : array of shape (n_windows, max_beats)
-        Beats that skemo finds, with NaN for breaks. A window without any is left out.
+        Beats that skemo finds, with NaN for breaks. Windows without any are skipped.
     upside_down : bool array of shape (n_windows,)
-        Which windows to turn.
+        Which windows to turn the right way up.
     sampling_rate : float
     method : str
     signal : {"ecg", "ppg"}
@@ -85,7 +85,7 @@ def neurokit_beats(
     Returns
     -------
     ndarray of shape (n_windows, max_beats)
-        Like `seen`.
+        In the form of `seen`.
     """
     check_installed(method)
     beats = np.full(seen.shape, np.nan)
@@ -115,7 +115,7 @@ def _detect(window, sampling_rate, method, signal):
     rate = int(sampling_rate) if sampling_rate == int(sampling_rate) else sampling_rate
     with ignored_warnings():
         if signal == "ecg":
-            # NeuroKit2 cleans the ECG in a way of its own for some methods only.
+            # NeuroKit2 has a cleaning of its own only for some methods.
             cleaning = "neurokit" if method in _CLEANED_BY_DEFAULT else method
             clean = nk.ecg_clean(window, sampling_rate=rate, method=cleaning)
             peaks = nk.ecg_peaks(clean, sampling_rate=rate, method=method)[1]["ECG_R_Peaks"]
@@ -127,14 +127,14 @@ def _detect(window, sampling_rate, method, signal):
 
 
 def _write_beats(row, times, seen):
-    """Write the beats that are in stretches seen, and NaN between these stretches."""
+    """Write the beats that lie in the stretches of `seen`, with NaN between these stretches."""
     filled = np.flatnonzero(~np.isnan(seen))
     first = np.append(True, np.diff(filled) > 1)
     last = np.append(first[1:], True)
     place = 0
     for begin, end in zip(seen[filled[first]], seen[filled[last]], strict=True):
         inside = times[(times > begin - _AROUND) & (times < end + _AROUND)]
-        # Stretches may be so close that both reach for the same beats.
+        # Stretches may be so close that a beat belongs to both.
         inside = inside[inside > np.nanmax(row[:place], initial=-np.inf)]
         start = place + 1 if place and len(inside) else place
         inside = inside[: max(0, len(row) - start)]

@@ -1,4 +1,4 @@
-"""Quality of the signals in windows: numbers from 0 to 1, many windows at once."""
+"""Quality of the signals in many windows at once, as numbers from 0 to 1."""
 
 import numpy as np
 import scipy.signal
@@ -15,6 +15,7 @@ from skemo.kernels.filters import (
 )
 from skemo.kernels.heartbeats import channel_beats
 from skemo.kernels.hrv import regular_intervals, rr_intervals
+from skemo.kernels.skin_conductance import OFF_SKIN
 
 QUALITY = {
     "ecg": (
@@ -53,44 +54,45 @@ QUALITY = {
     ),
     "acc": ("ACC_Motion", "ACC_Missing", "ACC_Quality"),
 }
-_CHUNK = 1 << 19  # samples looked at together: some megabytes with what is made of them
+_CHUNK = 1 << 19  # samples processed together, with temporary arrays of some megabytes
 
-# A run of equal samples is flat from so many seconds on.
+# Seconds from which a run of equal samples is flat.
 _FLAT = {"ecg": 1.0, "ppg": 1.0, "eeg": 0.25}
-_ROUNDING = 4 * np.finfo(np.float32).eps  # of the largest value: less is no difference
-# A run of the window's highest or lowest value is clipped from so many seconds on.
+_ROUNDING = 4 * np.finfo(np.float32).eps  # of the largest value: smaller differences are none
+# Seconds from which a run of the window's highest or lowest value is clipped.
 _CLIPPED = {"ecg": 0.02, "ppg": 0.1, "eda": 5.0, "eeg": 0.02}
 _SHORTEST_RUN = 4  # samples
-_JUMP = 0.005  # of the window's range, two samples away from a clipped run
+_JUMP = 0.005  # of the window's range, between a clipped run and a sample two places away
 
-# Heartbeats. The second detector sees another band than `r_peaks`, and has one level a window.
+# Heartbeats. The second detector uses another band than `r_peaks`, and one level per window.
 _TRACE_RATE = {"ecg": 128, "ppg": 64}  # Hz
-_TRACE_BAND = {"ecg": (1, 40), "ppg": (0.5, 8)}  # Hz, of waves that are compared
+_TRACE_BAND = {"ecg": (1, 40), "ppg": (0.5, 8)}  # Hz, of the waves that are compared
 _WAVE = {"ecg": (0.15, 0.3), "ppg": (0.2, 0.5)}  # s, before and after a beat
-_N_AROUND, _N_ALIKE = 12, 2  # beats to either side, of which so many are alike
+_N_AROUND, _N_ALIKE = 12, 2  # beats on either side; the likeness is that of the second best
 _SECOND_BAND = (5, 15)  # Hz, of the ECG's envelope
-_APART, _LEVEL, _BLOCK = 0.3, 0.5, 2.0  # s; of the median of the maxima of so many s
+_APART = 0.3  # s, the least between two beats of the second detector
+_LEVEL, _BLOCK = 0.5, 2.0  # share of the median of the maxima in blocks of this many seconds
 _TOLERANCE = 0.06  # s, between beats that are the same
-_PRECISION = 2.0  # ms, of the RMSSD: what beat times leave open
-_DEVIATION = 0.25  # of an interval of the pulse, as `HRVTransformer` has it
-_EDGE = 1.5  # median intervals, that may lie between a beat and the window's edge
-# Power in the first band as part of that in the second (Hz): Zhao and Zhang (2018), Elgendi (2016).
+_PRECISION = 2.0  # ms, of the RMSSD: the uncertainty of beat times
+_DEVIATION = 0.25  # of an interval of the pulse, as in `HRVTransformer`
+_EDGE = 1.5  # median intervals, the most between the first or last beat and the window's edge
+# Power in the first band relative to the second (Hz): Zhao and Zhang (2018), Elgendi (2016).
 _BAND = {"ecg": ((5, 15), (5, 40)), "ppg": ((1, 2.25), (0, 8))}
 _BASELINE = {"ecg": ((0, 1), (0, 40)), "ppg": ((0, 0.5), (0, 8))}
 
-# Skin conductance, of which Kleckner et al. (2018) give limits for all but the relative step.
-_OFF_SKIN, _HIGHEST = 0.05, 60.0  # µS
-_STEEPEST, _STEEPEST_PART, _LEAST_STEP = 10.0, 0.8, 0.2  # µS/s; of the level a second; µS/s
+# Skin conductance. The highest value and the steepest slope are those of Kleckner et al. (2018).
+_HIGHEST = 60.0  # µS
+_STEEPEST, _STEEPEST_PART, _LEAST_STEP = 10.0, 0.8, 0.2  # µS/s; of the level per second; µS/s
 _EDA_RATE = 4.0  # Hz
-_AROUND_STEP = 5.0  # s, before and after a step, that are in doubt
+_AROUND_STEP = 5.0  # s before and after a step that are doubtful
 
 # EEG.
-_SEGMENT = 2.0  # s, of a spectrum
+_SEGMENT = 2.0  # s, of a spectrum in Welch's method
 _EEG_BAND, _MUSCLE_BAND = (1, 100), (30, 100)  # Hz
 _MAINS, _MAINS_WIDTH = (50, 60), 1.0  # Hz
-_USUAL_RATIO, _USUAL_BURST = 3.0, 5.0  # to the median channel, and of a second to the median one
+_USUAL_RATIO, _USUAL_BURST = 3.0, 5.0  # channel to median channel; second to median second
 
-_MOTION = 0.1  # of gravity, at which a second counts half as motion
+_MOTION = 0.1  # of gravity, at which a second counts as half in motion
 
 
 def signal_quality(
@@ -98,9 +100,9 @@ def signal_quality(
 ) -> dict[str, NDArray]:
     """Measure the quality of the signal in each window.
 
-    All numbers lie in [0, 1]. The last of each kind is the quality as a whole, 1 for a clean
-    signal; :class:`skemo.QualityTransformer` says what each of them is. Units do not matter but
-    for skin conductance, which is in µS.
+    All numbers lie in [0, 1]. The last one is the overall quality, 1 for a clean signal;
+    :class:`skemo.QualityTransformer` defines each of them. Only skin conductance must be in a
+    certain unit, µS.
 
     Parameters
     ----------
@@ -110,14 +112,14 @@ def signal_quality(
         In hertz.
     signal : {"ecg", "ppg", "eda", "eeg", "acc"}, default="ecg"
         What the windows hold: an ECG, a pulse wave (PPG, BVP), skin conductance in µS, an EEG,
-        or an accelerometer with its axes as channels and gravity in them.
+        or an accelerometer with its axes as channels and gravity included.
 
     Returns
     -------
     dict of str to ndarray of shape (n_windows,), or (n_windows, n_channels) for the EEG
-        By the names in ``QUALITY[signal]``. NaN where a window, or a channel of an EEG, is NaN
-        throughout. Of several channels of an ECG or a pulse, each window takes the one of
-        the highest quality.
+        Under the names in ``QUALITY[signal]``. NaN where a window, or a channel of an EEG, is
+        NaN throughout. If there are several channels of an ECG, a pulse or skin conductance, the
+        numbers of a window are those of its best channel.
 
     Raises
     ------
@@ -156,13 +158,13 @@ def signal_quality(
 
 
 def check_signal(signal: str) -> None:
-    """Raise where there is no such kind of signal."""
+    """Raise for an unknown kind of signal."""
     if not isinstance(signal, str) or signal not in QUALITY:
         raise ValueError(f"signal must be one of {list(QUALITY)}, got {signal!r}.")
 
 
 def _fill(windows, missing):
-    """Windows without NaN, in single or double precision; 0 where a channel has nothing."""
+    """Windows with gaps bridged, in single or double precision; 0 in a channel without data."""
     windows = windows.astype(np.result_type(windows.dtype, np.float32), copy=False)
     if not missing.any():
         return windows
@@ -171,7 +173,7 @@ def _fill(windows, missing):
 
 
 def _runs(same, shortest):
-    """Rows, starts and stops of runs of `shortest` true values or more."""
+    """Rows, starts and stops of runs of at least `shortest` true values."""
     rows = np.flatnonzero(np.count_nonzero(same, axis=1) >= shortest)
     edges = np.diff(same[rows].astype(np.int8), prepend=0, append=0, axis=1)
     which, starts = np.nonzero(edges == 1)
@@ -181,7 +183,7 @@ def _runs(same, shortest):
 
 
 def _share_flat(windows, sampling_rate, signal):
-    """Share of samples in runs of one value, up to rounding, of windows (n_windows, n_times)."""
+    """Share of samples in runs of one value, up to rounding, in windows (n_windows, n_times)."""
     largest = np.abs(windows).max(axis=1, keepdims=True)
     same = np.abs(np.diff(windows, axis=1)) <= _ROUNDING * largest
     n_times = windows.shape[1]
@@ -193,7 +195,7 @@ def _share_flat(windows, sampling_rate, signal):
 def _share_clipped(windows, sampling_rate, signal):
     """Share of samples in runs of the highest or the lowest value of the window.
 
-    A signal jumps to where it is clipped; a baseline that is the lowest value is come to slowly.
+    A signal jumps to the value at which it is clipped, but reaches a baseline slowly.
     """
     n_times = windows.shape[1]
     shortest = max(_SHORTEST_RUN, round(_CLIPPED[signal] * sampling_rate))
@@ -225,22 +227,22 @@ def _power(frequencies, density, band):
 
 
 def _ratio(part, whole):
-    """`part` / `whole` from 0 to 1, and 0 where the whole is nothing."""
+    """`part` / `whole`, limited to [0, 1], and 0 where `whole` is not positive."""
     return np.clip(part / np.where(whole > 0, whole, np.inf), 0, 1)
 
 
 def _beat_quality(windows, sampling_rate, missing, signal):
-    """Numbers of windows of an ECG or a pulse, of the channel of the highest quality."""
+    """Numbers of windows of an ECG or a pulse, from the best channel of each."""
     beats = channel_beats(np.where(missing, np.nan, windows), sampling_rate, "skemo", signal)
     channels = [
         _channel_quality(windows[:, i], sampling_rate, missing[:, i], beats, signal)
         for i in range(windows.shape[1])
     ]
-    return _of_the_best(channels, f"{signal.upper()}_Quality")
+    return _from_best_channel(channels, f"{signal.upper()}_Quality")
 
 
-def _of_the_best(channels, quality):
-    """Of each window the numbers of the channel of the highest `quality`."""
+def _from_best_channel(channels, quality):
+    """Numbers of each window from the channel in which the number `quality` is highest."""
     best = np.argmax([numbers[quality] for numbers in channels], axis=0)[np.newaxis]
     return {
         name: np.take_along_axis(np.array([numbers[name] for numbers in channels]), best, 0)[0]
@@ -251,7 +253,7 @@ def _of_the_best(channels, quality):
 def _channel_quality(windows, sampling_rate, missing, beats, signal):
     flat = _share_flat(windows, sampling_rate, signal)
     clipped = _share_clipped(windows, sampling_rate, signal)
-    windows = windows - windows[:, :1]  # the first sample as zero: a constant is exactly 0
+    windows = windows - windows[:, :1]  # so that a constant window is exactly 0
     windows -= windows.mean(axis=1, keepdims=True)
     scale = np.abs(windows).max(axis=1, keepdims=True)
     windows /= np.where(scale > 0, scale, 1)
@@ -261,7 +263,7 @@ def _channel_quality(windows, sampling_rate, missing, beats, signal):
     intervals = _intervals(beats, signal)
     coverage = _coverage(beats, intervals, windows.shape[1] / sampling_rate)
     same = beat_agreement(beats, others, _TOLERANCE)
-    # Welch's method in halves of the window is NeuroKit2's way.
+    # Welch's method with segments of half the window, as in NeuroKit2.
     frequencies, density = _density(plain, rate, plain.shape[1] // 2)
     band, baseline = (
         _ratio(_power(frequencies, density, part), _power(frequencies, density, whole))
@@ -287,9 +289,9 @@ def _channel_quality(windows, sampling_rate, missing, beats, signal):
 
 
 def _traces(windows, sampling_rate, signal):
-    """Windows at a lower rate, waves to compare, what rises at a beat, and that rate.
+    """Windows at a lower rate, waves to compare, a trace that rises at beats, and the rate.
 
-    At a beat rises the envelope of the ECG between 5 and 15 Hz, or the slope of the pulse.
+    The trace is the envelope of the ECG between 5 and 15 Hz, or the rising slope of the pulse.
     """
     n_times = windows.shape[1]
     spectrum, n_extended, n_before = extended_spectrum(windows, int(sampling_rate))
@@ -313,7 +315,7 @@ def _traces(windows, sampling_rate, signal):
 
 
 def _second_beats(rising, rate):
-    """Times of maxima 0.3 s apart and above half the window's level, NaN after the last."""
+    """Times of maxima at least 0.3 s apart and above half the window's level; NaN after them."""
     n_windows, n_times = rising.shape
     n_block = min(n_times, round(_BLOCK * rate))
     n_blocks = n_times // n_block
@@ -336,10 +338,10 @@ def _second_beats(rising, rate):
 
 
 def _likeness(trace, rate, beats, reach):
-    """Mean over the beats of a window of how much each resembles the second most like it.
+    """Mean over the beats of a window of their likeness to others.
 
-    It is the cosine of the two waves, of the twelve beats before and the twelve after. So two
-    forms of beat, as in bigeminy, are as good as one.
+    The likeness of a beat is the second highest cosine of its wave with those of the twelve beats
+    before and the twelve after it. Two alternating forms, as in bigeminy, score as high as one.
     """
     before, after = (round(seconds * rate) for seconds in reach)
     rows, columns = np.nonzero(~np.isnan(beats))
@@ -370,13 +372,13 @@ def beat_agreement(beats: ArrayLike, others: ArrayLike, tolerance: float = 0.06)
     beats, others : array of shape (n_windows, max_beats)
         Times in seconds, in order, NaN after the last.
     tolerance : float, default=0.06
-        Seconds between two beats that are the same.
+        Largest difference in seconds between two beats that are the same.
 
     Returns
     -------
     ndarray of shape (n_windows,)
-        Twice the number of beats that both have, by the number of beats: their F1. 0 where
-        neither has any.
+        F1 score: twice the number of beats that both found, divided by the sum of the numbers
+        that each found. 0 if neither found any.
 
     Examples
     --------
@@ -410,7 +412,7 @@ def _intervals(beats, signal):
 
 
 def _rmssd_agreement(intervals, others):
-    """The smaller RMSSD by the larger; 0 where one of them has none."""
+    """The smaller RMSSD divided by the larger; 0 if either is unknown."""
     one, other = _rmssd(intervals) + _PRECISION, _rmssd(others) + _PRECISION
     return np.nan_to_num(np.minimum(one, other) / np.maximum(one, other))
 
@@ -424,9 +426,9 @@ def _rmssd(intervals):
 
 
 def _coverage(beats, intervals, duration):
-    """Share of the window's time between beats, up to its edges where these are near."""
+    """Share of the window between beats, including its edges if these are near a beat."""
     n_intervals = np.isfinite(intervals).sum(axis=1)
-    padded = np.pad(intervals, ((0, 0), (0, 1)), constant_values=np.nan)  # there may be none
+    padded = np.pad(intervals, ((0, 0), (0, 1)), constant_values=np.nan)  # at least one column
     middle = np.sort(padded, axis=1)  # NaN last
     middle = np.take_along_axis(middle, (np.maximum(n_intervals, 1) // 2)[:, np.newaxis], axis=1)
     longest = _EDGE * np.nan_to_num(middle[:, 0]) / 1000
@@ -438,19 +440,19 @@ def _coverage(beats, intervals, duration):
 
 
 def _eda_quality(windows, sampling_rate, missing):
-    """Numbers of windows of skin conductance in µS, of the channel of the highest quality."""
+    """Numbers of windows of skin conductance in µS, from the best channel of each."""
     channels = [
         _conductance_quality(windows[:, i], sampling_rate, missing[:, i].mean(axis=1))
         for i in range(windows.shape[1])
     ]
-    return _of_the_best(channels, "EDA_Quality")
+    return _from_best_channel(channels, "EDA_Quality")
 
 
 def _conductance_quality(windows, sampling_rate, missing):
     n_block = max(1, min(round(sampling_rate / _EDA_RATE), windows.shape[1]))
     rate = sampling_rate / n_block
     eda = block_means(windows, n_block)
-    off = eda < _OFF_SKIN
+    off = eda <= OFF_SKIN
     slope = np.abs(np.diff(eda, axis=1)) * rate
     level = np.minimum(eda[:, 1:], eda[:, :-1])
     step = slope > np.clip(_STEEPEST_PART * level, _LEAST_STEP, _STEEPEST)
@@ -470,7 +472,7 @@ def _conductance_quality(windows, sampling_rate, missing):
 
 
 def _eeg_quality(windows, sampling_rate, missing):
-    """Numbers of each channel of an EEG."""
+    """Numbers of windows of an EEG, for each channel."""
     rows = windows.reshape(-1, windows.shape[2])
     flat = _share_flat(rows, sampling_rate, "eeg").reshape(windows.shape[:2])
     clipped = _share_clipped(rows, sampling_rate, "eeg").reshape(windows.shape[:2])
@@ -511,13 +513,13 @@ def _eeg_quality(windows, sampling_rate, missing):
 
 
 def _acc_quality(windows, sampling_rate, missing):
-    """Numbers of windows of an accelerometer whose mean magnitude is gravity."""
+    """Numbers of windows of an accelerometer; gravity is taken to be its mean magnitude."""
     n_windows, n_axes, n_times = windows.shape
     gravity = np.sqrt((windows**2).sum(axis=1)).mean(axis=1)
     n_second = max(1, min(round(sampling_rate), n_times))
     n_seconds = n_times // n_second
     seconds = windows[..., : n_seconds * n_second].reshape(n_windows, n_axes, n_seconds, n_second)
-    activity = np.sqrt(seconds.var(axis=3).sum(axis=1))  # of each second
+    activity = np.sqrt(seconds.var(axis=3).sum(axis=1))  # in each second
     squares = (activity / np.where(gravity > 0, _MOTION * gravity, np.inf)[:, np.newaxis]) ** 2
     motion = (squares / (1 + squares)).mean(axis=1)
     missing = missing.mean(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Breaths in windows of a respiration signal, or of heartbeats, many windows at once."""
+"""Breaths in many windows of a respiration signal, or of heartbeats, at once."""
 
 from typing import Literal
 
@@ -42,29 +42,29 @@ FEATURES = {
 }
 
 SHORTEST_BREATH, LONGEST_BREATH = 1.0, 20.0  # s, 60 and 3 breaths a minute
-RESPIRATION_RATE = 4.0  # Hz, of what is made of heartbeats
-# By source: band in hertz; mean correlation of two breaths, at least; their height, at least.
+RESPIRATION_RATE = 4.0  # Hz, of respiration derived from heartbeats
+# By source: band in hertz; least mean correlation of two breaths; least height of breaths.
 # Noise has a correlation of about 0.4, irregular breathing of 0.8. In the heart rate, which has
-# waves of its own at 0.1 Hz, whatever the band leaves looks alike; and a steady heart shows the
-# errors of its beat times, up to 2 ms or 0.2 beats a minute.
+# waves of its own at 0.1 Hz, whatever passes the narrow band looks alike; and a steady heart
+# shows the errors of its beat times, up to 2 ms or 0.2 beats a minute.
 SOURCES = {"belt": ((0.05, 3.0), 0.6, 0.0), "heart": ((0.12, 0.5), 0.85, 0.6)}
 _WORKING_RATE = 16  # Hz, or up to twice as much
-_PADDED = 10.0  # s, by which a window is continued at its ends
+_PADDED = 10.0  # s, by which a window is extended at its ends
 _PROMINENCE = 0.3  # of the usual height of a breath, as in NeuroKit2
-_USUAL_HEIGHT = 2 / np.sin(0.375 * np.pi)  # of a sine, by the upper quartile of its magnitude
-_FLOOR = 0.02  # of the largest deflection: what is below is no breathing
-_N_SHAPE = 24  # samples of a breath whose shape is compared
-_REFINED = 1.0  # s, that an extremum may lie from where the filtered signal has it
-_BRIDGED = 0.1  # of a breath, the most that may be NaN
-_HELD = 2.0  # s, of one and the same value
-_ALIKE = 0.7  # correlation of a breath with the mean breath of its window
-_COVERED = 0.5  # of a window, the least that its breaths must cover
+_USUAL_HEIGHT = 2 / np.sin(0.375 * np.pi)  # of a sine, relative to its magnitude's upper quartile
+_FLOOR = 0.02  # of the largest deflection, below which there is no breathing
+_N_SHAPE = 24  # samples to which a breath is resampled before shapes are compared
+_REFINED = 1.0  # s, the most between an extremum in the filtered signal and its final place
+_BRIDGED = 0.1  # largest share of a breath that may be NaN
+_HELD = 2.0  # s, of a constant value that counts as missing
+_ALIKE = 0.7  # least correlation of a breath with the mean breath of its window
+_COVERED = 0.5  # least share of a window that its breaths must cover
 _LEAST_BEATS = 4
 _LONGEST_RR = 2.0  # s
-_MOST_DEVIATION = 0.25  # of an RR interval from the median around
-_MOST_HEIGHT = 50  # percent of its median, by which the height of a QRS complex may differ
-_QRS = 0.06  # s, to either side of the R peak
-_CHUNK = 1 << 18  # samples looked at together
+_MOST_DEVIATION = 0.25  # of an RR interval from the median of those around
+_MOST_HEIGHT = 50  # percent, largest deviation of the height of a QRS complex from the median
+_QRS = 0.06  # s, on either side of the R peak
+_CHUNK = 1 << 18  # samples processed together
 
 
 def breaths(
@@ -72,23 +72,23 @@ def breaths(
 ) -> dict[str, NDArray]:
     """Breaths in windows of a respiration signal, from trough to trough.
 
-    The signal is filtered without phase shift, by Butterworth filters of second order at both
-    edges of its band, 0.05 and 3 Hz, as NeuroKit2 does. A breath is a maximum that stands out
-    by 0.3 of the usual height of the window's breaths: that of a sine with the same upper
-    quartile of magnitude, which neither a sigh nor a pause moves much. It begins at the lowest
-    point since the maximum before, and ends at the lowest before the next. Where they lie is
-    read, between samples, from the signal before the high-pass, which would move what is
-    close to the edges of the window.
+    The signal is filtered without phase shift by second-order Butterworth filters at both edges
+    of its band, 0.05 and 3 Hz, as in NeuroKit2. A breath is a maximum whose prominence is at
+    least 0.3 of the usual height of the window's breaths. This is the height of a sine with the
+    same upper quartile of magnitude, which neither a sigh nor a pause changes much. A breath
+    begins at the lowest point since the previous maximum, and ends at the lowest point before
+    the next. These times are read, between samples, from the signal before the high-pass, which
+    would shift extrema close to the edges of the window.
 
     Parameters
     ----------
     respiration : array of shape (n_windows, n_times)
-        Of a belt or any other sensor that rises as one breathes in, in any unit. May be
+        Signal of a belt or any other sensor that rises as one breathes in, in any unit. May be
         memory-mapped: a few windows at a time are read. NaN is bridged by straight lines.
     sampling_rate : float
         In hertz, at least 2.
     source : {"belt", "heart"}, default="belt"
-        What the signal comes from: a belt or a similar sensor, or the heart, by
+        Where the signal comes from: a belt or a similar sensor; or the heart, as returned by
         :func:`respiration_of_ecg` or :func:`respiration_of_beats`. The band of the latter is
         0.12 to 0.5 Hz.
 
@@ -96,28 +96,27 @@ def breaths(
     -------
     dict of str to ndarray
         Of shape (n_windows, max_breaths): ``start``, ``peak`` and ``stop`` in seconds from the
-        start of the window, and ``amplitude`` in the unit of the signal, the height of the
-        peak above the line between both troughs. In order; NaN after the last, and where a
-        breath cannot be trusted: it takes under 1 s or over 20 s, more than a tenth of it was
-        NaN, or its correlation with the mean breath of the window is under 0.7. Of shape
-        (n_windows,): ``likeness``, the mean correlation of two breaths of the window, NaN with
-        fewer than two.
+        start of the window, and ``amplitude``, the height of the peak above the line between
+        both troughs in the unit of the signal. They are in order, with NaN after the last breath
+        and for breaths that cannot be trusted, because they take under 1 s or over 20 s, more
+        than a tenth of them was NaN, or their correlation with the mean breath of the window is
+        under 0.7. Of shape (n_windows,): ``likeness``, the mean correlation of two breaths of the
+        window, NaN with fewer than two.
 
     Notes
     -----
-    A stretch of 2 s or more of one and the same value, of a sensor that is off or at its limit,
-    counts as NaN. Breaths are compared after they have been drawn to the same length. A window
-    has no breaths where there is nothing to see:
+    A constant stretch of 2 s or more, from a sensor that is off or at its limit, counts as NaN.
+    Breaths are resampled to the same length before they are compared. A window has no breaths if
 
-    - it is flat, or the breaths left cover less than half of it;
-    - they do not resemble each other, as in the quality index of Charlton et al. [1]_: the
-      mean correlation of two breaths is under 0.6 (of the heart, 0.85);
-    - of the heart, the median of their heights is under 0.6 beats a minute or percent.
+    - it is flat, or the remaining breaths cover less than half of it;
+    - its breaths do not resemble each other, as in the quality index of Charlton et al. [1]_: the
+      mean correlation of two breaths is under 0.6 (0.85 for the heart);
+    - for the heart, the median of their heights is under 0.6 beats a minute or percent.
 
     Raises
     ------
     ValueError
-        For an array that is not two-dimensional, a sampling rate too low, an unknown
+        For an array that is not two-dimensional, too low a sampling rate, or an unknown
         `source`.
 
     References
@@ -182,10 +181,10 @@ def breathing(
     Returns
     -------
     filtered : ndarray of shape (n_windows, n_blocks)
-        Filtered to the band of `source`; at 32 Hz and more, means of blocks. NaN throughout
-        for a window that is flat, or of which more than half is NaN.
+        Filtered to the band of `source`; from 32 Hz on, means of blocks. NaN throughout in a
+        window that is flat or more than half NaN.
     rate : float
-        In hertz: `sampling_rate`, or 16 to 32 of a higher one.
+        In hertz: `sampling_rate`, or 16 to 32 if that is higher.
 
     Examples
     --------
@@ -214,7 +213,7 @@ def _samples_a_block(sampling_rate, n_times):
 
 
 def check_rate(sampling_rate: float) -> None:
-    """Raise where breaths cannot be seen at the sampling rate."""
+    """Raise if the sampling rate is too low to see breaths."""
     if not sampling_rate >= 2 / SHORTEST_BREATH:
         raise ValueError(
             f"Breathing needs a sampling rate of at least {2 / SHORTEST_BREATH:g} Hz, got "
@@ -223,26 +222,26 @@ def check_rate(sampling_rate: float) -> None:
 
 
 def _windows_together(n_times, sampling_rate):
-    """Windows looked at together: as many as are filtered together, or a multiple."""
+    """Number of windows processed together, a multiple of those filtered together."""
     together = filtered_together(max(1, n_times // _samples_a_block(sampling_rate, n_times)))
     return -(-max(1, _CHUNK // max(1, n_times)) // together) * together
 
 
 def _filter(respiration, sampling_rate, band):
-    """What `_find_breaths` needs of the windows that can be used.
+    """Filtered windows for `_find_breaths`, of those that can be used.
 
     Returns
     -------
     filtered : ndarray of shape (n_usable, n_blocks)
-        Of the band.
+        Filtered to the band.
     level : ndarray of shape (n_usable, n_blocks)
-        Without noise, and with its drift.
+        Without noise, but with drift.
     rate : float
-        In hertz, of both.
+        Rate of both in hertz.
     n_missing : ndarray of shape (n_usable, n_blocks + 1)
-        Parts of blocks that are NaN, before each block.
+        Sum of the shares of NaN in the blocks before each block.
     usable : int ndarray of shape (n_usable,)
-        Rows of windows that are not flat, and of which at least half is there.
+        Rows of windows that are not flat, and at most half of which is NaN.
     """
     n_times = respiration.shape[1]
     n_block = _samples_a_block(sampling_rate, n_times)
@@ -253,7 +252,7 @@ def _filter(respiration, sampling_rate, band):
     rounding = 16 * np.finfo(np.result_type(respiration.dtype, np.float32)).eps * largest
     usable = np.flatnonzero(missing.mean(axis=1) <= 1 - _COVERED)
     windows = fill_gaps(respiration[usable].astype(float))
-    windows -= windows[:, :1].copy()  # so that a flat window is exactly 0
+    windows -= windows[:, :1].copy()  # a flat window becomes exactly 0
     wide = np.ptp(windows, axis=1) > rounding[usable]
     usable, windows = usable[wide], windows[wide]
     level = block_means(windows, n_block)
@@ -270,11 +269,11 @@ def _filter(respiration, sampling_rate, band):
 
 
 def _find_breaths(filtered, level, rates, n_missing, max_breaths):
-    """Breaths by row, in seconds and the signal's unit; NaN where they cannot be trusted."""
+    """Breaths of each window, in seconds and the signal's unit; NaN if they cannot be trusted."""
     rate, sampling_rate = rates
     n_windows, n_times = filtered.shape
     width = n_times + 1
-    # One long signal, in which a column beside each window keeps it apart from the next.
+    # One long signal, in which a column after each window separates it from the next.
     padded = np.full((n_windows, width), np.inf)
     padded[:, :-1] = filtered
     joined = padded.reshape(-1)
@@ -287,10 +286,10 @@ def _find_breaths(filtered, level, rates, n_missing, max_breaths):
     peaks = peaks[prominence > _PROMINENCE * height[peaks // width]]
     rows = peaks // width
 
-    # A trough lies before each peak, and one behind the last of a window.
+    # There is a trough before each peak, and one after the last peak of a window.
     bounds = np.sort(np.concatenate([np.arange(n_windows) * width, peaks]))
     troughs = _lowest(joined, bounds)
-    # The high-pass moves what is close to the edges of a window, and does not here.
+    # The high-pass shifts extrema close to the edges of a window. `level` does not have it.
     n_peaks = np.bincount(rows, minlength=n_windows)
     reach = np.minimum(_REFINED * rate, n_times / np.maximum(n_peaks, 1) / 6).astype(int)
     peaks, peak_places, _ = _refine(level, peaks, reach[rows], 1)
@@ -314,7 +313,7 @@ def _find_breaths(filtered, level, rates, n_missing, max_breaths):
     names = ("start", "peak", "stop")
     values = {name: (of_all + offset) / rate for name, of_all in zip(names, places, strict=True)}
     values["amplitude"] = levels[peaks] - line
-    # One NaN stands for breaths in a row that cannot be trusted.
+    # One NaN stands for a row of breaths that cannot be trusted.
     kept = trusted | (np.append(True, trusted[:-1]) & (np.diff(rows, prepend=-1) == 0))
     n_each = np.bincount(rows[kept], minlength=n_windows)
     order = np.cumsum(kept) - 1 - (np.cumsum(n_each) - n_each)[rows]
@@ -326,10 +325,10 @@ def _find_breaths(filtered, level, rates, n_missing, max_breaths):
 
 
 def _compare_shapes(filtered, rate, table):
-    """Mean correlation of any two breaths of a window, and which are unlike the mean breath.
+    """Mean correlation of two breaths of a window, and which breaths are unlike their mean.
 
-    The first, (n_windows,), is NaN with fewer than two breaths; the second is of the shape of
-    the table.
+    The first has the shape (n_windows,), and is NaN with fewer than two breaths; the second has
+    the shape of the table.
     """
     n_windows, n_times = filtered.shape
     rows, columns = np.nonzero(np.isfinite(table["peak"]))
@@ -340,7 +339,7 @@ def _compare_shapes(filtered, rate, table):
     shapes = left_value + (places - left) * (filtered[rows, left + 1] - left_value)
     shapes -= shapes.mean(axis=0)
     shapes /= np.sqrt((shapes**2).mean(axis=0))
-    # The square of a sum of n shapes is n, and n (n - 1) times the mean of their products.
+    # The square of a sum of n shapes is n plus n (n - 1) times the mean of their products.
     n = np.bincount(rows, minlength=n_windows)
     totals = np.stack([np.bincount(rows, of_all, n_windows) for of_all in shapes])
     squares = (totals**2).mean(axis=0)
@@ -351,7 +350,7 @@ def _compare_shapes(filtered, rate, table):
 
 
 def _lowest(joined, bounds):
-    """Position of the least value from each bound on, up to the next."""
+    """Position of the smallest value between each bound and the next."""
     least = np.minimum.reduceat(joined, bounds)
     part = np.repeat(np.arange(len(bounds)), np.diff(bounds, append=len(joined)))
     places = np.where(joined == least[part], np.arange(len(joined)), len(joined))
@@ -359,10 +358,10 @@ def _lowest(joined, bounds):
 
 
 def _refine(level, places, reach, sign):
-    """The extremum of `level` near each place, its column between samples, and if there is one.
+    """Extremum of `level` near each place, its column between samples, and whether there is one.
 
-    Places count a column behind each window. One stays where it is if there is no extremum
-    within its reach.
+    Places count one more column after each window. A place without an extremum within its reach
+    stays where it is.
     """
     rows, columns = np.divmod(places, level.shape[1] + 1)
     last = level.shape[1] - 1
@@ -398,10 +397,10 @@ def respiration_of_beats(beats: ArrayLike, duration: float) -> NDArray:
     Returns
     -------
     ndarray of shape (n_windows, n_times)
-        Heart rate in beats a minute, 4 times a second. NaN before the first and after the
-        last interval, and where there are none: intervals under 0.3 or over 2 s and those that
-        differ by over a quarter from the median around (ectopic and missed beats) count as
-        none. NaN throughout with fewer than four intervals.
+        Heart rate in beats a minute, 4 times a second. NaN before the first and after the last
+        interval, and across intervals that are left out: those under 0.3 or over 2 s, and those
+        that differ by more than a quarter from the median of those around (ectopic and missed
+        beats). NaN throughout with fewer than four intervals.
 
     Examples
     --------
@@ -422,9 +421,9 @@ def respiration_of_beats(beats: ArrayLike, duration: float) -> NDArray:
 def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -> NDArray:
     """Respiration in windows of an ECG, from the heights of its QRS complexes.
 
-    Breathing turns the heart and moves the electrodes, so that the QRS complex is higher at
-    one phase and lower at the other. This does not need a heart that follows respiration in
-    its rate (:func:`respiration_of_beats`).
+    Breathing turns the heart and moves the electrodes, so that the QRS complex is higher in one
+    phase and lower in the other. Unlike :func:`respiration_of_beats`, this does not require that
+    the heart rate follows respiration.
 
     Parameters
     ----------
@@ -438,9 +437,9 @@ def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -
     Returns
     -------
     ndarray of shape (n_windows, n_samples)
-        Height of the QRS complex, from the least to the largest value within 60 ms of the
+        Height of the QRS complex, from the smallest to the largest value within 60 ms of the
         beat, in percent of its median over the window, 4 times a second. NaN before the first
-        and after the last beat, and beside beats that deviate by over half of the median.
+        and after the last beat, and beside beats that deviate by more than half from the median.
         NaN throughout with fewer than four beats.
 
     Examples
@@ -484,7 +483,7 @@ def _interpolate_at_beats(beats, values, duration):
     last = np.take_along_axis(knots, n_known[:, np.newaxis] - 1, axis=1)
     wanted = np.clip(times, knots[:, :1], last)
     splines = interpolate(knots, np.take_along_axis(values, order, axis=1), n_known, wanted)
-    # A time is seen if it lies between two beats in a row whose values are known.
+    # Splines are used between two successive beats whose values are known.
     row, column = np.nonzero(np.isfinite(np.diff(values, axis=1)) & (np.diff(beats) < _LONGEST_RR))
     first, stop = (
         np.clip(np.ceil(beats[row, column + i] * RESPIRATION_RATE), 0, len(times)).astype(int)
@@ -504,14 +503,14 @@ def respiration_features(found: dict[str, NDArray]) -> dict[str, NDArray]:
     Parameters
     ----------
     found : dict of str to array
-        As :func:`breaths` gives it.
+        As returned by :func:`breaths`.
 
     Returns
     -------
     dict of str to ndarray of shape (n_windows,)
-        By the names of ``FEATURES``; :class:`skemo.RespirationTransformer` has their formulas.
-        NaN where there are too few breaths: one, two in a row for differences, and two
-        and three for their standard deviations.
+        Under the names in ``FEATURES``; :class:`skemo.RespirationTransformer` has their formulas.
+        NaN with too few breaths: one is needed, two in a row for differences, two for the
+        standard deviation of breaths and three for that of differences.
 
     Examples
     --------

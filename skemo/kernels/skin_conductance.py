@@ -45,7 +45,7 @@ FEATURES = {
 
 METHODS = ("highpass", "cvxeda")
 ONSETS = ("base", "minimum")
-OFF_SKIN = 0.01  # µS, up to which nothing is measured: dry skin has 0.03 and more
+OFF_SKIN = 0.01  # µS, up to which the electrodes are off the skin: dry skin has 0.03 and more
 
 _CUTOFF = 0.05  # Hz, between tonic and phasic
 _NOISE = 3.0  # Hz, above which skin conductance holds nothing but noise
@@ -164,32 +164,33 @@ def _optimised_parts(
 
 
 def conductance(eda: ArrayLike, off_skin: float | None = OFF_SKIN) -> NDArray:
-    """Skin conductance without what was not measured.
+    """Skin conductance without samples that were not measured.
 
-    Samples that are 0 or nearly so, as those of a wristband that is off the wrist, of a lost
-    electrode, of dropouts and at the start of an Empatica file, become NaN. In a signal that
-    was repeated to a faster rate, straight lines take the place of the steps.
+    Samples that are 0 or nearly 0 become NaN: those of a wristband off the wrist, of a lost
+    electrode, of dropouts, and at the start of an Empatica file. In a signal whose values were
+    repeated to a faster rate, steps are replaced by straight lines.
 
     Parameters
     ----------
     eda : array of shape (n_windows, n_times)
         Skin conductance in microsiemens.
     off_skin : float or None, default=0.01
-        Conductance up to which the electrodes are off the skin. None keeps all samples. So does
-        a window with values below ``-off_skin``: it was centred, and its 0 means nothing.
+        Conductance up to which the electrodes are off the skin. None keeps all samples. A window
+        with values below ``-off_skin`` also keeps all its samples: it was centred, so that 0 has
+        no meaning.
 
     Returns
     -------
     ndarray of shape (n_windows, n_times)
-        `eda` itself where there is nothing to change.
+        `eda` itself if there is nothing to change.
 
     Notes
     -----
-    Dry skin measures 0.03 to 0.1 µS. In 24 recordings of a wristband, 0.03 % of the samples
-    are at 0.01 µS or below, most of them single ones.
+    Dry skin has 0.03 to 0.1 µS. In 24 recordings of a wristband, 0.03 % of the samples are at or
+    below 0.01 µS, most of them single samples.
 
-    A signal counts as repeated if it changes at least 20 times within the window, each time
-    after a multiple of the same number of samples.
+    The values of a signal count as repeated if it changes at least 20 times within the window,
+    always after a multiple of the same number of samples.
 
     Examples
     --------
@@ -211,7 +212,7 @@ def conductance(eda: ArrayLike, off_skin: float | None = OFF_SKIN) -> NDArray:
 
 
 def _without_steps(eda: NDArray) -> NDArray:
-    """Windows in which straight lines take the place of values repeated to a faster rate."""
+    """Windows in which values repeated to a faster rate are joined by straight lines."""
     start = eda[:, :_SEEN]
     n_equal = np.count_nonzero(start[:, 1:] == start[:, :-1], axis=1)
     rows = np.flatnonzero(n_equal > _LEAST_EQUAL * start.shape[1])
@@ -252,7 +253,7 @@ def skin_conductance_responses(
     onset : {"base", "minimum"}, default="base"
         Where a response begins. ``"base"`` is the last minimum that lies at most a fifth of
         the amplitude above the lowest point since the response before, so that a ripple on the
-        rise does not count. ``"minimum"`` is the last minimum before the peak: with it these
+        rise does not count. ``"minimum"`` is the last minimum before the peak: with it, these
         are the definitions of NeuroKit2's ``eda_peaks``.
 
     Returns
@@ -331,7 +332,7 @@ def skin_conductance_responses(
 
 
 def _bases(joined: NDArray, peaks: NDArray, troughs: NDArray, width: int) -> NDArray:
-    """For each peak the last trough near the lowest point since the one before; -1 for none."""
+    """Last trough near the lowest point since the previous peak, for each peak; -1 for none."""
     if not len(peaks):
         return peaks
     starts = peaks // width * width
@@ -441,7 +442,7 @@ def eda_features(
     squares = (centred**2).sum(axis=1)
     rounding = _ROUNDING * np.abs(eda).max(axis=1)
     changing = squares > n_times * rounding**2
-    # What rounding leaves of a phasic part that is 0 has no responses.
+    # A phasic part of 0 has no responses, whatever rounding errors it has.
     reacting = np.ptp(phasic, axis=1) > rounding
     phasic = np.where(reacting[:, np.newaxis], phasic, 0.0)
     unknown = np.full(len(mean), np.nan)

@@ -1,4 +1,4 @@
-"""Level and slope of skin temperature, in many windows at once."""
+"""Level and slope of skin temperature in many windows at once."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,27 +10,26 @@ FEATURES = {
     "level": ("TEMP_Mean", "TEMP_SD", "TEMP_Min", "TEMP_Max"),
     "slope": ("TEMP_Slope",),
 }
-VALID_RANGE = (15.0, 45.0)  # °C, of skin; an Empatica E4 writes 382.21 where it fails
-_CHUNK = 1 << 18  # samples looked at together
+VALID_RANGE = (15.0, 45.0)  # °C, of skin; an Empatica E4 writes 382.21 when its sensor fails
+_CHUNK = 1 << 18  # samples processed together
 
 
 def valid_temperature(
     temperature: ArrayLike, valid_range: tuple[float, float] | None = VALID_RANGE
 ) -> NDArray:
-    """Temperature without readings that no skin has.
+    """Temperature without readings that are impossible for skin.
 
     Parameters
     ----------
     temperature : array of shape (n_windows, n_times)
     valid_range : (low, high) or None, default=(15.0, 45.0)
-        In the unit of the signal, the least and the largest reading to believe. None
-        believes all.
+        Smallest and largest valid reading, in the unit of the signal. None accepts all.
 
     Returns
     -------
     ndarray of shape (n_windows, n_times)
-        Gaps and readings outside the range are bridged by straight lines. NaN throughout in
-        a window of which they are more than half.
+        Gaps and readings outside the range are bridged by straight lines. A window in which
+        they are more than half is NaN throughout.
 
     Examples
     --------
@@ -43,7 +42,7 @@ def valid_temperature(
 
 
 def _believed(temperature, valid_range):
-    """NaN for readings that no skin has, and throughout where they are more than half."""
+    """Temperature with NaN for invalid readings, and throughout if they are more than half."""
     believed = np.array(temperature, np.result_type(temperature.dtype, np.float32))
     if valid_range is not None:
         low, high = valid_range
@@ -62,8 +61,8 @@ def temperature_features(
     Parameters
     ----------
     temperature : array of shape (n_windows, n_times)
-        In degrees Celsius, for the default range. May be memory-mapped: a few windows at a
-        time are read.
+        In degrees Celsius for the default range. May be memory-mapped: a few windows at a time
+        are read.
     sampling_rate : float
         In hertz.
     valid_range : (low, high) or None, default=(15.0, 45.0)
@@ -72,10 +71,10 @@ def temperature_features(
     Returns
     -------
     dict of str to ndarray of shape (n_windows,)
-        In the unit of the signal: TEMP_Mean, TEMP_SD (divisor n), TEMP_Min, TEMP_Max; per
-        second TEMP_Slope, of the line of least squares. Of the readings that can be
-        believed; NaN where these are less than half of a window; TEMP_Slope also for a single
-        one.
+        TEMP_Mean, TEMP_SD (divisor n), TEMP_Min and TEMP_Max, in the unit of the signal;
+        TEMP_Slope, the slope of the least-squares line, in that unit per second. They are
+        computed from the valid readings, and are NaN if these are less than half of a window.
+        TEMP_Slope is also NaN for a single reading.
 
     Examples
     --------
@@ -97,7 +96,8 @@ def temperature_features(
         if not len(rows):
             continue
         believed = believed[rows]
-        least = np.nanmin(believed, axis=1, keepdims=True)  # serves as zero: what is steady is so
+        # Relative to the lowest reading, a steady temperature is exactly 0.
+        least = np.nanmin(believed, axis=1, keepdims=True)
         deviation = believed - least
         mean = np.nanmean(deviation, axis=1, keepdims=True)
         times = np.where(np.isnan(believed), np.nan, seconds)

@@ -146,5 +146,5 @@ def test_a_wrong_parameter_is_named(parameters, said):
 
 def test_signals_whose_names_say_nothing_have_to_be_told():
     recording = Recording({"x": np.zeros(100)}, {"x": 4}, subject="S1")
-    with pytest.raises(ValueError, match="has no signal whose name says what it is"):
+    with pytest.raises(ValueError, match="has no signal whose name tells its kind"):
         find_artefacts(recording)

@@ -417,7 +417,7 @@ def test_neurokits_default_detector_gives_what_neurokit_gives():
 
 
 def test_an_unknown_method_or_signal_is_named_with_what_is_allowed():
-    with pytest.raises(ValueError, match=r"method='pan' is no detector .* skemo, neurokit"):
+    with pytest.raises(ValueError, match=r"method='pan' is not a detector .* skemo, neurokit"):
         r_peaks(np.zeros((1, 100)), 100, method="pan")
     with pytest.raises(ValueError, match=r"signal must be one of \['ecg', 'ppg'\], got 'eeg'"):
         r_peaks(np.zeros((1, 100)), 100, signal="eeg")

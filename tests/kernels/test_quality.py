@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from skemo import HRVTransformer
 from skemo.kernels.quality import QUALITY, beat_agreement, signal_quality
+from skemo.kernels.skin_conductance import OFF_SKIN
 
 RATES = {"ecg": 250, "ppg": 64, "eda": 4, "eeg": 256, "acc": 32}
 DURATION = 20.0
@@ -216,6 +217,14 @@ def test_seconds_off_the_skin_and_around_a_step_are_counted():
     np.testing.assert_allclose(numbers["EDA_OffSkin"], [0.25, 0])
     np.testing.assert_allclose(numbers["EDA_Step"], [41 / 240, 41 / 240])
     np.testing.assert_allclose(numbers["EDA_Quality"][1], 1 - 41 / 240)
+
+
+def test_dry_skin_is_not_off_the_skin():
+    seconds = np.arange(240) / 4
+    dry = 0.03 + 1e-3 * np.sin(seconds / 5)
+    off = np.full(240, OFF_SKIN)
+    numbers = signal_quality(np.stack([dry, off])[:, np.newaxis], 4, "eda")
+    np.testing.assert_array_equal(numbers["EDA_OffSkin"], [0, 1])
 
 
 def test_a_skin_conductance_response_is_no_step():
