@@ -259,7 +259,7 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
 
 def without_unordered_beats(beats: NDArray) -> NDArray:
     """Beat times (n_windows, n_channels, n_beats), NaN in windows in which they do not increase."""
-    wrong = ~increasing(beats).all(axis=1)
+    wrong = np.asarray(~increasing(beats).all(axis=1))
     if not wrong.any():
         return beats
     warnings.warn(

@@ -190,7 +190,7 @@ def beat_times(beats: ArrayLike, shape: str | None = None) -> NDArray[np.float64
 def increasing(times: NDArray) -> NDArray[np.bool_]:
     """Whether the beat times of each window increase, apart from NaN."""
     before = np.fmax.accumulate(times, axis=-1)
-    return ~(times[..., 1:] <= before[..., :-1]).any(axis=-1)
+    return np.asarray(~(times[..., 1:] <= before[..., :-1]).any(axis=-1))
 
 
 def rr_intervals(beats: ArrayLike) -> NDArray:
