@@ -67,6 +67,7 @@ class QualityDisplay:
 
     def plot(self, ax: "Axes | None" = None, *, width: float = 7.5) -> Self:
         """Draw the strips.
+
         Parameters
         ----------
         ax : matplotlib axes or sequence of them, default=None

@@ -83,10 +83,10 @@ class QualityTransformer(WindowTransformer):
     Missing              share that is NaN
     Quality +            Likeness × Coverage × BeatAgreement × (ECG) RMSSDAgreement
                          × (1 - Flat) × (1 - Clipped) × (1 - Missing)
-    *EDA* [5]_
+    *EDA*
     OffSkin              share at or below 0.01 µS, as in :class:`skemo.EDATransformer`
     Step                 share within 5 s of a change faster than both 0.2 µS/s and 80 % of
-                         the level per second, or faster than 10 µS/s
+                         the level per second, or faster than 10 µS/s [5]_
     Clipped              share above 60 µS, or in runs of the highest or lowest value that
                          last 5 s or longer
     Missing              share that is NaN
