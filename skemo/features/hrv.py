@@ -184,14 +184,7 @@ class HRVTransformer(WindowTransformer):
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
         if self.min_quality is not None:
             result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
-        if self.signal == "beats" and (between := typical_interval(values)) > LONGEST_INTERVAL:
-            warnings.warn(
-                f"The beats are {between:g} s apart, too far for a heart. Beats are times in "
-                "seconds from the start of the window: divide sample numbers by their sampling "
-                "rate, and milliseconds by 1000.",
-                stacklevel=2,
-            )
-        else:
+        if not (self.signal == "beats" and warn_of_units(values)):
             n_values = result.shape[1] - (self.output == "series")
             self._warn_of_missing(X, signal, result[:, :n_values])
         if self.output == "features":
@@ -322,6 +315,20 @@ class HRVTransformer(WindowTransformer):
         if self.output == "features":
             return choose_features(self.features, FEATURES)
         return [f"rr{i}" for i in range(self._series_length(dtype))]
+
+
+def warn_of_units(beats: NDArray) -> bool:
+    """Warn if the beats of windows (n_windows, 1, n_beats) are no times in seconds."""
+    between = typical_interval(beats)
+    if between <= LONGEST_INTERVAL:
+        return False
+    warnings.warn(
+        f"The beats are {between:g} s apart, too far for a heart. Beats are times in seconds from "
+        "the start of the window: divide sample numbers by their sampling rate, and milliseconds "
+        "by 1000.",
+        stacklevel=3,
+    )
+    return True
 
 
 def typical_interval(beats: NDArray) -> float:

@@ -16,6 +16,7 @@ from skemo.features.base import (
     without_unordered_beats,
     wrap_signals,
 )
+from skemo.features.hrv import warn_of_units
 from skemo.kernels.heartbeats import r_peaks
 from skemo.kernels.respiration import (
     FEATURES,
@@ -171,7 +172,8 @@ class RespirationTransformer(WindowTransformer):
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, sampling_rate=rate)
         result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
-        self._warn_of_missing(X, signal, result)
+        if not (self.signal == "beats" and warn_of_units(values)):
+            self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result
         rate = breathing(np.empty((0, values.shape[2])), rate)[1]

@@ -1,5 +1,6 @@
 """Heartbeats and skin-conductance components of whole recordings, before windows are cut."""
 
+import warnings
 from dataclasses import replace
 from typing import Literal
 
@@ -9,7 +10,7 @@ from skemo._checks import check_range
 from skemo.kernels.beat_correction import correct_beats as corrected
 from skemo.kernels.filters import fill_gaps
 from skemo.kernels.heartbeats import check_detector, recording_beats
-from skemo.kernels.hrv import check_rate
+from skemo.kernels.hrv import SLOWEST_RR, check_rate
 from skemo.kernels.skin_conductance import (
     OFF_SKIN,
     PARTS,
@@ -20,6 +21,8 @@ from skemo.kernels.skin_conductance import (
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import is_number, warn_of_repeats
 from skemo.signals.recording import Recording
+
+_WORTH_TELLING = 10  # seconds of data without beats
 
 
 def find_beats(
@@ -70,6 +73,12 @@ def find_beats(
     ValueError
         If the recording has no such signal.
 
+    Warns
+    -----
+    UserWarning
+        The intervals between the beats cover less than half of the time that holds data, as
+        where ``signal="ppg"`` was forgotten.
+
     Examples
     --------
     >>> import numpy as np
@@ -90,6 +99,7 @@ def find_beats(
     check_rate(rate, signal)
     values = recording.signals[name]
     times, broken = recording_beats(values, rate, method, signal)
+    _warn_of_few_beats(times, broken, values, rate, recording.subject, name, signal)
     if correct_beats:
         times, broken = _correct(times, broken)
     times = times + recording.starts[name]
@@ -100,6 +110,32 @@ def find_beats(
         beats={**recording.beats, beats: times},
         beat_sources={**recording.beat_sources, beats: signal},
         beat_gaps={**recording.beat_gaps, beats: gaps},
+    )
+
+
+def _warn_of_few_beats(times, broken, values, sampling_rate, subject, name, signal):
+    """Warn if intervals between beats cover less than half of the time that holds data."""
+    n_second = round(sampling_rate)
+    known = ~np.isnan(values).all(axis=0)
+    known = known[: len(known) // n_second * n_second].reshape(-1, n_second)
+    n_known = known.any(axis=1).sum()
+    intervals = np.diff(times)
+    covered = intervals[~broken[:-1] & (intervals <= SLOWEST_RR / 1000)].sum()
+    if n_known < _WORTH_TELLING or covered >= 0.5 * n_known:
+        return
+    if known.any(axis=1).sum() and known[known.any(axis=1)].mean() < 0.5:
+        reason = (
+            "Most of its samples are NaN. If a slower signal was merged into a faster table, pass "
+            "it at its own sampling rate."
+        )
+    else:
+        kind, other = ("an ECG", "ppg") if signal == "ecg" else ("a pulse", "ecg")
+        reason = f"Is it {kind}, or does it need signal={other!r}?"
+    warnings.warn(
+        f"Recording of subject {subject!r}: heartbeats were found in only "
+        f"{covered / n_known:.0%} of {n_known} s of {name!r}. {reason}",
+        UserWarning,
+        stacklevel=3,
     )
 
 

@@ -80,7 +80,9 @@ def test_the_rate_is_drawn_instead_of_very_many_beats():
 
 def test_a_signal_without_heartbeats_says_so():
     noise = np.random.default_rng(0).normal(size=6000)
-    display = RecordingDisplay.from_recording(Recording({"ecg": noise}, {"ecg": 200}, subject="S2"))
+    recording = Recording({"ecg": noise}, {"ecg": 200}, subject="S2")
+    with pytest.warns(UserWarning, match="heartbeats were found in only"):
+        display = RecordingDisplay.from_recording(recording)
     assert [text.get_text() for text in display.axes_["ecg"].texts] == ["no heartbeat found"]
 
 
@@ -190,7 +192,8 @@ def test_windows_of_other_recordings_are_ignored(recording):
 def test_a_recording_too_short_for_a_window_has_an_empty_lane(recording):
     windows = segment(recording, duration=20.0)
     short = Recording({"ecg": np.zeros(1280)}, {"ecg": 128}, subject="short")
-    display = RecordingDisplay.from_recording(short, windows=windows)
+    with pytest.warns(UserWarning, match="heartbeats were found in only"):
+        display = RecordingDisplay.from_recording(short, windows=windows)
     assert len(display.windows) == 0
     assert display.windows_ == []
     display.figure_.canvas.draw()
@@ -286,7 +289,9 @@ def test_recorded_eeg_and_ecg_are_drawn_with_their_beats(data_home):
 def test_a_whole_recorded_session_is_drawn(data_home):
     folder = data_home / "stress_predict"
     (session,) = fetch_stress_predict(folder, download=False, subjects=["S02"])
-    display = RecordingDisplay.from_recording(session, stop=None, windows=segment(session, 60.0))
+    windows = segment(session, 60.0)
+    with pytest.warns(UserWarning, match="heartbeats were found in only"):
+        display = RecordingDisplay.from_recording(session, stop=None, windows=windows)
     assert list(display.axes_) == ["windows", "eda", "eda phasic", "ppg", "ppg rate"]
     assert [label for label, _ in display.bands_] == [label for *_, label in session.labels]
     assert display.axes_["ppg rate"].get_xlabel() == "Time (min)"

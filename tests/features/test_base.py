@@ -177,10 +177,11 @@ def test_a_few_missing_windows_are_not_told_of():
 
 @pytest.mark.parametrize("unit", [250, 1000, 128])
 @pytest.mark.parametrize("n_windows", [1, 20])
-def test_beats_that_are_not_in_seconds_warn_in_any_number(unit, n_windows):
+@pytest.mark.parametrize("kind", [HRVTransformer, RespirationTransformer])
+def test_beats_that_are_not_in_seconds_warn_in_any_number(unit, n_windows, kind):
     beats = np.cumsum(np.random.default_rng(0).normal(0.85, 0.05, (n_windows, 60)), axis=1)
     with pytest.warns(UserWarning, match="divide sample numbers by their sampling rate") as w:
-        HRVTransformer(signal="beats").fit_transform(np.round(unit * beats))
+        kind(signal="beats").fit_transform(np.round(unit * beats))
     assert len(w) == 1
 
 

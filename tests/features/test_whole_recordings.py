@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from beats import make_pulse
 from features.test_eda import EVERY, make_eda, make_frame
 
 from skemo import Recording, find_beats, segment
@@ -143,3 +144,18 @@ def test_beats_of_a_signal_that_starts_late_are_in_seconds_of_the_recording():
     early = find_beats(Recording(signals, rates, subject="a"))
     late = find_beats(Recording(signals, rates, subject="a", starts={"ecg": 5.25}))
     np.testing.assert_allclose(late.beats["beats"] - early.beats["beats"], 5.25)
+
+
+def test_a_recording_with_few_heartbeats_is_told_of():
+    noise = np.random.default_rng(0).normal(size=3840)
+    recording = Recording({"bvp": noise}, {"bvp": 64}, subject="a")
+    with pytest.warns(UserWarning, match="only 0% of 60 s of 'bvp'. .* need signal='ppg'"):
+        find_beats(recording, name="bvp")
+
+
+def test_a_pulse_merged_into_a_faster_table_is_told_of():
+    merged = np.full(60 * 256, np.nan)
+    merged[::4] = make_pulse(np.arange(0.5, 60, 0.8), 64, 60)
+    recording = Recording({"bvp": merged}, {"bvp": 256}, subject="a")
+    with pytest.warns(UserWarning, match="pass it at its own sampling rate"):
+        find_beats(recording, name="bvp", signal="ppg")
