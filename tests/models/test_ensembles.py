@@ -177,5 +177,5 @@ def test_bad_parameters_are_named_in_the_error(network):
     X, y = windows()
     with pytest.raises(ValueError, match=r"n_members must be .* got 0"):
         network(n_members=0).fit(X, y)
-    with pytest.raises(ValueError, match="input_noise must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="input_noise must be finite and at least 0, got -1"):
         network(input_noise=-1).fit(X, y)
