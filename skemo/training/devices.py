@@ -120,7 +120,7 @@ def _process_settings() -> Iterator[None]:
 
 @contextmanager
 def _on_cpu_by_default() -> Iterator[None]:
-    device = torch.get_default_device()
+    device = torch.empty(0).device  # get_default_device fails in torch 2.6 after it was set to None
     if device.type == "cpu":
         yield
         return
