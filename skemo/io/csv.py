@@ -224,7 +224,6 @@ def read_table(
             skipinitialspace=True,
             chunksize=_CHUNK,
             low_memory=False,
-            float_precision="round_trip",
         ) as chunks:
             for chunk in chunks:
                 for name in kept:
