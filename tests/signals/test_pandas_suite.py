@@ -147,6 +147,7 @@ if PANDAS_3:
         "test_where_series_listlike_other_wrong_length": SEQUENCE,
         "test_mask_listlike_other_inplace": SEQUENCE,
         "test_loc_setitem_with_expansion_preserves_ea_index_dtype": SEQUENCE,
+        "test_plot_on_y_axis": "a window of samples is not a number to plot",
         "test_readonly_property": READ_ONLY,
         "test_readonly_propagates_to_numpy_array": READ_ONLY,
         "test_readonly_propagates_to_numpy_array_method": READ_ONLY,
