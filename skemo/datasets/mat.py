@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skemo.datasets.base import warn_user
-from skemo.datasets.mat_file import read_mat
+from skemo.datasets.mat_file import NewerVersionError, read_mat
 from skemo.signals.checks import is_number
 from skemo.signals.recording import Recording
 
@@ -47,7 +47,7 @@ def read_variables(path: Path, names: Sequence[str], remedy: str) -> dict[str, N
     """
     try:
         found = read_mat(path, names)
-    except NotImplementedError as error:
+    except NewerVersionError as error:
         raise ValueError(
             f"{path} is a MATLAB file of version 7.3 (HDF5), but was published in an older "
             "version. Save its variables in MATLAB with the option '-v7'."

@@ -19,18 +19,38 @@ import numpy as np
 
 _MATRIX, _COMPRESSED = 14, 15  # types of elements in a file, besides:
 _NUMBERS = {
-    **{1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4"},
-    **{7: "f4", 9: "f8", 12: "i8", 13: "u8"},
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
 }
 _ENCODINGS = {
-    **{1: "latin1", 2: "latin1", 16: "utf-8"},
-    **{4: "utf-16-{order}", 17: "utf-16-{order}", 18: "utf-32-{order}"},
+    1: "latin1",
+    2: "latin1",
+    16: "utf-8",
+    4: "utf-16-{order}",
+    17: "utf-16-{order}",
+    18: "utf-32-{order}",
 }
 
 _CELLS, _STRUCT, _TEXT = 1, 2, 4  # classes of arrays, besides:
 _ARRAYS = {
-    **{6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4"},
-    **{14: "i8", 15: "u8"},
+    6: "f8",
+    7: "f4",
+    8: "i1",
+    9: "u1",
+    10: "i2",
+    11: "u2",
+    12: "i4",
+    13: "u4",
+    14: "i8",
+    15: "u8",
 }
 _SKIPPED = {3: "object", 5: "sparse array", 16: "function", 17: "object"}
 _IS_COMPLEX = 0x0800
@@ -41,6 +61,10 @@ _LARGEST = 2**28  # bytes of memory that a variable of any file may take
 _LARGEST_RATIO = 64  # bytes of memory for each byte in the file, of a larger variable
 _OVERHEAD = 200  # bytes of memory that an array takes besides its values
 _BLOCK = 2**16
+
+
+class NewerVersionError(ValueError):
+    """The file is of a version that this reader does not know."""
 
 
 class Skipped(NamedTuple):
@@ -67,7 +91,7 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
 
     Raises
     ------
-    NotImplementedError
+    NewerVersionError
         The file is of version 7.3.
     ValueError
         It is truncated, damaged or no MATLAB file, or its content is nested too deeply or too
@@ -82,7 +106,7 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
         if order is None:
             raise ValueError("it does not begin like one")
         if 2 in header[124:126]:
-            raise NotImplementedError("version 7.3")
+            raise NewerVersionError("it is of version 7.3 (HDF5)")
         while file.tell() < size and not found.keys() >= set(names):
             source = _Source(file, order)
             kind, n_bytes = source.read_tag()
