@@ -1,6 +1,7 @@
 """Base class and helpers of the transformers of windows."""
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Self
 
@@ -104,7 +105,7 @@ def compute_in_chunks(
     return result
 
 
-class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
+class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
     """Base class of the transformers of one signal: `fit`, names and tags.
 
     The contract: the result of `transform` for a row depends only on that row and the
@@ -241,13 +242,13 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         """Return what a window must have in order not to be missing, as a sentence."""
         return "See the notes of the class for what makes a window missing."
 
+    @abstractmethod
     def _check_parameters(self, dtype: SignalDtype) -> None:
         """Raise ValueError for a parameter that is wrong, or wrong for such windows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _names_of_numbers(self, dtype: SignalDtype) -> list[str]:
         """Names of the features, or of the numbers of a window in a plain array."""
-        raise NotImplementedError
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,6 @@
 """Base class of the networks that fuse several modalities."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from skemo.nn.blocks import ModalityDropout
 
 
-class FusionNetwork(nn.Module):
+class FusionNetwork(nn.Module, ABC):
     """Base class of the networks: handles random numbers in training, and the class scores.
 
     A subclass builds its layers, calls `_finish` and defines ``_evaluate(inputs, present,
@@ -139,6 +140,7 @@ class FusionNetwork(nn.Module):
         drawn = self.draw_noise(len(present)) if noise is None else noise
         return [None if x is None else x.to(present.device) for x in drawn]
 
+    @abstractmethod
     def _evaluate(
         self,
         inputs: Sequence[Tensor],
@@ -146,7 +148,7 @@ class FusionNetwork(nn.Module):
         uniform: Tensor | None,
         scale: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        raise NotImplementedError
+        """Return attention weights, fused representation and class scores."""
 
     def _score(self, fused: Tensor, scale: Tensor | None) -> Tensor:
         return self.head(fused if scale is None else fused * scale)
