@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from skemo.kernels.beat_candidates import REFRACTORY, STRONG, Candidates
 from skemo.kernels.hrv import SLOWEST_RR
+from skemo.kernels.row_statistics import nan_median
 
 _N_NEAR, _N_ALIKE = 6, 3  # candidates on either side, and how many of them must be alike
 _N_SIDE = 3  # intervals on either side in which the background is measured
@@ -267,10 +268,7 @@ def _local_median(rows: NDArray, times: NDArray) -> NDArray:
         same = rows[lag:] == rows[:-lag]
         around[_N_AROUND - lag, lag:] = np.where(same, intervals[:-lag], np.nan)
         around[_N_AROUND + lag, :-lag] = np.where(same, intervals[lag:], np.nan)
-    around.sort(axis=0)  # NaN last
-    count = np.isfinite(around).sum(axis=0)
-    each = np.arange(n)
-    return (around[np.maximum(count - 1, 0) // 2, each] + around[count // 2, each]) / 2
+    return nan_median(around, axis=0)
 
 
 def _count_near(rows, flags, n_before, n_after):

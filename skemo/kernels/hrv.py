@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo._checks import real_samples
 from skemo.kernels.filters import hann_periodogram, interpolate
+from skemo.kernels.row_statistics import divide, mean_and_deviation, nan_median
 
 _BRIDGED = 0.2  # largest share of an RR series that is bridged for its spectrum
 _N_AROUND = 5  # intervals on either side in the running median
@@ -153,10 +154,8 @@ def regular_intervals(rr: ArrayLike, max_deviation: float = 0.25) -> NDArray:
     rr = _series(rr)
     rows, columns = np.nonzero(np.isfinite(rr))
     beyond = np.pad(rr, ((0, 0), (_N_AROUND, _N_AROUND)), constant_values=np.nan)
-    around = np.sort(sliding(beyond, 2 * _N_AROUND + 1)[rows, columns], axis=1)  # NaN last
-    n, each = np.isfinite(around).sum(axis=1), np.arange(len(rows))
-    median = (around[each, (n - 1) // 2] + around[each, n // 2]) / 2
-    alike = np.abs(rr[rows, columns] - median) <= max_deviation * median + 1e-9
+    typical = nan_median(sliding(beyond, 2 * _N_AROUND + 1)[rows, columns])
+    alike = np.abs(rr[rows, columns] - typical) <= max_deviation * typical + 1e-9
     rows, columns = rows[alike], columns[alike]
     regular = np.full(rr.shape, np.nan)
     regular[rows, columns] = rr[rows, columns]
@@ -271,11 +270,11 @@ def hrv_time(rr: ArrayLike) -> dict[str, NDArray]:
     """
     rr = _series(rr)
     n = np.isfinite(rr).sum(axis=1)
-    mean, deviation = _mean_and_deviation(rr)
+    mean, deviation = mean_and_deviation(rr)
     differences = np.diff(rr, axis=1)
     n_differences = np.isfinite(differences).sum(axis=1)
-    _, deviation_of_differences = _mean_and_deviation(differences)
-    rmssd = np.sqrt(_divide(np.nansum(differences**2, axis=1), n_differences))
+    _, deviation_of_differences = mean_and_deviation(differences)
+    rmssd = np.sqrt(divide(np.nansum(differences**2, axis=1), n_differences))
     steady = deviation <= _ROUNDING * mean
     ordered = np.sort(rr, axis=1)  # NaN last
     median = _quantile(ordered, n, 0.5)
@@ -300,13 +299,13 @@ def hrv_time(rr: ArrayLike) -> dict[str, NDArray]:
         deviation,
         rmssd,
         deviation_of_differences,
-        _divide(deviation, mean),
-        _divide(rmssd, mean),
+        divide(deviation, mean),
+        divide(rmssd, mean),
         median,
         mad,
-        _divide(mad, median),
+        divide(mad, median),
         iqr,
-        _divide(deviation, rmssd),
+        divide(deviation, rmssd),
         _quantile(ordered, n, 0.2),
         _quantile(ordered, n, 0.8),
         over[50],
@@ -375,7 +374,7 @@ def hrv_frequency(rr: ArrayLike) -> dict[str, NDArray]:
         n_samples = np.floor((last - ends[:, 0]) * _RR_RATE + 1e-9).astype(int) + 1
         steps = np.minimum(np.arange(n_samples.max()), n_samples[:, np.newaxis] - 1) / _RR_RATE
         samples = interpolate(ends, series, n, ends[:, :1] + steps)
-        mean, deviation = _mean_and_deviation(series)
+        mean, deviation = mean_and_deviation(series)
         rounding = np.where(deviation <= _ROUNDING * mean, np.inf, (_ROUNDING * mean) ** 2)
         for rows, frequencies, density in hann_periodogram(samples, n_samples, _RR_RATE):
             for name, (low, high) in {**_BANDS, "TP": _TOTAL}.items():
@@ -387,7 +386,7 @@ def hrv_frequency(rr: ArrayLike) -> dict[str, NDArray]:
     vlf, lf, hf, total = power.values()
     with np.errstate(divide="ignore"):
         log_hf = np.log(np.where(hf > 0, hf, np.nan))
-    features = (vlf, lf, hf, total, _divide(lf, hf), _divide(lf, total), _divide(hf, total), log_hf)
+    features = (vlf, lf, hf, total, divide(lf, hf), divide(lf, total), divide(hf, total), log_hf)
     return dict(zip(HRV_FREQUENCY, features, strict=True))
 
 
@@ -419,21 +418,21 @@ def hrv_nonlinear(rr: ArrayLike) -> dict[str, NDArray]:
     array([72.89])
     """
     rr = _series(rr)
-    mean, deviation = _mean_and_deviation(rr)
+    mean, deviation = mean_and_deviation(rr)
     before, after = rr[:, :-1], rr[:, 1:]
-    _, sd1 = _mean_and_deviation((before - after) / np.sqrt(2))
-    _, sd2 = _mean_and_deviation((before + after) / np.sqrt(2))
+    _, sd1 = mean_and_deviation((before - after) / np.sqrt(2))
+    _, sd2 = mean_and_deviation((before + after) / np.sqrt(2))
     steady = deviation <= _ROUNDING * mean
     sd1, sd2, deviation = (_zero_if_rounding(each, mean, steady) for each in (sd1, sd2, deviation))
     product = 16 * sd1 * sd2
     features = (
         sd1,
         sd2,
-        _divide(sd1, sd2),
+        divide(sd1, sd2),
         np.pi * sd1 * sd2,
-        _divide(sd2, sd1),
+        divide(sd2, sd1),
         np.log10(np.where(product > 0, product, np.nan)),
-        _divide(4 * sd2**2, sd1),
+        divide(4 * sd2**2, sd1),
         _sample_entropy(rr, deviation),
     )
     return dict(zip(HRV_NONLINEAR, features, strict=True))
@@ -477,14 +476,6 @@ def _zero_if_rounding(spread, mean, steady):
     return np.where((spread <= _ROUNDING * mean) | (steady & ~np.isnan(spread)), 0.0, spread)
 
 
-def _mean_and_deviation(values):
-    """Mean and standard deviation (divisor n - 1) of each row, without NaN."""
-    n = np.isfinite(values).sum(axis=1)
-    mean = _divide(np.nansum(values, axis=1), n)
-    squares = np.nansum((values - mean[:, np.newaxis]) ** 2, axis=1)
-    return mean, np.sqrt(_divide(squares, n - 1))
-
-
 def _quantile(ordered, n, q):
     """Quantile of the first `n` values of each sorted row, interpolated as in NumPy."""
     if ordered.shape[1] == 0:
@@ -495,8 +486,3 @@ def _quantile(ordered, n, q):
     row = np.arange(len(ordered))
     low, high = ordered[row, below], ordered[row, above]
     return low + (high - low) * (position - below)
-
-
-def _divide(numerator, denominator):
-    """Quotient, NaN where the denominator is not positive."""
-    return numerator / np.where(denominator > 0, denominator, np.nan)

@@ -16,6 +16,7 @@ from skemo.kernels.filters import (
     zero_phase,
 )
 from skemo.kernels.hrv import regular_intervals, rr_intervals
+from skemo.kernels.row_statistics import mean_and_deviation, nan_median
 
 VARIABILITY = (
     "RRV_MeanBB",
@@ -157,7 +158,7 @@ def breaths(
             for name in names:
                 table[name][unlike] = np.nan
             clear = ~(table["likeness"] < likeness)
-            clear &= ~(_median(table["amplitude"]) < least_height)
+            clear &= ~(nan_median(table["amplitude"]) < least_height)
             clear &= np.nansum(table["stop"] - table["start"], axis=1) >= _COVERED * duration
             for name, values in table.items():
                 found[name][first + usable[clear]] = values[clear]
@@ -463,7 +464,7 @@ def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -
     whole = (places >= reach) & (places < n_times - reach)
     heights = np.full(beats.shape, np.nan)
     heights[rows, columns] = np.where(whole, around.max(axis=0) - around.min(axis=0), np.nan)
-    median = _median(heights)[:, np.newaxis]
+    median = nan_median(heights)[:, np.newaxis]
     heights *= 100 / np.where(median > 0, median, np.nan)
     heights[~(np.abs(heights - 100) <= _MOST_HEIGHT)] = np.nan
     return _interpolate_at_beats(beats, heights, n_times / sampling_rate)
@@ -523,8 +524,8 @@ def respiration_features(found: dict[str, NDArray]) -> dict[str, NDArray]:
     """
     durations = (found["stop"] - found["start"]) * 1000
     mean, deviation, rmssd, sdsd = _spread(durations)
-    median = _median(durations)
-    mad = 1.4826 * _median(np.abs(durations - median[:, np.newaxis]))
+    median = nan_median(durations)
+    mad = 1.4826 * nan_median(np.abs(durations - median[:, np.newaxis]))
     depth, depth_deviation, depth_rmssd, _ = _spread(found["amplitude"])
     inspiration = _spread(found["peak"] - found["start"])[0]
     expiration = _spread(found["stop"] - found["peak"])[0]
@@ -553,22 +554,8 @@ def respiration_features(found: dict[str, NDArray]) -> dict[str, NDArray]:
 
 def _spread(values):
     """Mean, standard deviation, root mean square and deviation of successive differences."""
-    mean, deviation = _mean_and_deviation(values)
+    mean, deviation = mean_and_deviation(values)
     differences = np.diff(values, axis=1)
-    _, deviation_of_differences = _mean_and_deviation(differences)
-    rms = np.sqrt(_mean_and_deviation(differences**2)[0])
+    _, deviation_of_differences = mean_and_deviation(differences)
+    rms = np.sqrt(mean_and_deviation(differences**2)[0])
     return mean, deviation, rms, deviation_of_differences
-
-
-def _mean_and_deviation(values):
-    """Mean of each row, NaN without any value; standard deviation, NaN without two."""
-    n = np.isfinite(values).sum(axis=1)
-    mean = np.nansum(values, axis=1) / np.where(n > 0, n, np.nan)
-    squares = np.nansum((values - mean[:, np.newaxis]) ** 2, axis=1)
-    return mean, np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
-
-
-def _median(values):
-    ordered = np.sort(values, axis=1)  # NaN last
-    n, each = np.isfinite(values).sum(axis=1), np.arange(len(values))
-    return (ordered[each, np.maximum(n - 1, 0) // 2] + ordered[each, n // 2]) / 2

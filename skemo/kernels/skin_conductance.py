@@ -20,6 +20,7 @@ from skemo.kernels.filters import (
     spread_blocks,
     zero_phase,
 )
+from skemo.kernels.row_statistics import divide
 
 PARTS = ("tonic", "phasic")
 FEATURES = {
@@ -454,7 +455,7 @@ def eda_features(
         eda.min(axis=1),
         eda.max(axis=1),
         _slope(centred, sampling_rate),
-        _divide(products, np.where(changing, squares, 0)) if lag < n_times else unknown,
+        divide(products, np.where(changing, squares, 0)) if lag < n_times else unknown,
         tonic_mean,
         np.sqrt((centred_tonic**2).mean(axis=1)),
         _slope(centred_tonic, sampling_rate),
@@ -483,7 +484,7 @@ def _response_features(
         known = ~np.isnan(responses[name])
         values = responses[name][known]
         total = np.bincount(rows[known], values, minlength=n_windows)
-        yield _divide(total, np.bincount(rows[known], minlength=n_windows))
+        yield divide(total, np.bincount(rows[known], minlength=n_windows))
         if name == "SCR_Amplitude":
             largest = np.full(n_windows, -np.inf)
             np.maximum.at(largest, rows[known], values)
@@ -502,9 +503,4 @@ def _slope(centred, sampling_rate):
     """Slope of the least-squares line, per second; NaN for a single sample."""
     n_times = centred.shape[1]
     seconds = (np.arange(n_times) - (n_times - 1) / 2) / sampling_rate
-    return _divide((centred * seconds).sum(axis=1), (seconds**2).sum())
-
-
-def _divide(numerator, denominator):
-    """Quotient, NaN where the denominator is not positive."""
-    return numerator / np.where(denominator > 0, denominator, np.nan)
+    return divide((centred * seconds).sum(axis=1), (seconds**2).sum())
