@@ -1,4 +1,4 @@
-"""One gate for samples and rates: what every function and estimator refuses, and how it says so."""
+"""Checks of samples and sampling rates that all functions and estimators share."""
 
 from collections.abc import Hashable
 from numbers import Real
@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo._samples import fill_mask
 
-# Larger values are placeholders of missing samples. The square of a Fourier coefficient of a
-# million samples of this size is still a number in single precision.
+# Larger values are placeholders for missing samples. At this size, the square of a Fourier
+# coefficient of a million samples is still finite in single precision.
 LARGEST_SAMPLE = 1e12
 HIGHEST_RATE = 1e6  # Hz
-_CHUNK = 1 << 22  # samples checked at a time, which needs a few megabytes
+_CHUNK = 1 << 22  # samples checked at a time: a few megabytes
 
 
 def real_samples(
@@ -25,19 +25,19 @@ def real_samples(
     Parameters
     ----------
     values : array-like
-        Memory-mapped arrays are not copied. Where a masked array is masked, samples are NaN.
+        Memory-mapped arrays are not copied. Masked samples of a masked array become NaN.
     name : str
-        What the samples are called in errors.
+        Name of the samples in error messages.
     shape : str, default=None
-        Names of the axes that the samples must have, such as "(n_windows, n_times)".
+        The required axes, such as "(n_windows, n_times)".
     may_be_empty : bool, default=False
-        Whether a window may be without samples. There may always be no windows.
+        Whether windows may have no samples. An array without windows is always accepted.
 
     Raises
     ------
     ValueError
-        If the values are not real numbers, are infinite or beyond `LARGEST_SAMPLE`, or do not
-        have these axes; NaN is allowed.
+        If the values are not real numbers, do not have the required axes, or are infinite or
+        larger than `LARGEST_SAMPLE` in magnitude. NaN is allowed.
     """
     samples = fill_mask(values)
     if samples.dtype.kind not in "iuf":
@@ -54,14 +54,14 @@ def real_samples(
 
 
 def float_type(dtype: np.dtype) -> np.dtype:
-    """Return float32 or float64, whichever holds the values of a type of real numbers."""
+    """Return float32 or float64, whichever can hold values of a real `dtype`."""
     if dtype.kind == "f" and dtype.itemsize > 8:
         return np.dtype(np.float64)
     return np.result_type(dtype, np.float32)
 
 
 def native_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose numbers have the byte order of the machine, which pandas needs."""
+    """Return a table with numbers in the machine's byte order, which pandas requires."""
     swapped = [
         i
         for i, dtype in enumerate(table.dtypes)
@@ -83,12 +83,15 @@ def check_range(values: NDArray[Any], name: Hashable, largest: float = LARGEST_S
     n_rows = max(1, _CHUNK // max(1, values[:1].size))
     for start in range(0, len(values), n_rows):
         chunk = values[start : start + n_rows].ravel()
-        # One sum of squares is several times as fast as looking at each value.
+        # A single sum of squares is several times faster than checking each value.
         with np.errstate(over="ignore", invalid="ignore"):
             squares = float(np.dot(chunk, chunk)) if chunk.dtype.kind == "f" else np.inf
         if squares <= largest**2:
             continue
-        extremes = float(np.fmax.reduce(chunk)), float(np.fmin.reduce(chunk))  # NaN if all are
+        extremes = (
+            float(np.fmax.reduce(chunk)),
+            float(np.fmin.reduce(chunk)),
+        )  # NaN only if all values are
         if any(abs(extreme) > largest for extreme in extremes):
             _refuse(values[start : start + n_rows], name, start, largest)
 
@@ -101,8 +104,7 @@ def _refuse(values, name, start, largest):
     place = np.argwhere(np.abs(values.astype(float)) > largest)[0]
     raise ValueError(
         f"{name!r} has the value {values[tuple(place)]:g} in row {start + place[0]}, beyond "
-        f"{largest:g}. If it stands for missing samples, replace it by NaN; otherwise use a larger "
-        "unit."
+        f"{largest:g}. If it marks missing samples, replace it by NaN; otherwise use a larger unit."
     )
 
 
@@ -115,10 +117,10 @@ def check_rate(
     ----------
     sampling_rate : object
     name : str, default="sampling_rate"
-        What the rate is called in errors.
+        Name of the rate in error messages.
     lowest : float, default=0.0
     why : str, default=""
-        What needs at least `lowest`, as in "An ECG needs at least".
+        The reason for `lowest`, as in "An ECG needs at least".
     """
     is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
     if not is_number or not 0 < sampling_rate <= HIGHEST_RATE:
@@ -128,6 +130,6 @@ def check_rate(
         )
     if sampling_rate < lowest:
         raise ValueError(
-            f"{name}={sampling_rate:g} Hz is too low: {why} {lowest:g} Hz. Is it in hertz, not a "
-            "period in seconds?"
+            f"{name}={sampling_rate:g} Hz is too low: {why} {lowest:g} Hz. Check that it "
+            "is in hertz, not a period in seconds."
         )

@@ -1,8 +1,8 @@
-"""Text in files: one escaping rule for each format, applied where the text is written.
+"""Escaping of text for files, with one rule per format.
 
-Names of models, subjects and classes are the user's, and can hold any character. Here they neither
-break a table nor turn into markup, a formula or a command. In all formats, characters that cannot
-be written or printed become escape sequences such as ``\\udc80``.
+Names of models, subjects and classes come from the user and can contain any character. Escaped,
+they cannot break a table or be interpreted as markup, a formula or a command. In all formats,
+characters that cannot be written or printed become escape sequences such as ``\\udc80``.
 """
 
 import html
@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-# Control characters but for tabs and line ends, other line ends, and halves of surrogate pairs.
+# Control characters except tabs and newlines, other line separators, and lone surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SPACING = re.compile("[\t\n]")
-# Only what is markup inside a line: "_" within a word, "[" and a lone "<" or "&" are not.
+# Only inline markup: "_" within a word, "[" and a lone "<" or "&" are left alone.
 _MARKDOWN = re.compile(r"[\\`*|~$]|(?<!\w)_|_(?!\w)|<(?=[a-z/!?])|\](?=[(\[])|&(?=#?\w+;)", re.I)
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -23,7 +23,7 @@ _LATEX = {
     "~": r"\textasciitilde{}",
     "`": r"\textasciigrave{}",
     "|": r"\textbar{}",
-    "[": "{[}",  # at the start of a row it would be an argument of \\
+    "[": "{[}",  # at the start of a row, it would be read as an argument of \\
     "]": "{]}",
     "*": "{*}",  # likewise
     "-": "-{}",
@@ -34,21 +34,21 @@ _LATEX = {
     ">": "$>$",
 }
 _IN_LATEX = re.compile("-(?=-)|[" + re.escape("".join(_LATEX).replace("-", "")) + "]")
-_FORMULA = re.compile("[=+@\t\n＝＋－＠-]")  # how a cell begins that a spreadsheet evaluates
+_FORMULA = re.compile("[=+@\t\n＝＋－＠-]")  # first characters of cells that spreadsheets evaluate
 
 
 def to_printable(text: str) -> str:
-    """Return text that any file and terminal can show; tabs and line ends stay."""
+    """Return text that any file or terminal can show; tabs and newlines are kept."""
     return _UNPRINTABLE.sub(_escape_sequence, text)
 
 
 def to_html(text: str) -> str:
-    """Escape text for an element or an attribute of a web page."""
+    """Escape text for an HTML element or attribute."""
     return html.escape(to_printable(text))
 
 
 def to_markdown(text: str) -> str:
-    r"""Escape text for a cell of a table in Markdown.
+    r"""Escape text for a cell of a Markdown table.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def to_markdown(text: str) -> str:
 
 
 def to_latex(text: str) -> str:
-    r"""Escape text for a cell of a table in LaTeX.
+    r"""Escape text for a cell of a LaTeX table.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def to_latex(text: str) -> str:
 def to_csv(table: pd.DataFrame) -> str:
     """Write a table as CSV, without its index; numbers have ten significant digits.
 
-    An apostrophe precedes text that a spreadsheet would evaluate as a formula.
+    Text that a spreadsheet would evaluate as a formula is prefixed with an apostrophe.
 
     Examples
     --------

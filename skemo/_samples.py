@@ -1,16 +1,15 @@
-"""Samples that are not measurements: masked ones, and values repeated to a faster rate."""
+"""Samples that are not measurements: masked samples, and values repeated at a higher rate."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_FEWEST = 20  # changes needed: with fewer, equal distances between them may be chance
+_FEWEST = 20  # changes needed; with fewer, equal spacing may be a coincidence
 
 
 def fill_mask(values: ArrayLike) -> NDArray:
-    """Return `values` as an array, NaN where a masked array is masked.
+    """Return `values` as an array, with NaN for the masked values of a masked array.
 
-    ``np.asarray`` drops the mask of a NumPy masked array, and with it the fact that the samples
-    under it hold no data.
+    ``np.asarray`` would drop the mask, and the placeholders under it would look like data.
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         if values.dtype.kind not in "biuf":
@@ -20,10 +19,10 @@ def fill_mask(values: ArrayLike) -> NDArray:
 
 
 def change_points(signal: NDArray) -> NDArray:
-    """Return where each value begins in a signal whose values were repeated to a faster rate.
+    """Return where each value begins in a signal whose values are repeated at a higher rate.
 
-    Empty if the values of the signal (n_times,) were not repeated: if it has fewer than 20
-    changes, or the distances between changes have no common divisor above 1.
+    The result is empty if the values of the signal (n_times,) are not repeated, that is, if it
+    has fewer than 20 changes, or if the distances between them have no common divisor above 1.
     """
     after, before = signal[1:], signal[:-1]
     changes = np.flatnonzero((after != before) & ~(np.isnan(after) & np.isnan(before))) + 1
@@ -36,6 +35,6 @@ def change_points(signal: NDArray) -> NDArray:
 
 
 def count_repeats(signal: NDArray) -> int:
-    """Return how often each value of a signal (n_times,) is repeated; 1 if they are not."""
+    """Return how many times each value of a signal (n_times,) appears in a row, 1 if only once."""
     changes = change_points(signal)
     return int(changes[1] - changes[0]) if len(changes) > 1 else 1

@@ -1,4 +1,4 @@
-"""Warnings of other libraries, ignored for a while by any number of threads."""
+"""Temporarily ignore the warnings of other libraries, safely across threads."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ class _Shared:
 
 
 _shared = _Shared()
-if hasattr(os, "register_at_fork"):  # another thread may have held the lock
+if hasattr(os, "register_at_fork"):  # another thread may have held the lock during the fork
     os.register_at_fork(after_in_child=lambda: setattr(_shared, "lock", threading.Lock()))
 
 
@@ -23,9 +23,9 @@ if hasattr(os, "register_at_fork"):  # another thread may have held the lock
 def ignored_warnings() -> Iterator[None]:
     """Ignore all warnings.
 
-    The filters of warnings belong to the process. If two threads each put back what they found,
-    the later one may put back "ignore". Here the last thread to leave puts back what the first
-    one found.
+    Warning filters belong to the process. If two threads each restored the filters they found,
+    the later one might restore "ignore". Here, the last thread to leave restores the filters
+    that the first one found.
     """
     with _shared.lock:
         if _shared.n_inside == 0:

@@ -1,4 +1,4 @@
-"""Functions for joblib's worker processes, which end with the process that started them."""
+"""Make joblib's worker processes end with the process that started them."""
 
 import os
 import threading
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-_watching: set[int] = set()  # the parent, once it is watched
+_watching: set[int] = set()  # the parent process, once it is watched
 
 
 def watched(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function for worker processes that end soon after this process has ended.
+    """Wrap a function so that worker processes end soon after this process does.
 
-    A process that is killed cannot stop its workers, which would finish their work for nobody,
-    and keep their memory for minutes more.
+    A process that is killed cannot stop its workers: they would finish work that nobody needs,
+    and hold their memory for several more minutes.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def watched(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _call(parent, function, *args, **kwargs):
-    if os.getpid() != parent and parent not in _watching:  # in a worker, for the first time
+    if os.getpid() != parent and parent not in _watching:  # first call in a worker
         _watching.add(parent)
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     return function(*args, **kwargs)

@@ -139,7 +139,7 @@ def test_a_type_that_does_not_exist_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header(1, (1, 2**30), b"x"), "bytes should follow where there are 0"),
+        (header(1, (1, 2**30), b"x"), "bytes should follow, but there are 0"),
         (header(6, (-1, 4), b"x"), "has the dimensions"),
         (header(6, (2**30, 2**30), b"x") + element(9, bytes(8)), "has 1 numbers"),
         (header(99, (1, 1), b"x"), "has the class 99"),

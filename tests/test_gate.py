@@ -64,7 +64,7 @@ def test_a_rate_that_is_not_in_hertz_is_refused(rate):
 
 
 def test_a_period_in_place_of_a_rate_is_an_error_and_not_gigabytes():
-    with pytest.raises(ValueError, match="Is it in hertz, not a period in seconds"):
+    with pytest.raises(ValueError, match="Check that it is in hertz, not a period in seconds"):
         r_peaks(NOISE, 1 / 256)
     with pytest.raises(ValueError, match="too low"):
         max_beats(2560, 1 / 256)

@@ -1,9 +1,9 @@
-"""Variables of MATLAB files of version 5 to 7, read without trust in what a file says of itself.
+"""A reader for MATLAB files of versions 5 to 7 that does not trust their contents.
 
-SciPy's reader is compiled and believes the types and sizes in a file: a few damaged bytes, or cells
-nested deeply enough, end the interpreter with a segmentation fault. This one checks every size
-against the bytes that are there, and bounds the memory that a file can ask for. It reads what the
-data sets consist of (numbers, text, cells and structs) and skips everything else.
+SciPy's reader is compiled and trusts the types and sizes in a file: a few damaged bytes, or deeply
+nested cells, crash the interpreter with a segmentation fault. This reader checks every size against
+the available bytes, and limits the memory that a file can request. It reads numbers, text, cells
+and structs, which are all that the data sets contain, and skips everything else.
 
 The format is described at https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf.
 """
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_MATRIX, _COMPRESSED = 14, 15  # types of elements in a file, besides:
+_MATRIX, _COMPRESSED = 14, 15  # element types, besides:
 _NUMBERS = {
     1: "i1",
     2: "u1",
@@ -39,7 +39,7 @@ _ENCODINGS = {
     18: "utf-32-{order}",
 }
 
-_CELLS, _STRUCT, _TEXT = 1, 2, 4  # classes of arrays, besides:
+_CELLS, _STRUCT, _TEXT = 1, 2, 4  # array classes, besides:
 _ARRAYS = {
     6: "f8",
     7: "f4",
@@ -56,15 +56,15 @@ _SKIPPED = {3: "object", 5: "sparse array", 16: "function", 17: "object"}
 _IS_COMPLEX = 0x0800
 
 _MOST_DIMENSIONS = 32
-_DEEPEST = 64  # cells and structs inside each other
-_LARGEST = 2**28  # bytes of memory that a variable of any file may take
-_LARGEST_RATIO = 64  # bytes of memory for each byte in the file, of a larger variable
-_OVERHEAD = 200  # bytes of memory that an array takes besides its values
+_DEEPEST = 64  # levels of nested cells and structs
+_LARGEST = 2**28  # bytes of memory that any variable may use
+_LARGEST_RATIO = 64  # bytes of memory per byte in the file, for a larger variable
+_OVERHEAD = 200  # bytes of memory that an array uses besides its values
 _BLOCK = 2**16
 
 
 class NewerVersionError(ValueError):
-    """The file is of a version that this reader does not know."""
+    """The file is of a version that this reader does not support."""
 
 
 class Skipped(NamedTuple):
@@ -85,17 +85,17 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
     Returns
     -------
     dict of str to ndarray or Skipped
-        Those of the variables that the file has. Numbers have the type of their class in MATLAB,
-        text is an array of str, a cell array is an array of objects, and a struct is an array
-        with a field of objects for each of its own.
+        The requested variables that the file contains. Numbers have the type of their MATLAB
+        class, text is an array of str, a cell array is an array of objects, and a struct is a
+        structured array with an object field for each of its fields.
 
     Raises
     ------
     NewerVersionError
-        The file is of version 7.3.
+        If the file is of version 7.3.
     ValueError
-        It is truncated, damaged or no MATLAB file, or its content is nested too deeply or too
-        large for a file of its size.
+        If the file is truncated, damaged or not a MATLAB file, or if its content is nested too
+        deeply or is too large for a file of its size.
     """
     found: dict[str, Any] = {}
     with path.open("rb") as file:
@@ -130,7 +130,7 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
 
 
 class _Inflated(io.RawIOBase):
-    """The next `n_bytes` of a file, which zlib has compressed."""
+    """The next `n_bytes` of a file, decompressed with zlib."""
 
     def __init__(self, file, n_bytes):
         self.file, self.n_left = file, n_bytes
@@ -152,7 +152,7 @@ class _Inflated(io.RawIOBase):
 
 
 class _Source:
-    """What a variable is read from, and how many bytes of memory it may still take."""
+    """The source of a variable, with the number of bytes of memory it may still use."""
 
     def __init__(self, file, order):
         self.file, self.order = file, order
@@ -170,16 +170,16 @@ class _Source:
     def take(self, n_bytes):
         self.memory -= n_bytes
         if self.memory < 0:
-            raise ValueError("it would take far more memory than a file of its size should")
+            raise ValueError("it would use far more memory than a file of its size should")
 
     def check_end(self):
-        """Read what is left of a compressed variable: at its end, zlib compares a checksum."""
+        """Read a compressed variable to its end, where zlib verifies its checksum."""
         while content := self.file.read(_BLOCK):
             self.take(len(content))
 
 
 class _Array:
-    """An array of `n_bytes` in a file, inside `depth` others."""
+    """An array of `n_bytes` in a file, nested inside `depth` others."""
 
     def __init__(self, source, n_bytes, depth=0):
         self.source, self.n_left, self.depth = source, n_bytes, depth
@@ -187,7 +187,7 @@ class _Array:
             raise ValueError(f"its arrays are nested more than {_DEEPEST} deep")
 
     def read_header(self):
-        """Read class and shape, and return the name."""
+        """Read the class and shape, and return the name."""
         flags = self._read_numbers()
         shape = self._read_numbers()
         kind, name = self._read_element()
@@ -201,7 +201,7 @@ class _Array:
         return name.decode("latin1")
 
     def read_content(self):
-        """Return the array behind the header."""
+        """Return the array that follows the header."""
         if self.kind in _ARRAYS:
             values = self._read_values()
             if self.is_complex:
@@ -219,7 +219,7 @@ class _Array:
         return values.reshape(self.shape, order="F")
 
     def _read_element(self):
-        """Return the type of an element, and its bytes."""
+        """Return the type and the bytes of an element."""
         self._check_left(8)
         tag = self.source.read(8)
         self.n_left -= 8
@@ -238,7 +238,7 @@ class _Array:
 
     def _check_left(self, n_bytes):
         if n_bytes > self.n_left:
-            raise ValueError(f"{n_bytes} bytes should follow where there are {self.n_left}")
+            raise ValueError(f"{n_bytes} bytes should follow, but there are {self.n_left}")
 
     def _skip(self, n_bytes):
         self.n_left -= n_bytes
@@ -252,7 +252,7 @@ class _Array:
         return np.frombuffer(content, self.source.order + _NUMBERS[kind])
 
     def _read_values(self):
-        """Return the numbers of the array, which a file may store as smaller ones."""
+        """Return the numbers of the array, which a file may store as a smaller type."""
         values = self._read_numbers()
         dtype = np.dtype(_ARRAYS[self.kind])
         if values.size != self.size:
@@ -264,7 +264,7 @@ class _Array:
         return values.astype(dtype, copy=False)
 
     def _read_arrays(self, n_arrays):
-        """Return arrays that stand in this one, as an array of objects."""
+        """Return the arrays inside this one as an array of objects."""
         self._check_left(8 * n_arrays)
         self.source.take(_OVERHEAD * n_arrays)
         arrays = np.empty(n_arrays, object)
@@ -298,7 +298,7 @@ class _Array:
         return struct
 
     def _read_text(self):
-        """Return an array of str, each along the last dimension."""
+        """Return an array of str, joining the characters along the last dimension."""
         kind, content = self._read_element()
         if kind not in _ENCODINGS:
             raise ValueError(f"text has the type {kind}")

@@ -1,7 +1,7 @@
-"""Readers of the files of devices and recording programs, a format a module.
+"""Readers for files of devices and recording programs, with one module per format.
 
-Each ``read_*`` function returns a `skemo.Recording`; `read` recognises the format by its content.
-`correct_clock` and `merge_recordings` put what several devices recorded into one recording.
+Each ``read_*`` function returns a `skemo.Recording`; `read` recognises the format from the
+content. `correct_clock` and `merge_recordings` combine the recordings of several devices.
 """
 
 from skemo.io.biopac import read_biopac

@@ -1,4 +1,4 @@
-"""What all readers share: paths, libraries that may be missing, and errors that name the file."""
+"""Helpers shared by the readers: paths, optional libraries, and tables of numbers."""
 
 import importlib
 import warnings
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def existing(path: str | PathLike[str]) -> Path:
-    """Return the path of a file or folder; raise if it is not there.
+    """Return the path of a file or folder, and raise an error if it does not exist.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ def existing(path: str | PathLike[str]) -> Path:
 
 
 def library(name: str, reads: str) -> Any:
-    """Import a library that is needed for one format.
+    """Import an optional library that one format needs.
 
     Parameters
     ----------
     name : str
-        The module, which is also the name of its package.
+        Name of the module and of its package.
     reads : str
-        What it reads, for the error.
+        What the library reads, for the error message.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def library(name: str, reads: str) -> Any:
     Raises
     ------
     ImportError
-        If it is not installed; the message has the command that installs it.
+        If it is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(name)
@@ -58,17 +58,17 @@ def library(name: str, reads: str) -> Any:
 
 
 def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) -> NDArray[Any]:
-    """Read lines of numbers separated by commas; a cut-off last line is left out with a warning.
+    """Read lines of comma-separated numbers, without a last line that is cut off.
 
     Parameters
     ----------
     path : path
-        The file, for errors.
+        The file, for error messages.
     lines : list of str
     n_columns : int
-        Numbers in each line.
+        Number of values per line.
     first_line : int
-        Number of the first of the lines in the file, for errors.
+        Line number of the first line in the file, for error messages.
 
     Returns
     -------
@@ -77,7 +77,12 @@ def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) 
     Raises
     ------
     ValueError
-        If a line is not as it should be.
+        If a line does not have `n_columns` numbers.
+
+    Warns
+    -----
+    UserWarning
+        If the last line is cut off.
     """
     while lines and not lines[-1].strip():
         lines = lines[:-1]

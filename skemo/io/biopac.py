@@ -1,4 +1,4 @@
-"""Biopac: files of AcqKnowledge (.acq)."""
+"""Biopac: AcqKnowledge files (.acq)."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -21,21 +21,21 @@ def read_biopac(
     modalities: Mapping[str, str | Sequence[str]] | None = None,
     names: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """Read a file of Biopac's AcqKnowledge, with the library bioread.
+    """Read a file of Biopac's AcqKnowledge, using bioread.
 
     Parameters
     ----------
     path : str or path
     subject : str, default=None
-        Who was recorded; None means the name of the file.
+        Identifier of the subject. None uses the file name.
     trial : str, default=""
         Which of the subject's recordings this is.
     modalities : mapping of str to str or sequence of str, default=None
-        The names of the channels of each modality, such as ``{"eda": ["EDA100C"]}``. None groups
-        them by what their names begin with.
+        Names of the channels of each modality, such as ``{"eda": ["EDA100C"]}``. None groups
+        the channels by the beginnings of their names.
     names : mapping of str to label, default=None
-        The label for the text of each event marker; other markers are ignored. Each lasts to
-        the next. None means no labels: AcqKnowledge writes markers of its own.
+        Label for the text of each event marker; other markers are ignored. Each label lasts
+        until the next one. None means no labels, because AcqKnowledge adds markers of its own.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def read_biopac(
     path = existing(path)
     try:
         data = bioread.read_file(str(path))
-    except Exception as error:  # bioread raises exceptions of many kinds
+    except Exception as error:  # bioread raises many kinds of exceptions
         raise ValueError(f"{path} cannot be read as AcqKnowledge ({error!r}).") from error
     channels = list(data.channels)
     labels = [channel.name for channel in channels]

@@ -1,4 +1,4 @@
-"""Recordings of several devices: clocks that differ, and one recording of all signals."""
+"""Recordings of several devices: correcting clocks and merging signals."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,35 +11,46 @@ from numpy.typing import ArrayLike
 from skemo.signals.recording import Recording
 from skemo.signals.times import even_grid
 
-_LARGEST_DRIFT = 0.01  # of the time; clocks of quartz differ by less than 0.0002
+_LARGEST_DRIFT = 0.01  # relative; quartz clocks differ by less than 0.0002
+_MERGED = (
+    "signals",
+    "sampling_rates",
+    "channels",
+    "units",
+    "targets",
+    "beats",
+    "beat_sources",
+    "beat_gaps",
+    "starts",
+)
 
 
 def correct_clock(recording: Recording, times: ArrayLike, true_times: ArrayLike) -> Recording:
     """Correct the offset and the drift of the clock of a device.
 
-    The same events, such as taps or button presses, were seen by two devices. One event gives
-    the offset of the clock; from two events on, the drift is corrected as well, by the
-    straight line that fits best, and the signals are resampled at their nominal rates.
+    Two devices must have recorded the same events, such as taps or button presses. One event
+    is enough to correct the offset. With two or more, the drift is corrected as well, by linear
+    regression, and the signals are resampled at their nominal rates.
 
     Parameters
     ----------
     recording : Recording
-        Of the device whose clock is to be corrected.
+        The recording of the device whose clock is to be corrected.
     times : array-like of shape (n_events,)
-        When the events happened by its own clock, in seconds of the recording.
+        Times of the events by its own clock, in seconds of the recording.
     true_times : array-like of shape (n_events,)
-        When they happened by the other clock, in seconds of its recording.
+        Times of the events by the other clock, in seconds of the other recording.
 
     Returns
     -------
     Recording
-        With starts, labels, exclusions and beats by the other clock. Its `start_time` is None:
-        second 0 is that of the other recording.
+        Its starts, labels, exclusions and beats follow the other clock. Its `start_time` is
+        None, since its second 0 is that of the other recording.
 
     Raises
     ------
     ValueError
-        If the numbers of events differ, or the clocks by more than 1 %.
+        If the numbers of events differ, or the clocks differ by more than 1 %.
 
     Examples
     --------
@@ -58,12 +69,12 @@ def correct_clock(recording: Recording, times: ArrayLike, true_times: ArrayLike)
     slope = 1.0
     if len(own) > 1:
         if np.ptp(own) == 0:
-            raise ValueError("times are all the same: pass events that are far apart.")
+            raise ValueError("times are all the same. Pass events that are far apart.")
         slope = float(np.polyfit(own - own.mean(), true - true.mean(), 1)[0])
     if abs(slope - 1) > _LARGEST_DRIFT:
         raise ValueError(
-            f"The clocks differ by {100 * (slope - 1):.2g} %, which is too much for a drift. Are "
-            "the events in the same order, and the times in seconds?"
+            f"The clocks differ by {100 * (slope - 1):.2g} %, which is too much for a drift. "
+            "Check that the events are in the same order and the times in seconds."
         )
 
     def corrected(seconds):
@@ -98,14 +109,14 @@ def correct_clock(recording: Recording, times: ArrayLike, true_times: ArrayLike)
 
 
 def merge_recordings(recordings: Sequence[Recording]) -> Recording:
-    """Put the signals of several devices, recorded at the same time, into one recording.
+    """Merge simultaneous recordings of several devices into one recording.
 
     Parameters
     ----------
     recordings : sequence of Recording
-        Of the same subject and trial. Either all of them have a `start_time`, or none: then
-        their seconds must count from the same moment (:func:`correct_clock`). The labels of all
-        of them are kept; labels that several of them have count once.
+        Recordings of the same subject and trial. Either all or none of them must have a
+        `start_time`; without it, their seconds must count from the same moment (see
+        :func:`correct_clock`). All labels are kept, and duplicates are removed.
 
     Returns
     -------
@@ -115,7 +126,7 @@ def merge_recordings(recordings: Sequence[Recording]) -> Recording:
     Raises
     ------
     ValueError
-        If the recordings do not fit together.
+        If the recordings cannot be merged.
 
     Examples
     --------
@@ -157,11 +168,8 @@ def merge_recordings(recordings: Sequence[Recording]) -> Recording:
         )
     moved = [_moved(other, first.start_time) for other in recordings]
     merged = {
-        what: {name: value for r in moved for name, value in getattr(r, what).items()}
-        for what in (
-            *("signals", "sampling_rates", "channels", "units", "targets"),
-            *("beats", "beat_sources", "beat_gaps", "starts"),
-        )
+        attribute: {name: value for r in moved for name, value in getattr(r, attribute).items()}
+        for attribute in _MERGED
     }
     return Recording(
         **merged,

@@ -1,4 +1,4 @@
-"""Tables of text: CSV files with one row per time, whatever their separator and decimal sign."""
+"""CSV files with one row per time, with any separator and decimal sign."""
 
 import contextlib
 import gzip
@@ -15,7 +15,7 @@ from skemo.io.base import existing
 from skemo.signals.recording import Recording
 
 _CHUNK = 1 << 16  # rows read at a time
-_EMPTY = "__empty__"  # begins the names of columns without a name
+_EMPTY = "__empty__"  # prefix of the names given to unnamed columns
 _SEPARATORS = ("\t", ";", ",", "|")
 
 
@@ -37,48 +37,48 @@ def read_csv(
     skip_rows: int = 0,
     encoding: str | None = None,
 ) -> Recording:
-    """Read a table of text as a recording.
+    """Read a CSV file or another text table as a recording.
 
-    The file is read in parts, and only the columns that are needed are kept. What becomes of
-    the columns is explained in :meth:`skemo.Recording.from_frame`.
+    The file is read in chunks, and only the required columns are kept. See
+    :meth:`skemo.Recording.from_frame` for how the columns are used.
 
     Parameters
     ----------
     path : str or path
-        A text file with one line per time, below a line of column names; also compressed, as
+        A text file with a line of column names, then one line per time. May be compressed, as
         ``.csv.gz``.
     subject : str, default=None
-        Who was recorded; None means the name of the file.
+        Identifier of the subject. None uses the file name.
     trial : str, default=""
         Which of the subject's recordings this is.
     signals : mapping of str to str or sequence of str, or sequence of str, default=None
         The columns of each modality, such as ``{"ecg": "ECG", "acc": ["x", "y", "z"]}``. None
-        means every other column of numbers, each as a modality.
+        uses all other numeric columns, each as its own modality.
     time : str, default=None
-        The column of times. None means rows at `sampling_rate`.
+        The column of times. None means that the rows are sampled at `sampling_rate`.
     time_unit : {"s", "ms", "us", "ns"}, default="s"
-        Unit of times that are numbers.
+        Unit of numeric times.
     sampling_rate : float or mapping of str to float, default=None
-        Nominal rate in hertz, of all signals or by modality; needed without times.
+        Nominal rate in hertz, of all signals or by modality. Required without `time`.
     label : str, default=None
         The column with a label for each row.
     markers : str, default=None
-        The column with events: each labels the time up to the next one.
+        The column with events. Each event labels the time until the next one.
     units : mapping of str to str, default=None
         Physical units by modality.
     max_gap : float, default=None
-        Longest time without a sample, in seconds, that is interpolated. None means three
-        sampling intervals.
+        Longest gap between samples to interpolate, in seconds. None means three sampling
+        intervals.
     separator : str, default=None
-        What is between the columns. None finds it: a tab, semicolon, comma or vertical bar.
+        The column separator. None detects it: a tab, semicolon, comma or vertical bar.
     decimal : str, default=None
-        The decimal sign. None means a comma if the columns are separated by something else
-        and the numbers have commas, and a point otherwise.
+        The decimal sign. None means a comma if the numbers contain commas and the columns are
+        not separated by them, and a point otherwise.
     skip_rows : int, default=0
         Lines before the column names.
     encoding : str, default=None
-        None means UTF-8, with or without a byte-order mark, or UTF-16 with one, or else
-        Latin-1.
+        None detects UTF-8, with or without a byte-order mark, and UTF-16 with one, and falls
+        back to Latin-1.
 
     Returns
     -------
@@ -87,12 +87,12 @@ def read_csv(
     Raises
     ------
     ValueError
-        If a column is missing or a cell is no number; the message names the file and the line.
+        If a column is missing or a cell is not a number; the message names the file and line.
 
     Warns
     -----
     UserWarning
-        The last line is cut off, and was left out.
+        If the last line is cut off; it is left out.
 
     Examples
     --------
@@ -150,33 +150,32 @@ def read_table(
     names: Sequence[str] | None = None,
     encoding: str | None = None,
 ) -> pd.DataFrame:
-    """Read columns of a table of text, in parts.
+    """Read columns of a text table in chunks.
 
     Parameters
     ----------
     path : pathlib.Path
     columns : sequence of str, default=None
-        None means all.
+        None reads all columns.
     texts : iterable of str, default=()
         Columns that are not numbers.
     time : str, default=None
-        A column of times, which become numbers, Timestamps or Timedeltas.
+        The column of times, which are converted to numbers, Timestamps or Timedeltas.
     separator : str, default=None
-        None finds it.
+        None detects it.
     decimal : str, default=None
-        None finds it.
+        None detects it.
     skip_rows : int, default=0
-        Lines before the column names, or before the data if there are `names`.
+        Lines before the column names, or before the data if `names` is given.
     names : sequence of str, default=None
         Column names, if the file has none.
     encoding : str, default=None
-        None finds it.
+        None detects it.
 
     Returns
     -------
     DataFrame
-        Columns of numbers are float64. A column without numbers, if it was not asked for,
-        stays text.
+        Numeric columns are float64. If `columns` is None, other columns are kept as text.
     """
     encoding, lines = _first_lines(path, encoding, skip_rows + 30)
     lines = lines[skip_rows:]
@@ -199,10 +198,11 @@ def read_table(
             )
         header += [""] * (len(first) - len(header))  # lines end with a separator
     header = [name or f"{_EMPTY}{i}" for i, name in enumerate(header)]
-    lacking = [name for name in columns or () if name not in header]
-    if lacking:
+    absent = [name for name in columns or () if name not in header]
+    if absent:
         raise ValueError(
-            f"{path} has no column {lacking[0]!r}, but {header} (separated by {separator!r})."
+            f"{path} has no column {absent[0]!r}; its columns, separated by {separator!r}, "
+            f"are {header}."
         )
     kept = [name for name in header if not name.startswith(_EMPTY)]
     kept = [name for name in kept if columns is None or name in columns]
@@ -267,7 +267,7 @@ def _first_lines(path, encoding, n_lines):
                 encoding = "latin-1"
     text = start.decode(encoding, errors="replace")
     if "\x00" in text:
-        raise ValueError(f"{path} is not a file of text.")
+        raise ValueError(f"{path} is not a text file.")
     return encoding, text.splitlines(keepends=True)[:n_lines]
 
 
@@ -300,7 +300,7 @@ def _as_numbers(column, decimal, path, name, first_line, may_be_text):
 
 
 def _as_times(column):
-    """Return texts as numbers, Timestamps or Timedeltas, or as they are if they are none."""
+    """Convert text to numbers, Timestamps or Timedeltas, or return it unchanged."""
     texts = column.astype("string").str.strip()
     texts = texts.mask(texts == "").astype(object)
     points = column.str.replace(",", ".", regex=False)
@@ -316,7 +316,7 @@ def _as_times(column):
 
 
 def _without_cut_line(path, table, separator, n_columns, encoding):
-    """Leave out the last line if the file ends in the middle of it, and empty ones."""
+    """Remove empty lines at the end, and a last line that is cut off."""
     empty = table.iloc[-1000:].isna().all(axis=1).to_numpy()
     n_empty = len(empty) if empty.all() else int(empty[::-1].argmin())
     table = table.iloc[: len(table) - n_empty] if n_empty else table

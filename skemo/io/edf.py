@@ -1,4 +1,4 @@
-"""EDF and BDF files, with their annotations."""
+"""EDF and BDF files and their annotations."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -25,22 +25,22 @@ def read_edf(
 ) -> Recording:
     """Read an EDF, EDF+, BDF or BDF+ file as a recording.
 
-    Annotations become labels: each lasts for its duration, or to the next annotation if none
-    has a duration.
+    Annotations become labels. Each lasts for its duration, or until the next annotation if none
+    of them has a duration.
 
     Parameters
     ----------
     path : str or path
     subject : str, default=None
-        Who was recorded; None means the name of the file.
+        Identifier of the subject. None uses the file name.
     trial : str, default=""
         Which of the subject's recordings this is.
     modalities : mapping of str to str or sequence of str, default=None
-        The labels of the signals of each modality, such as ``{"eeg": ["EEG Fp1", "EEG Fp2"]}``,
-        or a type as their labels begin with, such as ``{"eeg": "eeg"}``. None groups all signals
-        by type and rate.
+        Labels of the signals of each modality, such as ``{"eeg": ["EEG Fp1", "EEG Fp2"]}``, or
+        the type with which their labels begin, such as ``{"eeg": "eeg"}``. None groups all
+        signals by type and rate.
     names : mapping of str to label, default=None
-        The label for each annotation; others are ignored. None keeps the texts as labels.
+        Label for each annotation; others are ignored. None uses the annotations as labels.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def read_edf(
 
 
 def open_edf(path: Path) -> Any:
-    """Open an EDF or BDF file, and verify that it is complete.
+    """Open an EDF or BDF file and verify that it is complete.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def open_edf(path: Path) -> Any:
         raise ValueError(f"{path} cannot be read as EDF ({error!r}).") from error
     if header[192:197] in (b"EDF+D", b"BDF+D"):
         raise ValueError(
-            f"{path} is discontinuous ({header[192:197].decode()}): its data records do not follow "
-            "each other. Convert it to a continuous file first."
+            f"{path} is discontinuous ({header[192:197].decode()}): there are gaps between its "
+            "data records. Convert it to a continuous file first."
         )
     if declared not in (-1, edf.num_data_records):
         raise ValueError(
@@ -133,7 +133,7 @@ def open_edf(path: Path) -> Any:
 
 
 def _by_rate(groups, signals):
-    """Split the modalities whose signals have several rates or units."""
+    """Split modalities whose signals have different rates or units."""
     split: dict[str, list[int]] = {}
     for modality, found in groups.items():
         kinds: dict[tuple[float, str], list[int]] = {}
@@ -146,7 +146,7 @@ def _by_rate(groups, signals):
 
 
 def _start_time(edf):
-    """Return when the file starts, or None if its date is anonymous or missing."""
+    """Return the start time, or None if the date is anonymised or missing."""
     try:
         return pd.Timestamp.combine(edf.startdate, edf.starttime)
     except (AttributeError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Empatica EmbracePlus: the raw Avro files, of about half an hour each."""
+"""Empatica EmbracePlus: raw Avro files of about half an hour each."""
 
 from os import PathLike
 from typing import Any
@@ -11,7 +11,7 @@ from skemo.io.base import existing, library
 from skemo.signals.recording import Recording
 from skemo.signals.times import even_grid
 
-# By modality: the name in the files, unit, channels.
+# By modality: the name in the files, the unit and the channels.
 _STREAMS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "ppg": ("bvp", None, ("BVP",)),
     "eda": ("eda", "µS", ("EDA",)),
@@ -23,18 +23,17 @@ _STREAMS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
 def read_embraceplus(
     path: str | PathLike[str], *, subject: str | None = None, trial: str = ""
 ) -> Recording:
-    """Read the raw Avro files of an Empatica EmbracePlus, with the library fastavro.
+    """Read the raw Avro files of an Empatica EmbracePlus, using fastavro.
 
-    The wristband's recordings are delivered in parts of about half an hour. All parts are
-    joined on one even grid for each signal, at the nominal rate, with NaN between parts that
-    do not follow each other.
+    The wristband's recordings are split into files of about half an hour. For each signal, they
+    are joined on one even grid at the nominal rate, with NaN in any gaps between them.
 
     Parameters
     ----------
     path : str or path
-        One file, or a folder: all ``.avro`` files below it are joined.
+        One file, or a folder. All ``.avro`` files in a folder and its subfolders are joined.
     subject : str, default=None
-        Who was recorded; None means the name of the folder or file.
+        Identifier of the subject. None uses the name of the folder or file.
     trial : str, default=""
         Which of the subject's recordings this is.
 
@@ -42,7 +41,7 @@ def read_embraceplus(
     -------
     Recording
         float32, with the modalities ``"ppg"`` (no unit), ``"eda"`` (µS), ``"temp"`` (°C) and
-        ``"acc"`` (g), and the wristband's own beats ``"peaks"`` (systolic peaks).
+        ``"acc"`` (g), and the systolic peaks that the wristband detected as beats ``"peaks"``.
 
     Raises
     ------
@@ -51,7 +50,8 @@ def read_embraceplus(
     FileNotFoundError
         If there is no Avro file.
     ValueError
-        If a file cannot be read, is not of this device, or the files are of several devices.
+        If a file cannot be read or is not from an EmbracePlus, or if the files come from several
+        devices.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def read_embraceplus(
         (one, first), (other, second) = list(devices.items())[:2]
         raise ValueError(
             f"{path} has files of several devices: {first.name} of {one}, {second.name} of "
-            f"{other}. Read the folder of each."
+            f"{other}. Read the folder of each device separately."
         )
     if not parts:
         raise ValueError(f"{path}: the files have no samples.")
@@ -113,7 +113,7 @@ def _read_file(fastavro, file):
     try:
         with file.open("rb") as content:
             sessions = list(fastavro.reader(content))
-    except Exception as error:  # fastavro raises exceptions of many kinds
+    except Exception as error:  # fastavro raises many kinds of exceptions
         raise ValueError(
             f"{file} cannot be read as Avro ({error!r}): it is truncated or damaged. Download it "
             "again."
@@ -124,7 +124,7 @@ def _read_file(fastavro, file):
 
 
 def _read_stream(stream: Any, channels: tuple[str, ...], version: dict[str, int]) -> Any:
-    """Return the start in seconds, rate and samples of one part, or None if it has none."""
+    """Return the start in seconds, rate and samples of one part, or None without samples."""
     if not stream or not stream.get("samplingFrequency"):
         return None
     keys = channels if len(channels) > 1 else ("values",)
@@ -144,7 +144,7 @@ def _read_stream(stream: Any, channels: tuple[str, ...], version: dict[str, int]
 
 
 def _join(parts, origin):
-    """Return the times and samples of all parts, without what two of them share."""
+    """Return the times and samples of all parts, without the overlap between them."""
     times, samples = [], []
     last = -np.inf
     for start, rate, values in parts:

@@ -1,4 +1,4 @@
-"""Empatica E4: the folder or zip file of a session, as E4 connect and E4 manager export it."""
+"""Empatica E4: the folder or zip file of a session exported by E4 connect or E4 manager."""
 
 import zipfile
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from skemo._warnings import ignored_warnings
 from skemo.io.base import as_channels, existing, read_numbers
 from skemo.signals.recording import Recording
 
-# By modality: file, unit, channels. The samples of ACC.csv are in 1/64 g.
+# By modality: the file, the unit and the channels. The samples of ACC.csv are in 1/64 g.
 FILES: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "ppg": ("BVP.csv", None, ("BVP",)),
     "eda": ("EDA.csv", "µS", ("EDA",)),
@@ -23,8 +23,8 @@ FILES: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "hr": ("HR.csv", "1/min", ("HR",)),
 }
 _COUNTS_PER_G = 64.0
-_APART = 0.05  # s between beats; closer ones are the same, noted with two intervals
-_SEVERAL = "Pass session= with one of them, or read each folder."
+_APART = 0.05  # s between beats; closer ones are the same beat, listed with two intervals
+_SEVERAL = "Pass session= with one of them, or read each folder separately."
 
 
 def read_empatica_e4(
@@ -37,42 +37,42 @@ def read_empatica_e4(
 ) -> Recording:
     """Read a session of an Empatica E4 wristband.
 
-    The folder has the files ``BVP.csv``, ``EDA.csv``, ``TEMP.csv``, ``ACC.csv``, ``HR.csv``,
-    ``IBI.csv`` and ``tags.csv``, or some of them, each with its start and sampling rate in its
-    first lines. Every signal keeps its own start.
+    The folder contains the files ``BVP.csv``, ``EDA.csv``, ``TEMP.csv``, ``ACC.csv``,
+    ``HR.csv``, ``IBI.csv`` and ``tags.csv``, or some of them. The first lines of a signal's file
+    give its start and sampling rate. Every signal keeps its own start.
 
     Parameters
     ----------
     path : str or path
         The folder or zip file of the session.
     subject : str, default=None
-        Who was recorded; None means the name of the folder or file.
+        Identifier of the subject. None uses the name of the folder or file.
     trial : str, default=""
         Which of the subject's recordings this is.
     session : str, default=None
         Which folder to read, if `path` has several sessions.
     modalities : sequence of str, default=("ppg", "eda", "temp", "acc")
-        Which signals to read, where they are there. Also ``"hr"``, the mean heart rate over 10 s
-        that the wristband computed, which starts ten seconds late.
+        Which signals to read if present. ``"hr"`` is also available: the mean heart rate over
+        10 s as computed by the wristband, which starts ten seconds late.
 
     Returns
     -------
     Recording
         float32, with the modalities ``"ppg"`` (no unit), ``"eda"`` (µS), ``"temp"`` (°C),
-        ``"acc"`` (g) and ``"hr"`` (1/min), and the beats ``"ibi"`` that the wristband found in
-        the pulse, with the gaps between them.
+        ``"acc"`` (g) and ``"hr"`` (1/min), and the beats ``"ibi"`` that the wristband
+        detected in the pulse, with the gaps between them.
 
     Raises
     ------
     FileNotFoundError
-        If there is no file of an E4.
+        If there are no E4 files.
     ValueError
-        If there are several sessions, or a file is not as the E4 writes it.
+        If there are several sessions, or a file is not in the format of the E4.
 
     Notes
     -----
-    The first sample of ``EDA.csv`` is always 0, before the wristband measures, and is left out;
-    the skin conductance therefore starts a quarter of a second after the file does.
+    The first sample of ``EDA.csv`` is left out: it is always 0, from before the wristband begins
+    to measure. The skin conductance therefore starts a quarter of a second after the file does.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def read_empatica_e4(
 
 
 def read_e4_tags(path: str | PathLike[str], *, session: str | None = None) -> pd.DatetimeIndex:
-    """Return the moments at which the button of an E4 was pressed.
+    """Return the times at which the button of an E4 was pressed.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def read_e4_tags(path: str | PathLike[str], *, session: str | None = None) -> pd
     Returns
     -------
     DatetimeIndex
-        In UTC, sorted. `skemo.signals.labels.from_events` makes labels of it.
+        Sorted times in UTC. Use `skemo.signals.labels.from_events` to turn them into labels.
 
     Examples
     --------
@@ -148,12 +148,12 @@ def read_e4_tags(path: str | PathLike[str], *, session: str | None = None) -> pd
 
 
 def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np.float32]]:
-    """Read the start, the rate and the samples of one file of an E4.
+    """Read the start, sampling rate and samples of one E4 file.
 
     Parameters
     ----------
     path : path
-        The file, or one in a zip file.
+        A file, or a file inside a zip file.
     n_channels : int
 
     Returns
@@ -188,7 +188,7 @@ def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np
 
 
 def _read_samples(file):
-    """Return the rest of a file, read without a list of its lines, or None if that fails."""
+    """Read the rest of a file without building a list of its lines; return None on failure."""
     try:
         with ignored_warnings():  # about a file without samples
             return np.loadtxt(file, np.float32, delimiter=",", ndmin=2)
@@ -214,11 +214,11 @@ def _read_beats(files, origin):
     table = read_numbers(path, lines[1:], 2, 2)
     if not len(table):
         return np.empty(0), []
-    # A line has the time of a beat and the interval since the beat before it.
+    # Each line has the time of a beat and the interval since the previous beat.
     ends = table[:, 0] + start - origin
     times = np.sort(np.concatenate([ends, ends - table[:, 1]]))
     times = times[np.diff(times, prepend=-np.inf) > _APART]
-    # Between a beat and the next, others may be missing unless the interval is listed.
+    # Beats may be missing between two beats unless the interval between them is listed.
     ends = np.sort(ends)
     place = np.searchsorted(ends, times[1:] - _APART)
     listed = np.append(ends, np.inf)[place] <= times[1:] + _APART
@@ -227,7 +227,7 @@ def _read_beats(files, origin):
 
 
 def _session_files(path, session):
-    """Return the files of a session by name."""
+    """Return the files of a session, by name."""
     if path.is_dir():
         everything = [file for file in path.rglob("*.csv") if file.is_file()]
         folders = {file: str(file.parent.relative_to(path)) for file in everything}
@@ -237,14 +237,14 @@ def _session_files(path, session):
         everything = [zipfile.Path(path, name) for name in names if "__MACOSX" not in name]
         folders = {file: str(Path(file.at).parent) for file in everything}
     else:
-        raise ValueError(f"{path} is no folder and no zip file. Pass those that the E4 exports.")
+        raise ValueError(f"{path} is neither a folder nor a zip file. Pass a session as exported.")
     known = {file for file, *_ in FILES.values()}
     sessions = sorted({folder for file, folder in folders.items() if file.name in known})
     if not sessions:
         raise FileNotFoundError(f"{path} has none of the files {', '.join(sorted(known))}.")
     if session is not None:
         if session not in sessions:
-            raise ValueError(f"{path} has no session {session!r}, but {sessions}.")
+            raise ValueError(f"{path} has no session {session!r}; it has {sessions}.")
     elif len(sessions) > 1:
         raise ValueError(f"{path} has {len(sessions)} sessions, {sessions[:5]}. {_SEVERAL}")
     chosen = sessions[0] if session is None else session
@@ -252,5 +252,5 @@ def _session_files(path, session):
 
 
 def _lines(path):
-    """Return the lines of a file, of whatever line ends and with or without a byte-order mark."""
+    """Return the lines of a file with any line endings, with or without a byte-order mark."""
     return path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()

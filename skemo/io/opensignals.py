@@ -1,4 +1,4 @@
-"""OpenSignals: text files of BITalino and biosignalsplux."""
+"""OpenSignals: text files from BITalino and biosignalsplux devices."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from skemo.io.base import existing
 from skemo.io.csv import read_table
 from skemo.signals.recording import Recording
 
-# By sensor: modality, unit, and by family of devices the volts and gain of the transfer function
-# (samples / 2**bits - offset) * volts / gain, from the data sheets of the maker. The gain is in
-# the unit of the result per volt, inverted.
+# By sensor: the modality, the unit, the offset, and the volts and gain by family of devices. The
+# transfer function, from the manufacturer's data sheets, is
+# (samples / 2**bits - offset) * volts / gain. The gain is in volts per unit of the result.
 _SENSORS: dict[str, tuple[str, str, float, dict[str, tuple[float, float]]]] = {
     "ECG": ("ecg", "mV", 0.5, {"plux": (3.0, 1.019), "bitalino": (3.3, 1.1)}),
     "EDA": ("eda", "µS", 0.0, {"plux": (3.0, 0.12), "bitalino": (3.3, 0.132)}),
@@ -22,10 +22,20 @@ _SENSORS: dict[str, tuple[str, str, float, dict[str, tuple[float, float]]]] = {
     "EEG": ("eeg", "µV", 0.5, {"plux": (3.0, 0.04199), "bitalino": (3.3, 0.04)}),
     "BVP": ("ppg", "µA", 0.0, {"plux": (3.0, 0.190060606)}),
 }
-_OTHERS = {"RESP": "resp", "RESPIRATION": "resp", "PZT": "resp", "RIP": "resp", "PPG": "ppg"}
-_OTHERS |= {"ACC": "acc", "XYZ": "acc", "TEMP": "temp", "NTC": "temp", "BPR": "ppg"}
+_OTHERS = {
+    "RESP": "resp",
+    "RESPIRATION": "resp",
+    "PZT": "resp",
+    "RIP": "resp",
+    "PPG": "ppg",
+    "BPR": "ppg",
+    "ACC": "acc",
+    "XYZ": "acc",
+    "TEMP": "temp",
+    "NTC": "temp",
+}
 _BITALINO = ("bitalino_rev", "bitalino_riot")
-_OLD_BITALINO = "bitalino"  # has another circuit for the skin conductance
+_OLD_BITALINO = "bitalino"  # uses a different circuit for skin conductance
 
 
 def read_opensignals(
@@ -36,18 +46,18 @@ def read_opensignals(
     sensors: Mapping[str, str] | None = None,
     device: str | None = None,
 ) -> Recording:
-    """Read a text file of OpenSignals, from a BITalino or biosignalsplux.
+    """Read an OpenSignals text file from a BITalino or biosignalsplux.
 
-    The header says which sensor is at which channel, and how many bits the samples have. ECG,
-    EDA, EMG, EEG and blood volume pulse are converted to mV, µS, mV, µV and µA with the maker's
-    transfer functions; other sensors keep the numbers of the file, without a unit. If the
-    software wrote converted values already, they are kept.
+    The header gives the sensor and the resolution in bits of each channel. ECG, EDA, EMG, EEG
+    and blood volume pulse are converted to mV, µS, mV, µV and µA with the manufacturer's
+    transfer functions; other sensors keep the values of the file, without a unit. Values that
+    the software has already converted are kept.
 
     Parameters
     ----------
     path : str or path
     subject : str, default=None
-        Who was recorded; None means the name of the file.
+        Identifier of the subject. None uses the file name.
     trial : str, default=""
         Which of the subject's recordings this is.
     sensors : mapping of str to str, default=None
@@ -59,14 +69,15 @@ def read_opensignals(
     Returns
     -------
     Recording
-        Modalities are named for their sensors, with a number from the second of a kind on.
-        Sensors that are not known have the name of their column. Three columns of
-        accelerometers are one modality.
+        Modalities are named after their sensors, with numbers for the second and later sensors
+        of a kind. Unknown sensors are named after their columns. The three columns of an
+        accelerometer form one modality.
 
     Raises
     ------
     ValueError
-        If the header is not that of OpenSignals, or the file has several devices.
+        If the header is not from OpenSignals, or if the file has several devices and `device` is
+        None.
 
     Examples
     --------
@@ -118,12 +129,12 @@ def read_opensignals(
 
 
 def _read_header(path):
-    """Return the devices of the header, and the number of its lines."""
+    """Return the devices in the header, and the number of header lines."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         first = file.readline()
         if "OpenSignals" not in first:
             raise ValueError(
-                f"{path} is not a text file of OpenSignals: its first line should be '# OpenSignals"
+                f"{path} is not an OpenSignals text file: its first line should be '# OpenSignals"
                 f" Text File Format', but is {first[:60].strip()!r}."
             )
         second = file.readline()
@@ -140,21 +151,21 @@ def _read_header(path):
         raise ValueError(f"{path}: line 2 should be the header as JSON ({error}).") from error
     wanted = ("column", "label", "sensor", "sampling rate", "resolution", "device")
     for address, info in header.items():
-        lacking = [name for name in wanted if name not in info]
-        if lacking:
-            raise ValueError(f"{path}: the header of {address} has no {lacking[0]!r}.")
+        absent = [name for name in wanted if name not in info]
+        if absent:
+            raise ValueError(f"{path}: the header of the device {address} has no {absent[0]!r}.")
     return header, n_lines
 
 
 def _choose_device(path, header, device):
-    """Return the entry of a device, and which columns are its own."""
+    """Return the header of a device, its first column and its number of columns."""
     if device is None and len(header) > 1:
         raise ValueError(
             f"{path} has {len(header)} devices, {list(header)}. Pass device= with one of them."
         )
     device = next(iter(header)) if device is None else device
     if device not in header:
-        raise ValueError(f"{path} has no device {device!r}, but {list(header)}.")
+        raise ValueError(f"{path} has no device {device!r}; it has {list(header)}.")
     n_before = 0
     for address, info in header.items():
         if address == device:
@@ -172,13 +183,13 @@ def _unique(names):
 
 
 def _next_name(name, taken):
-    """Return the name, or the name with the next number."""
+    """Return the name, numbered if it is taken."""
     numbers = [name, *(f"{name}{i}" for i in range(2, len(taken) + 3))]
     return next(candidate for candidate in numbers if candidate not in taken)
 
 
 def _convert(values, sensor, bits, family):
-    """Return samples in the unit of their sensor, or None if there is no transfer function."""
+    """Convert samples to the unit of their sensor; None if there is no transfer function."""
     if sensor == "EDA" and family == _OLD_BITALINO:
         return 1 / (1 - values / 2**bits)
     _, _, offset, functions = _SENSORS[sensor]
@@ -190,7 +201,7 @@ def _convert(values, sensor, bits, family):
 
 
 def _lost_samples(table, info):
-    """Return how many samples were lost before each, from the sequence numbers."""
+    """Return the number of samples lost before each sample, from the sequence numbers."""
     if "nSeq" not in table or len(table) < 2:
         return None
     numbers = table["nSeq"].to_numpy(np.float64)

@@ -14,7 +14,7 @@ from skemo.signals.recording import Recording
 from skemo.signals.times import even_grid
 
 _PHONE, _SENSOR = "Phone timestamp", "sensor timestamp [ns]"
-# By modality: a pattern of its columns, unit, nominal rate in hertz where there is but one.
+# By modality: a pattern of its columns, the unit, and the nominal rate in hertz if it is fixed.
 _STREAMS: dict[str, tuple[str, str | None, float | None]] = {
     "ecg": (r"ecg \[uV\]", "µV", 130.0),
     "acc": (r"[XYZ] \[mg\]", "mg", None),
@@ -23,37 +23,38 @@ _STREAMS: dict[str, tuple[str, str | None, float | None]] = {
     "hr": (r"HR \[bpm\]", "1/min", 1.0),
 }
 _RR = r"RR-interval \[ms\]"
-_LATE = 3.0  # s by which beats may differ from their phone times before they are set anew
+_LATE = 3.0  # s; beats that differ more from their phone times are realigned
 
 
 def read_polar(
     path: str | PathLike[str], *, subject: str | None = None, trial: str = ""
 ) -> Recording:
-    """Read what a Polar H10, OH1 or Verity Sense sent to Polar Sensor Logger.
+    """Read files of Polar Sensor Logger from a Polar H10, OH1 or Verity Sense.
 
-    The app writes a file of text for each kind of data, ``…_ECG.txt``, ``…_RR.txt``,
-    ``…_ACC.txt``, ``…_PPG.txt`` or ``…_HR.txt``, with its columns separated by semicolons.
-    Samples are timed by the clock of the sensor, and all files by the clock of the phone.
+    The app writes a text file for each kind of data, ``…_ECG.txt``, ``…_RR.txt``,
+    ``…_ACC.txt``, ``…_PPG.txt`` or ``…_HR.txt``, with columns separated by semicolons. The
+    sensor's clock times the samples, and the phone's clock aligns the files.
 
     Parameters
     ----------
     path : str or path
-        One of the files, or the folder of a session with one file of each kind.
+        One of the files, or the folder of a session, with one file of each kind.
     subject : str, default=None
-        Who was recorded; None means the name of the file or folder.
+        Identifier of the subject. None uses the name of the file or folder.
     trial : str, default=""
         Which of the subject's recordings this is.
 
     Returns
     -------
     Recording
-        With the modalities that are there: ``"ecg"`` (µV, 130 Hz), ``"acc"`` (mg), ``"gyro"``,
-        ``"ppg"`` (no unit) and ``"hr"`` (1/min, 1 Hz). The RR intervals are the beats ``"rr"``.
+        Has the modalities that were recorded: ``"ecg"`` (µV, 130 Hz), ``"acc"`` (mg), ``"gyro"``,
+        ``"ppg"`` (no unit) and ``"hr"`` (1/min, 1 Hz). RR intervals become the beats ``"rr"``.
 
     Raises
     ------
     ValueError
-        If a file does not have the columns of the app.
+        If a file does not have the app's columns, if a folder has two files of one kind, or if
+        there are RR intervals only.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def read_polar(
         if kind in streams:
             raise ValueError(
                 f"{path} has two files of {kind!r}, {streams[kind][0].name} and {file.name}. Put "
-                "each session into a folder of its own."
+                "each session into its own folder."
             )
         table = read_table(
             file, header, texts=[_PHONE, _SENSOR], separator=";", names=header, skip_rows=1
@@ -81,7 +82,7 @@ def read_polar(
         raise ValueError(f"{path} has no file of Polar Sensor Logger.")
     phones = {kind: _phone_times(*stream) for kind, stream in streams.items()}
     origin = min(times.min() for times in phones.values())
-    # The sensor clock, which is even, is moved to that of the phone by the median difference.
+    # The sensor's clock is regular; it is shifted to the phone's by their median difference.
     parts: dict[str, Any] = {"signals": {}, "sampling_rates": {}, "channels": {}, "starts": {}}
     beats, gaps = {}, {}
     for kind, (file, table) in streams.items():
@@ -103,8 +104,8 @@ def read_polar(
         parts["starts"][kind] = round(start, 6)
     if not parts["signals"]:
         raise ValueError(
-            f"{path} has RR intervals alone. A recording needs a signal: read the file of the "
-            "heart rate or the ECG with it, by passing the folder of both."
+            f"{path} has only RR intervals, but a recording needs a signal. Pass a folder that "
+            "also has the heart rate or ECG file."
         )
     return Recording(
         **parts,
@@ -125,7 +126,7 @@ def _header(file):
 
 
 def _kind(file, header):
-    """Return which kind of data a file has, by its column names."""
+    """Return the kind of data in a file, from its column names."""
     if _PHONE in header:
         if any(re.fullmatch(_RR, name) for name in header):
             return "rr"
@@ -133,8 +134,9 @@ def _kind(file, header):
             if any(re.fullmatch(pattern, name) for name in header):
                 return kind
     raise ValueError(
-        f"{file} is not a file of Polar Sensor Logger: it should have the columns {_PHONE!r} and "
-        f"such as 'ecg [uV]' or 'RR-interval [ms]', separated by semicolons, but has {header[:5]}."
+        f"{file} is not a file of Polar Sensor Logger: it should have the column {_PHONE!r} "
+        f"and one such as 'ecg [uV]' or 'RR-interval [ms]', separated by semicolons, but has "
+        f"{header[:5]}."
     )
 
 
@@ -142,11 +144,11 @@ def _phone_times(file, table):
     try:
         return pd.to_datetime(table[_PHONE], format="ISO8601")
     except ValueError as error:
-        raise ValueError(f"{file}: {_PHONE!r} has something that is no time ({error}).") from error
+        raise ValueError(f"{file}: {_PHONE!r} has a value that is not a time ({error}).") from error
 
 
 def _beats(table, seconds):
-    """Return the times of beats from RR intervals and when they arrived, and the gaps."""
+    """Return the times of beats, from RR intervals and their arrival times, and the gaps."""
     column = next(name for name in table if re.fullmatch(_RR, name))
     intervals = table[column].to_numpy(np.float64) / 1000
     known = np.isfinite(intervals) & (intervals > 0)

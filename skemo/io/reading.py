@@ -1,4 +1,4 @@
-"""Reading any file that is known, by its content."""
+"""Reading of any known file format, recognised from its content."""
 
 import zipfile
 from collections.abc import Callable
@@ -27,16 +27,16 @@ _KNOWN = (
 
 
 def read(path: str | PathLike[str], *, subject: str | None = None, trial: str = "") -> Recording:
-    """Read a file or folder of any known format, which is recognised by its content.
+    """Read a file or folder of any known format, recognised from its content.
 
-    The readers of the formats, such as :func:`read_edf`, have more options.
+    The readers for single formats, such as :func:`read_edf`, have more options.
 
     Parameters
     ----------
     path : str or path
         A file, or a folder with the files of one session.
     subject : str, default=None
-        Who was recorded; None means the name of the file or folder.
+        Identifier of the subject. None uses the name of the file or folder.
     trial : str, default=""
         Which of the subject's recordings this is.
 
@@ -47,10 +47,11 @@ def read(path: str | PathLike[str], *, subject: str | None = None, trial: str = 
     Raises
     ------
     ImportError
-        If the library for the format is not installed; the message has the command for it.
+        If the library for the format is not installed; the message says how to
+        install it.
     ValueError
-        If the format is not recognised. Tables are read by :func:`read_csv`, which has to be
-        told the column of times.
+        If the format is not recognised. Read tables with :func:`read_csv`, which needs the name
+        of the column of times.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def _reader_of(path: Path) -> Callable[..., Any]:
             names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
         if _E4 & set(names):
             return read_empatica_e4
-        raise ValueError(f"{path} is a zip file of {names[:5]}. Unpack it, and read the files.")
+        raise ValueError(f"{path} is a zip file of {names[:5]}. Unpack it and read the files.")
     if path.suffix.lower() == ".hea" or path.with_suffix(".hea").exists():
         return read_wfdb
     versions = {int.from_bytes(start[2:6], order, signed=True) for order in ("little", "big")}
@@ -89,8 +90,8 @@ def _reader_of(path: Path) -> Callable[..., Any]:
         return read_biopac
     if b"\x00" in start:
         raise ValueError(
-            f"{path} is of no known format. skemo.io.read knows {_KNOWN}. MNE reads many others: "
-            "pass its Raw to Recording.from_mne."
+            f"{path} has an unknown format. skemo.io.read supports {_KNOWN}. MNE reads many "
+            "others: pass its Raw object to Recording.from_mne."
         )
     return _reader_of_text(path, start.decode("utf-8", errors="replace"))
 
@@ -107,8 +108,8 @@ def _reader_of_text(path, text):
     if path.name in _E4:
         raise ValueError(f"{path} is one file of an Empatica E4. Read its folder, {path.parent}.")
     raise ValueError(
-        f"{path} looks like a table of text that begins with {lines[0][:60]!r}. Read it with "
-        "skemo.io.read_csv(path, time=<its column of times>)."
+        f"{path} looks like a text table that begins with {lines[0][:60]!r}. Read it with "
+        "skemo.io.read_csv(path, time=<the column of times>)."
     )
 
 
@@ -121,5 +122,6 @@ def _reader_of_folder(path):
     if any(name.endswith((".txt", ".csv")) for name in names):
         return read_polar
     raise ValueError(
-        f"{path} has no session of an Empatica or Polar. Pass one file. It has {sorted(names)[:5]}."
+        f"{path} has no session of an Empatica or Polar device, but "
+        f"{sorted(names)[:5]}. Pass one file."
     )

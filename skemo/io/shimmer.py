@@ -1,4 +1,4 @@
-"""Shimmer: tables of text exported by Consensys or written by Shimmer's own programs."""
+"""Shimmer: text tables exported by Consensys or written by Shimmer's own programs."""
 
 import re
 from os import PathLike
@@ -13,7 +13,7 @@ from skemo.signals.frames import parse_times
 from skemo.signals.recording import Recording
 from skemo.signals.times import even_grid
 
-# By pattern of a column's name without the name of the device: its modality.
+# Modalities by pattern of column names, without the name of the device.
 _MODALITIES = {
     r"GSR_Skin_Conductance|GSR": "eda",
     r"ECG_.*": "ecg",
@@ -29,9 +29,20 @@ _MODALITIES = {
 _IGNORED = r".*(ECG_EMG_Status|IBI|HeartRate|Heart_Rate).*"  # derived, or not a signal
 _TIMES = (r".*Timestamp_Unix", r".*Timestamp_FormattedUnix", r".*Timestamp")
 _FORMATS = ("CAL", "RAW", "UNCAL")
-_UNITS = {"us": "µS", "microsiemens": "µS", "usiemens": "µS", "mvolts": "mV", "mv": "mV"}
-_UNITS |= {"m/(s^2)": "m/s²", "m/(sec^2)": "m/s²", "m/s^2": "m/s²", "deg/s": "°/s"}
-_UNITS |= {"degrees celsius": "°C", "degc": "°C", "kohms": "kΩ"}
+_UNITS = {
+    "us": "µS",
+    "microsiemens": "µS",
+    "usiemens": "µS",
+    "mvolts": "mV",
+    "mv": "mV",
+    "m/(s^2)": "m/s²",
+    "m/(sec^2)": "m/s²",
+    "m/s^2": "m/s²",
+    "deg/s": "°/s",
+    "degrees celsius": "°C",
+    "degc": "°C",
+    "kohms": "kΩ",
+}
 
 
 def read_shimmer(
@@ -42,28 +53,28 @@ def read_shimmer(
     sampling_rate: float | None = None,
     max_gap: float | None = None,
 ) -> Recording:
-    """Read a table exported by Consensys from a Shimmer.
+    """Read a table of a Shimmer, as exported by Consensys.
 
-    Above the samples, the file has lines of column names, of formats and of units, the line of
-    formats only in older versions. Calibrated columns (``CAL``) are read, raw ones are not.
+    The file begins with a line of column names, a line of formats (in older versions only) and
+    a line of units. Only calibrated columns (``CAL``) are read.
 
     Parameters
     ----------
     path : str or path
     subject : str, default=None
-        Who was recorded; None means the name of the file.
+        Identifier of the subject. None uses the file name.
     trial : str, default=""
         Which of the subject's recordings this is.
     sampling_rate : float, default=None
         Nominal rate in hertz. None estimates it from the timestamps.
     max_gap : float, default=None
-        Longest time without a sample, in seconds, that is interpolated. None means three
-        sampling intervals.
+        Longest gap between samples to interpolate, in seconds. None means three sampling
+        intervals.
 
     Returns
     -------
     Recording
-        With the modalities that are there, in the units of the file: ``"eda"``, ``"ecg"``,
+        Has the modalities that were recorded, in the units of the file: ``"eda"``, ``"ecg"``,
         ``"emg"``, ``"exg"``, ``"ppg"``, ``"acc"`` (low noise), ``"acc_wr"`` (wide range),
         ``"gyro"``, ``"mag"`` and ``"temp"``. Skin resistance in kΩ is converted to µS if the
         file has no skin conductance.
@@ -71,7 +82,7 @@ def read_shimmer(
     Raises
     ------
     ValueError
-        If there is no calibrated column or no timestamp.
+        If there is no calibrated signal or no calibrated timestamp.
 
     Examples
     --------
@@ -141,7 +152,7 @@ def read_shimmer(
 
 
 def _read_header(path):
-    """Return names, formats and units of the columns, the separator and the number of lines."""
+    """Return column names, formats and units, the separator and the number of header lines."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         lines = [file.readline().rstrip("\r\n") for _ in range(6)]
     n_header = 0
@@ -158,7 +169,7 @@ def _read_header(path):
         names = names[:-1]
     if not any("Timestamp" in name or "Shimmer" in name for name in names):
         raise ValueError(
-            f"{path} is not a table of a Shimmer: line {n_header + 1} should have column names "
+            f"{path} is not a Shimmer table: line {n_header + 1} should have column names "
             f"such as 'Shimmer_847A_Timestamp_Unix_CAL', but has {names[:4]}."
         )
     n_header += 1
@@ -180,7 +191,7 @@ def _read_header(path):
 
 
 def _plain_name(name):
-    """Return the name of a column without the device and the format."""
+    """Return the name of a column without the device and format."""
     name = re.sub(r"_(CAL|RAW|UNCAL)$", "", name.replace(" ", "_"))
     return re.sub(r"^(Shimmer_[0-9A-Fa-f]{4}|id[0-9A-Fa-f]{4}|Shimmer)_", "", name)
 

@@ -1,4 +1,4 @@
-"""Records of PhysioNet's WFDB format, with their beats."""
+"""Records in PhysioNet's WFDB format, with annotated heartbeats."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -12,7 +12,7 @@ from skemo.io.base import library
 from skemo.signals.channels import group_channels, to_usual_unit
 from skemo.signals.recording import Recording
 
-_BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")  # symbols of annotations that are heartbeats
+_BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")  # annotation symbols of heartbeats
 
 
 def read_wfdb(
@@ -23,27 +23,27 @@ def read_wfdb(
     modalities: Mapping[str, str | Sequence[str]] | None = None,
     beats: str | None = None,
 ) -> Recording:
-    """Read a record in the WFDB format of PhysioNet, with the library wfdb.
+    """Read a record in PhysioNet's WFDB format, using wfdb.
 
     Parameters
     ----------
     path : str or path
         The header of the record, ``100.hea``, or its path without ``.hea``.
     subject : str, default=None
-        Who was recorded; None means the name of the record.
+        Identifier of the subject. None uses the name of the record.
     trial : str, default=""
         Which of the subject's recordings this is.
     modalities : mapping of str to str or sequence of str, default=None
-        The names of the signals of each modality, such as ``{"ecg": ["MLII", "V5"]}``. None
-        groups them by what their names are known for.
+        Names of the signals of each modality, such as ``{"ecg": ["MLII", "V5"]}``. None guesses
+        the modalities from the names.
     beats : str, default=None
-        Ending of a file of annotated heartbeats, such as ``"atr"``; they become the beats of that
-        name.
+        Extension of a file with annotated heartbeats, such as ``"atr"``. They become the beats
+        of that name.
 
     Returns
     -------
     Recording
-        float32; invalid samples are NaN. ECG in mV, EEG in µV, others in the units of the
+        float32, with NaN for invalid samples; ECG in mV, EEG in µV, others in the units of the
         record.
 
     Raises
@@ -70,10 +70,10 @@ def read_wfdb(
         record = wfdb.rdrecord(str(stem), smooth_frames=False)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{header} names a file that is missing: {error.filename or error}. Put it next to "
+            f"{header} refers to a missing file: {error.filename or error}. Put it next to "
             "the header."
         ) from error
-    except Exception as error:  # wfdb raises exceptions of many kinds
+    except Exception as error:  # wfdb raises many kinds of exceptions
         raise ValueError(f"{stem} cannot be read as a WFDB record ({error!r}).") from error
     names, frames = list(record.sig_name), list(record.samps_per_frame)
     groups = group_channels(names, modalities, where=str(stem))

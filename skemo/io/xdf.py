@@ -1,4 +1,4 @@
-"""XDF: files of LabRecorder, with several streams and their clocks."""
+"""XDF: LabRecorder files with several streams, each with its own clock."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -24,37 +24,36 @@ def read_xdf(
     names: Mapping[Any, Any] | None = None,
     max_gap: float | None = None,
 ) -> Recording:
-    """Read an XDF file of LabRecorder, with the library pyxdf.
+    """Read an XDF file of LabRecorder, using pyxdf.
 
-    The offsets and drifts between the clocks of the computers that sent the streams, which
-    LabRecorder measures, are corrected, and the samples of each stream put onto an even grid at
-    its nominal rate.
+    Offsets and drifts between the clocks of the sending computers, as measured by LabRecorder,
+    are corrected. The samples of each stream are then put onto an even grid at its nominal rate.
 
     Parameters
     ----------
     path : str or path
     subject : str, default=None
-        Who was recorded; None means the name of the file.
+        Identifier of the subject. None uses the file name.
     trial : str, default=""
         Which of the subject's recordings this is.
     modalities : mapping of str to str or (str, sequence of str), default=None
-        The name or type of the stream of each modality, and the labels of its channels if not
-        all are wanted: ``{"eeg": "EEG", "ecg": ("Amplifier", ["ECG"])}``. None means all streams
-        of samples, named for their types.
+        Name or type of the stream of each modality, optionally with the labels of the channels
+        to read: ``{"eeg": "EEG", "ecg": ("Amplifier", ["ECG"])}``. None reads all streams of
+        samples and names them after their types.
     markers : str, default=None
-        The name of the stream of markers. None takes the only one, if there is one.
+        Name of the marker stream. None uses the only one, if there is one.
     names : mapping, default=None
-        The label for each marker; other markers are ignored. Each lasts to the next. None
-        keeps the markers as labels.
+        Label for each marker; other markers are ignored. Each label lasts until the next one.
+        None uses the markers themselves as labels.
     max_gap : float, default=None
-        Longest time without a sample, in seconds, that is interpolated. None means three
-        sampling intervals.
+        Longest gap between samples to interpolate, in seconds. None means three sampling
+        intervals.
 
     Returns
     -------
     Recording
         Second 0 is the first sample. EEG and EOG in µV, ECG and EMG in mV, skin conductance in
-        µS, if the streams say what they are in.
+        µS, if the streams state their units.
 
     Raises
     ------
@@ -77,16 +76,16 @@ def read_xdf(
         streams, header = pyxdf.load_xdf(
             str(path), synchronize_clocks=True, dejitter_timestamps=True, verbose=False
         )
-    except Exception as error:  # pyxdf raises exceptions of many kinds
+    except Exception as error:  # pyxdf raises many kinds of exceptions
         raise ValueError(f"{path} cannot be read as XDF ({error!r}).") from error
     sampled = [s for s in streams if _rate(s) > 0 and len(s["time_stamps"]) > 1]
     events = [s for s in streams if _rate(s) == 0]
     chosen = _choose(path, sampled, modalities)
     if not chosen:
-        raise ValueError(f"{path} has no stream of samples, but {_describe(streams)}.")
+        raise ValueError(f"{path} has no stream of samples; its streams are {_describe(streams)}.")
     origin = min(float(np.min(stream["time_stamps"])) for stream, _ in chosen.values())
-    parts: dict[str, Any] = {key: {} for key in ("signals", "sampling_rates", "channels")}
-    parts |= {"units": {}, "starts": {}}
+    keys = ("signals", "sampling_rates", "channels", "units", "starts")
+    parts: dict[str, Any] = {key: {} for key in keys}
     for modality, (stream, wanted) in chosen.items():
         labels, units = _channels(stream)
         found = list(range(len(labels))) if wanted is None else [labels.index(n) for n in wanted]
@@ -111,7 +110,7 @@ def read_xdf(
     marked = _markers(path, events, markers, origin, stop, names)
     moment = header["info"].get("datetime", [None])[0]
     parts["start_time"] = None
-    if moment and len(sampled):  # LabRecorder notes when it began, not when the samples did
+    if moment and len(sampled):  # when LabRecorder started, not the first sample
         parts["start_time"] = pd.Timestamp(moment)
     return Recording(
         **parts,
@@ -138,7 +137,7 @@ def _describe(streams):
 
 
 def _choose(path, streams, modalities):
-    """Return the stream and the wanted channels of each modality."""
+    """Return the stream and the requested channels of each modality."""
     if modalities is None:
         chosen = {}
         for stream in streams:
@@ -155,10 +154,10 @@ def _choose(path, streams, modalities):
                 f"{path} has {len(found)} streams {name!r} for {modality!r}; its streams of samples"
                 f" are {_describe(streams)}."
             )
-        lacking = [label for label in channels or () if label not in _channels(found[0])[0]]
-        if lacking:
+        absent = [label for label in channels or () if label not in _channels(found[0])[0]]
+        if absent:
             raise ValueError(
-                f"{path}: the stream {name!r} has no channel {lacking[0]!r}, but "
+                f"{path}: the stream {name!r} has no channel {absent[0]!r}; it has "
                 f"{_channels(found[0])[0]}."
             )
         chosen[modality] = found[0], channels
@@ -184,10 +183,10 @@ def _markers(path, events, markers, origin, stop, names):
     if markers is not None:
         events = [s for s in events if _name(s) == markers]
         if not events:
-            raise ValueError(f"{path} has no stream of markers {markers!r}.")
+            raise ValueError(f"{path} has no marker stream {markers!r}.")
     elif len(events) > 1:
         raise ValueError(
-            f"{path} has {len(events)} streams of markers, {_describe(events)}. Pass markers= with "
+            f"{path} has {len(events)} marker streams, {_describe(events)}. Pass markers= with "
             "one of their names."
         )
     if not events:

@@ -7,20 +7,20 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-# Functions of torch.nn.init, and methods of tensors, with which layers draw their weights.
+# Functions of torch.nn.init and tensor methods that draw the weights of layers.
 _DRAWING = ("uniform_", "normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_")
 
 
 def build_network(build: Callable[[], nn.Module], generator: torch.Generator) -> nn.Module:
     """Build a network on the CPU, in single precision, with weights drawn from a generator.
 
-    Torch's layers draw their weights from the generator of the process. The result is the same
-    as after ``torch.manual_seed`` with the seed of `generator`, but nothing outside is changed.
+    Torch's layers draw their weights from the global generator. The result is the same as after
+    ``torch.manual_seed`` with the seed of `generator`, but the global state is not changed.
 
     Parameters
     ----------
     build : callable
-        Returns the network; called without arguments.
+        Called without arguments; returns the network.
     generator : torch.Generator
         A generator on the CPU.
 
@@ -44,7 +44,7 @@ def build_network(build: Callable[[], nn.Module], generator: torch.Generator) ->
 class _Drawing(TorchFunctionMode):
     """Draws weights from a generator, in single precision whatever torch's default type is.
 
-    It acts in the calling thread only.
+    Only the calling thread is affected.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -61,5 +61,5 @@ class _Drawing(TorchFunctionMode):
 
 
 def has_finite_weights(network: nn.Module) -> bool:
-    """Whether all parameters and buffers of a network are finite."""
+    """Return whether all parameters and buffers of a network are finite."""
     return all(bool(values.isfinite().all()) for values in network.state_dict().values())

@@ -1,9 +1,9 @@
-"""What channels measure, by their names, and their usual units."""
+"""Modalities of channels, guessed from their names, and the usual units."""
 
 import re
 from collections.abc import Mapping, Sequence
 
-_MODALITIES = {  # a pattern of channel names or types, in lower case, and the modality
+_MODALITIES = {  # modalities by pattern of lower-case channel names or types
     r"(ecg|ekg|mli{1,3}|mv[1-6]|v[1-6]|i{1,3}|av[rlf]|d[1-6])": "ecg",
     r"(ecg|ekg)(\d+[a-z]?)?\b.*": "ecg",  # ECG1, and modules such as ECG100C
     r"eeg(\d+[a-z]?)?\b.*": "eeg",
@@ -30,7 +30,7 @@ _SIZES = {"nV": 1e-9, "µV": 1e-6, "mV": 1e-3, "V": 1.0, "µS": 1e-6, "mS": 1e-3
 
 
 def modality_of(name: str) -> str:
-    """Return the modality that a channel is of, or its own name in lower case.
+    """Return the modality of a channel, or its name in lower case if unknown.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ def modality_of(name: str) -> str:
 
 
 def to_usual_unit(modality: str, unit: str | None) -> tuple[float, str | None]:
-    """Return the factor to the usual unit of a modality, and that unit.
+    """Return the factor that converts to the usual unit of a modality, and that unit.
 
-    EEG and EOG are in µV, ECG and EMG in mV, skin conductance in µS. Other modalities, and
-    units of another kind, stay as they are.
+    EEG and EOG are in µV, ECG and EMG in mV, skin conductance in µS. Other modalities and
+    other kinds of units are left unchanged.
 
     Parameters
     ----------
@@ -100,11 +100,11 @@ def group_channels(
     names : sequence of str
         The names of all channels.
     modalities : mapping of str to str or sequence of str, or None
-        Channel names or a channel type for each modality. None groups all channels by type.
+        Channel names, or a channel type, for each modality. None groups all channels by type.
     kinds : sequence of str, default=None
         The types of all channels; None guesses them from the names.
     where : str, default="The recording"
-        What has the channels, for errors.
+        Source of the channels, for error messages.
 
     Returns
     -------
@@ -120,13 +120,13 @@ def group_channels(
         if isinstance(wanted, str):
             found = [i for i, name in enumerate(names) if name == wanted]
             found = found or [i for i, kind in enumerate(kinds) if kind == wanted]
-            lacking = [] if found else [wanted]
+            absent = [] if found else [wanted]
         else:
-            lacking = [name for name in wanted if name not in names]
+            absent = [name for name in wanted if name not in names]
             found = [list(names).index(name) for name in wanted if name in names]
-        if lacking:
+        if absent:
             raise ValueError(
-                f"{where} has no channel {lacking[0]!r} for {modality!r}; its channels are "
+                f"{where} has no channel {absent[0]!r} for {modality!r}; its channels are "
                 f"{list(names)}, of the types {sorted(set(kinds))}."
             )
         groups[modality] = found

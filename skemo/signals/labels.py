@@ -1,4 +1,4 @@
-"""Labelled intervals from events, from markers, and from tables of trials or questionnaires."""
+"""Labelled intervals from events, markers, and tables of trials or questionnaires."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from skemo.signals.checks import is_positive
 from skemo.signals.times import as_seconds, as_timestamp, is_absolute
 
 BASELINE = "baseline"
-_TOLERANCE = 1e-6  # seconds: well above rounding errors
+_TOLERANCE = 1e-6  # seconds, well above rounding errors
 
 
 def from_events(
@@ -25,27 +25,27 @@ def from_events(
 ) -> list[tuple[Any, Any, Any]]:
     """Return labelled intervals that begin at events.
 
-    Each interval lasts until the next event, or for `duration`. The result is what the
-    parameter `labels` of a `Recording` takes.
+    Each interval lasts until the next event, or for `duration`. Pass the result as the parameter
+    `labels` of a `Recording`.
 
     Parameters
     ----------
     events : iterable of (time, label)
-        When something began, and what. The times are seconds, Timedeltas or Timestamps, in any
-        order. After an event whose label is missing (None or NaN), nothing is labelled until
-        the next event.
+        The time and label of each event, in any order. Times are seconds, Timedeltas or
+        Timestamps. An event whose label is missing (None or NaN) leaves the time until the next
+        event unlabelled.
     duration : float, default=None
         Length of each interval in seconds. None means until the next event.
     stop : float, Timedelta or Timestamp, default=None
-        Where the last interval ends, such as the end of the recording; needed if `duration` is
+        End of the last interval, such as the end of the recording. Required if `duration` is
         None, unless the label of the last event is missing.
     names : mapping, default=None
-        The label of each event, for events that are not named as their labels should be, such as
-        ``{1: "rest", 2: "stress"}``. Other events are ignored.
+        The label to use for each event, such as ``{1: "rest", 2: "stress"}``. Other events are
+        ignored. None uses the events themselves as labels.
     onset_shift : float, default=0.0
-        Seconds from each event to the start of its interval. Positive to leave out the time in
-        which people react to it. With `duration` the whole interval is moved, otherwise only its
-        start.
+        Seconds from each event to the start of its interval. Use a positive value to leave out
+        the time in which people react to the event. With `duration`, the whole interval is
+        moved; otherwise, only its start.
     baseline : float, default=None
         Length in seconds of an interval labelled ``"baseline"`` that ends at each event. It
         takes the place of the end of the interval before it.
@@ -53,8 +53,7 @@ def from_events(
     Returns
     -------
     list of (start, stop, label)
-        Sorted, with times of the kind that was passed: seconds, also for Timedeltas, or
-        Timestamps.
+        Sorted by time. Times are Timestamps if Timestamps were passed, and seconds otherwise.
 
     Raises
     ------
@@ -118,7 +117,7 @@ def from_table(
     Parameters
     ----------
     table : DataFrame
-        With columns of starts and stops: seconds, Timedeltas, or Timestamps or texts of them.
+        Has columns of starts and stops, given as seconds, Timedeltas, Timestamps or strings.
     label : str
         The column with the labels. Rows in which it is missing are left out.
     start : str, default="start"
@@ -132,7 +131,7 @@ def from_table(
     by : str, default="subject"
         The column with the subjects.
     onset_shift : float, default=0.0
-        Seconds by which all intervals begin later than the table says.
+        Seconds by which each interval begins later than in the table.
     baseline : float, default=None
         Length in seconds of an interval labelled ``"baseline"`` that ends at each start. It
         takes the place of the end of the interval before it.
@@ -144,7 +143,7 @@ def from_table(
     Raises
     ------
     ValueError
-        If a column is missing, or an interval is not complete; the message names the row.
+        If a column is missing or an interval is incomplete; the message names the row.
 
     Examples
     --------
@@ -172,7 +171,7 @@ def from_table(
         last = as_seconds(end, origin, f"{stop} of row {row!r}") if stop else first + length
         if last <= first + _TOLERANCE:
             raise ValueError(
-                f"Row {row!r} with the label {what!r} stops at {last:g} s and starts at "
+                f"Row {row!r} with the label {what!r} stops at {last:g} s, but starts at "
                 f"{first:g} s."
             )
         intervals.append((time, first, last, what))
@@ -191,12 +190,12 @@ def targets_from_table(
     start_time: Any = None,
     sampling_rate: float = 1.0,
 ) -> dict[str, tuple[NDArray[np.float64], float]]:
-    """Return ratings of intervals as the parameter `targets` of a `Recording` takes them.
+    """Return ratings of intervals for the parameter `targets` of a `Recording`.
 
     Parameters
     ----------
     table : DataFrame
-        With one row per rated interval.
+        Has one row per rated interval.
     columns : sequence of str
         The columns with the ratings, such as ``["valence", "arousal"]``.
     start : str, default="start"
@@ -208,15 +207,15 @@ def targets_from_table(
     by : str, default="subject"
         The column with the subjects.
     start_time : Timestamp, default=None
-        The moment of second 0 of the recording, if the table has Timestamps.
+        Time of second 0 of the recording, needed if the table has Timestamps.
     sampling_rate : float, default=1.0
         Samples per second of the series; starts and ends are rounded to samples.
 
     Returns
     -------
     dict of str to (ndarray of shape (n_times,), float)
-        For each column the ratings as a series from second 0, NaN outside the intervals, and
-        `sampling_rate`.
+        For each column, the ratings as a series from second 0, with NaN outside the intervals,
+        and `sampling_rate`.
 
     Examples
     --------
@@ -252,16 +251,17 @@ def targets_from_table(
 
 
 def from_series(times: ArrayLike, values: Iterable[Any], *, stop: float) -> list[tuple[Any, ...]]:
-    """Return labelled intervals from a label for each sample.
+    """Return labelled intervals from one label per sample.
 
     Parameters
     ----------
     times : array-like of shape (n_times,)
         Time of each sample in seconds, increasing.
     values : iterable of n_times labels
-        Missing labels (None, NaN or an empty text) leave the time to the next sample unlabelled.
+        Missing labels (None, NaN or an empty string) leave the time until the next sample
+        unlabelled.
     stop : float
-        Where the last interval ends.
+        End of the last interval.
 
     Returns
     -------
@@ -287,15 +287,15 @@ def from_series(times: ArrayLike, values: Iterable[Any], *, stop: float) -> list
 
 def _rows_of(table, subject, by, columns):
     columns = columns if subject is None else [by, *columns]
-    lacking = [column for column in columns if column not in table]
-    if lacking:
-        raise ValueError(f"The table has no column {lacking[0]!r}, but {[*map(str, table)]}.")
+    absent = [column for column in columns if column not in table]
+    if absent:
+        raise ValueError(f"The table has no column {absent[0]!r}; it has {[*map(str, table)]}.")
     if subject is None:
         return table
     rows = table[table[by] == subject]
     if not len(rows):
         raise ValueError(
-            f"The table has no row of subject {subject!r}; {by!r} has "
+            f"The table has no rows of subject {subject!r}; the column {by!r} has "
             f"{table[by].unique().tolist()[:10]}."
         )
     return rows
@@ -306,7 +306,7 @@ def _is_missing(label):
 
 
 def _origin(times):
-    """Return the first of the times that are moments, or None."""
+    """Return the first absolute time, or None."""
     moments = (time for time in times if time is not None and is_absolute(time))
     first = next(moments, None)
     return None if first is None else as_timestamp(first, "a time")
@@ -322,7 +322,7 @@ def _from_origin(intervals, origin):
 
 
 def _with_baseline(intervals, baseline):
-    """Return (start, stop, label) of (event, start, stop, label), with a baseline before each."""
+    """Turn (event, start, stop, label) into (start, stop, label), with a baseline before each."""
     if baseline is None:
         return [interval[1:] for interval in intervals]
     if not is_positive(baseline):

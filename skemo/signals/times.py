@@ -9,16 +9,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 _DIGITS = range(3, 10)  # of an estimated sampling rate
-_INTERVALS = 3.0  # sampling intervals that are bridged by default
-_SAME = 0.01  # by which the mean and median interval differ, if at all, in regular sampling
-_SPARSEST = 1000  # points of the grid for each sample
-_LOST = 0.1  # of all samples at most, if the others are regular
-_LOOKED_AT = 1 << 16  # times that say where the grid lies between the samples
-_RARE = 0.01  # of all times are repeated by mistake, if no more are
+_INTERVALS = 3.0  # longest gap bridged by default, in sampling intervals
+_SAME = 0.01  # largest relative difference of mean and median interval in regular sampling
+_SPARSEST = 1000  # most grid points per sample
+_LOST = 0.1  # largest share of lost samples in regular sampling
+_LOOKED_AT = 1 << 16  # times used to align the grid with the samples
+_RARE = 0.01  # largest share of repeated times that are taken for mistakes
 
 
 def as_timestamp(value: Any, where: str) -> pd.Timestamp:
-    """Return an absolute time as a Timestamp; a number or duration is an error.
+    """Return an absolute time as a Timestamp; raise for a number or duration.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def as_timestamp(value: Any, where: str) -> pd.Timestamp:
     """
     if isinstance(value, Real | pd.Timedelta | np.timedelta64) or value is None:
         raise ValueError(
-            f"{where} must be a Timestamp or a text such as '2024-05-01 09:30', got {value!r}. "
+            f"{where} must be a Timestamp or a string such as '2024-05-01 09:30', got {value!r}. "
             "Convert unix seconds with pandas.Timestamp(seconds, unit='s', tz='UTC')."
         )
     try:
@@ -45,7 +45,7 @@ def as_timestamp(value: Any, where: str) -> pd.Timestamp:
 
 
 def is_absolute(value: Any) -> bool:
-    """Return whether a time is a moment (Timestamp, datetime, text), not a number of seconds."""
+    """Return whether a time is absolute (Timestamp, datetime or str), not a number of seconds."""
     durations = Real | pd.Timedelta | np.timedelta64
     return not isinstance(value, durations) and (
         isinstance(value, str | np.datetime64) or hasattr(value, "year")
@@ -58,7 +58,7 @@ def as_seconds(value: Any, origin: pd.Timestamp | None, where: str) -> float:
     Parameters
     ----------
     value : float, Timedelta or Timestamp
-        Numbers are taken as seconds. The NumPy and standard-library types are accepted too.
+        Numbers are seconds. The corresponding NumPy and standard-library types also work.
     origin : Timestamp or None
         When the recording starts.
     where : str
@@ -74,8 +74,8 @@ def as_seconds(value: Any, origin: pd.Timestamp | None, where: str) -> float:
         moment = as_timestamp(value, where)
         if origin is None:
             raise ValueError(
-                f"{where} is the moment {moment}, but the recording has no start_time. Pass "
-                "start_time=<the moment of its second 0>, or give seconds."
+                f"{where} is the time {moment}, but the recording has no start_time. Pass "
+                "start_time=<the time of its second 0>, or use seconds."
             )
         if (moment.tz is None) != (origin.tz is None):
             raise ValueError(
@@ -100,16 +100,16 @@ def even_grid(
     max_gap: float | None = None,
     name: str = "the signal",
 ) -> tuple[float, float, NDArray[np.floating]]:
-    """Put samples with times of their own onto an even grid.
+    """Put samples with individual times onto an even grid.
 
-    The samples are kept as they are if each is within half a sampling interval of its own
-    point of the grid. Otherwise they are interpolated along straight lines, at the times of the
-    grid; nothing is filtered, so the rate of the grid should not be far below that of the
-    samples. Points in gaps longer than `max_gap` are NaN.
+    The samples are kept unchanged if each is within half a sampling interval of its own grid
+    point. Otherwise, they are interpolated linearly at the grid points, without filtering, so
+    the rate of the grid should not be far below that of the samples. Grid points in gaps longer
+    than `max_gap` are NaN.
 
-    Samples that share a time, as devices that send in packets write them, are spread evenly up
-    to the next time. If no more than 1 % of the times are repeated, the first sample of each
-    counts. If times go backwards, the samples are sorted by time.
+    Samples that share a time, as written by devices that send packets, are spread evenly up to
+    the next time. If at most 1 % of the times are repeated, only the first sample of each time
+    is used. If times go backwards, the samples are sorted by time.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ def even_grid(
     values : array-like of shape (n_channels, n_times)
         The samples.
     sampling_rate : float, default=None
-        Rate of the grid in hertz. None estimates it from the times: the rate with the fewest
-        digits, at least three, at which the samples can be kept as they are, or the mean rate
-        outside gaps with three digits if there is none.
+        Rate of the grid in hertz. None estimates it from the times, as the rate with the fewest
+        digits (at least three) at which the samples can be kept unchanged. If there is none, it
+        is the mean rate outside gaps, rounded to three digits.
     max_gap : float, default=None
         Longest time between two samples, in seconds, that is interpolated. None means three
         sampling intervals.
     name : str, default="the signal"
-        What the samples are, for errors and warnings.
+        Name of the samples in errors and warnings.
 
     Returns
     -------
@@ -137,13 +137,12 @@ def even_grid(
     Raises
     ------
     ValueError
-        If fewer than two samples have a time of their own, or nearly all of the grid would be
-        missing.
+        If there are fewer than two different times, or nearly all of the grid would be missing.
 
     Warns
     -----
     UserWarning
-        Times go backwards.
+        If times go backwards.
 
     Examples
     --------
@@ -212,7 +211,7 @@ def even_grid(
     after_sample = grid - seconds[before] > 0.5 / rate
     before_next = seconds[before + 1] - grid > 0.5 / rate
     resampled[:, breaks[before] & after_sample & before_next] = np.nan
-    near = breaks[before] & ~(after_sample & before_next)  # takes the sample beside the gap
+    near = breaks[before] & ~(after_sample & before_next)  # take the sample next to the gap
     nearest = before[near] + after_sample[near]
     resampled[:, near] = samples[:, nearest]
     return float(seconds[0]), rate, resampled.astype(samples.dtype, copy=False)
@@ -232,8 +231,8 @@ def _spread(times, sampling_rate):
 def _likely_rates(steps):
     """Return sampling rates to try, the most likely first, from the times between samples."""
     median = np.median(steps)
-    single = steps < 1.5 * median  # no sample is lost in between
-    if single.mean() < 1 - _LOST:  # irregular, or times are rounded to about an interval
+    single = steps < 1.5 * median  # no sample lost in between
+    if single.mean() < 1 - _LOST:  # irregular, or times rounded to about one interval
         single = steps <= _INTERVALS * median
     mean = steps[single].mean()
     rates = [
@@ -245,7 +244,7 @@ def _likely_rates(steps):
 
 
 def _positions(times, steps, rate, breaks):
-    """Return the place of each sample on a grid, or None if there is none within half a step.
+    """Return the grid position of each sample, or None if the samples do not fit the grid.
 
     The `steps` between samples are in sampling intervals.
     """
@@ -255,7 +254,7 @@ def _positions(times, steps, rate, breaks):
     positions = np.round((times - times[0]) * rate - offset).astype(np.intp)
     positions -= positions[0]
     moved = np.diff(positions)
-    # A step that is close to one interval must be one place, so that drift is not overlooked.
+    # A step of about one interval must be one position, so that drift is not overlooked.
     single = ~breaks & (steps < 1.5)
     if (moved < 1).any() or (moved[single] != 1).any():
         return None
@@ -263,7 +262,7 @@ def _positions(times, steps, rate, breaks):
 
 
 def _bridge(placed, positions, values, missing, longest):
-    """Fill the missing places by straight lines where they are in short gaps."""
+    """Interpolate the missing positions linearly in short gaps."""
     if not len(missing):
         return
     before = np.searchsorted(positions, missing) - 1

@@ -84,11 +84,15 @@ def test_a_cut_off_last_line_is_left_out_with_a_warning(tmp_path):
         ("", {}, "is empty"),
         ("t,ecg\n", {}, "has column names, but no rows"),
         ("t,ecg\n0,1\n1,a\n", {"signals": ["ecg"]}, "line 3 has 'a' in the column 'ecg'"),
-        ("t,ecg\n0,1\n1,2\n", {"signals": ["EDA"]}, r"has no column 'EDA', but \['t', 'ecg'\]"),
+        (
+            "t,ecg\n0,1\n1,2\n",
+            {"signals": ["EDA"]},
+            r"has no column 'EDA'; its columns, .* are \['t', 'ecg'\]",
+        ),
         ("t,ecg\n0,1\n1,2,3,4\n", {}, "of 2 columns .*Expected 2 fields in line 3, saw 4"),
         ("t,ecg\n0,1,2\n1,2,3\n", {}, r"has 2 column names, \['t', 'ecg'\], but 3 columns"),
         ("t,ecg\nx,1\ny,2\n", {}, "'t' has 'x', which is not recognised as a time"),
-        ("\x00\x01\x02\n", {}, "is not a file of text"),
+        ("\x00\x01\x02\n", {}, "is not a text file"),
     ],
 )
 def test_error_names_the_file_and_the_place(tmp_path, text, settings, message):

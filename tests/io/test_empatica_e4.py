@@ -133,7 +133,7 @@ def test_a_folder_of_something_else_is_an_error(tmp_path):
     (tmp_path / "notes.csv").write_text("a,b\n")
     with pytest.raises(FileNotFoundError, match=r"has none of the files ACC.csv, BVP.csv"):
         read_empatica_e4(tmp_path)
-    with pytest.raises(ValueError, match="is no folder and no zip file"):
+    with pytest.raises(ValueError, match="is neither a folder nor a zip file"):
         read_empatica_e4(tmp_path / "notes.csv")
 
 

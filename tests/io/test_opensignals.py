@@ -111,7 +111,7 @@ def test_of_several_devices_one_has_to_be_chosen(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0\t1\n", "is not a text file of OpenSignals: its first line"),
+        ("0\t1\n", "is not an OpenSignals text file: its first line"),
         (
             "# OpenSignals Text File Format\n# {\n# EndOfHeader\n0\t1\n",
             "line 2 should be",
@@ -119,7 +119,7 @@ def test_of_several_devices_one_has_to_be_chosen(tmp_path):
         ("# OpenSignals Text File Format\n# {}\n0\t1\n", "the header has no end"),
         (
             '# OpenSignals Text File Format\n# {"a": {"column": []}}\n# EndOfHeader\n0\t1\n',
-            "the header of a has no 'label'",
+            "the header of the device a has no 'label'",
         ),
     ],
 )

@@ -91,12 +91,15 @@ def test_beats_after_lost_intervals_follow_the_phone_again(tmp_path):
     ("text", "message"),
     [
         ("a;b\n1;2\n", r"ecg.txt is not a file of Polar Sensor Logger.*has \['a', 'b'\]"),
-        ("Phone timestamp;ecg [uV]\nnoon;1\nlater;2\n", "'Phone timestamp' has something that is"),
+        (
+            "Phone timestamp;ecg [uV]\nnoon;1\nlater;2\n",
+            "'Phone timestamp' has a value that is not a time",
+        ),
         (
             "Phone timestamp;ecg [uV]\n2024-05-01T09:30:00.1;x\n",
             "line 2 has 'x' in the column",
         ),
-        ("Phone timestamp;RR-interval [ms]\n2024-05-01T09:30:00.1;800\n", "has RR intervals alone"),
+        ("Phone timestamp;RR-interval [ms]\n2024-05-01T09:30:00.1;800\n", "has only RR intervals"),
     ],
 )
 def test_error_names_the_file(tmp_path, text, message):

@@ -87,7 +87,7 @@ def test_axes_and_leads_are_one_modality_and_raw_columns_left_out(tmp_path):
         ({"names": NAMES[:1], "units": UNITS[:1]}, "has no calibrated signal"),
         (
             {"names": ["time", "eda"], "units": ["s", "uS"], "prefix": ""},
-            "is not a table of a",
+            "is not a Shimmer table",
         ),
     ],
 )

@@ -49,7 +49,7 @@ def test_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"r2.hea, the header of the record, does not exis"):
         read_wfdb(tmp_path / "r2")
     (tmp_path / "r3.hea").write_text("r3 1 360 100\nr3.dat 16 200 16 0 0 0 0 MLII\n")
-    with pytest.raises(FileNotFoundError, match=r"r3.hea names a file that is missing"):
+    with pytest.raises(FileNotFoundError, match=r"r3.hea refers to a missing file"):
         read_wfdb(tmp_path / "r3")
     (tmp_path / "r4.hea").write_text("nonsense\n")
     with pytest.raises(ValueError, match=r"r4 cannot be read as a WFDB record"):

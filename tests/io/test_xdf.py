@@ -120,7 +120,7 @@ def test_jitter_is_removed_and_gaps_are_missing(tmp_path):
 
 def test_streams_and_channels_can_be_chosen(tmp_path):
     path = write(tmp_path / "a.xdf", second_markers=True)
-    with pytest.raises(ValueError, match=r"has 2 streams of markers, \['Stimuli \(Markers\)'"):
+    with pytest.raises(ValueError, match=r"has 2 marker streams, \['Stimuli \(Markers\)'"):
         read_xdf(path)
     recording = read_xdf(path, modalities={"front": ("EEG", ["Fz"])}, markers="Keys")
     assert recording.channels == {"front": ("Fz",)}
@@ -129,7 +129,7 @@ def test_streams_and_channels_can_be_chosen(tmp_path):
         read_xdf(path, modalities={"emg": "EMG"})
     with pytest.raises(ValueError, match="the stream 'EEG' has no channel 'Pz'"):
         read_xdf(path, modalities={"eeg": ("EEG", ["Pz"])})
-    with pytest.raises(ValueError, match="has no stream of markers 'Keyboard'"):
+    with pytest.raises(ValueError, match="has no marker stream 'Keyboard'"):
         read_xdf(path, markers="Keyboard")
 
 

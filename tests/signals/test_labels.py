@@ -119,7 +119,7 @@ def test_ratings_of_a_table_become_targets_of_windows():
 @pytest.mark.parametrize(
     ("table", "settings", "message"),
     [
-        (QUESTIONNAIRE, {"subject": "C"}, "no row of subject 'C'; 'subject' has"),
+        (QUESTIONNAIRE, {"subject": "C"}, "no rows of subject 'C'; the column 'subject' has"),
         (QUESTIONNAIRE.drop(columns="stop"), {}, "The table has no column 'stop'"),
         (QUESTIONNAIRE.assign(start=None), {}, "Row 0 has the label 'rest', but no start"),
         (QUESTIONNAIRE, {"start": "stop"}, "Row 0 with the label 'rest' stops at 0 s"),
