@@ -1,4 +1,7 @@
-"""Finished fits of a comparison in a folder, a file for each."""
+"""Finished fits of a comparison in a folder, a file for each.
+
+`skemo.evaluation.digest` says what a fit depends on, and so when it is computed again.
+"""
 
 import hashlib
 import json
