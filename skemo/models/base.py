@@ -106,7 +106,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         self._check_parameters()
         values = self._check_windows(X, reset=True)
         targets = self._check_targets(X, y)
-        sample_weight = check_sample_weight(X, sample_weight)
+        sample_weight = check_sample_weight(len(targets[0]), sample_weight)
         self._learn_targets(targets, sample_weight)
         subjects = None
         if groups is not None:
@@ -145,7 +145,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             self._check_parameters()
         values = self._check_windows(X, reset=first)
         targets = self._check_targets(X, y)
-        sample_weight = check_sample_weight(X, sample_weight)
+        sample_weight = check_sample_weight(len(targets[0]), sample_weight)
         rows, weight = merge_rows(values, _row_keys(targets), sample_weight)
         if first:
             begin(targets)
@@ -172,9 +172,11 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         in_smaller_blocks(train, 1, device)
         return self
 
-    @available_if(lambda self: self._has_representation())
     def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float32]:
         """Return the fused representation, which is the input of the last layer.
+
+        Of a module of your own that is no :class:`skemo.nn.FusionNetwork`, the outputs are
+        returned instead.
 
         Returns
         -------
@@ -184,17 +186,14 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         _, fused, _ = self._evaluate(X)
         return fused
 
-    @available_if(lambda self: self._has_representation())
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the columns of `transform`, such as ``ecg0, ecg1, …``."""
         check_is_fitted(self)
         sizes = self.net_.module_.vector_sizes
+        is_plain = isinstance(self.net_.module_.members[0], ModuleNetwork)
+        names = ["output"] if is_plain else self.modalities_
         return np.array(
-            [
-                f"{name}{i}"
-                for name, size in zip(self.modalities_, sizes, strict=True)
-                for i in range(size)
-            ],
+            [f"{name}{i}" for name, size in zip(names, sizes, strict=True) for i in range(size)],
             object,
         )
 
@@ -296,7 +295,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         n_outputs, link = self._head()
         network = self._make_network(shapes, n_outputs)
         if not isinstance(network, FusionNetwork):
-            network = ModuleNetwork(shapes, network)
+            network = ModuleNetwork(shapes, network, n_outputs)
         network.link = link
         network.input_noise = self.input_noise
         network.modality_dropout.p = self.modality_dropout
@@ -448,9 +447,6 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
     def _attends(self):
         return False
-
-    def _has_representation(self):
-        return not hasattr(self, "net_") or sum(self.net_.module_.vector_sizes) > 0
 
     def _check_shapes(self, shapes):
         """Raise if windows of these shapes, a dict by modality, do not suit the network."""

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skorch.callbacks import Callback
@@ -181,7 +182,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
-        self._set_module_parameters(module_parameters)
+        vars(self).update(module_parameters)
 
     def partial_fit(
         self,
@@ -293,7 +294,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         columns = check_labels(self, X, y)
         pairs = zip(columns, self.predict(X).T, strict=True)
         is_right = np.all([np.asarray(given) == found for given, found in pairs], axis=0)
-        return float(np.average(is_right, weights=sample_weight))
+        return float(accuracy_score(np.ones_like(is_right), is_right, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

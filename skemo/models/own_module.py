@@ -8,7 +8,11 @@ _PREFIX = "module__"
 
 
 class OwnModule:
-    """Mixin of the estimators that take a module and its parameters, ``module__name``."""
+    """Mixin of the estimators that take a module and its parameters, ``module__name``.
+
+    The parameters of the module are attributes, like all others; they are those that the
+    signature of the constructor does not list.
+    """
 
     module: Any
 
@@ -23,26 +27,26 @@ class OwnModule:
         own = {k: value for k, value in params.items() if has_module and k.startswith(_PREFIX)}
         others = {name: value for name, value in params.items() if name not in own}
         super().set_params(**others)  # type: ignore[misc]  # of the estimator
-        if own:
-            self._set_module_parameters(own)
+        vars(self).update(own)
         return self
 
-    def _set_module_parameters(self, parameters):
-        for name, value in parameters.items():
+    def _module_parameters(self):
+        listed = super().get_params(deep=False)
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in listed and not name.startswith("_") and not name.endswith("_")
+        }
+
+    def _make_network(self, shapes, n_outputs):
+        parameters = {}
+        for name, value in self._module_parameters().items():
             if not name.startswith(_PREFIX):
                 raise TypeError(
                     f"{type(self).__name__} has no parameter {name!r}. Parameters of the module "
                     f"begin with {_PREFIX!r}, as in {_PREFIX}{name}=..."
                 )
-            setattr(self, name, value)
-
-    def _module_parameters(self):
-        return {name: value for name, value in vars(self).items() if name.startswith(_PREFIX)}
-
-    def _make_network(self, shapes, n_outputs):
-        parameters = {
-            name.removeprefix(_PREFIX): value for name, value in self._module_parameters().items()
-        }
+            parameters[name.removeprefix(_PREFIX)] = value
         network = self.module(shapes, n_outputs, **parameters)
         if not isinstance(network, nn.Module):
             raise TypeError(

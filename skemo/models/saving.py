@@ -168,10 +168,10 @@ def _make_estimator(cls, header, file, device, code):
 
 def read_classes(labels: list, dtype: str) -> np.ndarray:
     """Return the array of class labels; its type must not need more memory than labels do."""
-    dtype = np.dtype(dtype)
-    if dtype.kind not in "biufUO" or len(labels) * dtype.itemsize > _MAX_LABEL_BYTES:
-        raise ValueError(f"its header has {len(labels)} classes of type {dtype.str!r}")
-    classes = np.array(labels, dtype=dtype)
+    kind = np.dtype(dtype)
+    if kind.kind not in "biufUO" or len(labels) * kind.itemsize > _MAX_LABEL_BYTES:
+        raise ValueError(f"its header has {len(labels)} classes of type {kind.str!r}")
+    classes = np.array(labels, dtype=kind)
     if len(classes) < 2 or not np.array_equal(classes, np.unique(classes)):
         raise ValueError(f"its header has the classes {reprlib.repr(labels)}")
     return classes

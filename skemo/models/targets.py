@@ -13,17 +13,18 @@ from skemo.signals.checks import reading_numbers
 from skemo.signals.groups import refuse_column_name
 
 
-def check_sample_weight(X: Any, sample_weight: ArrayLike | None) -> NDArray[np.float64]:
+def check_sample_weight(n_windows: int, sample_weight: ArrayLike | None) -> NDArray[np.float64]:
     """Check and return the weights of the windows, which are 1 by default."""
     if sample_weight is None:
-        return np.ones(len(X))
+        return np.ones(n_windows)
     with reading_numbers("sample_weight"):
         weight = check_array(
             sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
         )
     if weight.ndim != 1:
         raise ValueError("Sample weights must be 1D array or scalar")
-    check_consistent_length(X, weight)
+    if len(weight) != n_windows:
+        raise ValueError(f"sample_weight has {len(weight)} entries, but X has {n_windows} rows.")
     if (weight < 0).any():
         raise ValueError("Negative values in sample_weight: weights must be at least 0.")
     if not weight.any():

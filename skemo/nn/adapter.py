@@ -22,16 +22,19 @@ class ModuleNetwork(FusionNetwork):
     module : Module
         Called with a list of tensors of shape (batch, ...), one per modality, and with a tensor
         of shape (batch, n_modalities), which is 1 where a window has a modality and 0 elsewhere;
-        returns the outputs, of shape (batch, n_outputs).
+        returns the outputs, of shape (batch, n_outputs). They are the fused representation, too.
+    n_outputs : int
     """
 
     can_be_stacked = False  # the module may draw random numbers
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], module: nn.Module) -> None:
+    def __init__(
+        self, shapes: Sequence[tuple[int, ...]], module: nn.Module, n_outputs: int
+    ) -> None:
         super().__init__(shapes)
         self.module = module
         self.modality_dropout = ModalityDropout()
-        self.vector_sizes = [0] * len(self.shapes)
+        self.vector_sizes = [n_outputs]
         self.dropout = 0.0
 
     def _evaluate(
@@ -44,8 +47,6 @@ class ModuleNetwork(FusionNetwork):
         present = self.modality_dropout(present, uniform)
         parts = zip(inputs, present.unbind(1), strict=True)
         inputs = [x * has.view(-1, *[1] * (x.dim() - 1)) for x, has in parts]
-        outputs = self.module(inputs, present)
-        if self.link is not None:
-            outputs = self.link(outputs)
-        nothing = outputs.new_zeros(len(present), 0)
-        return torch.full_like(present, torch.nan), nothing, outputs
+        fused = self.module(inputs, present)
+        outputs = fused if self.link is None else self.link(fused)
+        return torch.full_like(present, torch.nan), fused, outputs

@@ -128,7 +128,7 @@ class FusionNetwork(nn.Module, ABC):
         """
         uniform = scale = None
         if self.modality_dropout.p > 0:
-            shape = n_windows, len(self.vector_sizes)
+            shape = n_windows, len(self.shapes)
             uniform = torch.rand(shape, generator=generator, dtype=torch.float32)
         if self.dropout > 0:
             scale = torch.empty(n_windows, sum(self.vector_sizes), dtype=torch.float32)

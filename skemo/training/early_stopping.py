@@ -64,8 +64,8 @@ def hold_back(
             smallest, chosen = deviation, held
     if chosen is None:
         raise ValueError(
-            "early_stopping found no groups to hold back that would leave every class in "
-            "training: use early_stopping=False."
+            "early_stopping found no groups to hold back that would leave every class and every "
+            "target in training: use early_stopping=False."
         )
     return np.isin(np.arange(len(weight)), chosen)
 
