@@ -182,7 +182,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
-        vars(self).update(module_parameters)
+        self.__dict__.update(module_parameters)
 
     def partial_fit(
         self,

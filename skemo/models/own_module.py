@@ -27,7 +27,7 @@ class OwnModule:
         own = {k: value for k, value in params.items() if has_module and k.startswith(_PREFIX)}
         others = {name: value for name, value in params.items() if name not in own}
         super().set_params(**others)  # type: ignore[misc]  # of the estimator
-        vars(self).update(own)
+        self.__dict__.update(own)
         return self
 
     def _module_parameters(self):

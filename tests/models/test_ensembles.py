@@ -11,8 +11,8 @@ from skemo import (
     signal_frame,
 )
 from skemo.nn import FusionEnsemble, ModalityAwareAttentionNetwork
-from skemo.training.objectives import ClassObjective, mean_probabilities
 from skemo.training.many import collected_fits, train_together
+from skemo.training.objectives import ClassObjective, mean_probabilities
 
 QUICK = {"n_filters": 3, "max_epochs": 8, "batch_size": 16, "device": "cpu", "random_state": 0}
 NETWORKS = {

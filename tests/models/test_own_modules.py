@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from networks import windows
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from networks import windows
 from skemo import FusionClassifier, FusionRegressor, SignalArray, fit_many
 from skemo.nn import ModalityAwareAttentionNetwork
 
@@ -107,7 +107,7 @@ def test_the_module_is_passed_to_load(tmp_path):
     X, y, _ = windows()
     model = FusionClassifier(Averages, module__width=3, **QUICK).fit(X, y)
     model.save(tmp_path / "model.safetensors")
-    with pytest.raises(TypeError, match="must be passed to load: module=..."):
+    with pytest.raises(TypeError, match=r"must be passed to load: module=\.\.\."):
         FusionClassifier.load(tmp_path / "model.safetensors")
     loaded = FusionClassifier.load(tmp_path / "model.safetensors", device="cpu", module=Averages)
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
@@ -123,9 +123,9 @@ def test_fitted_models_are_pickled():
 
 def test_wrong_modules_and_parameters_are_named():
     X, y, _ = windows()
-    with pytest.raises(TypeError, match="no parameter 'width'.*module__width"):
+    with pytest.raises(TypeError, match=r"no parameter 'width'.*module__width"):
         FusionClassifier(Averages, width=3).fit(X, y)
-    with pytest.raises(TypeError, match="must return a torch.nn.Module, but returned int"):
+    with pytest.raises(TypeError, match=r"must return a torch\.nn\.Module, but returned int"):
         FusionClassifier(lambda shapes, n_outputs: 3).fit(X, y)
     wrong = FusionClassifier(lambda shapes, n_outputs: Averages(shapes, 5), **QUICK)
     with pytest.raises(ValueError, match=r"here \(2, 2\) for two windows, but returned \(2, 5\)"):

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from networks import NETWORKS, QUICK, windows
 from scipy.special import expit
 from sklearn.base import clone
 from torch.nn import functional
 
-from networks import NETWORKS, QUICK, windows
 from skemo import fit_many
 from skemo.nn import OrdinalLink
 from skemo.training.objectives import ClassObjective
@@ -143,7 +143,7 @@ def test_thresholds_start_at_the_frequencies_of_the_classes():
 
 
 def test_ordered_ratings_are_learned_in_their_order(network):
-    X, y, _ = windows(120)
+    X, _, _ = windows(120)
     rating = np.random.default_rng(0).integers(1, 6, 120)
     ecg = X["ecg"].array.values + (rating - 3)[:, None, None]
     X["ecg"] = type(X["ecg"].array)(ecg)
