@@ -147,7 +147,7 @@ def all_estimators() -> list[tuple[str, type]]:
     --------
     >>> import skemo
     >>> [name for name, _ in skemo.all_estimators() if name.endswith("Classifier")]
-    ['CrossModalAttentionClassifier', 'ModalityAwareAttentionClassifier']
+    ['CrossModalAttentionClassifier', 'FusionClassifier', 'ModalityAwareAttentionClassifier']
     """
     from sklearn.base import BaseEstimator
 

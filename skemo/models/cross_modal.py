@@ -412,7 +412,7 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
     >>> noise = np.random.default_rng(0).normal(size=(80, 1, 320))
     >>> ecg = SignalArray(noise * y[:, None, None], sampling_rate=32)
     >>> X = signal_frame(ecg=ecg, eda=SignalArray(noise[:, :, :40], sampling_rate=4))
-    >>> network = CrossModalAttentionRegressor(lr=0.01, dropout=0, random_state=0)
+    >>> network = CrossModalAttentionRegressor(lr=0.01, max_epochs=20, dropout=0, random_state=0)
     >>> network.fit(X, y).score(X, y) > 0.8
     True
     """
