@@ -128,7 +128,7 @@ def missing_most_of(kind):
             DifferentialEntropyTransformer(),
             rng.normal(size=(20, 1280)).clip(-1, 1),
             128,
-            "partly flat, clipped or have steps",
+            "partly flat or faint, clipped or have",
         ),
         "resampled": (ResampleTransformer(50, standardize=True), flat, 128, "They are flat"),
         "breath": (RespirationTransformer(), noise[:, :128], 64, "fewer than min_breaths=2"),
