@@ -79,7 +79,7 @@ def wrap_signals(
 def compute_in_chunks(
     compute: Callable[[NDArray], NDArray],
     values: NDArray,
-    n_together: int,
+    n_samples: int,
     n_jobs: int | None = None,
 ) -> NDArray:
     """Return the results of `compute`, which gets a few windows at a time.
@@ -89,12 +89,13 @@ def compute_in_chunks(
     compute : callable
         Takes an array of windows and returns an array with a row for each of them.
     values : ndarray of shape (n_windows, ...)
-    n_together : int
-        Number of windows per call, which limits its memory.
+    n_samples : int
+        About the number of samples per call, which limits its memory.
     n_jobs : int or None, default=None
         Processes.
     """
-    starts = range(0, len(values), max(1, n_together))
+    n_together = max(1, n_samples // max(1, values[:1].size))
+    starts = range(0, len(values), n_together)
     parts = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(watched(compute))(values[start : start + starts.step]) for start in starts
     )

@@ -92,10 +92,10 @@ def test_parameters_are_keyword_only_behind_the_first(kind):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-@pytest.mark.parametrize("n_together", [0, 1, 3, 10, 99])
-def test_chunks_of_any_size_make_the_same_result(n_together, n_jobs):
+@pytest.mark.parametrize("n_samples", [0, 1, 2, 6, 20, 99])
+def test_chunks_of_any_size_make_the_same_result(n_samples, n_jobs):
     values = np.arange(20.0).reshape(10, 2)
-    result = compute_in_chunks(np.square, values, n_together, n_jobs)
+    result = compute_in_chunks(np.square, values, n_samples, n_jobs)
     np.testing.assert_array_equal(result, values**2)
 
 
