@@ -181,7 +181,7 @@ class HRVTransformer(WindowTransformer):
             values = without_unordered_beats(values)
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
-        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
         if self.min_quality is not None:
             result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         if not (self.signal == "beats" and warn_of_units(values)):

@@ -22,6 +22,28 @@ _SHOWN = 5  # labels shown in a notebook
 _BEYOND = 1.0  # seconds beyond the signals up to which labels and beats are rounded
 LONGEST_INTERVAL = 3.0  # seconds between heartbeats, at most 20 a minute
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
+_KINDS = {"ecg": "ecg", "ppg": "ppg", "bvp": "ppg", "eda": "eda", "gsr": "eda", "eeg": "eeg"}
+
+
+def kind_of(name: str) -> str | None:
+    """Return what a signal is by the beginning of its name, or None if that does not tell it.
+
+    Parameters
+    ----------
+    name : str
+        Name of a signal, in capitals or not: one that begins with ecg, ppg, bvp, eda, gsr or eeg.
+
+    Returns
+    -------
+    "ecg", "ppg", "eda", "eeg" or None
+
+    Examples
+    --------
+    >>> from skemo.signals.recording import kind_of
+    >>> kind_of("BVP_wrist"), kind_of("chest")
+    ('ppg', None)
+    """
+    return _KINDS.get(str(name)[:3].lower())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
