@@ -29,6 +29,7 @@ _AT_END = 1.0  # s, the most between a lone beat and the end of the window
 _N_FAST = 4  # candidates on either side
 _MULTIPLE = 0.12  # largest deviation from a multiple of the median interval, relative to it
 _FEWEST = 3  # beats in a row
+_PLAINLY = 5  # the fewest beats of a window that is plain
 
 
 def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray, NDArray, NDArray]:
@@ -50,10 +51,54 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
     usual : array of shape (n_beats,)
         Median of the intervals around each beat.
     """
+    n = len(candidates.rows)
+    is_beat, broken, usual = np.zeros(n, bool), np.zeros(n, bool), np.full(n, np.inf)
+    if n:
+        cosines = _cosines(candidates, _HEIGHT_RATIO[signal])
+        is_beat, plain = _plain(candidates, cosines, signal)
+        rest = np.flatnonzero(~plain)
+        if len(rest):
+            found = _judge_closely(candidates.take(rest), cosines[:, rest], signal, duration)
+            beats = rest[found[0]]
+            is_beat[beats], broken[beats], usual[beats] = True, *found[1:]
+    beats = np.flatnonzero(is_beat)
+    return beats, broken[beats], usual[beats]
+
+
+def _plain(candidates, cosines, signal):
+    """Beats of windows in which nothing is in doubt, and which candidates are in such a window.
+
+    There, :func:`_judge_closely` would find the same beats, at several times the cost.
+    """
     rows, times = candidates.rows, candidates.times
-    if not len(rows):
-        return np.zeros(0, int), np.zeros(0, bool), np.zeros(0)
-    cosines = _cosines(candidates, _HEIGHT_RATIO[signal])
+    n_alike, enough = _alike(cosines, _LIKENESS[signal])
+    certain = (candidates.relative > STRONG) & (n_alike >= enough) & ~candidates.fast
+    never = np.zeros(len(rows), bool)
+    if signal == "ecg":
+        best, worst = _background(candidates)
+        certain &= (best < _LOUD) & ~(worst >= _AUDIBLE)
+        never = (candidates.relative <= _LONE_HEIGHT) & (n_alike < _N_WEAK // 2)
+    n_rows = rows[-1] + 1
+    plain = np.bincount(rows, ~(certain | never), n_rows) == 0
+    beats = np.flatnonzero(certain)
+    if len(beats):
+        first = np.flatnonzero(np.diff(rows[beats], prepend=-1))
+        intervals = np.diff(times[beats], append=np.inf)
+        last = np.append(first[1:], len(beats)) - 1
+        intervals[last] = intervals[np.maximum(last - 1, 0)]
+        shortest, longest = (f.reduceat(intervals, first) for f in (np.minimum, np.maximum))
+        steady = longest <= (1 + _DEVIATION) * shortest
+        steady &= (shortest >= REFRACTORY) & (longest <= SLOWEST_RR / 1000)
+        steady &= last - first >= _PLAINLY - 1
+        plain &= np.isin(np.arange(n_rows), rows[beats[first[steady]]])
+    else:
+        plain[:] = False
+    return certain & plain[rows], plain[rows]
+
+
+def _judge_closely(candidates, cosines, signal, duration):
+    """Indices of beats, after which of them there is a break, and the intervals around them."""
+    rows, times = candidates.rows, candidates.times
     strong = candidates.relative > STRONG
     if signal == "ppg":
         accepted = _pulse_waves(candidates, cosines)
@@ -88,14 +133,13 @@ def _pulse_waves(candidates, cosines):
 def _ecg_beats(candidates, cosines, strong, duration):
     rows, times = candidates.rows, candidates.times
     best, worst = _background(candidates)
-    n_alike = (cosines > _LIKENESS["ecg"]).sum(axis=0)
-    n_near = (cosines > -1).sum(axis=0)
-    alike = n_alike >= np.clip(n_near // 2, 1, _N_ALIKE)
+    n_alike, enough = _alike(cosines, _LIKENESS["ecg"])
+    alike = n_alike >= enough
     clear = strong & alike & (best < _LOUD)
     # A beat with a shape of its own, such as an ectopic one, is accepted where the background is
     # quiet, and most other beats are so similar that there is hardly any noise.
     n_clear, _ = _count_near(rows, clear, _N_NEAR, _N_NEAR)
-    same = (cosines > _SAMENESS).sum(axis=0) >= np.clip(n_near // 2, 1, _N_ALIKE)
+    same = (cosines > _SAMENESS).sum(axis=0) >= enough
     n_same, _ = _count_near(rows, clear & same, _N_NEAR, _N_NEAR)
     quiet = (worst < _QUIET) & (n_clear >= _N_ALIKE) & (2 * n_same > n_clear)
     quiet &= (candidates.relative > _LONE_HEIGHT) & (candidates.relative < _TALLEST)
@@ -104,10 +148,16 @@ def _ecg_beats(candidates, cosines, strong, duration):
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
     clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _LOUD)
     clear &= ~_interpolated(rows, times, clear, alike)
-    audible = worst >= _AUDIBLE
+    audible = clear & (worst >= _AUDIBLE)
     if audible.any():
         clear &= ~audible | _in_rhythm(rows, times, clear)
     return clear
+
+
+def _alike(cosines, least):
+    """How many candidates around have the shape of each, and how many must have it."""
+    n_near = np.count_nonzero(cosines > -1, axis=0)
+    return np.count_nonzero(cosines > least, axis=0), np.clip(n_near // 2, 1, _N_ALIKE)
 
 
 def _background(candidates):

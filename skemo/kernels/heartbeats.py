@@ -22,8 +22,7 @@ from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
-_CHUNK = 1 << 18  # samples processed together, with temporary arrays of a few megabytes
-_JUDGED = 1 << 20  # samples whose candidates are judged together
+_CHUNK = 1 << 20  # samples processed together, with temporary arrays of some megabytes
 _STRETCH, _INNER = 60.0, 50.0  # s, length of the stretches of a recording, and their distance
 _DOUBT = 0.05  # s, by which the places of one beat in two stretches may differ
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
@@ -215,7 +214,7 @@ def r_peaks(
     ecg = real_samples(ecg, signal, "(n_windows, n_times)")
     n_windows, n_times = ecg.shape
     beats = np.full((n_windows, max_beats(n_times, sampling_rate)), np.nan)
-    step = max(1, _JUDGED // max(1, n_times))
+    step = max(1, _CHUNK // max(1, n_times))
     for start in range(0, n_windows if n_times > 2 else 0, step):
         windows = ecg[start : start + step]
         candidates = _candidates(windows, sampling_rate, signal)
@@ -251,16 +250,10 @@ def check_detector(method: str, signal: str) -> None:
 
 def _candidates(windows, sampling_rate, signal):
     """Candidates in windows, each of which has its own polarity."""
-    step = max(1, _CHUNK // windows.shape[1])
-    found = []
-    for start in range(0, len(windows), step):
-        filled, missing, _ = fill_windows(windows[start : start + step])
-        if signal == "ecg":
-            some = ecg_candidates(filled, sampling_rate, missing)[0]
-        else:
-            some = pulse_candidates(filled, sampling_rate, missing)
-        found.append(some._replace(rows=some.rows + start))
-    return join(found)
+    filled, missing, _ = fill_windows(windows)
+    if signal == "ecg":
+        return ecg_candidates(filled, sampling_rate, missing)[0]
+    return pulse_candidates(filled, sampling_rate, missing)
 
 
 def _channel_of_recording(channel, sampling_rate, method, signal):
