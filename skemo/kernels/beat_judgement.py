@@ -147,6 +147,8 @@ def _ecg_beats(candidates, cosines, strong, duration):
     clear |= quiet & _between_others(rows, times, clear | quiet, duration)
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
     clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _LOUD)
+    # A short window may hold only two ectopic beats of one shape.
+    clear |= strong & (n_alike > 0) & (worst < _QUIET)
     clear &= ~_interpolated(rows, times, clear, alike)
     audible = clear & (worst >= _AUDIBLE)
     if audible.any():

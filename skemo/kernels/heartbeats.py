@@ -166,6 +166,8 @@ def r_peaks(
     - or if it is above 0.28 of the level and the envelope is very low on both sides, as for an
       ectopic beat in a clean recording, unless it stands between two other beats that are one
       interval apart;
+    - or if it is above 0.4 of the level, resembles another one in shape, and the envelope is very
+      low on both sides, as for two ectopic beats of one shape;
     - or if it is smaller but resembles several others in shape.
 
     Where the envelope between beats is high, the rhythm must be regular as well. In white, pink
