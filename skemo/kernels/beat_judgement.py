@@ -100,17 +100,20 @@ def _judge_closely(candidates, cosines, signal, duration):
     """Indices of beats, after which of them there is a break, and the intervals around them."""
     rows, times = candidates.rows, candidates.times
     strong = candidates.relative > STRONG
+    # A small candidate that resembles others may also be a beat.
+    small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     if signal == "ppg":
         accepted = _pulse_waves(candidates, cosines)
     else:
-        accepted = _ecg_beats(candidates, cosines, strong, duration)
+        best, worst = _background(candidates)
+        # So may one in a quiet background, such as a wide ectopic beat.
+        small |= worst < _QUIET
+        accepted = _ecg_beats(candidates, cosines, strong, best, worst, duration)
         accepted &= _mostly_accepted(rows, strong | accepted, accepted)
+    small &= candidates.relative > _WEAK_HEIGHT
     accepted &= ~_too_fast(candidates, accepted)
     beats = np.flatnonzero(accepted)
     median = _local_median(rows[beats], times[beats])
-    # A small candidate that resembles others may also be a beat.
-    small = candidates.relative > _WEAK_HEIGHT
-    small &= (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
     kept = _in_company(rows[beats], times[beats])
     # At a heart rate near the limit, single beats may follow too soon to be found.
@@ -130,9 +133,8 @@ def _pulse_waves(candidates, cosines):
     return _in_rhythm(rows, times, alike)
 
 
-def _ecg_beats(candidates, cosines, strong, duration):
+def _ecg_beats(candidates, cosines, strong, best, worst, duration):
     rows, times = candidates.rows, candidates.times
-    best, worst = _background(candidates)
     n_alike, enough = _alike(cosines, _LIKENESS["ecg"])
     alike = n_alike >= enough
     clear = strong & alike & (best < _LOUD)
