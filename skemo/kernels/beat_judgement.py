@@ -26,7 +26,7 @@ _N_AROUND = 5  # intervals on either side that the median is taken of
 _N_RHYTHM, _N_REGULAR = 9, 4  # intervals in a row, and how many of them must be regular
 _N_MOSTLY, _MOSTLY = 8, 0.7  # prominent candidates on one side, and the share that must be beats
 _AT_END = 1.0  # s, the most between a lone beat and the end of the window
-_N_FAST = 4  # candidates on either side
+_N_AT_LIMIT = 4  # beats on either side that may be too fast or not sharp enough
 _MULTIPLE = 0.12  # largest deviation from a multiple of the median interval, relative to it
 _FEWEST = 3  # beats in a row
 _PLAINLY = 5  # the fewest beats of a window that is plain
@@ -72,7 +72,8 @@ def _plain(candidates, cosines, signal):
     """
     rows, times = candidates.rows, candidates.times
     n_alike, enough = _alike(cosines, _LIKENESS[signal])
-    certain = (candidates.relative > STRONG) & (n_alike >= enough) & ~candidates.fast
+    certain = (candidates.relative > STRONG) & (n_alike >= enough)
+    certain &= candidates.sharp & ~candidates.fast
     never = np.zeros(len(rows), bool)
     if signal == "ecg":
         best, worst = _background(candidates)
@@ -111,7 +112,8 @@ def _judge_closely(candidates, cosines, signal, duration):
         accepted = _ecg_beats(candidates, cosines, strong, best, worst, duration)
         accepted &= _mostly_accepted(rows, strong | accepted, accepted)
     small &= candidates.relative > _WEAK_HEIGHT
-    accepted &= ~_too_fast(candidates, accepted)
+    accepted &= ~_mostly(candidates.rows, candidates.fast, accepted)
+    accepted &= ~_mostly(candidates.rows, ~candidates.sharp, accepted)
     beats = np.flatnonzero(accepted)
     median = _local_median(rows[beats], times[beats])
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
@@ -220,16 +222,14 @@ def _interpolated(rows, times, clear, alike):
     return doubtful
 
 
-def _too_fast(candidates, accepted):
-    """Whether at least half of the beats around are followed too soon by another maximum."""
+def _mostly(rows, flags, accepted):
+    """Whether the flags of at least half of the beats around each beat are set."""
     places = np.flatnonzero(accepted)
-    fast = np.zeros(len(accepted), bool)
-    if len(places):
-        near, n_near = _count_near(
-            candidates.rows[places], candidates.fast[places], _N_FAST, _N_FAST
-        )
-        fast[places] = 2 * near >= n_near
-    return fast
+    mostly = np.zeros(len(accepted), bool)
+    if flags[places].any():
+        near, n_near = _count_near(rows[places], flags[places], _N_AT_LIMIT, _N_AT_LIMIT)
+        mostly[places] = 2 * near >= n_near
+    return mostly
 
 
 def _mostly_accepted(rows, notable, accepted):
