@@ -283,7 +283,8 @@ class HRVTransformer(WindowTransformer):
         kind, other = ("an ECG", "ppg") if self.signal == "ecg" else ("a pulse", "ecg")
         return (
             f"Too few heartbeats were found with signal={self.signal!r}: is it {kind}, or does it "
-            f"need signal={other!r}; and is it sampled at {dtype.sampling_rate:g} Hz?"
+            f"need signal={other!r}; and was it recorded at {dtype.sampling_rate:g} Hz, and not "
+            "resampled from a lower rate?"
         )
 
     def _check_parameters(self, dtype):

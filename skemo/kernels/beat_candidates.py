@@ -25,9 +25,12 @@ _LEVEL_FLOOR = 1e-3  # of the highest level; below it, as in a flat stretch, is 
 _T_WAVE, _T_HEIGHT = 0.42, 0.5  # s after a higher maximum, and share of its height: a T wave
 _EXTREMUM_REACH = 0.06  # s, the most from the maximum of the envelope to R or S
 _FAST = 0.7  # of a maximum's height: one that high within 0.3 s shows a heart too fast
-# Least height of the envelope of the QRS band relative to the range of the ECG within 60 ms: 0.26 to
-# 0.40 in windows of recorded ECG, 0.04 to 0.13 in windows of a recorded pulse.
+# Least height of the envelope of the QRS band relative to the range of the ECG within 60 ms: 0.26
+# to 0.40 in windows of recorded ECG, 0.04 to 0.13 in windows of a recorded pulse.
 _SHARP = 0.2
+# Largest slope of a pulse 1/16 s before and after its steepest point, relative to that point: 0.21
+# to 0.81 in windows of a recorded pulse, 0.73 to 0.91 if it was sampled at 4 Hz and interpolated.
+_BLURRED = 0.77
 _FASTEST = 0.2  # s, the least between two beats of such a heart
 _N_BETWEEN = 7  # values of the envelope between two maxima that measure the background
 _FILTERED = 1 << 17  # samples filtered together, so that temporary arrays fit into the cache
@@ -59,8 +62,8 @@ class Candidates(NamedTuple):
     fast : bool array of shape (n_candidates,)
         Whether a maximum of similar height follows within less than 0.3 s.
     sharp : bool array of shape (n_candidates,)
-        Whether the envelope is as high as that of a QRS complex, compared with the signal there;
-        always True for a pulse.
+        Whether it is as short as a QRS complex, or as the upstroke of a pulse that is sampled
+        fast enough.
     shapes : array of shape (n_samples, n_candidates)
         The signal around each of them, of norm 1.
     directions : array of shape (n_candidates,)
@@ -193,6 +196,9 @@ def pulse_candidates(
     index = near[around.argmax(axis=0), np.arange(len(rows))]
     positions = _between_samples(slope, rows, index, np.ones(len(rows), slope.dtype))
     inside = np.flatnonzero((index > first) & (index < last))
+    shapes = _shapes(slope, rows[inside], positions[inside], rate, *_PULSE_SHAPE)
+    middle, step = len(shapes) // 2, _PULSE_SHAPE[1] // 16
+    beside = (shapes[middle - step] + shapes[middle + step]) / 2
     return _describe(
         envelope,
         rate,
@@ -200,8 +206,8 @@ def pulse_candidates(
         columns[inside],
         relative[inside],
         positions[inside] / rate - before,
-        np.ones(len(inside), bool),
-        _shapes(slope, rows[inside], positions[inside], rate, *_PULSE_SHAPE),
+        beside <= _BLURRED * shapes[middle],
+        shapes,
         signs[rows[inside]].astype(np.float32),
     )
 

@@ -105,15 +105,21 @@ def _judge_closely(candidates, cosines, signal, duration):
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     if signal == "ppg":
         accepted = _pulse_waves(candidates, cosines)
+        n_rows = rows[-1] + 1
+        n_sharp, n_blurred = (
+            np.bincount(rows, accepted & which, n_rows)
+            for which in (candidates.sharp, ~candidates.sharp)
+        )
+        accepted &= (n_sharp >= n_blurred)[rows]
     else:
         best, worst = _background(candidates)
         # So may one in a quiet background, such as a wide ectopic beat.
         small |= worst < _QUIET
         accepted = _ecg_beats(candidates, cosines, strong, best, worst, duration)
         accepted &= _mostly_accepted(rows, strong | accepted, accepted)
+        accepted &= ~_mostly(rows, ~candidates.sharp, accepted)
     small &= candidates.relative > _WEAK_HEIGHT
-    accepted &= ~_mostly(candidates.rows, candidates.fast, accepted)
-    accepted &= ~_mostly(candidates.rows, ~candidates.sharp, accepted)
+    accepted &= ~_mostly(rows, candidates.fast, accepted)
     beats = np.flatnonzero(accepted)
     median = _local_median(rows[beats], times[beats])
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
