@@ -26,7 +26,9 @@ _N_AROUND = 5  # intervals on either side that the median is taken of
 _N_RHYTHM, _N_REGULAR = 9, 4  # intervals in a row, and how many of them must be regular
 _N_MOSTLY, _MOSTLY = 8, 0.7  # prominent candidates on one side, and the share that must be beats
 _AT_END = 1.0  # s, the most between a lone beat and the end of the window
-_N_AT_LIMIT = 4  # beats on either side that may be too fast or not sharp enough
+_N_FAST = 4  # candidates on either side
+# Share of the beats of a window that must be sharp; wide ectopic beats are not.
+_LEAST_SHARP = {"ecg": 0.25, "ppg": 0.5}
 _MULTIPLE = 0.12  # largest deviation from a multiple of the median interval, relative to it
 _FEWEST = 3  # beats in a row
 _PLAINLY = 5  # the fewest beats of a window that is plain
@@ -105,21 +107,17 @@ def _judge_closely(candidates, cosines, signal, duration):
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     if signal == "ppg":
         accepted = _pulse_waves(candidates, cosines)
-        n_rows = rows[-1] + 1
-        n_sharp, n_blurred = (
-            np.bincount(rows, accepted & which, n_rows)
-            for which in (candidates.sharp, ~candidates.sharp)
-        )
-        accepted &= (n_sharp >= n_blurred)[rows]
     else:
         best, worst = _background(candidates)
         # So may one in a quiet background, such as a wide ectopic beat.
         small |= worst < _QUIET
         accepted = _ecg_beats(candidates, cosines, strong, best, worst, duration)
         accepted &= _mostly_accepted(rows, strong | accepted, accepted)
-        accepted &= ~_mostly(rows, ~candidates.sharp, accepted)
     small &= candidates.relative > _WEAK_HEIGHT
-    accepted &= ~_mostly(rows, candidates.fast, accepted)
+    accepted &= ~_too_fast(candidates, accepted)
+    n_rows = rows[-1] + 1
+    n_sharp, n_all = (np.bincount(rows, x, n_rows) for x in (accepted & candidates.sharp, accepted))
+    accepted &= (n_sharp >= _LEAST_SHARP[signal] * n_all)[rows]
     beats = np.flatnonzero(accepted)
     median = _local_median(rows[beats], times[beats])
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
@@ -153,12 +151,13 @@ def _ecg_beats(candidates, cosines, strong, best, worst, duration):
     n_same, _ = _count_near(rows, clear & same, _N_NEAR, _N_NEAR)
     quiet = (worst < _QUIET) & (n_clear >= _N_ALIKE) & (2 * n_same > n_clear)
     quiet &= (candidates.relative > _LONE_HEIGHT) & (candidates.relative < _TALLEST)
-    quiet &= clear | ~_too_steep(rows, candidates.shapes, clear)
+    plausible = clear | ~_too_steep(rows, candidates.shapes, clear)
+    quiet &= plausible
     clear |= quiet & _between_others(rows, times, clear | quiet, duration)
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
     clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _LOUD)
     # A short window may hold only two ectopic beats of one shape.
-    clear |= strong & (n_alike > 0) & (worst < _QUIET)
+    clear |= strong & (n_alike > 0) & (worst < _QUIET) & plausible
     clear &= ~_interpolated(rows, times, clear, alike)
     audible = clear & (worst >= _AUDIBLE)
     if audible.any():
@@ -228,14 +227,16 @@ def _interpolated(rows, times, clear, alike):
     return doubtful
 
 
-def _mostly(rows, flags, accepted):
-    """Whether the flags of at least half of the beats around each beat are set."""
+def _too_fast(candidates, accepted):
+    """Whether at least half of the beats around are followed too soon by another maximum."""
     places = np.flatnonzero(accepted)
-    mostly = np.zeros(len(accepted), bool)
-    if flags[places].any():
-        near, n_near = _count_near(rows[places], flags[places], _N_AT_LIMIT, _N_AT_LIMIT)
-        mostly[places] = 2 * near >= n_near
-    return mostly
+    fast = np.zeros(len(accepted), bool)
+    if candidates.fast[places].any():
+        near, n_near = _count_near(
+            candidates.rows[places], candidates.fast[places], _N_FAST, _N_FAST
+        )
+        fast[places] = 2 * near >= n_near
+    return fast
 
 
 def _mostly_accepted(rows, notable, accepted):

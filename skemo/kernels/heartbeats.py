@@ -178,12 +178,16 @@ def r_peaks(
     median of those around, and so are four of the nine intervals around. A cosine above 0.6 is
     enough if both its intervals are within 15 %.
 
+    A window has no beats if most of them are wider than a QRS complex, or than the upstroke of a
+    pulse that is sampled fast enough: it is a signal of another kind, or it was interpolated.
+
     Beats come at least three in a row. A heart rate above 200 beats a minute gives no beats. A
     beat closer to an edge than half of its QRS complex may be missed, and no beat is invented
     beyond the edge.
 
     Detectors of NeuroKit2 get the window in its original unit, the right way up, with gaps
-    bridged. Their beats are used only in stretches where skemo's own detector also sees beats.
+    bridged. Their beats are used only in stretches where skemo's own detector also sees beats, and
+    stretches of more than 3 s without beats are left out.
     Some of them have thresholds in millivolts. If a detector raises an error for a window, the
     window is missing, and a warning says so.
 
