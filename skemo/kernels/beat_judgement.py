@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skemo.kernels.beat_candidates import REFRACTORY, STRONG, Candidates
-from skemo.kernels.hrv import SLOWEST_RR
+from skemo.kernels.hrv import LARGEST_DEVIATION, SLOWEST_RR
 from skemo.kernels.row_statistics import nan_median
 
 _N_NEAR, _N_ALIKE = 6, 3  # candidates on either side, and how many of them must be alike
@@ -21,7 +21,6 @@ _QUIET, _AUDIBLE, _LOUD = 0.15, 0.2, 0.35
 _LONE_HEIGHT, _TALLEST = 0.28, 2.5  # of the level: range for a beat with a shape of its own
 _STEEPEST = 1.25  # of the steepness of QRS complexes: the most of such a beat
 _WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.13  # cosine, number alike, share of the level
-_DEVIATION = 0.25  # largest relative deviation of an interval from the median of those around
 _N_AROUND = 5  # intervals on either side that the median is taken of
 _N_RHYTHM, _N_REGULAR = 9, 4  # intervals in a row, and how many of them must be regular
 _N_MOSTLY, _MOSTLY = 8, 0.7  # prominent candidates on one side, and the share that must be beats
@@ -60,9 +59,11 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
         is_beat, plain = _plain(candidates, cosines, signal)
         rest = np.flatnonzero(~plain)
         if len(rest):
-            found = _judge_closely(candidates.take(rest), cosines[:, rest], signal, duration)
-            beats = rest[found[0]]
-            is_beat[beats], broken[beats], usual[beats] = True, *found[1:]
+            beats, breaks, median = _judge_closely(
+                candidates.take(rest), cosines[:, rest], signal, duration
+            )
+            beats = rest[beats]
+            is_beat[beats], broken[beats], usual[beats] = True, breaks, median
     beats = np.flatnonzero(is_beat)
     return beats, broken[beats], usual[beats]
 
@@ -90,7 +91,7 @@ def _plain(candidates, cosines, signal):
         last = np.append(first[1:], len(beats)) - 1
         intervals[last] = intervals[np.maximum(last - 1, 0)]
         shortest, longest = (f.reduceat(intervals, first) for f in (np.minimum, np.maximum))
-        steady = longest <= (1 + _DEVIATION) * shortest
+        steady = longest <= (1 + LARGEST_DEVIATION) * shortest
         steady &= (shortest >= REFRACTORY) & (longest <= SLOWEST_RR / 1000)
         steady &= last - first >= _PLAINLY - 1
         plain &= np.isin(np.arange(n_rows), rows[beats[first[steady]]])
@@ -222,7 +223,7 @@ def _interpolated(rows, times, clear, alike):
     odd = np.flatnonzero(odd)
     if len(odd):
         median = _local_median(r, t)[odd]
-        odd = odd[t[odd + 1] - t[odd - 1] < (1 + _DEVIATION) * median]
+        odd = odd[t[odd + 1] - t[odd - 1] < (1 + LARGEST_DEVIATION) * median]
     doubtful[places[odd]] = True
     return doubtful
 
@@ -262,7 +263,7 @@ def _breaks(rows, times, notable, beats, median):
     between = np.diff(passed) > 1
     intervals, same = np.diff(t), np.diff(r) == 0
     usual = np.fmin(median[1:], median[:-1])
-    odd = np.abs(intervals - usual) > _DEVIATION * usual
+    odd = np.abs(intervals - usual) > LARGEST_DEVIATION * usual
     broken[:-1] = same & between & odd
     # A multiple of the usual interval between regular ones shows that beats were missed.
     ratio = intervals / usual
@@ -297,7 +298,7 @@ def _in_rhythm(rows, times, chosen):
     rhythmic = np.zeros(len(chosen), bool)
     if len(places):
         r, t = rows[places], times[places]
-        regular = _regular(r, t, _DEVIATION)
+        regular = _regular(r, t, LARGEST_DEVIATION)
         n_regular, _ = _count_near(r, regular, _N_RHYTHM // 2, _N_RHYTHM - 1 - _N_RHYTHM // 2)
         regular &= n_regular >= _N_REGULAR
         rhythmic[places] = regular | np.append(False, regular[:-1])
