@@ -412,6 +412,17 @@ def test_a_whole_recording_is_given_to_a_detector_of_neurokit_too(method):
     assert len(recording.beat_gaps["beats"]) == 1
 
 
+@pytest.mark.parametrize("method", ["christov2004", "engzeemod2012"])
+def test_a_detector_of_neurokit_finds_no_beats_where_nothing_is_seen(method):
+    truth = beat_times(0, duration=30)
+    ecg = make_ecg(truth, 250, 30) + 0.01 * np.random.default_rng(0).normal(size=7500)
+    ecg[: 10 * 250] = ecg[0]
+    beats = found(r_peaks(ecg[np.newaxis], 250, method=method)[0])
+    visible = truth[truth > 10]
+    assert len(beats) > 0.8 * len(visible)
+    assert (np.abs(beats[:, np.newaxis] - visible).min(axis=1) < 0.2).all()
+
+
 def test_neurokits_default_detector_gives_what_neurokit_gives():
     ecg = make_ecg(beat_times(0), 250, 10) + 0.01 * np.random.default_rng(0).standard_normal(2500)
     beats = found(r_peaks(ecg[np.newaxis], 250, method="neurokit")[0])
