@@ -5,7 +5,7 @@ import pickle
 import pickletools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +153,7 @@ class PickledArray:
 
     def __setstate__(self, state: Any) -> None:
         _, self.shape, self.data_type, is_fortran, self.data = state
-        self.order = "F" if is_fortran else "C"
+        self.order: Literal["C", "F"] = "F" if is_fortran else "C"
 
     def values(self) -> NDArray[Any]:
         data = self.data.encode("latin1") if isinstance(self.data, str) else self.data

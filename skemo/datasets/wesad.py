@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
