@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .features.accelerometer import AccelerometerTransformer as AccelerometerTransformer
     from .features.artefacts import find_artefacts as find_artefacts
     from .features.baseline import correct_baseline as correct_baseline
+    from .features.definitions import feature_definitions as feature_definitions
+    from .features.definitions import write_bids_features as write_bids_features
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
@@ -74,6 +76,8 @@ _HOME = {
     "EMGTransformer": "features.emg",
     "ResampleTransformer": "features.resampling",
     "correct_baseline": "features.baseline",
+    "feature_definitions": "features.definitions",
+    "write_bids_features": "features.definitions",
     "QualityTransformer": "features.quality",
     "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
