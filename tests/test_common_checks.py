@@ -2,12 +2,15 @@
 
 import warnings
 
+import numpy as np
 import pytest
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skemo
 from skemo import (
     AccelerometerTransformer,
+    ArrayTransformer,
     CrossModalAttentionClassifier,
     DifferentialEntropyTransformer,
     EDATransformer,
@@ -64,6 +67,7 @@ ESTIMATORS = [
     QualityTransformer("series", signal="eda", sampling_rate=4),
     QualityTransformer(signal="eeg", sampling_rate=4),
     QualityTransformer(signal="acc", sampling_rate=4),
+    ArrayTransformer(FunctionTransformer(np.tanh)),
     PerSubject(by=0),
     PerSubject(by=-1),
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
