@@ -57,7 +57,9 @@ def frame_parts(
     columns = _signal_columns(table, signals, [time, label, markers])
     for column in (time, label, markers):
         if column is not None and column not in table:
-            raise ValueError(f"The table has no column {column!r}, but {[*map(str, table)]}.")
+            raise ValueError(
+                f"The table has no column {column!r}; its columns are {[*map(str, table)]}."
+            )
     if not len(table):
         raise ValueError("The table has no rows.")
     seconds, origin = _seconds_of(table, time, time_unit, sampling_rate, consume)
@@ -122,10 +124,11 @@ def _signal_columns(table, signals, others):
         for name, chosen in signals.items()
     }
     for name, chosen in columns.items():
-        lacking = [column for column in chosen if column not in table]
-        if lacking:
+        absent = [column for column in chosen if column not in table]
+        if absent:
             raise ValueError(
-                f"The table has no column {lacking[0]!r} for {name!r}, but {[*map(str, table)]}."
+                f"The table has no column {absent[0]!r} for {name!r}; its columns are "
+                f"{[*map(str, table)]}."
             )
     return columns
 
