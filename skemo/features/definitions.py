@@ -200,7 +200,7 @@ def write_bids_features(
         The table that `segment` returned, with at least the column ``subject``.
     duration : float, default=None
         Length of the windows in seconds. None takes it from `windows`.
-    definitions : mapping of str to mapping, default={}
+    definitions : mapping of str to mapping, default=None
         Descriptions of features that skemo does not know, or should describe differently, such
         as ``{"age": {"Description": "Age", "Units": "year"}}``.
     name : str, default="Features"

@@ -199,10 +199,10 @@ def make_epochs(
         A table from `segment`.
     modalities : sequence of str or str, default=None
         The signal columns to use, which need the same sampling rate. None uses all of them.
-    units : mapping of str to str, default={}
+    units : mapping of str to str, default=None
         Units of the signals. By default, EEG and EOG are in µV, ECG and EMG in mV, and skin
         conductance in µS, as in the recordings that skemo reads.
-    types : mapping of str to str, default={}
+    types : mapping of str to str, default=None
         Channel types of MNE. By default, they follow from the names of the modalities, and are
         "misc" for modalities that MNE does not know.
 
