@@ -128,7 +128,7 @@ def load_deap(
         Whether to return an iterator that reads each subject on demand, and warns at its end.
     n_jobs : int, default=None
         Number of subjects read at the same time, each in its own process. Reading takes about
-        400 MB of memory for each.
+        250 MB of memory for each.
     progress : bool, default=False
         Whether to show a progress bar while reading.
 
