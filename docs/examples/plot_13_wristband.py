@@ -77,8 +77,8 @@ tags = skemo.io.read_e4_tags(folder)
 pressed = (tags - recording.start_time).total_seconds() / 60
 minutes = (windows["start"] + 30) / 60
 figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(8, 5), layout="constrained")
-top.plot(minutes, rates["wristband"], color="0.6", label="wristband")
-top.plot(minutes, rates["skemo"], label="skemo")
+top.plot(minutes, rates["wristband"], ".-", color="0.6", label="wristband")
+top.plot(minutes, rates["skemo"], ".-", label="skemo")
 top.set_ylabel("heart rate (1/min)")
 top.legend()
 eda = recording.signals["eda"][0]
