@@ -202,18 +202,26 @@ def even_grid(
         if not len(gaps):
             return start, candidate, samples
         return start, candidate, _place(samples, gaps, max_gap * candidate)
-    breaks = np.diff(seconds) > longest
     n_grid = int(np.floor(span * rate + 1e-6)) + 1
-    grid = seconds[0] + np.arange(n_grid) / rate
-    resampled = np.stack([np.interp(grid, seconds, channel) for channel in samples])
-    before = np.clip(np.searchsorted(seconds, grid, side="right") - 1, 0, len(seconds) - 2)
-    after_sample = grid - seconds[before] > 0.5 / rate
-    before_next = seconds[before + 1] - grid > 0.5 / rate
-    resampled[:, breaks[before] & after_sample & before_next] = np.nan
-    near = breaks[before] & ~(after_sample & before_next)  # take the sample next to the gap
-    nearest = before[near] + after_sample[near]
-    resampled[:, near] = samples[:, nearest]
-    return float(seconds[0]), rate, resampled.astype(samples.dtype, copy=False)
+    return float(seconds[0]), rate, _resample(seconds, samples, rate, n_grid, longest)
+
+
+def _resample(times, samples, rate, n_grid, longest):
+    """Interpolate samples on a grid that begins at the first, with NaN inside longer gaps."""
+    resampled = np.empty((len(samples), n_grid), samples.dtype)
+    for begin in range(0, n_grid, _BLOCK):
+        grid = times[0] + np.arange(begin, min(begin + _BLOCK, n_grid)) / rate
+        before = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 2)
+        part = slice(before[0], before[-1] + 2)
+        block = np.stack([np.interp(grid, times[part], channel[part]) for channel in samples])
+        in_gap = times[before + 1] - times[before] > longest
+        after_sample = grid - times[before] > 0.5 / rate
+        before_next = times[before + 1] - grid > 0.5 / rate
+        block[:, in_gap & after_sample & before_next] = np.nan
+        near = in_gap & ~(after_sample & before_next)  # take the sample next to the gap
+        block[:, near] = samples[:, before[near] + after_sample[near]]
+        resampled[:, begin : begin + len(grid)] = block
+    return resampled
 
 
 def _spread(times, sampling_rate):
