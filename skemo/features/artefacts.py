@@ -165,13 +165,16 @@ def kinds_of_signals(
         found = {name: kind for name in recording.signals if (kind := kind_of(name)) is not None}
         if not found:
             raise ValueError(
-                f"{where} has no signal whose name tells its kind, but {list(recording.signals)}: "
-                'pass signals, as in signals={"pleth": "ppg"}.'
+                f"{where} has no signal whose kind follows from its name; its signals are "
+                f"{list(recording.signals)}. Pass their kinds, as in "
+                'signals={"pleth": "ppg"}.'
             )
         return found
     for name, kind in signals.items():
         if name not in recording.signals:
-            raise ValueError(f"{where} has no signal {name!r}, but {list(recording.signals)}.")
+            raise ValueError(
+                f"{where} has no signal {name!r}; its signals are {list(recording.signals)}."
+            )
         check_signal(kind)
     return dict(signals)
 

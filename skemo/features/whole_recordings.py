@@ -94,8 +94,8 @@ def find_beats(
     check_detector(method, signal)
     if not isinstance(name, str) or name not in recording.signals:
         raise ValueError(
-            f"The recording of subject {recording.subject!r} has no signal {name!r}, but "
-            f"{list(recording.signals)}: pass name=."
+            f"The recording of subject {recording.subject!r} has no signal {name!r}. Pass name= "
+            f"with one of {list(recording.signals)}."
         )
     rate = recording.sampling_rates[name]
     check_rate(rate, signal)
@@ -209,14 +209,14 @@ def decompose_eda(
     where = f"The recording of subject {recording.subject!r}"
     if not isinstance(name, str) or name not in recording.signals:
         raise ValueError(
-            f"{where} has no signal {name!r}, but {list(recording.signals)}: pass name=, or only "
-            "the recordings that have skin conductance."
+            f"{where} has no signal {name!r}. Pass name= with one of {list(recording.signals)}, or "
+            "leave out recordings without skin conductance."
         )
     eda = recording.signals[name]
     if len(eda) != 1:
         raise ValueError(
-            f"{where} has {len(eda)} channels of {name!r}, {recording.channels[name]}: one is "
-            "decomposed. Leave the others out."
+            f"{where} has {len(eda)} channels of {name!r}, {recording.channels[name]}, but only "
+            "one can be decomposed. Leave the others out."
         )
     check_range(eda, name)
     rate = recording.sampling_rates[name]

@@ -82,7 +82,9 @@ def test_gaps_of_a_recording_stay_gaps_and_leave_the_rest_alone():
 
 def test_decompose_eda_says_what_it_cannot_take():
     recording = whole_recording()
-    with pytest.raises(ValueError, match=r"'a' has no signal 'gsr', but \['eda', 'ppg'\]"):
+    with pytest.raises(
+        ValueError, match=r"'a' has no signal 'gsr'. Pass name= with one of \['eda', 'ppg'\]"
+    ):
         decompose_eda(recording, name="gsr")
     with pytest.raises(ValueError, match=r"has 2 channels of 'eda', \('tonic', 'phasic'\)"):
         decompose_eda(decompose_eda(recording))

@@ -238,7 +238,9 @@ def test_a_noisy_stretch_has_no_beats_and_a_second_lead_helps_out():
 
 def test_a_recording_without_the_signal_is_told():
     recording = Recording({"eda": np.zeros(400)}, {"eda": 4}, subject="A")
-    with pytest.raises(ValueError, match=r"'A' has no signal 'ecg', but \['eda'\]: pass name="):
+    with pytest.raises(
+        ValueError, match=r"'A' has no signal 'ecg'. Pass name= with one of \['eda'\]"
+    ):
         find_beats(recording)
 
 
