@@ -3,12 +3,14 @@
 import os
 import re
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Literal, TypeVar
 
@@ -129,29 +131,58 @@ def _fetch_hashes(url, sums, names):
 
 
 def _download(url, output_file, _pooch):
-    """Download a file for pooch; a server that sends too much or hardly anything is an error."""
+    """Download a file for pooch; a server that sends too much or hardly anything is an error.
+
+    The timeout of requests starts again with each byte, which for headers cannot be seen from
+    outside. So another thread receives, and this one waits for it no longer than it should.
+    """
+    received, given_up = SimpleQueue(), threading.Event()
+    threading.Thread(target=_receive, args=(url, received, given_up), daemon=True).start()
+    n_bytes, start = 0, time.monotonic()
+    try:
+        with open(output_file, "wb") as file:
+            while True:
+                try:
+                    block = received.get(timeout=max(start + _PATIENCE - time.monotonic(), 0))
+                except Empty:
+                    block = b""
+                if block is None:
+                    return
+                if isinstance(block, BaseException):
+                    raise block
+                file.write(block)
+                n_bytes += len(block)
+                elapsed = time.monotonic() - start
+                if elapsed >= _PATIENCE:
+                    if n_bytes < _SLOWEST * elapsed:
+                        raise ConnectionError(f"{url} comes at less than {_SLOWEST} bytes a second")
+                    n_bytes, start = 0, start + elapsed
+    finally:
+        given_up.set()
+
+
+def _receive(url, received, given_up):
+    """Put the blocks of a file into a queue, and at the end None or the error that occurred."""
     import requests
     import urllib3
 
-    n_received, n_before, start = 0, 0, time.monotonic()
+    n_bytes = 0
     try:
-        with (
-            requests.get(url, stream=True, timeout=_PATIENCE) as response,
-            open(output_file, "wb") as file,
-        ):
+        with requests.get(url, stream=True, timeout=_PATIENCE) as response:
             response.raise_for_status()
             while block := response.raw.read1(_BLOCK, decode_content=True):
-                file.write(block)
-                n_received += len(block)
-                if n_received > _LARGEST_FILE:
+                n_bytes += len(block)
+                if n_bytes > _LARGEST_FILE:
                     raise ConnectionError(f"{url} is larger than {_LARGEST_FILE / 1e6:.0f} MB")
-                elapsed = time.monotonic() - start
-                if elapsed > _PATIENCE:
-                    if n_received - n_before < _SLOWEST * elapsed:
-                        raise ConnectionError(f"{url} comes at less than {_SLOWEST} bytes a second")
-                    n_before, start = n_received, start + elapsed
+                if given_up.is_set():
+                    return
+                received.put(block)
     except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError(error) from error
+        received.put(requests.ConnectionError(error))
+    except BaseException as error:
+        received.put(error)
+    else:
+        received.put(None)
 
 
 def check_subjects(subjects: Sequence[str] | None, known: Sequence[str]) -> list[str]:
