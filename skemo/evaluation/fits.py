@@ -1,14 +1,11 @@
 """The fits of a comparison: run together or one by one, and kept once finished."""
 
-import contextlib
 import itertools
 import math
 import pickle
 import sys
-import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple
@@ -21,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
+from skemo._warnings import recorded_warnings
 from skemo._workers import watched
 from skemo.evaluation.nested import chosen_parameters
 from skemo.evaluation.store import FitStore
@@ -169,13 +167,6 @@ def _in_parallel(calls, n_jobs):
     return Parallel(n_jobs=n_jobs, return_as="generator_unordered" if streams else "list")(calls)
 
 
-def _recorded_warnings():
-    """Record warnings, except in threads, where those of different fits would be mixed up."""
-    if threading.current_thread() is threading.main_thread():
-        return warnings.catch_warnings(record=True)
-    return contextlib.nullcontext([])
-
-
 def _fit_and_predict(i, run, folds, classes, on_error):
     """Fit a model in some folds and predict the tested rows.
 
@@ -185,7 +176,7 @@ def _fit_and_predict(i, run, folds, classes, on_error):
     results = []
     for fold, (model, seconds, caught) in zip(folds, fitted, strict=True):
         _, test = run.folds[fold]
-        with _recorded_warnings() as later:
+        with recorded_warnings() as later:
             try:
                 if isinstance(model, Exception):
                     raise model
@@ -209,7 +200,7 @@ def _fit_and_predict(i, run, folds, classes, on_error):
 def _fit(run, fold):
     """Fit in one fold; return the model or its exception, the seconds and the warnings."""
     X, y, params = _training_data(run, fold)
-    with _recorded_warnings() as caught:
+    with recorded_warnings() as caught:
         started = time.perf_counter()
         try:
             model = clone(run.estimator)
@@ -227,10 +218,10 @@ def _fit_together(run, folds):
     started = time.perf_counter()
     begun, caught = [], []
     for fold in folds:
-        with _recorded_warnings() as own:
+        with recorded_warnings() as own:
             begun.append(begin_fit(run.estimator, *_training_data(run, fold)))
         caught.append(own)
-    with _recorded_warnings() as common:
+    with recorded_warnings() as common:
         fitted = finish_fits(begun)
     share = (time.perf_counter() - started) / len(folds)
     return [

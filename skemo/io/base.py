@@ -4,7 +4,7 @@ import importlib
 import warnings
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,7 +57,14 @@ def library(name: str, reads: str) -> Any:
         ) from error
 
 
-def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) -> NDArray[Any]:
+def read_numbers(
+    path: Path | str,
+    lines: Any,
+    n_columns: int,
+    first_line: int,
+    *,
+    cut_off: Literal["warn", "raise"] = "warn",
+) -> NDArray[Any]:
     """Read lines of comma-separated numbers, without a last line that is cut off.
 
     Parameters
@@ -69,6 +76,8 @@ def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) 
         Number of values per line.
     first_line : int
         Line number of the first line in the file, for error messages.
+    cut_off : {"warn", "raise"}, default="warn"
+        What to do about a last line that is cut off.
 
     Returns
     -------
@@ -87,11 +96,10 @@ def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) 
     while lines and not lines[-1].strip():
         lines = lines[:-1]
     if len(lines) > 2 and lines[-1].count(",") < n_columns - 1:
-        warnings.warn(
-            f"{path}: the last line, {lines[-1].strip()!r}, is cut off and was left out.",
-            UserWarning,
-            stacklevel=3,
-        )
+        finding = f"{path}: the last line, {lines[-1].strip()!r}, is cut off"
+        if cut_off == "raise":
+            raise ValueError(f"{finding}.")
+        warnings.warn(f"{finding} and was left out.", UserWarning, stacklevel=3)
         lines = lines[:-1]
     if not lines:
         return np.empty((0, n_columns))
