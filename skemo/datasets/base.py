@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
 from skemo._files import write_whole
-from skemo._workers import watched
+from skemo._workers import ending_with_this_process
 
 _Item = TypeVar("_Item")
 _LARGEST_FILE = 10**8  # bytes of a download; those of the data sets have up to 10 MB
@@ -314,8 +314,8 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
 
     # Each process reads at most one subject ahead, so that memory stays bounded.
     settings = {"return_as": "generator", "pre_dispatch": "n_jobs", "backend": "loky"}
-    parallel = Parallel(n_jobs=n_jobs, **settings)
-    results = parallel(delayed(watched(attempt))(subject) for subject in subjects)
+    parallel = Parallel(n_jobs=n_jobs, **settings, **ending_with_this_process())
+    results = parallel(delayed(attempt)(subject) for subject in subjects)
     bar = track(
         zip(subjects, results, strict=True),
         "Reading subjects",

@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from skemo._warnings import recorded_warnings
-from skemo._workers import watched
+from skemo._workers import ending_with_this_process
 from skemo.evaluation.nested import chosen_parameters
 from skemo.evaluation.store import FitStore
 
@@ -113,7 +113,7 @@ def run_fits(
         else:
             single += [(i, [fold]) for fold in missing]
     calls = [
-        delayed(watched(_fit_and_predict))(i, runs[i]._replace(keys=[]), folds, classes, on_error)
+        delayed(_fit_and_predict)(i, runs[i]._replace(keys=[]), folds, classes, on_error)
         for i, folds in stacked + single
     ]
     with bar(len(tasks), len(records)) as advance:
@@ -164,7 +164,8 @@ def _in_chunks(folds):
 def _in_parallel(calls, n_jobs):
     """Results as they are ready, or all at the end if joblib's backend cannot stream them."""
     streams = get_active_backend()[0].supports_return_generator
-    return Parallel(n_jobs=n_jobs, return_as="generator_unordered" if streams else "list")(calls)
+    how = "generator_unordered" if streams else "list"
+    return Parallel(n_jobs=n_jobs, return_as=how, **ending_with_this_process())(calls)
 
 
 def _fit_and_predict(i, run, folds, classes, on_error):

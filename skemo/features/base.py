@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
-from skemo._workers import watched
+from skemo._workers import ending_with_this_process
 from skemo.kernels.hrv import increasing
 from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
@@ -94,9 +94,8 @@ def compute_in_chunks(
         Processes.
     """
     starts = range(0, len(values), max(1, n_together))
-    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(watched(compute))(values[start : start + starts.step]) for start in starts
-    )
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator", **ending_with_this_process())
+    parts = parallel(delayed(compute)(values[start : start + starts.step]) for start in starts)
     result = np.empty(0)
     for start, part in zip(starts, parts, strict=True):
         if start == 0:
