@@ -11,7 +11,9 @@ ValueError or TypeError that skemo or scikit-learn raised on purpose.
 
 import argparse
 import collections
+import resource
 import signal
+import sys
 import time
 import traceback
 import warnings
@@ -29,6 +31,7 @@ import skemo
 
 PAGE = Path(__file__).parent / "results" / "fuzz.md"
 SECONDS = 20  # that one input may take
+GIGABYTES = 8  # of addresses, so that an input cannot take all memory
 RESULT, CLEAR = "result", "clear error"
 BAD = ("unclear error", "other exception", "NumPy warning", "bad result", "too long")
 TARGETS = _fuzz_signals.TARGETS | _fuzz_tables.TARGETS
@@ -110,6 +113,7 @@ def run(n_inputs, names=tuple(TARGETS), first=0):
             table[name][result] += 1
             if result in BAD:
                 wrong.append((name, seed, result, text))
+                print(*wrong[-1], file=sys.stderr, flush=True)
     return table, wrong
 
 
@@ -154,6 +158,7 @@ def main(argv=None):
     if args.seed is not None:
         TARGETS[args.only](np.random.default_rng([args.seed, *args.only.encode()]))()
         return
+    resource.setrlimit(resource.RLIMIT_AS, (GIGABYTES << 30, GIGABYTES << 30))
     started = time.perf_counter()
     names = [args.only] if args.only else tuple(TARGETS)
     page = to_page(*run(args.inputs, names, args.first), time.perf_counter() - started)
