@@ -17,11 +17,22 @@ from skemo._checks import check_range, check_rate, native_columns, real_samples
 from skemo.kernels.cvxeda import cvxeda
 from skemo.kernels.heartbeats import max_beats, r_peaks
 from skemo.kernels.hrv import hrv_time, rr_intervals
+from skemo.kernels.motion import acceleration_by_second, motion_features
+from skemo.kernels.muscle import emg_envelope, muscle_bursts, muscle_features
 from skemo.kernels.resampling import n_resampled, resample
+from skemo.kernels.respiration import breathing, breaths, respiration_of_beats, respiration_of_ecg
 from skemo.kernels.skin_conductance import tonic_phasic
 from skemo.kernels.standardize import signal_statistics
+from skemo.kernels.temperature import temperature_features
 
 NOISE = np.random.default_rng(0).normal(size=(2, 500))
+BEATS = np.arange(10.0)[np.newaxis]
+OTHER_KERNELS = [
+    *(breaths, breathing, emg_envelope, muscle_bursts, muscle_features, temperature_features),
+    lambda windows, rate: acceleration_by_second(windows[:, np.newaxis], rate),
+    lambda windows, rate: motion_features(windows[:, np.newaxis], rate),
+    lambda windows, rate: respiration_of_ecg(windows[:1], rate, BEATS),
+]
 
 
 @pytest.mark.parametrize("kind", ["complex128", "bool", "object", "M8[s]", "m8[s]", "str", "S3"])
@@ -61,6 +72,26 @@ def test_the_largest_samples_and_nan_pass():
 def test_a_rate_that_is_not_in_hertz_is_refused(rate):
     with pytest.raises(ValueError, match="sampling_rate must be a number of hertz"):
         check_rate(rate)
+
+
+@pytest.mark.parametrize("kernel", OTHER_KERNELS)
+def test_every_kernel_refuses_dates_sentinels_and_rates_that_are_none(kernel):
+    with pytest.raises(ValueError, match=r"must hold real numbers, got dtype"):
+        kernel((100 * NOISE).astype("i8").astype("m8[s]"), 1000)
+    with pytest.raises(ValueError, match=r"has the value 1e\+30 in row 0"):
+        kernel(np.where(NOISE == NOISE[0, 0], 1e30, NOISE), 1000)
+    for rate in (None, "a", np.nan, 0, np.inf):
+        with pytest.raises(ValueError, match=r"must be a number of hertz"):
+            kernel(NOISE, rate)
+
+
+def test_beats_of_an_ecg_in_the_wrong_unit_are_an_error_and_not_gigabytes():
+    with pytest.raises(ValueError, match=r"A window lasts at most 1e\+06 s"):
+        respiration_of_ecg(NOISE[:1], 1e-9, BEATS)
+    with pytest.raises(ValueError, match=r"A window lasts at most 1e\+06 s"):
+        respiration_of_beats(BEATS, 1e9)
+    with pytest.raises(ValueError, match="the same number of windows, got 2 and 1"):
+        respiration_of_ecg(NOISE, 256, BEATS)
 
 
 def test_a_period_in_place_of_a_rate_is_an_error_and_not_gigabytes():

@@ -12,18 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemo._checks import is_positive
 from skemo._doc_links import DocLinkMixin
 from skemo._workers import ending_with_this_process
 from skemo.kernels.hrv import increasing
 from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
-from skemo.signals.checks import (
-    is_positive,
-    signal_columns,
-    signal_name,
-    validate_signals,
-    warn_of_repeats,
-)
+from skemo.signals.checks import signal_columns, signal_name, validate_signals, warn_of_repeats
 
 _FEWEST = 5  # missing windows for which a warning is worth its while
 _LOOKED_AT = 50  # missing windows in which a reason is looked for

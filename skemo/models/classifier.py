@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
+from skemo._checks import is_number, is_positive
 from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
 from skemo.models.saving import read_classifier, write_classifier
@@ -32,13 +33,7 @@ from skemo.nn.checks import check_count
 from skemo.nn.losses import mean_probabilities
 from skemo.nn.weights import build_network, has_finite_weights
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import (
-    is_number,
-    is_positive,
-    reading_numbers,
-    signal_columns,
-    validate_modalities,
-)
+from skemo.signals.checks import reading_numbers, signal_columns, validate_modalities
 from skemo.signals.groups import refuse_column_name
 from skemo.training.batches import WindowSet, merge_rows
 from skemo.training.devices import (

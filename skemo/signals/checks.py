@@ -4,8 +4,7 @@ import re
 import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from numbers import Real
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -245,16 +244,6 @@ def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: i
             UserWarning,
             stacklevel=stacklevel + 1,
         )
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether `value` is a real number; True and False are not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def is_positive(value: object) -> TypeGuard[float]:
-    """Return whether `value` is a finite number above 0."""
-    return is_number(value) and 0 < value < np.inf
 
 
 @contextmanager

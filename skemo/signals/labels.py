@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.signals.checks import is_positive
+from skemo._checks import is_positive
 from skemo.signals.times import as_seconds, as_timestamp, is_absolute
 
 BASELINE = "baseline"

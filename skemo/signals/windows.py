@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from skemo._checks import float_type
+from skemo._checks import float_type, is_positive
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import is_positive
 from skemo.signals.recording import Recording
 
 _MOST_SAMPLES = 2.0**52
