@@ -493,7 +493,9 @@ def predicted(make):
 
 def attention(rng):
     n = mostly(rng, (12,), (0, 1))
-    weights = pd.DataFrame(any_probabilities(rng, n, 2), columns=any_names(rng, 2, 0.3))
+    weights = any_probabilities(rng, n, 2)
+    if np.shape(weights) == (n, 2):
+        weights = pd.DataFrame(weights, columns=any_names(rng, 2, 0.3))
     y = mostly(rng, (None, any_names(rng, 2) * (n // 2)), ("a", np.arange(n + 1)))
     subjects = mostly(rng, (None, any_names(rng, 3) * (n // 3)), ("a", np.arange(n + 1)))
     return lambda: AttentionDisplay.from_predictions(weights, y, subjects=subjects)

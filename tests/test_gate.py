@@ -79,7 +79,7 @@ def test_every_kernel_refuses_dates_sentinels_and_rates_that_are_none(kernel):
     with pytest.raises(ValueError, match=r"must hold real numbers, got dtype"):
         kernel((100 * NOISE).astype("i8").astype("m8[s]"), 1000)
     with pytest.raises(ValueError, match=r"has the value 1e\+30 in row 0"):
-        kernel(np.where(NOISE == NOISE[0, 0], 1e30, NOISE), 1000)
+        kernel(np.where(NOISE[0, 0] == NOISE, 1e30, NOISE), 1000)
     for rate in (None, "a", np.nan, 0, np.inf):
         with pytest.raises(ValueError, match=r"must be a number of hertz"):
             kernel(NOISE, rate)

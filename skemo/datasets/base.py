@@ -32,7 +32,7 @@ _INSIDE = ("skemo", "rich", "joblib")  # packages that are not the user's code
 def data_folder(data_home: str | PathLike[str] | None, name: str) -> Path:
     """Return the folder of a data set: `data_home`, or a folder in the system's cache."""
     if data_home is not None:
-        return Path(data_home).expanduser()
+        return local_folder(data_home)
     import pooch
 
     return Path(pooch.os_cache("skemo")) / name
@@ -220,7 +220,8 @@ def _as_list(names):
 
 def local_folder(data_home: str | PathLike[str]) -> Path:
     """Return the user's folder of a data set that cannot be downloaded."""
-    if not isinstance(data_home, str | os.PathLike):
+    is_path = isinstance(data_home, str | os.PathLike) and isinstance(os.fspath(data_home), str)
+    if not is_path:
         raise ValueError(f"data_home must be the folder of the data set, got {data_home!r}.")
     return Path(data_home).expanduser()
 

@@ -32,6 +32,7 @@ from skemo.evaluation.progress import progress_bar
 from skemo.evaluation.protocols import PROTOCOLS, ProtocolName, protocol_folds, window_groups
 from skemo.evaluation.store import FitStore
 from skemo.models.baselines import make_dummy
+from skemo.signals.checks import check_sortable
 from skemo.signals.groups import refuse_column_name, trial_codes
 
 _CONTROLS = ("majority", "permuted")
@@ -199,6 +200,7 @@ def compare(
     subjects = table["subject"].to_numpy()
     if pd.isna(targets).any():
         raise ValueError(f"y is missing (NaN) in {pd.isna(targets).sum()} row(s): drop these rows.")
+    check_sortable(targets, "y")
     check_classification_targets(targets)
     if len(np.unique(targets)) < 2:
         raise ValueError(f"y has one class, {targets[0]}: a comparison needs at least two.")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._checks import is_number
 from skemo.evaluation.scores import check_metric
 
 _LARGEST = 1e100  # of differences, whose squares are added up
@@ -116,7 +117,7 @@ def bootstrap_interval(
     from scipy.stats import bootstrap
 
     sample = _finite(values, "values")
-    if not 0 < confidence < 1:
+    if not is_number(confidence) or not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}.")
     n = len(sample)
     if n < 2:

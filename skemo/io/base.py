@@ -21,6 +21,8 @@ def existing(path: str | PathLike[str]) -> Path:
     -------
     pathlib.Path
     """
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"path must be the path of a file or folder, got {path!r}.")
     found = Path(path).expanduser()
     if not found.exists():
         raise FileNotFoundError(f"{found} does not exist.")

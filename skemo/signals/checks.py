@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import (
     check_array,
     validate_data,
@@ -244,6 +245,18 @@ def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: i
             UserWarning,
             stacklevel=stacklevel + 1,
         )
+
+
+def check_sortable(labels: ArrayLike, name: str) -> None:
+    """Raise if labels are of types that have no common order, such as text and numbers."""
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in np.asarray(labels, object)})
+        raise ValueError(
+            f"{name} has labels of the types {', '.join(kinds)}: give all of them as text, or all "
+            "of them as numbers."
+        ) from error
 
 
 @contextmanager
