@@ -110,7 +110,7 @@ def read_csv(
         chosen = signals.values() if isinstance(signals, Mapping) else signals
         for names in chosen:
             are_names = isinstance(names, Iterable) and not isinstance(names, str)
-            columns += list(names) if are_names else [names]
+            columns += list(names) if are_names else [str(names)]
     texts = [column for column in (label, markers) if column is not None]
     table = read_table(
         path,
