@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._checks import check_rate
+
 _DIGITS = range(3, 10)  # of an estimated sampling rate
 _INTERVALS = 3.0  # longest gap bridged by default, in sampling intervals
 _SAME = 0.01  # largest relative difference of mean and median interval in regular sampling
@@ -102,55 +104,54 @@ def even_grid(
 ) -> tuple[float, float, NDArray[np.floating]]:
     """Put samples with individual times onto an even grid.
 
-        The samples are kept unchanged if each is within half a sampling interval of its own grid
-        point. Otherwise, they are interpolated linearly at the grid points, without filtering, so
-        the rate of the grid should not be far below that of the samples. Grid points in gaps longer
-        than `max_gap` are NaN.
+    The samples are kept unchanged if each is within half a sampling interval of its own grid
+    point. Otherwise, they are interpolated linearly at the grid points, without filtering, so
+    the rate of the grid should not be far below that of the samples. Grid points in gaps longer
+    than `max_gap` are NaN.
 
-        Samples that share a time, as written by devices that send packets, are spread evenly up to
-        the next time. If at most 1 % of the times are repeated, only the first sample of each time
-        is used. If times go backwards, the samples are sorted by time.
+    Samples that share a time, as written by devices that send packets, are spread evenly up to
+    the next time. If at most 1 % of the times are repeated, only the first sample of each time
+    is used. If times go backwards, the samples are sorted by time.
 
-        Parameters
-        ----------
-        times : array-like of shape (n_times,)
-            Time of each sample in seconds. Samples without a finite time are left out.
-        values : array-like of shape (n_channels, n_times)
-            The samples.
-        sampling_rate : float, default=None
-            Rate of the grid in hertz. None estimates it from the times, as the rate with the fewest
-            digits (at least three) at which the samples can be kept unchanged. If there is none, it
-            is the mean rate outside gaps, rounded to three digits.
-        max_gap : float, default=None
-            Longest time between two samples, in seconds, that is interpolated. None means three
-            sampling intervals.
-        name : str, default="the signal"
-            Name of the samples in errors and warnings.
+    Parameters
+    ----------
+    times : array-like of shape (n_times,)
+        Time of each sample in seconds. Samples without a finite time are left out.
+    values : array-like of shape (n_channels, n_times)
+        The samples.
+    sampling_rate : float, default=None
+        Rate of the grid in hertz. None estimates it from the times, as the rate with the fewest
+        digits (at least three) at which the samples can be kept unchanged. If there is none, it
+        is the mean rate outside gaps, rounded to three digits.
+    max_gap : float, default=None
+        Longest time between two samples, in seconds, that is interpolated. None means three
+        sampling intervals.
+    name : str, default="the signal"
+        Name of the samples in errors and warnings.
 
-        Returns
-        -------
-        start : float
-            Time of the first sample in seconds.
-        sampling_rate : float
-        values : ndarray of shape (n_channels, n_grid)
+    Returns
+    -------
+    start : float
+        Time of the first sample in seconds.
+    sampling_rate : float
+    values : ndarray of shape (n_channels, n_grid)
 
-        Raises
-        ------
-        ValueError
-            If there are fewer than two different times, or nearly all of the grid would be missing.
+    Raises
+    ------
+    ValueError
+        If there are fewer than two different times, or nearly all of the grid would be missing.
 
-        Warns
-        -----
-        UserWarning
-            If times go backwards.
+    Warns
+    -----
+    UserWarning
+        If times go backwards.
 
-        Examples
-        --------
-        >>> from skemo._checks import check_rate
-    from skemo.signals.times import even_grid
-        >>> start, rate, values = even_grid([0, 0.26, 0.49, 0.75, 2.0], [[1, 2, 3, 4, 5]])
-        >>> rate, values.tolist()
-        (4.0, [[1.0, 2.0, 3.0, 4.0, nan, nan, nan, nan, 5.0]])
+    Examples
+    --------
+    >>> from skemo.signals.times import even_grid
+    >>> start, rate, values = even_grid([0, 0.26, 0.49, 0.75, 2.0], [[1, 2, 3, 4, 5]])
+    >>> rate, values.tolist()
+    (4.0, [[1.0, 2.0, 3.0, 4.0, nan, nan, nan, nan, 5.0]])
     """
     samples: NDArray[Any] = np.atleast_2d(np.asarray(values))
     samples = samples.astype(np.result_type(samples.dtype, np.float32), copy=False)
