@@ -9,9 +9,12 @@ from skemo import (
     HRVTransformer,
     LeaveOneTrialOut,
     PerSubject,
+    Recording,
     SignalArray,
     compare,
+    make_lda,
     make_svm,
+    segment,
 )
 from skemo._checks import check_range, check_rate, native_columns, real_samples
 from skemo.kernels.cvxeda import cvxeda
@@ -173,3 +176,27 @@ def test_the_name_of_a_column_is_not_taken_for_its_values():
         compare(models, X, "label", list("aabbc"))
     with pytest.raises(ValueError, match="groups is the text 'subject'"):
         compare(models, X, [0, 1, 0, 1, 0], "subject")
+
+
+PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+
+
+@pytest.mark.skipif(not PANDAS_3, reason="earlier versions hold any text")
+@pytest.mark.parametrize("what", ["subject", "label", "model"])
+def test_a_name_that_pandas_cannot_hold_is_an_error_that_shows_it(what):
+    names = {"subject": "s", "label": "l", "model": "m"}
+    names[what] += "\udc80"
+    y = np.tile(np.array([names["label"], "b"], object), 12)
+    subjects = np.repeat(np.array([names["subject"], "b"], object), 12)
+    X = np.random.default_rng(0).normal(size=(24, 2))
+    with pytest.raises(ValueError, match=rf"The {what} '.\\udc80' has characters that are not"):
+        compare({names["model"]: make_lda("passthrough")}, X, y, subjects)
+
+
+@pytest.mark.skipif(not PANDAS_3, reason="earlier versions hold any text")
+def test_a_recording_whose_label_pandas_cannot_hold_is_an_error_that_shows_it():
+    recording = Recording(
+        {"ecg": np.ones((1, 640))}, {"ecg": 64}, subject="a", labels=[(0, 10, "x\ud800")]
+    )
+    with pytest.raises(ValueError, match=r"The label 'x\\ud800' has characters that are not"):
+        segment([recording], 5)

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -245,6 +245,21 @@ def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: i
             UserWarning,
             stacklevel=stacklevel + 1,
         )
+
+
+def check_text(names: Iterable[Any], what: str) -> None:
+    """Raise if pandas cannot hold one of the names, as pandas 3 cannot hold lone surrogates.
+
+    They come from file names that are not UTF-8. Names that are not text are not checked.
+    """
+    for name in {name for name in names if isinstance(name, str)}:
+        try:
+            pd.Series([name])
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{what} {name!r} has characters that are not valid text (lone surrogates), which "
+                "this version of pandas cannot hold: rename it."
+            ) from error
 
 
 def check_sortable(labels: ArrayLike, name: str) -> None:
