@@ -189,9 +189,9 @@ def project(
     values = check_array(
         representation, dtype=np.float64, ensure_min_samples=3, input_name="representation"
     )
-    if not values.var(axis=0).any():
-        raise ValueError("The representation is the same for all windows: nothing can be shown.")
     if method == "pca":
+        if not values.var(axis=0).any():
+            raise ValueError("The representation is the same for all windows.")
         pca = PCA(2, svd_solver="full")
         if values.shape[1] == 1:
             values = np.column_stack([values, np.zeros(len(values))])
