@@ -23,8 +23,8 @@ from skemo import (
     ModalityAwareAttentionClassifier,
     SignalArray,
     compare,
+    make_lda,
     make_modality_transformer,
-    make_svm,
     signal_frame,
 )
 
@@ -55,7 +55,7 @@ def network(make, **settings):
 
 def baseline(X, y, groups):
     parts = make_modality_transformer(ecg=HRVTransformer(), eda=EDATransformer())
-    make_svm(parts).fit(X, y).predict_proba(X)
+    make_lda(parts).fit(X, y).predict_proba(X)
 
 
 def comparison(X, y, groups):
@@ -68,7 +68,7 @@ MODELS = {
     "modality-aware network": network(ModalityAwareAttentionClassifier),
     "with early stopping": network(ModalityAwareAttentionClassifier, early_stopping=True),
     "cross-modal network": network(CrossModalAttentionClassifier),
-    "features and SVM": baseline,
+    "features and LDA": baseline,
     "compare, four folds": comparison,
 }
 
