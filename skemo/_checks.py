@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -125,6 +125,16 @@ def _refuse(values, name, start, largest):
     )
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a real number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_positive(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a finite number above 0."""
+    return is_number(value) and 0 < value < np.inf
+
+
 def check_rate(
     sampling_rate: Any, name: str = "sampling_rate", lowest: float = 0.0, why: str = ""
 ) -> None:
@@ -139,8 +149,7 @@ def check_rate(
     why : str, default=""
         The reason for `lowest`, as in "An ECG needs at least".
     """
-    is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
-    if not is_number or not 0 < sampling_rate <= HIGHEST_RATE:
+    if not is_number(sampling_rate) or not 0 < sampling_rate <= HIGHEST_RATE:
         raise ValueError(
             f"{name} must be a number of hertz (samples per second) above 0 and at most "
             f"{HIGHEST_RATE:g}, got {sampling_rate!r}."

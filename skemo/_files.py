@@ -46,6 +46,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except OSError as error:
         remedy = "Free some space or choose another folder; could not write"
         raise _with_remedy(error, remedy, path) from error
+    except UnicodeEncodeError as error:
+        raise ValueError(f"Files cannot be called {str(path)!r}: choose another name.") from error
 
 
 def _with_remedy(error, remedy, path):

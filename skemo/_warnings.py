@@ -1,42 +1,32 @@
-"""Temporarily ignore the warnings of other libraries, safely across threads."""
+"""Ignore or record the warnings of other libraries, in the main thread only.
 
-import os
+Warning filters belong to the process. If two threads change them and each restores what it
+found, the later one may restore a change of the other, which then stays for good. So filters are
+only changed in the main thread; in others, warnings take their usual way.
+"""
+
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class _Shared:
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.n_inside = 0
-        self.filters = warnings.catch_warnings()
-
-
-_shared = _Shared()
-if hasattr(os, "register_at_fork"):  # another thread may have held the lock during the fork
-    os.register_at_fork(after_in_child=lambda: setattr(_shared, "lock", threading.Lock()))
+@contextmanager
+def ignored_warnings() -> Iterator[None]:
+    """Ignore all warnings, if this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager
-def ignored_warnings() -> Iterator[None]:
-    """Ignore all warnings.
-
-    Warning filters belong to the process. If two threads each restored the filters they found,
-    the later one might restore "ignore". Here, the last thread to leave restores the filters
-    that the first one found.
-    """
-    with _shared.lock:
-        if _shared.n_inside == 0:
-            _shared.filters = warnings.catch_warnings()
-            _shared.filters.__enter__()
-            warnings.simplefilter("ignore")
-        _shared.n_inside += 1
-    try:
-        yield
-    finally:
-        with _shared.lock:
-            _shared.n_inside -= 1
-            if _shared.n_inside == 0:
-                _shared.filters.__exit__(None, None, None)
+def recorded_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Record warnings, if this is the main thread; the list stays empty in others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield []
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        yield caught

@@ -3,39 +3,29 @@
 import os
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-_watching: set[int] = set()  # the parent process, once it is watched
 
+def ending_with_this_process() -> dict[str, Any]:
+    """Return arguments of joblib's `Parallel` with which its workers end soon after this process.
 
-def watched(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function so that worker processes end soon after this process does.
-
-    A process that is killed cannot stop its workers: they would finish work that nobody needs,
-    and hold their memory for several more minutes.
-
-    Parameters
-    ----------
-    function : callable
+    A process that is killed cannot stop its workers: they would finish work that nobody needs, or
+    wait for work, and hold their memory for several more minutes.
 
     Returns
     -------
-    callable
-        Calls `function`, in this process or in another one.
+    dict
+        Each worker first starts a thread that looks for this process. Backends without processes
+        have no use for these arguments.
     """
-    return partial(_call, os.getpid(), function)
-
-
-def _call(parent, function, *args, **kwargs):
-    if os.getpid() != parent and parent not in _watching:  # first call in a worker
-        _watching.add(parent)
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return function(*args, **kwargs)
+    return {"initializer": _end_with, "initargs": (os.getpid(),)}
 
 
 def _end_with(parent):
+    threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
+
+
+def _wait_for_end(parent):
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

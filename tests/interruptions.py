@@ -1,40 +1,51 @@
 """End comparisons at random moments, and see whether they go on to the same scores.
 
-    python tests/interruptions.py [--kills 20] [--seed 0]
+    python tests/interruptions.py [--kills 20] [--seed 0] [--write]
 
 A comparison of the command line is killed, interrupted (SIGINT), ended (SIGTERM), run twice at
-once in one folder, or run with files limited in size, as on a full disk. After each, all files must
-be whole, no worker process may be left, and the same command must end with the predictions of a run
-that nothing disturbed. The exit code is 0 if it is so.
+once in one folder, or run on a full disk: a file system of 1 MB if one can be mounted, and files
+limited in size. After each, all files must be whole, no worker may be left after 5 s, and the same
+command must end with the predictions of a run that nothing disturbed. The exit code is 0 if it is
+so. `--write` makes benchmarks/results/interruptions.md, with what `repeated_fits.py` measures.
 """
 
 import argparse
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-COMMAND = [sys.executable, "-m", "skemo", "compare", "--models", "svm,lda", "--n-jobs", "2"]
+PAGE = Path(__file__).parents[1] / "benchmarks" / "results" / "interruptions.md"
+# The command line, with a few short recordings.
+SMALL = """
+import functools, sys
+from skemo import datasets
+small = {"n_subjects": 8, "n_trials": 4, "duration": 20.0, "modalities": ["ecg"]}
+datasets.make_emotion_recordings = functools.partial(datasets.make_emotion_recordings, **small)
+from skemo.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))" + SMALL
+ARGUMENTS = ["compare", "--models", "svm,lda", "--n-jobs", "2"]
 RESULTS = ("report.html", "table.md", "scores.csv", "predictions.csv")
-LIMITED = (
-    "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
-    "sys.argv[0] = 'skemo'; runpy.run_module('skemo', run_name='__main__')"
-)
 LONGEST = 300  # seconds that a comparison may take
-PATIENCE = 20  # seconds until the workers of an ended comparison must have ended
+PATIENCE = 5  # seconds until the workers of an ended comparison must have ended
+FREE = 40_000  # bytes that are free on the small disk: enough for the fits, not for the report
 
 
-def start(folder, command=COMMAND):
+def start(folder, script=SMALL):
     """Start a comparison in a process group of its own; its errors go to a file, which is kept."""
     errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(
-        [*command, "--output", str(folder)],
+        [sys.executable, "-c", script, *ARGUMENTS, "--output", str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=errors,
         start_new_session=True,
@@ -55,14 +66,17 @@ def wait(process):
         return file.read()
 
 
-def group_has_ended(process):
-    """Whether the processes that a comparison started end, too."""
-    for _ in range(2 * PATIENCE):
-        table = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True).stdout
-        rows = [line.split() for line in table.splitlines()]
-        if not any(int(group) == process.pid and state[0] != "Z" for group, state in rows):
+def workers_have_ended(process):
+    """Whether the workers of a comparison end in time; joblib's trackers may still clean up."""
+    end = time.monotonic() + PATIENCE
+    command = ["ps", "-eo", "pgid=,stat=,args="]
+    while time.monotonic() < end:
+        table = subprocess.run(command, capture_output=True, text=True).stdout
+        rows = [line.split(None, 2) for line in table.splitlines()]
+        own = [text for group, state, text in rows if int(group) == process.pid and state[0] != "Z"]
+        if all("resource_tracker" in text for text in own):
             return True
-        time.sleep(0.5)
+        time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     return False
 
@@ -94,23 +108,26 @@ def finish(folder):
     return (Path(folder) / "predictions.csv").read_bytes(), errors
 
 
-def problems_after(process, folder, expected, codes):
-    """Return what is wrong after a comparison that ended, and with the next run to the end."""
+def problems_of(process, folder, codes):
+    """Return what is wrong after a comparison that ended."""
     errors = wait(process)
     problems = []
     if process.returncode not in codes:
         problems.append(f"exit code {process.returncode}")
     if process.returncode >= 0 and "Traceback" in errors:
         problems.append(f"a traceback: {errors[-200:]}")
-    if not group_has_ended(process):
-        problems.append("processes were left")
-    problems += [f"{name} is not whole" for name in broken_files(folder)]
+    if process.returncode == 2 and "Free some space" not in errors:
+        problems.append(f"no remedy: {errors[-200:]}")
+    if not workers_have_ended(process):
+        problems.append("worker processes were left")
+    return problems + [f"{name} is not whole" for name in broken_files(folder)]
+
+
+def problems_of_next(folder, expected):
+    """Return what is wrong with the next run, to the end."""
     predictions, errors = finish(folder)
-    if predictions != expected:
-        problems.append("other predictions")
-    if "damaged" in errors:
-        problems.append("a saved result was damaged")
-    return problems
+    problems = [] if predictions == expected else ["other predictions"]
+    return problems + ["a saved result was damaged"] * ("damaged" in errors)
 
 
 def end_by(number, codes, expected, seconds):
@@ -118,23 +135,52 @@ def end_by(number, codes, expected, seconds):
         process = start(folder)
         time.sleep(seconds)
         process.send_signal(number)
-        return problems_after(process, folder, expected, codes)
+        return problems_of(process, folder, codes) + problems_of_next(folder, expected)
 
 
 def run_two_at_once(expected):
     with tempfile.TemporaryDirectory() as folder:
         one, other = start(folder), start(folder)
-        problems = problems_after(one, folder, expected, [0])
-        return problems + problems_after(other, folder, expected, [0])
+        problems = problems_of(one, folder, [0]) + problems_of(other, folder, [0])
+        return problems + problems_of_next(folder, expected)
 
 
-def fill_the_disk(expected):
+def limit_file_sizes(expected):
     with tempfile.TemporaryDirectory() as folder:
-        process = start(folder, [sys.executable, "-c", LIMITED, *COMMAND[3:]])
-        return problems_after(process, folder, expected, [2])
+        problems = problems_of(start(folder, LIMITED), folder, [2])
+        return problems + problems_of_next(folder, expected)
 
 
-def main(kills=20, seed=0):
+def fill_the_disk(expected, n_free=FREE):
+    """Run on a disk with `n_free` bytes left, then free the rest; None if none can be mounted."""
+    with tempfile.TemporaryDirectory() as disk, small_disk(disk) as is_mounted:
+        if not is_mounted:
+            return None
+        filler = Path(disk) / "filler"
+        state = os.statvfs(disk)
+        filler.write_bytes(bytes(state.f_bavail * state.f_frsize - n_free))
+        folder = Path(disk) / "results"
+        problems = problems_of(start(folder), folder, [2])
+        filler.unlink()
+        return problems + problems_of_next(folder, expected)
+
+
+@contextmanager
+def small_disk(folder):
+    """Mount a file system of 1 MB, and say whether that was possible."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    try:
+        is_mounted = subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        is_mounted = False
+    try:
+        yield is_mounted
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", folder], check=True)
+
+
+def main(kills=20, seed=0, write=False):
     """Try everything, print what was wrong with each, and return whether nothing was."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
@@ -142,21 +188,65 @@ def main(kills=20, seed=0):
         duration = time.monotonic() - begin
     print(f"undisturbed: {duration:.0f} s", flush=True)
     rng = np.random.default_rng(seed)
-    trials = [(f"SIGKILL {i + 1}", signal.SIGKILL, [-9, 0]) for i in range(kills)]
-    trials += [("SIGINT", signal.SIGINT, [130, -2, 0]), ("SIGTERM", signal.SIGTERM, [-15, 143, 0])]
-    found = {}
+    trials = [("kill -9", signal.SIGKILL, [-9, 0])] * kills
+    trials += [("SIGINT", signal.SIGINT, [130, -2, 0])] * 3
+    trials += [("SIGTERM", signal.SIGTERM, [-15, 143, 0])] * 3
+    found = []
     for name, number, codes in trials:
         seconds = rng.uniform(0, 1) * duration
-        found[name] = end_by(number, codes, expected, seconds)
-        print(f"{name} after {seconds:.1f} s: {found[name] or 'right'}", flush=True)
-    for name, attempt in [("two at once", run_two_at_once), ("full disk", fill_the_disk)]:
-        found[name] = attempt(expected)
-        print(f"{name}: {found[name] or 'right'}", flush=True)
-    return not any(found.values())
+        found.append((name, f"{seconds:.1f} s", end_by(number, codes, expected, seconds)))
+        print(*found[-1], flush=True)
+    others = {
+        "two at once in one folder": run_two_at_once,
+        "files of at most 9 kB": limit_file_sizes,
+        f"disk of 1 MB with {FREE // 1000} kB left": fill_the_disk,
+        "disk of 1 MB with nothing left": lambda expected: fill_the_disk(expected, 0),
+    }
+    for name, attempt in others.items():
+        found.append((name, "", attempt(expected)))
+        print(*found[-1], flush=True)
+    if write:
+        PAGE.write_text(to_page(found, duration), encoding="utf-8")
+    return not any(problems for _, _, problems in found)
+
+
+def to_page(found, duration):
+    rows = []
+    for name in dict.fromkeys(name for name, _, _ in found):
+        own = [trial for trial in found if trial[0] == name]
+        wrong = [f"{when} {'; '.join(problems)}".strip() for _, when, problems in own if problems]
+        tried = "not tried: no disk could be mounted" if own[0][2] is None else len(own)
+        moments = ", ".join(when for _, when, _ in own if when)
+        rows.append(f"| {name} | {tried} | {moments} | {'<br>'.join(wrong) or 'nothing'} |")
+    script = Path(__file__).with_name("repeated_fits.py")
+    repeated = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    return f"""# Interruptions, and many fits in one process
+
+## Interruptions
+
+`python tests/interruptions.py --write` ends `skemo compare` with two worker processes at random
+moments. Afterwards every file must be whole, no worker may be left after {PATIENCE} s, and the same
+command must go on to the predictions of the undisturbed run, byte by byte. On a full disk it must
+end with exit code 2 and a message without a traceback. The undisturbed run took {duration:.0f} s.
+
+| what happened | times | after | what was wrong |
+|---|---|---|---|
+{chr(10).join(rows)}
+
+## Many fits in one process
+
+`python tests/repeated_fits.py` fits and uses each model 200 times in one process. Memory is the
+resident set after garbage collection, in MB.
+
+{repeated.stdout.strip()}
+
+Python {platform.python_version()} on {platform.system()}.
+"""
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="write the page of results")
     sys.exit(not main(**vars(parser.parse_args())))

@@ -9,19 +9,33 @@ from skemo import (
     HRVTransformer,
     LeaveOneTrialOut,
     PerSubject,
+    Recording,
     SignalArray,
     compare,
+    make_lda,
     make_svm,
+    segment,
 )
 from skemo._checks import check_range, check_rate, native_columns, real_samples
 from skemo.kernels.cvxeda import cvxeda
 from skemo.kernels.heartbeats import max_beats, r_peaks
 from skemo.kernels.hrv import hrv_time, rr_intervals
+from skemo.kernels.motion import acceleration_by_second, motion_features
+from skemo.kernels.muscle import emg_envelope, muscle_bursts, muscle_features
 from skemo.kernels.resampling import n_resampled, resample
+from skemo.kernels.respiration import breathing, breaths, respiration_of_beats, respiration_of_ecg
 from skemo.kernels.skin_conductance import tonic_phasic
 from skemo.kernels.standardize import signal_statistics
+from skemo.kernels.temperature import temperature_features
 
 NOISE = np.random.default_rng(0).normal(size=(2, 500))
+BEATS = np.arange(10.0)[np.newaxis]
+OTHER_KERNELS = [
+    *(breaths, breathing, emg_envelope, muscle_bursts, muscle_features, temperature_features),
+    lambda windows, rate: acceleration_by_second(windows[:, np.newaxis], rate),
+    lambda windows, rate: motion_features(windows[:, np.newaxis], rate),
+    lambda windows, rate: respiration_of_ecg(windows[:1], rate, BEATS),
+]
 
 
 @pytest.mark.parametrize("kind", ["complex128", "bool", "object", "M8[s]", "m8[s]", "str", "S3"])
@@ -61,6 +75,26 @@ def test_the_largest_samples_and_nan_pass():
 def test_a_rate_that_is_not_in_hertz_is_refused(rate):
     with pytest.raises(ValueError, match="sampling_rate must be a number of hertz"):
         check_rate(rate)
+
+
+@pytest.mark.parametrize("kernel", OTHER_KERNELS)
+def test_every_kernel_refuses_dates_sentinels_and_rates_that_are_none(kernel):
+    with pytest.raises(ValueError, match=r"must hold real numbers, got dtype"):
+        kernel((100 * NOISE).astype("i8").astype("m8[s]"), 1000)
+    with pytest.raises(ValueError, match=r"has the value 1e\+30 in row 0"):
+        kernel(np.where(NOISE[0, 0] == NOISE, 1e30, NOISE), 1000)
+    for rate in (None, "a", np.nan, 0, np.inf):
+        with pytest.raises(ValueError, match=r"must be a number of hertz"):
+            kernel(NOISE, rate)
+
+
+def test_beats_of_an_ecg_in_the_wrong_unit_are_an_error_and_not_gigabytes():
+    with pytest.raises(ValueError, match=r"A window lasts at most 1e\+06 s"):
+        respiration_of_ecg(NOISE[:1], 1e-9, BEATS)
+    with pytest.raises(ValueError, match=r"A window lasts at most 1e\+06 s"):
+        respiration_of_beats(BEATS, 1e9)
+    with pytest.raises(ValueError, match="the same number of windows, got 2 and 1"):
+        respiration_of_ecg(NOISE, 256, BEATS)
 
 
 def test_a_period_in_place_of_a_rate_is_an_error_and_not_gigabytes():
@@ -142,3 +176,27 @@ def test_the_name_of_a_column_is_not_taken_for_its_values():
         compare(models, X, "label", list("aabbc"))
     with pytest.raises(ValueError, match="groups is the text 'subject'"):
         compare(models, X, [0, 1, 0, 1, 0], "subject")
+
+
+PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+
+
+@pytest.mark.skipif(not PANDAS_3, reason="earlier versions hold any text")
+@pytest.mark.parametrize("what", ["subject", "label", "model"])
+def test_a_name_that_pandas_cannot_hold_is_an_error_that_shows_it(what):
+    names = {"subject": "s", "label": "l", "model": "m"}
+    names[what] += "\udc80"
+    y = np.tile(np.array([names["label"], "b"], object), 12)
+    subjects = np.repeat(np.array([names["subject"], "b"], object), 12)
+    X = np.random.default_rng(0).normal(size=(24, 2))
+    with pytest.raises(ValueError, match=rf"The {what} '.\\udc80' has characters that are not"):
+        compare({names["model"]: make_lda("passthrough")}, X, y, subjects)
+
+
+@pytest.mark.skipif(not PANDAS_3, reason="earlier versions hold any text")
+def test_a_recording_whose_label_pandas_cannot_hold_is_an_error_that_shows_it():
+    recording = Recording(
+        {"ecg": np.ones((1, 640))}, {"ecg": 64}, subject="a", labels=[(0, 10, "x\ud800")]
+    )
+    with pytest.raises(ValueError, match=r"The label 'x\\ud800' has characters that are not"):
+        segment([recording], 5)

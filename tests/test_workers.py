@@ -12,13 +12,14 @@ import pytest
 SCRIPT = """
     import os, time
     from joblib import Parallel, delayed
-    from skemo._workers import watched
+    from skemo._workers import ending_with_this_process
 
     def work(i):
         print(os.getpid(), flush=True)
         time.sleep(600)
 
-    Parallel(n_jobs=2)(delayed(watched(work))(i) for i in range(2))
+    parallel = Parallel(n_jobs=2, **ending_with_this_process())
+    parallel(delayed(work)(i) for i in range(N_TASKS))
 """
 
 
@@ -29,13 +30,22 @@ def is_running(pid):
         return False
 
 
+def children(parent):
+    """The processes of a parent."""
+    command = ["ps", "-o", "pid=", "--ppid", str(parent)]
+    return set(map(int, subprocess.run(command, capture_output=True, text=True).stdout.split()))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("n_tasks", [2, 1])  # with one task, a worker waits for another
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_the_process_that_started_them(kill):
-    command = [sys.executable, "-c", textwrap.dedent(SCRIPT)]
+def test_workers_end_with_the_process_that_started_them(kill, n_tasks):
+    script = textwrap.dedent(SCRIPT).replace("N_TASKS", str(n_tasks))
+    command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        workers = [int(process.stdout.readline()) for _ in range(2)]
-        assert all(map(is_running, workers))
+        busy = {int(process.stdout.readline()) for _ in range(n_tasks)}
+        workers = children(process.pid)
+        assert busy <= workers
         process.send_signal(kill)
         deadline = time.monotonic() + 30
         while any(map(is_running, workers)) and time.monotonic() < deadline:

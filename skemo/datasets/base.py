@@ -3,12 +3,14 @@
 import os
 import re
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Literal, TypeVar
 
@@ -17,7 +19,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
 from skemo._files import write_whole
-from skemo._workers import watched
+from skemo._workers import ending_with_this_process
 
 _Item = TypeVar("_Item")
 _LARGEST_FILE = 10**8  # bytes of a download; those of the data sets have up to 10 MB
@@ -30,7 +32,7 @@ _INSIDE = ("skemo", "rich", "joblib")  # packages that are not the user's code
 def data_folder(data_home: str | PathLike[str] | None, name: str) -> Path:
     """Return the folder of a data set: `data_home`, or a folder in the system's cache."""
     if data_home is not None:
-        return Path(data_home).expanduser()
+        return local_folder(data_home)
     import pooch
 
     return Path(pooch.os_cache("skemo")) / name
@@ -129,29 +131,58 @@ def _fetch_hashes(url, sums, names):
 
 
 def _download(url, output_file, _pooch):
-    """Download a file for pooch; a server that sends too much or hardly anything is an error."""
+    """Download a file for pooch; a server that sends too much or hardly anything is an error.
+
+    The timeout of requests starts again with each byte, which for headers cannot be seen from
+    outside. So another thread receives, and this one waits for it no longer than it should.
+    """
+    received, given_up = SimpleQueue(), threading.Event()
+    threading.Thread(target=_receive, args=(url, received, given_up), daemon=True).start()
+    n_bytes, start = 0, time.monotonic()
+    try:
+        with open(output_file, "wb") as file:
+            while True:
+                try:
+                    block = received.get(timeout=max(start + _PATIENCE - time.monotonic(), 0))
+                except Empty:
+                    block = b""
+                if block is None:
+                    return
+                if isinstance(block, BaseException):
+                    raise block
+                file.write(block)
+                n_bytes += len(block)
+                elapsed = time.monotonic() - start
+                if elapsed >= _PATIENCE:
+                    if n_bytes < _SLOWEST * elapsed:
+                        raise ConnectionError(f"{url} comes at less than {_SLOWEST} bytes a second")
+                    n_bytes, start = 0, start + elapsed
+    finally:
+        given_up.set()
+
+
+def _receive(url, received, given_up):
+    """Put the blocks of a file into a queue, and at the end None or the error that occurred."""
     import requests
     import urllib3
 
-    n_received, n_before, start = 0, 0, time.monotonic()
+    n_bytes = 0
     try:
-        with (
-            requests.get(url, stream=True, timeout=_PATIENCE) as response,
-            open(output_file, "wb") as file,
-        ):
+        with requests.get(url, stream=True, timeout=_PATIENCE) as response:
             response.raise_for_status()
             while block := response.raw.read1(_BLOCK, decode_content=True):
-                file.write(block)
-                n_received += len(block)
-                if n_received > _LARGEST_FILE:
+                n_bytes += len(block)
+                if n_bytes > _LARGEST_FILE:
                     raise ConnectionError(f"{url} is larger than {_LARGEST_FILE / 1e6:.0f} MB")
-                elapsed = time.monotonic() - start
-                if elapsed > _PATIENCE:
-                    if n_received - n_before < _SLOWEST * elapsed:
-                        raise ConnectionError(f"{url} comes at less than {_SLOWEST} bytes a second")
-                    n_before, start = n_received, start + elapsed
+                if given_up.is_set():
+                    return
+                received.put(block)
     except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError(error) from error
+        received.put(requests.ConnectionError(error))
+    except BaseException as error:
+        received.put(error)
+    else:
+        received.put(None)
 
 
 def check_subjects(subjects: Sequence[str] | None, known: Sequence[str]) -> list[str]:
@@ -189,7 +220,8 @@ def _as_list(names):
 
 def local_folder(data_home: str | PathLike[str]) -> Path:
     """Return the user's folder of a data set that cannot be downloaded."""
-    if not isinstance(data_home, str | os.PathLike):
+    is_path = isinstance(data_home, str | os.PathLike) and isinstance(os.fspath(data_home), str)
+    if not is_path:
         raise ValueError(f"data_home must be the folder of the data set, got {data_home!r}.")
     return Path(data_home).expanduser()
 
@@ -283,8 +315,8 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
 
     # Each process reads at most one subject ahead, so that memory stays bounded.
     settings = {"return_as": "generator", "pre_dispatch": "n_jobs", "backend": "loky"}
-    parallel = Parallel(n_jobs=n_jobs, **settings)
-    results = parallel(delayed(watched(attempt))(subject) for subject in subjects)
+    parallel = Parallel(n_jobs=n_jobs, **settings, **ending_with_this_process())
+    results = parallel(delayed(attempt)(subject) for subject in subjects)
     bar = track(
         zip(subjects, results, strict=True),
         "Reading subjects",

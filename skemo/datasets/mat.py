@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skemo._checks import is_number
 from skemo.datasets.base import warn_user
 from skemo.datasets.mat_file import NewerVersionError, read_mat, variable_names
-from skemo.signals.checks import is_number
 from skemo.signals.recording import Recording
 
 _ROUNDING = 1e-3  # how far a rating may be outside its scale

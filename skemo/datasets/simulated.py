@@ -7,6 +7,7 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from skemo._checks import is_number
 from skemo.signals.recording import Recording
 
 LABELS = ("calm", "aroused")
@@ -144,7 +145,11 @@ eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
     names: dict[str, tuple[str, ...]] = {name: (name.upper(),) for name in SAMPLING_RATES}
     names["eeg"] = tuple(channels)
     recordings = []
-    for subject, rng in enumerate(np.random.default_rng(random_state).spawn(n_subjects)):
+    try:
+        seeds = np.random.default_rng(random_state).spawn(n_subjects)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"random_state must be a seed, got {random_state!r}.") from error
+    for subject, rng in enumerate(seeds):
         streams = dict(zip(("order", *SAMPLING_RATES), rng.spawn(6), strict=True))
         heart = deepcopy(streams["ecg"])  # which draws the breathing of the ECG again
         aroused = streams["order"].permutation(np.arange(n_trials) % 2)
@@ -178,6 +183,11 @@ eda 1 channel at 8 Hz (µS), eeg 8 channels at 128 Hz (µV); labels 'calm'>
 
 
 def _check(n_subjects, n_trials, duration, effect_size, modalities, rates, channels):
+    numbers = {"n_subjects": n_subjects, "n_trials": n_trials}
+    numbers |= {"duration": duration, "effect_size": effect_size}
+    for name, value in numbers.items():
+        if not is_number(value):
+            raise ValueError(f"{name} must be a number, got {value!r}.")
     if n_subjects < 1:
         raise ValueError(f"n_subjects must be at least 1, got {n_subjects}.")
     if n_trials < 2 or n_trials % 2:

@@ -1,6 +1,5 @@
 """Stress at the wrist: pulse and skin conductance of 35 people (Stress-Predict)."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from os import PathLike
@@ -246,10 +245,8 @@ def _read_signal(path, name):
     check_file(path)
     _, rate, _, channels = _FILES[name]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # about a last line that is cut off
-            start, found, samples = read_e4_signal(path, len(channels))
-    except (UserWarning, ValueError) as error:
+        start, found, samples = read_e4_signal(path, len(channels), cut_off="raise")
+    except ValueError as error:
         raise ValueError(f"{error} {_REMEDY}") from error
     if found != rate or not samples.shape[1]:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Stress and amusement of 15 people, measured at the chest and the wrist (WESAD)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import Literal
@@ -159,7 +159,8 @@ def _check_classes(classes):
     if isinstance(classes, str):
         class_of = BINARY if classes == "binary" else {}
     else:
-        class_of = classes if isinstance(classes, Mapping) else {label: label for label in classes}
+        chosen = classes if isinstance(classes, Iterable) else []
+        class_of = classes if isinstance(classes, Mapping) else {label: label for label in chosen}
     names = set(class_of.values())
     known = all(label in LABELS for label in class_of)
     if not known or len(names) < 2 or not all(isinstance(name, str) for name in names):

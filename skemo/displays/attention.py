@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skemo._escape import to_printable
 from skemo.displays.representation import enter_last_step
 from skemo.displays.style import check_axes, color_of
 
@@ -207,7 +208,7 @@ class AttentionDisplay:
         self.bars_ = []
         for i, label in enumerate(means.index):
             middle = places + (i - (n_classes - 1) / 2) * width
-            style = {"color": color_of(i), "label": str(label), "alpha": 0.65}
+            style = {"color": color_of(i), "label": to_printable(str(label)), "alpha": 0.65}
             self.bars_.append(self.ax_.bar(middle, means.loc[label], 0.92 * width, **style))
             self.ax_.errorbar(
                 middle, means.loc[label], spread.loc[label].fillna(0), fmt="none", color="black"
@@ -260,10 +261,15 @@ class AttentionDisplay:
                 color="0.35" if np.isnan(value) else "white" if dark else "black",
             )
         self.ax_.vlines(np.arange(n_classes, n_columns, n_classes), 0, n_subjects, "white", lw=4)
-        self.ax_.set_yticks(np.arange(n_subjects) + 0.5, table.index.astype(str))
+        self.ax_.set_yticks(
+            np.arange(n_subjects) + 0.5, [to_printable(str(name)) for name in table.index]
+        )
         self.ax_.set_xticks(
             np.arange(n_columns) + 0.5,
-            [name if self.y is None else f"{name}\n{label}" for name, label in table.columns],
+            [
+                to_printable(str(name) if self.y is None else f"{name}\n{label}")
+                for name, label in table.columns
+            ],
         )
         self.ax_.tick_params(length=0)
         self.ax_.xaxis.tick_top()
@@ -275,7 +281,10 @@ class AttentionDisplay:
 
 def _check_weights(weights, y, subjects):
     """Return the weights as floats, with a class and a subject per window, given or made up."""
-    weights = pd.DataFrame(weights).astype(float).reset_index(drop=True)
+    weights = pd.DataFrame(weights) if np.ndim(weights) == 2 else None
+    if weights is None or any(dtype.kind not in "biuf" for dtype in weights.dtypes):
+        raise ValueError("weights must be a table of numbers with a column per modality.")
+    weights = weights.astype(float).reset_index(drop=True)
     y = np.full(len(weights), _ALL) if y is None else column_or_1d(y)
     subjects = np.arange(len(weights)) if subjects is None else column_or_1d(subjects)
     check_consistent_length(weights, y, subjects)
@@ -288,4 +297,5 @@ def _check_weights(weights, y, subjects):
 
 
 def _with_absence(name, share):
-    return str(name) if share == 0 else f"{name}\nabsent in {share:.1%}".replace("%", " %")
+    name = to_printable(str(name))
+    return name if share == 0 else f"{name}\nabsent in {share:.1%}".replace("%", " %")

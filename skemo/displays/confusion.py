@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._escape import to_printable
 from skemo.displays.style import check_panels
 from skemo.displays.subject_scores import chosen_models, predictions_by_model
+from skemo.signals.checks import check_sortable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +126,8 @@ class ConfusionDisplay:
         self.text_ = np.empty(self.confusion.shape, object)
         for i, model in enumerate(self.models):
             panel = self.axes_.flat[i]
-            display = ConfusionMatrixDisplay(self.confusion[i], display_labels=self.labels)
+            labels = [to_printable(str(label)) for label in self.labels]
+            display = ConfusionMatrixDisplay(self.confusion[i], display_labels=labels)
             display.plot(
                 ax=panel,
                 cmap=cmap,
@@ -137,7 +140,7 @@ class ConfusionDisplay:
             self._write_cells(i, panel)
             width = panel.get_position().width * self.figure_.get_figwidth()
             room = max(8, int(width / _CHARACTER_WIDTH)) if name_width is None else name_width
-            panel.set_title(textwrap.fill(str(model), room), fontsize="small")
+            panel.set_title(textwrap.fill(to_printable(str(model)), room), fontsize="small")
             panel.tick_params(length=0, labelsize="small")
             panel.spines[:].set_visible(False)
             panel.tick_params(axis="y", rotation=90 if n_classes < 4 else 0)
@@ -295,7 +298,9 @@ class ConfusionDisplay:
         predictions = predictions[predictions["model"].isin(models)]
         if predictions.empty:
             raise ValueError(f"There are no predictions of {models}: all of their fits failed.")
-        labels = np.unique(predictions[["y_true", "y_pred"]].to_numpy().ravel())
+        labels = predictions[["y_true", "y_pred"]].to_numpy().ravel()
+        check_sortable(labels, "y_true and y_pred")
+        labels = np.unique(labels)
         subjects = pd.unique(predictions["subject"])
         n_repeats = predictions["repeat"].nunique() if "repeat" in predictions else 1
         axes = {"model": models, "subject": subjects, "y_true": labels, "y_pred": labels}

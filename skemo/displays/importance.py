@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skemo._escape import to_printable
 from skemo.displays.scalp import draw_head, electrode_positions, name_electrodes
 from skemo.displays.style import check_panels
 from skemo.features.differential_entropy import DifferentialEntropyTransformer
@@ -406,6 +407,11 @@ class ChannelImportanceDisplay:
         self
         """
         table = self.importances
+        if not isinstance(table, pd.DataFrame) or 0 in table.shape:
+            raise ValueError(
+                "importances must be a DataFrame with a row per band and a column per channel, got "
+                f"{getattr(table, 'shape', type(table).__name__)}."
+            )
         self.importances_ = table["mean"] if table.columns.nlevels == 2 else table
         n_bands, n_channels = self.importances_.shape
         places = self._places()
@@ -420,13 +426,17 @@ class ChannelImportanceDisplay:
             panel.set_axis_off()
         self.axes_ = panels[:n_bands]
         self.figure_ = panels[0].figure
-        limit = np.nanmax(np.abs(self.importances_.to_numpy())) or 1.0
+        values = self.importances_.to_numpy(float)
+        if not np.isfinite(values).any(axis=1).all():
+            raise ValueError("importances must have a finite number in every band.")
+        limit = np.nanmax(np.abs(values))
+        limit = limit if np.finfo(np.float32).tiny < limit < np.finfo(np.float32).max else 1.0
         self.images_ = [
             draw_head(panel, places, values.to_numpy(float), limit)
             for panel, (_, values) in zip(self.axes_, self.importances_.iterrows(), strict=True)
         ]
         for panel, band in zip(self.axes_, self.importances_.index, strict=True):
-            panel.set_title(str(band))
+            panel.set_title(to_printable(str(band)))
             if names or (names is None and n_channels <= _MAX_NAMED):
                 name_electrodes(panel, places, self.importances_.columns)
         self.colorbar_ = self.figure_.colorbar(

@@ -1,12 +1,14 @@
 """A recording to look at: signals, heartbeats, tonic and phasic parts, labels and windows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skemo._checks import is_number
+from skemo._escape import to_printable
 from skemo.displays.style import NEUTRAL, check_panels, color_of
 from skemo.signals.recording import kind_of
 from skemo.signals.windows import window_starts
@@ -159,7 +161,7 @@ class RecordingDisplay:
         self.figure_.align_ylabels(list(panels[:, 0]))
         trial = f", trial {self.recording.trial}" if self.recording.trial else ""
         title = f"Subject {self.recording.subject}{trial}"
-        panels[0, 0].set_title(title, loc="left", fontsize="medium")
+        panels[0, 0].set_title(to_printable(title), loc="left", fontsize="medium")
         return self
 
     def _panels(self):
@@ -292,7 +294,14 @@ class RecordingDisplay:
             if room * (end - begin) > len(str(label)) or end - begin == lengths[label]:
                 lengths[label] = max(lengths[label], len(str(label)) / room)
                 middle = (begin + end) / 2
-                panel.text(middle, 0.55, label, ha="center", va="center", fontsize="small")
+                panel.text(
+                    middle,
+                    0.55,
+                    to_printable(str(label)),
+                    ha="center",
+                    va="center",
+                    fontsize="small",
+                )
         for begin, end in self.recording.excluded:
             panel.broken_barh([(begin, end - begin)], (0.1, 0.9), **_HATCHED)
             notes = ["hatched: excluded"]
@@ -399,6 +408,8 @@ class RecordingDisplay:
         """
         from skemo.features.whole_recordings import decompose_eda, find_beats
 
+        if not is_number(start) or not (stop is None or is_number(stop)):
+            raise ValueError(f"start and stop must be seconds, got {start!r} and {stop!r}.")
         kinds = _kinds_of(recording, modalities, kinds or {})
         end = max(
             recording.starts[name]
@@ -479,7 +490,8 @@ def _kinds_of(recording, modalities, kinds):
     """Return the kind of each modality to draw."""
     if not hasattr(recording, "signals"):
         raise TypeError(f"Expected one Recording, got {type(recording).__name__}.")
-    modalities = [modalities] if isinstance(modalities, str) else modalities
+    if isinstance(modalities, str) or not isinstance(modalities, Iterable | None):
+        modalities = [modalities]
     names = list(recording.signals) if modalities is None else list(modalities)
     for name in [*names, *kinds]:
         if name not in recording.signals:

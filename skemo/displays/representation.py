@@ -14,7 +14,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from skemo._escape import to_printable
 from skemo.displays.style import check_panels, color_of
+from skemo.signals.checks import check_sortable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,6 +95,7 @@ def class_separation(
         representation, dtype=np.float64, ensure_min_samples=3, input_name="representation"
     )
     y, subjects = _check_rows(len(values), y, subjects)
+    check_sortable(y, "y")
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
@@ -114,7 +117,7 @@ def class_separation(
                 for k, label in enumerate(classes)
             },
             "davies_bouldin": davies_bouldin_score(values, codes),
-            "fisher_ratio": between / np.sum((values - means[codes]) ** 2),
+            "fisher_ratio": _fisher_ratio(between, np.sum((values - means[codes]) ** 2)),
             "probe_balanced_accuracy": _probe(values, codes, subjects),
         }
     )
@@ -133,6 +136,12 @@ def _probe(values, codes, subjects):
     predicted = cross_val_predict(probe, values, codes, groups=subjects, cv=LeaveOneGroupOut())
     recall = pd.Series(predicted == codes).groupby([subjects, codes]).mean()
     return recall.groupby(level=0).mean().mean()
+
+
+def _fisher_ratio(between, within):
+    """NaN if all values are equal, and infinite if only those of a class are."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.float64(between) / within
 
 
 def project(
@@ -181,6 +190,8 @@ def project(
         representation, dtype=np.float64, ensure_min_samples=3, input_name="representation"
     )
     if method == "pca":
+        if not values.var(axis=0).any():
+            raise ValueError("The representation is the same for all windows.")
         pca = PCA(2, svd_solver="full")
         if values.shape[1] == 1:
             values = np.column_stack([values, np.zeros(len(values))])
@@ -435,7 +446,7 @@ class RepresentationDisplay:
         }
         for panel, name in zip(self.axes_, self.points, strict=True):
             n_outside = _set_limits(panel, self.points[name])
-            panel.set(title=name, xticks=[], yticks=[])
+            panel.set(title=to_printable(str(name)), xticks=[], yticks=[])
             names = ("", "") if self.axis_names is None else self.axis_names[name]
             lines = [names[0]]
             if self.separation_ is not None:
@@ -451,12 +462,21 @@ class RepresentationDisplay:
         from matplotlib.lines import Line2D
 
         keys = [
-            Line2D([], [], color=color_of(i), marker="o", linestyle="", label=str(label))
+            Line2D(
+                [], [], color=color_of(i), marker="o", linestyle="", label=to_printable(str(label))
+            )
             for i, label in enumerate(classes)
         ]
         if mark_subjects:
             keys += [
-                Line2D([], [], color="0.4", marker=_marker_of(i), linestyle="", label=str(name))
+                Line2D(
+                    [],
+                    [],
+                    color="0.4",
+                    marker=_marker_of(i),
+                    linestyle="",
+                    label=to_printable(str(name)),
+                )
                 for i, name in enumerate(subjects)
             ]
         place = {"loc": "best"}

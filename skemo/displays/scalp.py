@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 
+from skemo._escape import to_printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
@@ -227,7 +229,7 @@ def name_electrodes(panel: "Axes", places: NDArray[np.floating], channels: Seque
 
     for (x, y), name in zip(places, channels, strict=True):
         panel.annotate(
-            str(name),
+            to_printable(str(name)),
             (x, y),
             xytext=(0, -3),
             textcoords="offset points",

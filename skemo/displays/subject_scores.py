@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length
 
+from skemo._escape import to_printable
 from skemo.displays.style import NEUTRAL, check_axes, color_of
 from skemo.evaluation.scores import METRICS, score_predictions
 
@@ -141,7 +142,7 @@ class SubjectScoresDisplay:
                 fontsize="small",
                 color=NEUTRAL,
             )
-        names = [textwrap.fill(str(model), name_width) for model in self.scores]
+        names = [textwrap.fill(to_printable(str(model)), name_width) for model in self.scores]
         ax.set_yticks(np.arange(n_models), names)
         ax.set_ylim(n_models - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
@@ -163,7 +164,10 @@ class SubjectScoresDisplay:
         )
         known = values[~np.isnan(values)]
         mean = known.mean() if len(known) else np.nan
-        low, high = (np.nan, np.nan) if self.intervals is None else self.intervals.loc[model]
+        low, high = np.nan, np.nan
+        if self.intervals is not None:
+            rows = zip(self.intervals.index, self.intervals.to_numpy(), strict=True)
+            low, high = dict(rows)[model]
         has_interval = not np.isnan([mean, low, high]).any()
         self.means_.append(
             self.ax_.errorbar(
@@ -372,6 +376,17 @@ def chosen_models(comparison: "Comparison", models: str | Sequence[str] | None) 
     return models
 
 
+def _one_per_window(values, name):
+    """Return values as an array of shape (n_windows,)."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # names of different lengths
+        raise ValueError(f"{name} must be one name or number per window: {error}") from error
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (n_windows,), got {array.shape}.")
+    return array
+
+
 def predictions_by_model(
     y_true: ArrayLike,
     y_pred: ArrayLike | Mapping[str, ArrayLike],
@@ -380,18 +395,19 @@ def predictions_by_model(
 ) -> pd.DataFrame:
     """Return a table of predictions with the columns `model`, `subject`, `y_true`, `y_pred`."""
     by_model = y_pred if isinstance(y_pred, dict) else {name: y_pred}
-    if not by_model or np.size(y_true) == 0:
+    true_labels = _one_per_window(y_true, "y_true")
+    if not by_model or not len(true_labels):
         raise ValueError("There are no predictions to draw.")
-    if subjects is None or pd.isna(np.asarray(subjects)).any():
+    if subjects is None or pd.isna(_one_per_window(subjects, "subjects")).any():
         raise ValueError("subjects must name the subject of every window, without NaN or None.")
     parts = []
     for model, labels in by_model.items():
-        check_consistent_length(y_true, labels, subjects)
         columns = {
-            "subject": np.asarray(subjects),
-            "y_true": np.asarray(y_true),
-            "y_pred": np.asarray(labels),
+            "subject": _one_per_window(subjects, "subjects"),
+            "y_true": true_labels,
+            "y_pred": _one_per_window(labels, "y_pred"),
         }
+        check_consistent_length(*columns.values())
         own, known = (set(columns[what].tolist()) for what in ("y_pred", "y_true"))
         are_text = [any(isinstance(label, str) for label in labels) for labels in (own, known)]
         if own.isdisjoint(known) and are_text[0] != are_text[1]:

@@ -1,10 +1,15 @@
 """Calibration of predicted probabilities: reliability, calibration error, logarithmic loss."""
 
+from numbers import Integral
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import column_or_1d
 
 from skemo.evaluation.scores import PROBABILITY, squared_errors
+
+_MOST_BINS = 1000
 
 
 def calibration_bins(
@@ -45,8 +50,9 @@ def calibration_bins(
     >>> bins["confidence"].round(2).tolist(), bins["accuracy"].tolist()
     ([nan, 0.8], [nan, 0.5])
     """
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1, got {n_bins!r}.")
+    is_whole = isinstance(n_bins, Integral) and not isinstance(n_bins, bool)
+    if not is_whole or not 1 <= n_bins <= _MOST_BINS:
+        raise ValueError(f"n_bins must be a whole number from 1 to {_MOST_BINS}, got {n_bins!r}.")
     checked, is_true = _check_probabilities(y_true, probabilities, classes)
     known = ~np.isnan(checked).any(axis=1)
     checked, is_true = checked[known], is_true[known]
@@ -174,7 +180,13 @@ def score_calibration(predictions: pd.DataFrame, n_bins: int = 10) -> pd.DataFra
     >>> score_calibration(predictions).loc["m"].round(3).tolist()
     [0.25, 0.693, 0.0]
     """
-    columns = [name for name in predictions if name.startswith(PROBABILITY)]
+    has_columns = isinstance(predictions, pd.DataFrame) and {"model", "y_true"} <= set(predictions)
+    if not has_columns:
+        raise ValueError(
+            "predictions must be a table as in Comparison.predictions, with the columns 'model' "
+            "and 'y_true'."
+        )
+    columns = [name for name in predictions if str(name).startswith(PROBABILITY)]
     classes = [name.removeprefix(PROBABILITY) for name in columns]
     known = predictions.dropna(subset=columns) if columns else predictions[:0]
     rows = {}
@@ -191,9 +203,11 @@ def score_calibration(predictions: pd.DataFrame, n_bins: int = 10) -> pd.DataFra
 
 def _check_probabilities(y_true, probabilities, classes):
     """Return the probabilities, and an array of the same shape that marks the true classes."""
-    y_true, probabilities = np.asarray(y_true), np.asarray(probabilities)
-    classes = np.asarray(classes)
-    if not np.issubdtype(probabilities.dtype, np.floating):
+    y_true, classes = column_or_1d(y_true), column_or_1d(classes)
+    probabilities = np.asarray(probabilities)
+    if probabilities.dtype.kind not in "biuf":
+        raise ValueError(f"probabilities must be real numbers, got dtype {probabilities.dtype}.")
+    if probabilities.dtype.kind != "f":
         probabilities = probabilities.astype(np.float64)
     if probabilities.shape != (*y_true.shape, len(classes)):
         raise ValueError(

@@ -32,6 +32,7 @@ from skemo.evaluation.progress import progress_bar
 from skemo.evaluation.protocols import PROTOCOLS, ProtocolName, protocol_folds, window_groups
 from skemo.evaluation.store import FitStore
 from skemo.models.baselines import make_dummy
+from skemo.signals.checks import check_sortable, check_text
 from skemo.signals.groups import refuse_column_name, trial_codes
 
 _CONTROLS = ("majority", "permuted")
@@ -199,6 +200,8 @@ def compare(
     subjects = table["subject"].to_numpy()
     if pd.isna(targets).any():
         raise ValueError(f"y is missing (NaN) in {pd.isna(targets).sum()} row(s): drop these rows.")
+    check_sortable(targets, "y")
+    check_text(np.unique(targets), "The label")
     check_classification_targets(targets)
     if len(np.unique(targets)) < 2:
         raise ValueError(f"y has one class, {targets[0]}: a comparison needs at least two.")
@@ -300,6 +303,7 @@ def _check_models(models, controls):
     for name, model in models.items():
         if not isinstance(name, str):
             raise ValueError(f"A model's name must be text, got {name!r}.")
+        check_text([name], "The model")
         if isinstance(model, type) or not hasattr(model, "fit"):
             raise ValueError(f"{name!r} must be a classifier, such as SVC(), got {model!r}.")
     if not isinstance(controls, str | Sequence):

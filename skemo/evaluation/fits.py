@@ -1,14 +1,11 @@
 """The fits of a comparison: run together or one by one, and kept once finished."""
 
-import contextlib
 import itertools
 import math
 import pickle
 import sys
-import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple
@@ -21,7 +18,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skemo._workers import watched
+from skemo._warnings import recorded_warnings
+from skemo._workers import ending_with_this_process
 from skemo.evaluation.nested import chosen_parameters
 from skemo.evaluation.store import FitStore
 
@@ -115,7 +113,7 @@ def run_fits(
         else:
             single += [(i, [fold]) for fold in missing]
     calls = [
-        delayed(watched(_fit_and_predict))(i, runs[i]._replace(keys=[]), folds, classes, on_error)
+        delayed(_fit_and_predict)(i, runs[i]._replace(keys=[]), folds, classes, on_error)
         for i, folds in stacked + single
     ]
     with bar(len(tasks), len(records)) as advance:
@@ -166,14 +164,8 @@ def _in_chunks(folds):
 def _in_parallel(calls, n_jobs):
     """Results as they are ready, or all at the end if joblib's backend cannot stream them."""
     streams = get_active_backend()[0].supports_return_generator
-    return Parallel(n_jobs=n_jobs, return_as="generator_unordered" if streams else "list")(calls)
-
-
-def _recorded_warnings():
-    """Record warnings, except in threads, where those of different fits would be mixed up."""
-    if threading.current_thread() is threading.main_thread():
-        return warnings.catch_warnings(record=True)
-    return contextlib.nullcontext([])
+    how = "generator_unordered" if streams else "list"
+    return Parallel(n_jobs=n_jobs, return_as=how, **ending_with_this_process())(calls)
 
 
 def _fit_and_predict(i, run, folds, classes, on_error):
@@ -185,7 +177,7 @@ def _fit_and_predict(i, run, folds, classes, on_error):
     results = []
     for fold, (model, seconds, caught) in zip(folds, fitted, strict=True):
         _, test = run.folds[fold]
-        with _recorded_warnings() as later:
+        with recorded_warnings() as later:
             try:
                 if isinstance(model, Exception):
                     raise model
@@ -209,7 +201,7 @@ def _fit_and_predict(i, run, folds, classes, on_error):
 def _fit(run, fold):
     """Fit in one fold; return the model or its exception, the seconds and the warnings."""
     X, y, params = _training_data(run, fold)
-    with _recorded_warnings() as caught:
+    with recorded_warnings() as caught:
         started = time.perf_counter()
         try:
             model = clone(run.estimator)
@@ -227,10 +219,10 @@ def _fit_together(run, folds):
     started = time.perf_counter()
     begun, caught = [], []
     for fold in folds:
-        with _recorded_warnings() as own:
+        with recorded_warnings() as own:
             begun.append(begin_fit(run.estimator, *_training_data(run, fold)))
         caught.append(own)
-    with _recorded_warnings() as common:
+    with recorded_warnings() as common:
         fitted = finish_fits(begun)
     share = (time.perf_counter() - started) / len(folds)
     return [

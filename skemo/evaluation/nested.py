@@ -116,8 +116,8 @@ def fit_parameters(model: BaseEstimator, subjects: NDArray) -> dict[str, NDArray
         if is_bare and not routing:
             raise ValueError(
                 f"A search over a bare {type(final).__name__} cannot give it the subjects for its "
-                "early stopping or mixup: search make_pipeline(network) instead, or turn on metadata "
-                "routing."
+                "early stopping or mixup: search make_pipeline(network) instead, or turn on "
+                "metadata routing."
             )
         names.add(f"{prefix}groups")
     if routing:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._checks import is_number
 from skemo.evaluation.scores import check_metric
 
 _LARGEST = 1e100  # of differences, whose squares are added up
@@ -116,7 +117,7 @@ def bootstrap_interval(
     from scipy.stats import bootstrap
 
     sample = _finite(values, "values")
-    if not 0 < confidence < 1:
+    if not is_number(confidence) or not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}.")
     n = len(sample)
     if n < 2:
@@ -440,6 +441,42 @@ def compare_models(
     >>> compare(models, X, y, subjects).test()[["mean_difference", "p_value"]].values.tolist()
     [[0.5, 0.03125]]
     """
+    table, notes = compare_pairs(
+        comparison,
+        metric=metric,
+        reference=reference,
+        test=test,
+        correction=correction,
+        confidence=confidence,
+        random_state=random_state,
+    )
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
+    return table
+
+
+def compare_pairs(
+    comparison: Any,
+    *,
+    metric: str = "balanced_accuracy",
+    reference: str | None = None,
+    test: Literal["auto", "wilcoxon", "corrected-t"] = "auto",
+    correction: Literal["holm", "fdr"] | None = "holm",
+    confidence: float = 0.95,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Do what `compare_models` does, but return what it warns of.
+
+    Parameters
+    ----------
+    comparison, metric, reference, test, correction, confidence, random_state
+        As for `compare_models`.
+
+    Returns
+    -------
+    table : DataFrame
+    notes : list of str
+    """
     if test not in ("auto", *_TESTS):
         raise ValueError(f"test must be 'auto', {', '.join(map(repr, _TESTS))}, got {test!r}.")
     if test == "auto":
@@ -462,10 +499,10 @@ def compare_models(
         sizes = folds.groupby(["repeat", "fold"])[["n_train", "n_windows"]].first()
         units = folds.pivot(index=["repeat", "fold"], columns="model", values=metric)
         units = units.reindex(columns=models)
-    rows = []
+    rows, notes = [], []
     for model, other in pairs:
         over_subjects = (by_subject[model] - by_subject[other]).dropna()
-        _warn_of_different_windows(windows.loc[over_subjects.index, [model, other]])
+        notes += _different_windows(windows.loc[over_subjects.index, [model, other]])
         differences = (units[model] - units[other]).dropna().round(_DECIMALS)
         if test == "wilcoxon":
             found = wilcoxon_test(differences)
@@ -499,7 +536,7 @@ def compare_models(
     table = pd.DataFrame(rows, columns=_COLUMNS)
     table["p_corrected"] = correct_p_values(table["p_value"], correction)
     table.attrs = {"metric": metric, "confidence": confidence, "correction": correction}
-    return table
+    return table, notes
 
 
 def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -530,13 +567,13 @@ def _people_are_the_sample(scores):
     return not (tested.duplicated(["repeat", "fold"]).any() and tested.duplicated("subject").any())
 
 
-def _warn_of_different_windows(windows):
+def _different_windows(windows):
+    """Return a note if some subjects have different windows under two models."""
     different = windows.index[windows.nunique(axis=1) > 1]
-    if len(different):
-        first, second = windows
-        warnings.warn(
-            f"{first!r} and {second!r} are scored on different windows of {len(different)} "
-            f"subject(s), {different[0]} among them, since fits failed: see `failures`.",
-            UserWarning,
-            stacklevel=3,
-        )
+    if not len(different):
+        return []
+    first, second = windows
+    return [
+        f"{first!r} and {second!r} are scored on different windows of {len(different)} "
+        f"subject(s), {different[0]} among them, since fits failed: see `failures`."
+    ]

@@ -14,8 +14,13 @@ from skemo.features.base import (
     compute_in_chunks,
     wrap_signals,
 )
-from skemo.kernels.motion import FEATURES, acceleration_by_second, motion_features
-from skemo.signals.checks import is_number, is_positive, signal_name
+from skemo.kernels.motion import (
+    FEATURES,
+    acceleration_by_second,
+    check_settings,
+    motion_features,
+)
+from skemo.signals.checks import signal_name
 
 _CHUNK = 1 << 18  # samples handed to a process at once
 
@@ -157,10 +162,7 @@ class AccelerometerTransformer(WindowTransformer):
         if self.output not in ("features", "series"):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         choose_features(self.features, FEATURES)
-        if self.gravity != "auto" and not is_positive(self.gravity):
-            raise ValueError(f"gravity must be 'auto' or a number above 0, got {self.gravity!r}.")
-        if not is_number(self.min_motion) or not self.min_motion >= 0:
-            raise ValueError(f"min_motion must be a number of at least 0, got {self.min_motion!r}.")
+        check_settings(self.gravity, self.min_motion)
         n_seconds = dtype.shape[-1] // max(1, round(dtype.sampling_rate))
         if self.output == "series" and not n_seconds:
             raise ValueError(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
+from skemo._checks import is_positive
 from skemo.kernels.quality import check_signal, signal_quality
-from skemo.signals.checks import is_positive
 from skemo.signals.recording import Recording, kind_of
 
 

@@ -12,19 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skemo._checks import is_positive
 from skemo._doc_links import DocLinkMixin
-from skemo._workers import watched
+from skemo._workers import ending_with_this_process
 from skemo.kernels.filters import LARGEST_GAP_SHARE
 from skemo.kernels.hrv import increasing
 from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
-from skemo.signals.checks import (
-    is_positive,
-    signal_columns,
-    signal_name,
-    validate_signals,
-    warn_of_repeats,
-)
+from skemo.signals.checks import signal_columns, signal_name, validate_signals, warn_of_repeats
 
 _FEWEST = 5  # missing windows for which a warning is worth its while
 _LOOKED_AT = 50  # missing windows in which a reason is looked for
@@ -96,9 +91,8 @@ def compute_in_chunks(
     """
     n_together = max(1, n_samples // max(1, values[:1].size))
     starts = range(0, len(values), n_together)
-    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(watched(compute))(values[start : start + starts.step]) for start in starts
-    )
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator", **ending_with_this_process())
+    parts = parallel(delayed(compute)(values[start : start + starts.step]) for start in starts)
     result = np.empty(0)
     for start, part in zip(starts, parts, strict=True):
         if start == 0:

@@ -68,6 +68,9 @@ def correct_baseline(
     """
     if method not in ("subtract", "divide"):
         raise ValueError(f"method must be 'subtract' or 'divide', got {method!r}.")
+    for name, table in (("features", features), ("windows", windows)):
+        if not isinstance(table, pd.DataFrame):
+            raise ValueError(f"{name} must be a DataFrame, got {type(table).__name__}.")
     absent = [name for name in ("subject", "trial", "start", "label") if name not in windows]
     if absent:
         raise ValueError(
@@ -82,6 +85,8 @@ def correct_baseline(
     unusable = [c for c in features if not pd.api.types.is_numeric_dtype(features[c])]
     if unusable:
         raise ValueError(f"features must be columns of numbers, but {unusable[0]!r} is not.")
+    if not pd.api.types.is_numeric_dtype(windows["start"]):
+        raise ValueError("The column 'start' of windows must be numbers of seconds.")
     is_baseline = windows["label"].eq(label).to_numpy(bool)
     if not is_baseline.any():
         raise ValueError(

@@ -14,8 +14,8 @@ from skemo.features.base import (
     compute_in_chunks,
     wrap_signals,
 )
-from skemo.kernels.muscle import FEATURES, check_rate, emg_envelope, muscle_features
-from skemo.signals.checks import is_number, is_positive, signal_name
+from skemo.kernels.muscle import FEATURES, check_settings, emg_envelope, muscle_features
+from skemo.signals.checks import signal_name
 
 _CHUNK = 1 << 18  # samples handed to a process at once
 
@@ -152,11 +152,7 @@ class EMGTransformer(WindowTransformer):
         if self.output not in ("features", "series"):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         choose_features(self.features, FEATURES)
-        if not is_positive(self.highpass):
-            raise ValueError(f"highpass must be a number above 0, got {self.highpass!r}.")
-        if not is_number(self.min_ratio) or not self.min_ratio >= 1:
-            raise ValueError(f"min_ratio must be a number of at least 1, got {self.min_ratio!r}.")
-        check_rate(dtype.sampling_rate, self.highpass)
+        check_settings(dtype.sampling_rate, self.highpass, self.min_ratio)
 
     def _names_of_numbers(self, dtype):
         n_channels = dtype.shape[-2]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._checks import is_number
 from skemo.features.base import (
     WindowTransformer,
     choose_features,
@@ -33,7 +34,7 @@ from skemo.kernels.hrv import (
     regular_intervals,
     rr_intervals,
 )
-from skemo.signals.checks import is_number, signal_name
+from skemo.signals.checks import signal_name
 from skemo.signals.recording import LONGEST_INTERVAL
 
 FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLINEAR}

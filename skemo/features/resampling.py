@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._checks import is_positive
 from skemo.features.base import WindowTransformer, compute_in_chunks, wrap_signals
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
 from skemo.kernels.quality import check_signal
 from skemo.kernels.resampling import n_resampled, resample
-from skemo.signals.checks import is_positive, signal_name
+from skemo.signals.checks import signal_name
 
 _CHUNK = 1 << 17  # samples filtered together, with temporary arrays of a few megabytes
 

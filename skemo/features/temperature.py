@@ -17,10 +17,11 @@ from skemo.features.base import (
 from skemo.kernels.temperature import (
     FEATURES,
     VALID_RANGE,
+    check_valid_range,
     temperature_features,
     valid_temperature,
 )
-from skemo.signals.checks import is_number, signal_name
+from skemo.signals.checks import signal_name
 
 _CHUNK = 1 << 18  # samples handed to a process at once
 
@@ -145,15 +146,7 @@ class TemperatureTransformer(WindowTransformer):
         if self.output not in ("features", "series"):
             raise ValueError(f"output must be 'features' or 'series', got {self.output!r}.")
         choose_features(self.features, FEATURES)
-        limits = self.valid_range
-        if limits is not None and not (
-            np.shape(limits) == (2,)
-            and all(is_number(limit) for limit in limits)
-            and limits[0] < limits[1]
-        ):
-            raise ValueError(
-                f"valid_range must be (low, high) in the signal's unit, or None, got {limits!r}."
-            )
+        check_valid_range(self.valid_range)
         if dtype.shape[:-1] != (1,):
             raise ValueError(
                 "TemperatureTransformer takes windows of one channel, got the shape "

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from skemo._checks import check_range
+from skemo._checks import check_range, is_number
 from skemo.features.base import MERGED
 from skemo.kernels.beat_correction import correct_beats as corrected
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
@@ -20,7 +20,7 @@ from skemo.kernels.skin_conductance import (
     tonic_phasic,
 )
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import is_number, warn_of_repeats
+from skemo.signals.checks import warn_of_repeats
 from skemo.signals.recording import Recording
 
 _WORTH_TELLING = 10  # seconds of data without beats

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,8 @@ def existing(path: str | PathLike[str]) -> Path:
     -------
     pathlib.Path
     """
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"path must be the path of a file or folder, got {path!r}.")
     found = Path(path).expanduser()
     if not found.exists():
         raise FileNotFoundError(f"{found} does not exist.")
@@ -82,7 +84,14 @@ def with_progress(items: Sequence[Any], description: str, drawn: bool) -> Iterab
     return track(items, escape(description), console=Console(stderr=True))
 
 
-def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) -> NDArray[Any]:
+def read_numbers(
+    path: Path | str,
+    lines: Any,
+    n_columns: int,
+    first_line: int,
+    *,
+    cut_off: Literal["warn", "raise"] = "warn",
+) -> NDArray[Any]:
     """Read lines of comma-separated numbers, without a last line that is cut off.
 
     Parameters
@@ -94,6 +103,8 @@ def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) 
         Number of values per line.
     first_line : int
         Line number of the first line in the file, for error messages.
+    cut_off : {"warn", "raise"}, default="warn"
+        What to do about a last line that is cut off.
 
     Returns
     -------
@@ -112,11 +123,10 @@ def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) 
     while lines and not lines[-1].strip():
         lines = lines[:-1]
     if len(lines) > 2 and lines[-1].count(",") < n_columns - 1:
-        warnings.warn(
-            f"{path}: the last line, {lines[-1].strip()!r}, is cut off and was left out.",
-            UserWarning,
-            stacklevel=3,
-        )
+        finding = f"{path}: the last line, {lines[-1].strip()!r}, is cut off"
+        if cut_off == "raise":
+            raise ValueError(f"{finding}.")
+        warnings.warn(f"{finding} and was left out.", UserWarning, stacklevel=3)
         lines = lines[:-1]
     if not lines:
         return np.empty((0, n_columns))

@@ -141,6 +141,9 @@ def merge_recordings(recordings: Sequence[Recording]) -> Recording:
     recordings = list(recordings)
     if not recordings:
         raise ValueError("merge_recordings got no recordings.")
+    for one in recordings:
+        if not isinstance(one, Recording):
+            raise TypeError(f"merge_recordings takes Recordings, got {type(one).__name__}.")
     first = recordings[0]
     for other in recordings[1:]:
         if (other.subject, other.trial) != (first.subject, first.trial):

@@ -5,6 +5,7 @@ import gzip
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -106,12 +107,13 @@ def read_csv(
     """
     path = existing(path)
     columns = [column for column in (time, label, markers) if column is not None]
-    if isinstance(signals, str):
+    if isinstance(signals, str) or not isinstance(signals, Iterable | None):
         signals = [signals]
     if signals is not None:
         chosen = signals.values() if isinstance(signals, Mapping) else signals
         for names in chosen:
-            columns += [names] if isinstance(names, str) else list(names)
+            are_names = isinstance(names, Iterable) and not isinstance(names, str)
+            columns += list(names) if are_names else [str(names)]
     table = read_table(
         path,
         columns if signals is not None else None,
@@ -183,6 +185,10 @@ def read_table(
         Numeric columns are float64. If `columns` is None, other columns are kept as text.
         `categories` are categorical.
     """
+    if not isinstance(skip_rows, Integral) or isinstance(skip_rows, bool) or skip_rows < 0:
+        raise ValueError(f"skip_rows must be a whole number of at least 0, got {skip_rows!r}.")
+    if separator is not None and not (isinstance(separator, str) and separator):
+        raise ValueError(f"separator must be text such as ',', got {separator!r}.")
     encoding, lines = _first_lines(path, encoding, skip_rows + 30)
     lines = lines[skip_rows:]
     if not lines or not any(line.strip() for line in lines):
@@ -249,7 +255,7 @@ def read_table(
             f"{path} cannot be read as a table of {len(header)} columns separated by "
             f"{separator!r} ({str(error).strip()}). Pass separator= or skip_rows=."
         ) from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise ValueError(f"{path} is not text in {encoding} ({error}). Pass encoding=.") from error
     if not n_rows:
         raise ValueError(f"{path} has column names, but no rows.")
@@ -320,7 +326,10 @@ def _first_lines(path, encoding, n_lines):
                 encoding = "utf-8-sig"
             except UnicodeDecodeError:
                 encoding = "latin-1"
-    text = start.decode(encoding, errors="replace")
+    try:
+        text = start.decode(encoding, errors="replace")
+    except (LookupError, TypeError, UnicodeError) as error:
+        raise ValueError(f"{path} cannot be read with encoding={encoding!r}: {error}.") from error
     if "\x00" in text:
         raise ValueError(f"{path} is not a text file.")
     return encoding, text.splitlines(keepends=True)[:n_lines]

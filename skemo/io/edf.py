@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skemo._warnings import ignored_warnings
 from skemo.io.base import existing
 from skemo.signals.channels import group_channels, to_usual_unit
 from skemo.signals.mne_raw import annotation_labels
@@ -114,22 +113,29 @@ def open_edf(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             header = file.read(256)
+            n_signals = int(header[252:256])
+            file.seek(256 + 216 * n_signals)
+            n_samples = sum(int(file.read(8)) for _ in range(n_signals))  # of a data record
+        is_bdf = header[:1] == b"\xff"
+        n_bytes = path.stat().st_size - int(header[184:192])
+        n_records = n_bytes // (n_samples * (3 if is_bdf else 2))
         declared = int(header[236:244])
-        with ignored_warnings():
-            edf: Any = edfio.read_bdf(path) if header[:1] == b"\xff" else edfio.read_edf(path)
-    except Exception as error:  # edfio does not define its own exceptions
+    except (ValueError, ArithmeticError) as error:
         raise ValueError(f"{path} cannot be read as EDF ({error!r}).") from error
     if header[192:197] in (b"EDF+D", b"BDF+D"):
         raise ValueError(
             f"{path} is discontinuous ({header[192:197].decode()}): there are gaps between its "
             "data records. Convert it to a continuous file first."
         )
-    if declared not in (-1, edf.num_data_records):
+    if declared not in (-1, n_records):  # before edfio, which would only warn
         raise ValueError(
-            f"{path} has {edf.num_data_records} data records, but its header declares {declared}: "
-            f"it is {'truncated' if edf.num_data_records < declared else 'damaged'}."
+            f"{path} has {n_records} data records, but its header declares {declared}: "
+            f"it is {'truncated' if n_records < declared else 'damaged'}."
         )
-    return edf
+    try:
+        return edfio.read_bdf(path) if is_bdf else edfio.read_edf(path)
+    except Exception as error:  # edfio does not define its own exceptions
+        raise ValueError(f"{path} cannot be read as EDF ({error!r}).") from error
 
 
 def _by_rate(groups, signals):

@@ -1,16 +1,16 @@
 """Empatica E4: the folder or zip file of a session exported by E4 connect or E4 manager."""
 
+import itertools
 import zipfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skemo._warnings import ignored_warnings
 from skemo.io.base import as_channels, existing, read_numbers, with_progress
 from skemo.signals.recording import Recording
 
@@ -150,7 +150,9 @@ def read_e4_tags(path: str | PathLike[str], *, session: str | None = None) -> pd
     return pd.DatetimeIndex(pd.to_datetime(seconds, unit="s", utc=True))
 
 
-def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np.float32]]:
+def read_e4_signal(
+    path: Any, n_channels: int, *, cut_off: Literal["warn", "raise"] = "warn"
+) -> tuple[float, float, NDArray[np.float32]]:
     """Read the start, sampling rate and samples of one E4 file.
 
     Parameters
@@ -158,6 +160,8 @@ def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np
     path : path
         A file, or a file inside a zip file.
     n_channels : int
+    cut_off : {"warn", "raise"}, default="warn"
+        What to do about a last line that is cut off.
 
     Returns
     -------
@@ -183,7 +187,7 @@ def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np
             f"but begins with {lines[0].strip()!r} and {lines[1].strip()!r}."
         )
     if samples is None or samples.shape[1] != n_channels:
-        samples = read_numbers(path, _lines(path)[2:], n_channels, 3)
+        samples = read_numbers(path, _lines(path)[2:], n_channels, 3, cut_off=cut_off)
     if not np.isfinite(samples).all():
         line = np.flatnonzero(~np.isfinite(samples).all(axis=1))[0] + 3
         raise ValueError(f"{path} has a value that is not finite in line {line}.")
@@ -192,9 +196,11 @@ def read_e4_signal(path: Any, n_channels: int) -> tuple[float, float, NDArray[np
 
 def _read_samples(file):
     """Read the rest of a file without building a list of its lines; return None on failure."""
+    first = file.readline()
+    if not first.strip():  # np.loadtxt would warn about a file without samples
+        return None
     try:
-        with ignored_warnings():  # about a file without samples
-            return np.loadtxt(file, np.float32, delimiter=",", ndmin=2)
+        return np.loadtxt(itertools.chain([first], file), np.float32, delimiter=",", ndmin=2)
     except ValueError:
         return None
 

@@ -159,6 +159,8 @@ def _read_header(path):
 
 def _choose_device(path, header, device):
     """Return the header of a device, its first column and its number of columns."""
+    if not header:
+        raise ValueError(f"{path} names no device in its header.")
     if device is None and len(header) > 1:
         raise ValueError(
             f"{path} has {len(header)} devices, {list(header)}. Pass device= with one of them."

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, is_number, is_positive, real_samples
 
 FEATURES = {
     "magnitude": ("ACC_Magnitude_Mean", "ACC_Magnitude_SD", "ACC_Magnitude_Max"),
@@ -54,17 +54,30 @@ def acceleration_by_second(
     >>> activity.round(2).tolist(), gravity.tolist()
     ([[0.0, 0.0], [0.31, 0.31]], [64.0, 64.0])
     """
+    acceleration = _checked(acceleration, sampling_rate)
+    check_settings(gravity)
     seconds, unseen = _cut_seconds(acceleration, sampling_rate, gravity)
     return _measure(seconds, unseen, gravity)
 
 
+def check_settings(gravity: float | Literal["auto"], min_motion: float = 0.0) -> None:
+    """Raise unless both parameters are as :func:`motion_features` describes them."""
+    is_auto = isinstance(gravity, str) and gravity == "auto"
+    if not is_auto and not is_positive(gravity):
+        raise ValueError(f"gravity must be 'auto' or a number above 0, got {gravity!r}.")
+    if not is_number(min_motion) or not min_motion >= 0:
+        raise ValueError(f"min_motion must be a number of at least 0, got {min_motion!r}.")
+
+
+def _checked(acceleration: ArrayLike, sampling_rate: float) -> NDArray:
+    check_rate(sampling_rate, lowest=2, why="motion needs at least")
+    axes = "(n_windows, n_axes, n_times)"
+    return real_samples(acceleration, "acceleration", axes, may_be_empty=True)
+
+
 def _cut_seconds(acceleration, sampling_rate, gravity):
     """Windows cut into seconds, (n_windows, n_axes, n_seconds, n_times), and which to leave out."""
-    windows = np.asarray(fill_mask(acceleration), float)
-    if windows.ndim != 3:
-        raise ValueError(f"Windows are (n_windows, n_axes, n_times), got {windows.shape}.")
-    if not sampling_rate >= 2:
-        raise ValueError(f"Motion needs a sampling rate of at least 2 Hz, got {sampling_rate!r}.")
+    windows = np.asarray(acceleration, float)
     n_windows, n_axes, n_times = windows.shape
     n_block = round(sampling_rate)
     n_seconds = n_times // n_block
@@ -93,7 +106,7 @@ def _measure(seconds, unseen, gravity):
         ):
             values[unseen] = np.nan
             result[~missing] = np.nanmedian(values[~missing], axis=1)
-        missing |= ~(found >= _LEAST_STEADY * magnitude)
+        missing |= ~((found >= _LEAST_STEADY * magnitude) & (found > 0))
     else:
         found = np.full(n_windows, float(gravity))
         missing |= ~np.any(np.nan_to_num(seconds), axis=(1, 2, 3))  # zeros throughout
@@ -136,7 +149,8 @@ def motion_features(
     >>> motion_features(still[np.newaxis], 32)["ACC_Motion_Share"]
     array([0.3])
     """
-    acceleration = fill_mask(acceleration)
+    acceleration = _checked(acceleration, sampling_rate)
+    check_settings(gravity, min_motion)
     n_windows = len(acceleration)
     names = [name for group in FEATURES.values() for name in group]
     features = np.full((len(names), n_windows), np.nan)

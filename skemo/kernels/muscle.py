@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, is_number, is_positive, real_samples
 from skemo.kernels.filters import block_means, fill_gaps, without_held_values, zero_phase
 
 FEATURES = {
@@ -63,7 +63,8 @@ def emg_envelope(
     >>> rate, envelope[0, ::10].round(2)
     (40.0, array([0.71, 0.71, 0.71, 0.71]))
     """
-    emg = fill_mask(emg)
+    emg = real_samples(emg, "emg", "(n_windows, n_times)", may_be_empty=True)
+    check_settings(sampling_rate, highpass)
     squares, _, rate, usable = _filtered_blocks(emg, sampling_rate, highpass)
     envelope = np.full((len(emg), squares.shape[1]), np.nan)
     envelope[usable] = _smooth(squares)
@@ -75,9 +76,6 @@ def _filtered_blocks(emg, sampling_rate, highpass):
 
     Blocks with NaN or held samples, and those next to them, are NaN.
     """
-    if emg.ndim != 2:
-        raise ValueError(f"Windows are (n_windows, n_times), got {emg.shape}.")
-    check_rate(sampling_rate, highpass)
     n_times = emg.shape[1]
     n_block = max(1, round(sampling_rate / _ENVELOPE_RATE))
     n_blocks, rate = n_times // n_block, sampling_rate / n_block
@@ -130,8 +128,13 @@ def _totals(values):
     )
 
 
-def check_rate(sampling_rate: float, highpass: float) -> None:
-    """Raise if the sampling rate is too low for the EMG's band."""
+def check_settings(sampling_rate: float, highpass: float, min_ratio: float = 1.0) -> None:
+    """Raise unless parameters are as :func:`muscle_features` describes them."""
+    check_rate(sampling_rate)
+    if not is_positive(highpass):
+        raise ValueError(f"highpass must be a number above 0, got {highpass!r}.")
+    if not is_number(min_ratio) or not min_ratio >= 1:
+        raise ValueError(f"min_ratio must be a number of at least 1, got {min_ratio!r}.")
     if not sampling_rate > 2 * highpass:
         raise ValueError(
             f"At a sampling rate of {sampling_rate:g} Hz nothing is left of the EMG above "
@@ -172,7 +175,16 @@ def muscle_bursts(envelope: ArrayLike, rate: float, min_ratio: float = 3.0) -> d
     >>> float(bursts["onset"][0]), float(bursts["offset"][0]), float(bursts["amplitude"][0])
     (3.0, 5.0, 10.0)
     """
-    envelope = np.asarray(fill_mask(envelope), float)
+    envelope = real_samples(envelope, "envelope", "(n_windows, n_times)", may_be_empty=True)
+    check_rate(rate, "rate")
+    if not is_number(min_ratio) or not min_ratio >= 1:
+        raise ValueError(f"min_ratio must be a number of at least 1, got {min_ratio!r}.")
+    return _find_bursts(envelope.astype(float), rate, min_ratio)
+
+
+def _find_bursts(envelope, rate, min_ratio):
+    if not envelope.shape[1]:
+        envelope = np.full((len(envelope), 1), np.nan)
     rest = _at_rest(envelope)[:, np.newaxis]
     active = np.pad(envelope > min_ratio * rest, ((0, 0), (1, 1)))
     change = np.diff(active.astype(np.int8), axis=1)
@@ -223,7 +235,8 @@ def muscle_features(
     >>> muscle_features(noise, 1000)["EMG_Activation_N"]
     array([1.])
     """
-    emg = fill_mask(emg)
+    emg = real_samples(emg, "emg", "(n_windows, n_times)", may_be_empty=True)
+    check_settings(sampling_rate, highpass, min_ratio)
     n_windows, n_times = emg.shape
     names = [name for group in FEATURES.values() for name in group]
     features = np.full((len(names), n_windows), np.nan)
@@ -234,7 +247,7 @@ def muscle_features(
         if not len(usable):
             continue
         envelope = _smooth(squares)
-        bursts = muscle_bursts(envelope, rate, min_ratio)
+        bursts = _find_bursts(envelope, rate, min_ratio)
         n_bursts, lasting, amplitude = (
             np.bincount(bursts["window"], weights, len(usable)).astype(float)
             for weights in (

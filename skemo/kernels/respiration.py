@@ -6,7 +6,8 @@ import numpy as np
 import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo import _checks
+from skemo._checks import is_positive, real_samples
 from skemo.kernels.filters import (
     block_means,
     fill_gaps,
@@ -62,6 +63,7 @@ _ALIKE = 0.7  # least correlation of a breath with the mean breath of its window
 _COVERED = 0.5  # least share of a window that its breaths must cover
 _LEAST_BEATS = 4
 _LONGEST_RR = 2.0  # s
+_LONGEST_WINDOW = 1e6  # s, eleven days
 _MOST_DEVIATION = 0.25  # of an RR interval from the median of those around
 _MOST_HEIGHT = 50  # percent, largest deviation of the height of a QRS complex from the median
 _QRS = 0.06  # s, on either side of the R peak
@@ -135,12 +137,7 @@ def breaths(
     >>> found["start"][0, :3].round(1), found["amplitude"][0, :3].round(2)
     (array([ 2.,  6., 10.]), array([2., 2., 2.]))
     """
-    respiration = fill_mask(respiration)
-    if respiration.ndim != 2:
-        raise ValueError(f"Windows are (n_windows, n_times), got {respiration.shape}.")
-    check_rate(sampling_rate)
-    if source not in SOURCES:
-        raise ValueError(f"source must be one of {list(SOURCES)}, got {source!r}.")
+    respiration = _checked(respiration, sampling_rate, source)
     band, likeness, least_height = SOURCES[source]
     n_windows, n_times = respiration.shape
     duration = n_times / sampling_rate
@@ -196,8 +193,7 @@ def breathing(
     >>> filtered.shape, round(rate, 1), filtered.max().round(1)
     ((1, 976), 16.3, np.float64(1.0))
     """
-    respiration = fill_mask(respiration)
-    check_rate(sampling_rate)
+    respiration = _checked(respiration, sampling_rate, source)
     n_windows, n_times = respiration.shape
     n_block = _samples_a_block(sampling_rate, n_times)
     series = np.full((n_windows, n_times // n_block), np.nan)
@@ -215,11 +211,15 @@ def _samples_a_block(sampling_rate, n_times):
 
 def check_rate(sampling_rate: float) -> None:
     """Raise if the sampling rate is too low to see breaths."""
-    if not sampling_rate >= 2 / SHORTEST_BREATH:
-        raise ValueError(
-            f"Breathing needs a sampling rate of at least {2 / SHORTEST_BREATH:g} Hz, got "
-            f"{sampling_rate:g} Hz."
-        )
+    lowest = 2 / SHORTEST_BREATH
+    _checks.check_rate(sampling_rate, lowest=lowest, why="breathing needs at least")
+
+
+def _checked(respiration: ArrayLike, sampling_rate: float, source: str) -> NDArray:
+    check_rate(sampling_rate)
+    if not isinstance(source, str) or source not in SOURCES:
+        raise ValueError(f"source must be one of {list(SOURCES)}, got {source!r}.")
+    return real_samples(respiration, "respiration", "(n_windows, n_times)", may_be_empty=True)
 
 
 def _windows_together(n_times, sampling_rate):
@@ -414,9 +414,18 @@ def respiration_of_beats(beats: ArrayLike, duration: float) -> NDArray:
     >>> round(float(np.nanmean(found["stop"] - found["start"])), 1)
     4.0
     """
-    beats = np.asarray(fill_mask(beats), float)
+    beats = _checked_beats(beats)
+    if not is_positive(duration):
+        raise ValueError(f"duration must be a number of seconds above 0, got {duration!r}.")
     rr = regular_intervals(rr_intervals(beats), _MOST_DEVIATION)
     return _interpolate_at_beats(beats[:, 1:], 60000 / rr, duration)
+
+
+def _checked_beats(beats: ArrayLike) -> NDArray:
+    """Beat times in double precision, in at least one column."""
+    axes = "(n_windows, max_beats)"
+    times = real_samples(beats, "beats", axes, may_be_empty=True).astype(float)
+    return times if times.shape[1] else np.full((len(times), 1), np.nan)
 
 
 def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -> NDArray:
@@ -454,10 +463,15 @@ def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -
     >>> round(float(np.nanmean(found["stop"] - found["start"])), 1)
     5.0
     """
-    ecg, beats = fill_mask(ecg), np.asarray(fill_mask(beats), float)
+    ecg, beats = real_samples(ecg, "ecg", "(n_windows, n_times)"), _checked_beats(beats)
+    if len(ecg) != len(beats):
+        raise ValueError(
+            f"ecg and beats must have the same number of windows, got {len(ecg)} and {len(beats)}."
+        )
+    _checks.check_rate(sampling_rate)
     n_times = ecg.shape[1]
     rows, columns = np.nonzero(np.isfinite(beats))
-    reach = round(_QRS * sampling_rate)
+    reach = min(round(_QRS * sampling_rate), n_times)
     places = np.round(beats[rows, columns] * sampling_rate).astype(int)
     near = np.clip(places + np.arange(-reach, reach + 1)[:, np.newaxis], 0, n_times - 1)
     around = ecg[rows, near]
@@ -465,13 +479,19 @@ def respiration_of_ecg(ecg: ArrayLike, sampling_rate: float, beats: ArrayLike) -
     heights = np.full(beats.shape, np.nan)
     heights[rows, columns] = np.where(whole, around.max(axis=0) - around.min(axis=0), np.nan)
     median = nan_median(heights)[:, np.newaxis]
-    heights *= 100 / np.where(median > 0, median, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):  # a median near 0
+        heights *= 100 / np.where(median > 0, median, np.nan)
     heights[~(np.abs(heights - 100) <= _MOST_HEIGHT)] = np.nan
     return _interpolate_at_beats(beats, heights, n_times / sampling_rate)
 
 
 def _interpolate_at_beats(beats, values, duration):
     """Splines through values at beats, 4 times a second; NaN beside values that are NaN."""
+    if duration > _LONGEST_WINDOW:
+        raise ValueError(
+            f"A window lasts at most {_LONGEST_WINDOW:g} s, got {duration:g} s. Check that the "
+            "sampling rate is in hertz, and times are in seconds."
+        )
     times = np.arange(int(duration * RESPIRATION_RATE + 1e-9)) / RESPIRATION_RATE
     series = np.full((len(beats), len(times)), np.nan)
     n_known = np.isfinite(values).sum(axis=1)

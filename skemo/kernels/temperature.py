@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skemo._samples import fill_mask
+from skemo._checks import check_rate, is_number, real_samples
 from skemo.kernels.filters import fill_gaps
 
 FEATURES = {
@@ -38,7 +38,24 @@ def valid_temperature(
     >>> valid_temperature([window])[0, 19:22].tolist()
     [30.0, 30.5, 31.0]
     """
-    return fill_gaps(_believed(fill_mask(temperature), valid_range))
+    check_valid_range(valid_range)
+    return fill_gaps(_believed(_checked(temperature), valid_range))
+
+
+def check_valid_range(valid_range: tuple[float, float] | None) -> None:
+    """Raise unless `valid_range` is None or two numbers, the lower one first."""
+    if valid_range is not None and not (
+        np.shape(valid_range) == (2,)
+        and all(is_number(limit) for limit in valid_range)
+        and valid_range[0] < valid_range[1]
+    ):
+        raise ValueError(
+            f"valid_range must be (low, high) in the signal's unit, or None, got {valid_range!r}."
+        )
+
+
+def _checked(temperature: ArrayLike) -> NDArray:
+    return real_samples(temperature, "temperature", "(n_windows, n_times)", may_be_empty=True)
 
 
 def _believed(temperature, valid_range):
@@ -84,7 +101,9 @@ def temperature_features(
     >>> features["TEMP_Slope"].round(6)
     array([0.01])
     """
-    temperature = fill_mask(temperature)
+    temperature = _checked(temperature)
+    check_rate(sampling_rate)
+    check_valid_range(valid_range)
     n_windows, n_times = temperature.shape
     seconds = np.arange(n_times) / sampling_rate
     names = [name for group in FEATURES.values() for name in group]

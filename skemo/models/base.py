@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
+from skemo._checks import is_number, is_positive
 from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
 from skemo.models.saving import read_estimator, write_estimator
@@ -27,7 +28,7 @@ from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
 from skemo.nn.weights import build_network, has_finite_weights
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import is_number, is_positive, signal_columns, validate_modalities
+from skemo.signals.checks import signal_columns, validate_modalities
 from skemo.training.batches import WindowSet, merge_rows
 from skemo.training.devices import (
     block_size,

@@ -14,12 +14,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skorch.callbacks import Callback
 from torch import nn
 
+from skemo._checks import is_number
 from skemo.models.base import FusionEstimator, check_loss, check_share
 from skemo.models.own_module import OwnModule
 from skemo.models.saving import read_classes
 from skemo.models.targets import check_labels
 from skemo.nn import OrdinalLink
-from skemo.signals.checks import is_number
 from skemo.training.net import FusionClassifierNet
 from skemo.training.objectives import ClassObjective, Loss, mean_probabilities
 

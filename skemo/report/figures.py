@@ -3,11 +3,11 @@
 import io
 import re
 import textwrap
-import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from skemo._warnings import ignored_warnings
 from skemo.evaluation.scores import PROBABILITY
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _TEXT = "#010203"  # stands for the page's text colour while a figure is drawn
 _WIDTH = 6.6  # inches
 _MAX_COLUMNS = 3
-_MISSING_GLYPH = ".*missing from font"
 _STYLE: dict[str, Any] = {
     "text.color": _TEXT,
     "axes.labelcolor": _TEXT,
@@ -109,16 +108,28 @@ def _draw(draw, size, prefix):
     with matplotlib.style.context(_STYLE, after_reset=True):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", _MISSING_GLYPH)
-                svg = _save(figure)
-        except UserWarning:
+        if _has_all_glyphs(figure):
+            svg = _save(figure)
+        else:
             # Keep the text as text: the reader's fonts may have the glyphs that this font lacks.
-            with matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", _MISSING_GLYPH)
+            with matplotlib.rc_context({"svg.fonttype": "none"}), ignored_warnings():
                 svg = _save(figure)
     return _clean(svg, prefix)
+
+
+def _has_all_glyphs(figure):
+    """Whether the font of each text has all of its characters."""
+    from matplotlib.font_manager import findfont, get_font
+    from matplotlib.text import Text
+
+    texts = figure.findobj(Text)
+    for panel in figure.axes:
+        texts += [*panel.get_xticklabels(), *panel.get_yticklabels()]  # not set before drawing
+    for text in texts:
+        font = get_font(findfont(text.get_fontproperties()))
+        if not set(map(ord, text.get_text())) - {ord("\n")} <= font.get_charmap().keys():
+            return False
+    return True
 
 
 def _save(figure):

@@ -1,6 +1,5 @@
 """The outcome of a comparison: which model is best, and which differences are established."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -85,7 +84,7 @@ class Outcome:
 
 def find_outcome(comparison: "Comparison") -> Outcome:
     """Return the Outcome of a comparison."""
-    from skemo.evaluation.statistics import bootstrap_interval, correct_p_values
+    from skemo.evaluation.statistics import bootstrap_interval, compare_pairs, correct_p_values
 
     controls = [name for name in comparison.models if _is_control(name, comparison.models)]
     models = [name for name in comparison.models if name not in controls]
@@ -101,22 +100,22 @@ def find_outcome(comparison: "Comparison") -> Outcome:
     n_scores = scores[models].notna().sum()
     complete = means[models][n_scores == n_scores.max()]
     best = complete.idxmax() if n_scores.max() else models[0]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        between = _only(comparison, models).test(METRIC)
-        tests = [
-            _only(comparison, [model, control]).test(METRIC, correction=None)
-            for model in models
-            for control in controls
-            if control in (MAJORITY, f"{model}{PERMUTED}")
-        ]
+    between, notes = compare_pairs(_only(comparison, models), metric=METRIC)
+    tests = []
+    for model in models:
+        for control in controls:
+            if control in (MAJORITY, f"{model}{PERMUTED}"):
+                pair = _only(comparison, [model, control])
+                table, more = compare_pairs(pair, metric=METRIC, correction=None)
+                tests.append(table)
+                notes += more
     against = pd.concat(tests, ignore_index=True) if tests else between[:0]
     # The two kinds of control answer two different questions, which are corrected separately.
     kinds = against["other"] == MAJORITY
     corrected = against["p_value"].groupby(kinds).transform(correct_p_values)
     against = against.assign(p_corrected=corrected)
     between = _see_from(best, between)
-    notes = list(dict.fromkeys([*comparison.notes(), *(str(one.message) for one in caught)]))
+    notes = list(dict.fromkeys([*comparison.notes(), *notes]))
     return Outcome(comparison, models, controls, means, intervals, best, between, against, notes)
 
 

@@ -2,13 +2,13 @@
 
 import re
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from numbers import Real
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import (
     check_array,
     validate_data,
@@ -247,14 +247,31 @@ def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: i
         )
 
 
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether `value` is a real number; True and False are not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+def check_text(names: Iterable[Any], what: str) -> None:
+    """Raise if pandas cannot hold one of the names, as pandas 3 cannot hold lone surrogates.
+
+    They come from file names that are not UTF-8. Names that are not text are not checked.
+    """
+    for name in {name for name in names if isinstance(name, str)}:
+        try:
+            pd.Series([name])
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{what} {name!r} has characters that are not valid text (lone surrogates), which "
+                "this version of pandas cannot hold: rename it."
+            ) from error
 
 
-def is_positive(value: object) -> TypeGuard[float]:
-    """Return whether `value` is a finite number above 0."""
-    return is_number(value) and 0 < value < np.inf
+def check_sortable(labels: ArrayLike, name: str) -> None:
+    """Raise if labels are of types that have no common order, such as text and numbers."""
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in np.asarray(labels, object)})
+        raise ValueError(
+            f"{name} has labels of the types {', '.join(kinds)}: give all of them as text, or all "
+            "of them as numbers."
+        ) from error
 
 
 @contextmanager

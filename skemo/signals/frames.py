@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skemo.signals.checks import is_positive
+from skemo._checks import is_positive
 from skemo.signals.labels import from_events, from_series
 from skemo.signals.times import even_grid, is_increasing
 

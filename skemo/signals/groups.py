@@ -5,6 +5,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import column_or_1d
 
+from skemo.signals.checks import check_text
+
 GROUP_COLUMNS = ("subject", "trial", "start", "stop")
 _TOLERANCE = 1e-6  # seconds: well above rounding errors, well below one sample
 
@@ -58,13 +60,16 @@ def window_groups(groups: ArrayLike | pd.DataFrame | None) -> pd.DataFrame:
         )
     refuse_column_name("groups", groups)
     if not isinstance(groups, pd.DataFrame):
-        table = pd.DataFrame({"subject": column_or_1d(groups)})
+        subjects = column_or_1d(groups)
+        check_text(subjects, "The subject")
+        table = pd.DataFrame({"subject": subjects})
         _refuse_missing(table["subject"], "groups")
         return table
     if "subject" not in groups:
         raise ValueError(f"groups needs a column 'subject', and has {list(groups.columns)}.")
     table = groups[[name for name in GROUP_COLUMNS if name in groups]].reset_index(drop=True)
     for name in table:
+        check_text(table[name], f"The {name}")
         _refuse_missing(table[name], f"groups[{name!r}]")
     if "start" not in table:
         return table.drop(columns="stop", errors="ignore")

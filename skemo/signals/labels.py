@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.signals.checks import is_positive
+from skemo._checks import is_number, is_positive
 from skemo.signals.times import as_seconds, as_timestamp, is_absolute
 
 BASELINE = "baseline"
@@ -68,7 +68,9 @@ def from_events(
     >>> labels.from_events([(5.0, 1), (30.0, 2)], names={2: "task"}, duration=10, baseline=5)
     [(25.0, 30.0, 'baseline'), (30.0, 40.0, 'task')]
     """
-    events = [(time, what) for time, what in events if names is None or what in names]
+    if names is not None and not isinstance(names, Mapping):
+        raise ValueError(f"names must be a dict of labels by event, got {names!r}.")
+    events = [(time, what) for time, what in _pairs(events) if names is None or what in names]
     if names is not None:
         events = [(time, names[what]) for time, what in events]
     if duration is not None and not is_positive(duration):
@@ -225,7 +227,11 @@ def targets_from_table(
     >>> labels.targets_from_table(table, ["valence"])
     {'valence': (array([ 4.,  4., nan,  7.,  7.]), 1.0)}
     """
-    columns = [columns] if isinstance(columns, str) else list(columns)
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        columns = [columns]
+    columns = list(columns)
+    if not is_positive(sampling_rate):
+        raise ValueError(f"sampling_rate must be a number of hertz, got {sampling_rate!r}.")
     table = _rows_of(table, subject, by, [*columns, start, stop])
     origin = None if start_time is None else as_timestamp(start_time, "start_time")
     edges: NDArray[np.float64] = np.array(
@@ -273,25 +279,46 @@ def from_series(times: ArrayLike, values: Iterable[Any], *, stop: float) -> list
     >>> labels.from_series([0, 1, 2, 3, 4], ["a", "a", "", "b", "b"], stop=5.0)
     [(0.0, 2.0, 'a'), (3.0, 5.0, 'b')]
     """
+    if not isinstance(values, Iterable):
+        raise ValueError(f"values must be one label per sample, got {values!r}.")
+    if not is_number(stop):
+        raise ValueError(f"stop must be a number of seconds, got {stop!r}.")
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
         column = pd.Series(values)
         names = column.cat.categories
         codes = column.cat.codes.to_numpy()
     else:
-        codes, names = pd.factorize(pd.Series(values, dtype=object).replace("", None))
-    seconds = np.asarray(times, np.float64)
+        codes, names = pd.factorize(pd.Series(list(values), dtype=object).replace("", None))
+    seconds = np.append(np.asarray(times, np.float64), stop)
+    if len(seconds) != len(codes) + 1:
+        raise ValueError(
+            f"times and values must be as many, got {len(seconds) - 1} and {len(codes)}."
+        )
+    if not len(codes):
+        return []
     edges = np.flatnonzero(np.diff(codes, prepend=codes.dtype.type(-2)))
-    intervals = []
-    for first, last in zip(edges, [*edges[1:], len(codes)], strict=True):
-        if codes[first] >= 0 and names[codes[first]] != "":
-            end = seconds[last] if last < len(seconds) else stop
-            intervals.append((float(seconds[first]), float(end), names[codes[first]]))
-    return intervals
+    ends = np.append(edges[1:], len(codes))
+    return [
+        (float(seconds[first]), float(seconds[last]), names[codes[first]])
+        for first, last in zip(edges, ends, strict=True)
+        if codes[first] >= 0 and names[codes[first]] != ""
+    ]
+
+
+def _pairs(events):
+    """The events, each as a time and a label."""
+    pairs = list(events) if isinstance(events, Iterable) else [events]
+    for pair in pairs:
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(f"Each event must be a pair of a time and a label, got {pair!r}.")
+    return pairs
 
 
 def _rows_of(table, subject, by, columns):
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(f"table must be a DataFrame, got {type(table).__name__}.")
     columns = columns if subject is None else [by, *columns]
-    absent = [column for column in columns if column not in table]
+    absent = [column for column in columns if column not in list(table)]
     if absent:
         raise ValueError(f"The table has no column {absent[0]!r}; it has {[*map(str, table)]}.")
     if subject is None:

@@ -10,9 +10,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from skemo._checks import is_positive
 from skemo._escape import to_html, to_printable
 from skemo._samples import fill_mask
-from skemo.signals.checks import is_positive
 from skemo.signals.frames import frame_parts
 from skemo.signals.mne_raw import make_raw, raw_parts
 from skemo.signals.times import as_seconds, as_timestamp, is_absolute

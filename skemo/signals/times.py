@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._checks import check_rate
+
 _DIGITS = range(3, 10)  # of an estimated sampling rate
 _INTERVALS = 3.0  # longest gap bridged by default, in sampling intervals
 _SAME = 0.01  # largest relative difference of mean and median interval in regular sampling
@@ -182,6 +184,8 @@ def even_grid(
             seconds, samples = seconds[first], samples[:, first]
         else:
             seconds = _spread(seconds, sampling_rate)
+    if sampling_rate is not None:
+        check_rate(sampling_rate)
     rates = _likely_rates(seconds) if sampling_rate is None else [float(sampling_rate)]
     rate = rates[0]
     if max_gap is None:

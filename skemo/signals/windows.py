@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from skemo._checks import float_type
+from skemo._checks import float_type, is_positive
 from skemo.signals.array import SignalArray
-from skemo.signals.checks import is_positive
+from skemo.signals.checks import check_text
 from skemo.signals.recording import Recording
 
 _MOST_SAMPLES = 2.0**52
@@ -159,7 +159,10 @@ def segment(
             channels=_channel_names(recording, name),
         )
     columns |= {"subject": subjects, "trial": trials, "start": np.concatenate(starts)}
-    label = pd.Series(np.concatenate(labels))
+    named = np.concatenate(labels)
+    for name, values in (("subject", subjects), ("trial", trials), ("label", named)):
+        check_text(values, f"The {name}")
+    label = pd.Series(named)
     columns["label"] = label if label.hasnans else label.infer_objects()
     targets = pd.concat(targets, ignore_index=True)
     clashes = [name for name in targets if name in columns]

@@ -167,6 +167,11 @@ def empty_cache(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes of a GPU that are free, also for other processes; None elsewhere."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
 def block_size(n_values: int, device: torch.device) -> int:
     """Return how many windows of `n_values` values to evaluate together.
 

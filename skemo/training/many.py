@@ -22,6 +22,7 @@ from skemo.nn import counted_rows
 from skemo.training.batches import StackedWindows, WindowSet, batch_sizes
 from skemo.training.devices import (
     empty_cache,
+    free_memory,
     in_smaller_blocks,
     is_out_of_memory,
     out_of_memory,
@@ -53,6 +54,10 @@ _EPSILON = 1e-8
 _VALIDATION_BATCH = 256  # validation windows of each fit that are evaluated together
 _SMALL_MAP = 1 << 18  # largest feature map, in values, for which stacking is faster on a CPU
 _WARM_UP = 3  # steps before a CUDA graph is captured
+_SHARE = 0.8  # of the free memory of a GPU that a stack may take, by an estimate
+# Tensors as large as the parameters: they, their two moments, the best ones, and in a step the
+# gradient, in parts and as a whole, and two intermediate results.
+_COPIES_OF_PARAMETERS = 8
 
 
 @dataclass
@@ -359,18 +364,86 @@ def train_together(fits: Sequence[Fit], *, graphs: bool = False) -> None:
     groups: dict[tuple, list[Fit]] = {}
     for fit in fits:
         groups.setdefault(fit.key(), []).append(fit)
-    waiting = list(groups.values())
+    waiting = [part for group in groups.values() for part in _parts_that_fit(group)]
+    first_error = None
     while waiting:
         group = waiting.pop()
         unfinished, error = _train_group(group, graphs)
         empty_cache(group[0].device)
-        if isinstance(error, MemoryError) and len(unfinished) > 1:  # try half of them at a time
-            half = len(unfinished) // 2
-            waiting += [unfinished[:half], unfinished[half:]]
-        elif len(unfinished) == 1:
+        if len(unfinished) == 1:
             unfinished[0].error = error
-        else:
-            waiting += [[fit] for fit in unfinished]
+            continue
+        if error is not None and first_error is None:
+            first_error = error
+        # Without enough memory, try half of them at a time.
+        size = len(unfinished) // 2 if isinstance(error, MemoryError) else 1
+        waiting += _parts(unfinished, size)
+    if first_error is not None:
+        how = "fewer at a time" if isinstance(first_error, MemoryError) else "one by one"
+        warnings.warn(
+            f"Some fits could not be trained together and were trained {how}: {first_error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _parts(fits: list[Fit], size: int) -> list[list[Fit]]:
+    """Split fits into parts of at most `size`."""
+    size = max(size, 1)
+    return [fits[start : start + size] for start in range(0, len(fits), size)]
+
+
+def _parts_that_fit(fits: list[Fit]) -> list[list[Fit]]:
+    """Split fits of networks of the same form into parts for which a GPU has enough memory."""
+    n_free = free_memory(fits[0].device)
+    if n_free is None or len(fits) == 1:
+        return [fits]
+    largest = max(fits, key=lambda fit: len(fit.windows))
+    try:
+        n_bytes = stacked_bytes(largest)
+    except RuntimeError:  # memory that runs out halves the stack later on
+        return [fits]
+    return _parts(fits, int(_SHARE * n_free / n_bytes))
+
+
+def stacked_bytes(fit: Fit) -> int:
+    """Estimate the memory that a fit takes in a stack.
+
+    A step is run on the device "meta", whose tensors have a shape but no values. Counted are the
+    windows, the random numbers of an epoch, the parameters with all that is as large as they are,
+    and the activations that the step keeps for its gradients, with half as much again for
+    gradients and workspaces.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    int
+        In bytes.
+    """
+    activations = 0
+
+    def count(saved: Tensor) -> Tensor:
+        nonlocal activations
+        activations += saved.nbytes
+        return saved
+
+    meta = torch.device("meta")
+    with reproducible(torch.device("cpu")):
+        stack = _Stack([fit], meta)
+        sizes, rows, noise = stack._draw_epoch()
+        width = sizes[:, 0].max()
+        first_noise = [None if values is None else values[0, :, :width] for values in noise]
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda saved: saved):
+            stack._step(rows[0, :, :width], first_noise)
+    held = [rows, *noise]
+    for windows in (stack.training, stack.validation):
+        if windows is not None:
+            held += [*windows.inputs, windows.present, windows.y, windows.weight]
+    n_bytes = sum(values.nbytes for values in held if values is not None)
+    return n_bytes + _COPIES_OF_PARAMETERS * stack.flat.nbytes + 3 * activations // 2
 
 
 def _train_group(fits: list[Fit], graphs: bool) -> tuple[list[Fit], Exception | None]:

@@ -319,13 +319,12 @@ def test_iteration_processes_and_modalities_do_not_change_the_recordings(folder)
 @pytest.fixture
 def strange_server(monkeypatch):
     """Set what a local server sends, in blocks, and return the address of its folder."""
-    blocks = {}
+    blocks = {"headers": b"\r\n"}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
             with contextlib.suppress(OSError):  # when the client has had enough
+                self.wfile.write(b"HTTP/1.0 200 OK\r\n" + blocks["headers"])
                 for block in blocks["sent"]:
                     self.wfile.write(block)
 
@@ -337,7 +336,7 @@ def strange_server(monkeypatch):
         thread.start()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         url = f"http://127.0.0.1:{httpd.server_port}/"
-        yield lambda sent: blocks.update(sent=sent) or url
+        yield lambda sent, **more: blocks.update(sent=sent, **more) or url
         httpd.shutdown()
         thread.join()
 
@@ -345,7 +344,7 @@ def strange_server(monkeypatch):
 def trickle():
     while True:
         time.sleep(0.05)
-        yield b"x"
+        yield b"0"
 
 
 def test_a_file_without_end_is_given_up(strange_server, tmp_path, monkeypatch):
@@ -361,6 +360,19 @@ def test_a_server_that_trickles_is_given_up(strange_server, tmp_path, monkeypatc
     with pytest.raises(ConnectionError, match=r"/a.edf comes at less than 1000 bytes a second"):
         base.download_files(strange_server(trickle()), tmp_path, ["a.edf"], hashes={"a.edf": None})
     assert [path.name for path in tmp_path.iterdir()] == ["SHA256SUMS.txt"]
+
+
+@pytest.mark.parametrize("headers", [b"Server: x", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_a_server_that_trickles_headers_or_the_size_of_a_chunk_is_given_up(
+    headers, strange_server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(base, "_PATIENCE", 0.5)
+    sent = itertools.islice(trickle(), 100)
+    url = strange_server(sent, headers=headers)
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"/a.edf comes at less than 1000 bytes a second"):
+        base.download_files(url, tmp_path, ["a.edf"], hashes={"a.edf": None})
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe" * 50, b"", b"0" * 64 + b" other.edf\n"])

@@ -87,5 +87,5 @@ def test_bad_probabilities_are_named():
         log_losses(["a", "b"], np.full((2, 3), 1 / 3), ["a", "b"])
     with pytest.raises(ValueError, match=r"must sum to 1, got \[0\.5 0\.1\]"):
         log_losses(["a"], [[0.5, 0.1]], ["a", "b"])
-    with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_bins must be a whole number from 1 to 1000, got 0"):
         calibration_bins(["a"], [[1.0]], ["a"], n_bins=0)

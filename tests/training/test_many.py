@@ -1,6 +1,8 @@
 """Fits that are trained together, compared with the same fits one after another."""
 
 import pickle
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,8 @@ from skemo import (
 )
 from skemo.nn import BatchNorm, ModalityAwareAttentionNetwork, counted_rows
 from skemo.nn.attention import _to_length
-from skemo.training.many import _Stack, collected_fits, train_together
+from skemo.training import many
+from skemo.training.many import _Stack, collected_fits, stacked_bytes, train_together
 from skemo.training.optimizer import FlatAdamW
 
 SUBJECTS = np.repeat(np.arange(5), [8, 10, 12, 15, 45])  # different numbers of batches
@@ -390,10 +393,106 @@ def test_fits_that_fail_together_are_trained_one_by_one(monkeypatch):
         return step(stack, *arguments)
 
     monkeypatch.setattr(_Stack, "_step", fail_together)
-    train_together(fits)
+    with pytest.warns(RuntimeWarning, match="were trained one by one: an operation") as caught:
+        train_together(fits)
+    assert len(caught) == 1
     assert all(fit.error is None for fit in fits)
     assert n_tried.count(8) == 1
     assert set(n_tried) == {8, 1}
+
+
+def test_the_memory_of_a_stacked_fit_counts_its_activations():
+    def estimate(batch_size, n_times):
+        X = make_windows({"ecg": (1, n_times)})
+        with collected_fits() as fits:
+            make_network(batch_size=batch_size, modality_dropout=0.2).fit(X, LABELS)
+        windows = sum(values.nbytes for values in fits[0].windows.inputs)
+        return stacked_bytes(fits[0]), windows
+
+    small, windows = estimate(8, 320)
+    large, _ = estimate(16, 320)
+    longer, _ = estimate(8, 640)
+    assert small > 3 * windows
+    assert 1.3 * small < large < 2 * small
+    assert 1.7 * small < longer < 2.1 * small
+
+
+def test_the_estimate_of_memory_leaves_the_fit_as_it_was():
+    X = make_windows()
+    with collected_fits() as fits:
+        for _ in range(2):
+            make_network(random_state=0, dropout=0.3).fit(X, LABELS)
+    stacked_bytes(fits[0])
+    for fit in fits:
+        fit.train_alone()
+    one, other = (fit.classifier.net_.history[:, "train_loss"] for fit in fits)
+    assert one == other
+
+
+def test_fits_that_a_gpu_has_no_room_for_are_trained_in_parts(monkeypatch):
+    X, sizes = make_windows(), []
+    with collected_fits() as fits:
+        for seed in range(8):
+            make_network(random_state=seed).fit(X, LABELS)
+    n_free = 3.5 * stacked_bytes(fits[0]) / many._SHARE
+    monkeypatch.setattr(many, "free_memory", lambda device: n_free)
+    train_group = many._train_group
+
+    def count_and_train(part, graphs):
+        sizes.append(len(part))
+        return train_group(part, graphs)
+
+    monkeypatch.setattr(many, "_train_group", count_and_train)
+    train_together(fits)
+    assert sorted(sizes) == [2, 3, 3]
+    assert all(fit.error is None for fit in fits)
+
+
+def test_fits_that_run_out_of_memory_are_halved_and_it_is_said_once(monkeypatch):
+    X, sizes = make_windows(), []
+    with collected_fits() as fits:
+        for seed in range(8):
+            make_network(random_state=seed).fit(X, LABELS)
+    step = _Stack._step
+
+    def fail_above_two(stack, *arguments):
+        sizes.append(len(stack.fits))
+        if len(stack.fits) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return step(stack, *arguments)
+
+    monkeypatch.setattr(_Stack, "_step", fail_above_two)
+    with pytest.warns(RuntimeWarning, match="were trained fewer at a time: The windows") as caught:
+        train_together(fits)
+    assert len(caught) == 1
+    assert [sizes.count(size) for size in (8, 4)] == [1, 2]
+    assert set(sizes) == {8, 4, 2}
+    assert all(fit.error is None for fit in fits)
+
+
+def test_a_training_step_that_cannot_be_recorded_is_run_as_usual_and_it_is_said_once(monkeypatch):
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(many._Graph, "has_failed", False)
+    total = torch.zeros(1)
+
+    def add(rows, noise):
+        total.add_(rows.sum())
+        return total.clone()
+
+    def fail(graph, width, rows, noise):
+        total.add_(100)  # a recording that is broken off may have changed anything
+        raise RuntimeError("capture failed")
+
+    monkeypatch.setattr(many._Graph, "_record", fail)
+    graph = many._Graph(add, [total], torch.device("cpu"))
+    rows = torch.ones(1, 2)
+    with pytest.warns(RuntimeWarning, match=r"could not be recorded \(capture failed\)") as caught:
+        _ = [graph(rows, []) for _ in range(8)]
+    assert len(caught) == 1
+    assert total.item() == 16
 
 
 @pytest.mark.gpu
