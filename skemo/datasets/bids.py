@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from skemo._checks import is_positive
 from skemo.datasets.base import check_subjects, local_folder, read_subjects
 from skemo.signals.channels import group_channels, modality_of, to_usual_unit
-from skemo.signals.checks import is_positive
 from skemo.signals.mne_raw import annotation_labels, raw_parts
 from skemo.signals.recording import Recording
 
