@@ -53,8 +53,9 @@ def test_the_rate_is_found_in_the_heart(signal, height, depth):
         kernel = np.exp(-((np.arange(-64, 65) / 25) ** 2))
         ecg = np.convolve(ecg, kernel, "same")
     recording = Recording({"ecg": ecg}, {"ecg": 256.0}, subject="1", labels=((0, 180, "rest"),))
-    column = "beats" if signal == "beats" else "ecg"
-    windows = segment([find_beats(recording)], 60)[[column]]
+    if signal == "beats":
+        recording = find_beats(recording)
+    windows = segment([recording], 60)[["beats" if signal == "beats" else "ecg"]]
     respiration = RespirationTransformer(signal=signal, features=["RSP_Rate_Mean"])
     np.testing.assert_allclose(respiration.fit_transform(windows), 15, rtol=0.03)
 
