@@ -1,5 +1,6 @@
 """Settings of torch, threads and forks."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, delayed
 
 from skemo import ModalityAwareAttentionClassifier
 from skemo.training.devices import check_precision, reproducible, resolve_device
@@ -115,6 +117,15 @@ def test_a_process_forked_while_another_thread_computes_predicts():
         done.set()
     """
     assert run(script) == "0"
+
+
+def test_spawned_processes_and_workers_of_joblib_give_the_same_bits():
+    model, X = make_fit()
+    expected = model.predict_proba(X)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        np.testing.assert_array_equal(pool.apply(model.predict_proba, [X]), expected)
+    for result in Parallel(n_jobs=2)(delayed(model.predict_proba)(X) for _ in range(2)):
+        np.testing.assert_array_equal(result, expected)
 
 
 def test_a_device_that_is_not_there_is_an_error():
