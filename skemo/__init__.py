@@ -21,8 +21,11 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .evaluation.splitters import BlockedKFold as BlockedKFold
     from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
     from .features.accelerometer import AccelerometerTransformer as AccelerometerTransformer
+    from .features.arrays import ArrayTransformer as ArrayTransformer
     from .features.artefacts import find_artefacts as find_artefacts
     from .features.baseline import correct_baseline as correct_baseline
+    from .features.definitions import feature_definitions as feature_definitions
+    from .features.definitions import write_bids_features as write_bids_features
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
@@ -41,10 +44,16 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .models.baselines import make_lda as make_lda
     from .models.baselines import make_random_forest as make_random_forest
     from .models.baselines import make_svm as make_svm
+    from .models.classifier import FusionClassifier as FusionClassifier
     from .models.cross_modal import CrossModalAttentionClassifier as CrossModalAttentionClassifier
+    from .models.cross_modal import CrossModalAttentionRegressor as CrossModalAttentionRegressor
     from .models.modality_aware import (
         ModalityAwareAttentionClassifier as ModalityAwareAttentionClassifier,
     )
+    from .models.modality_aware import (
+        ModalityAwareAttentionRegressor as ModalityAwareAttentionRegressor,
+    )
+    from .models.regressor import FusionRegressor as FusionRegressor
     from .report import write_report as write_report
     from .signals.array import SignalArray as SignalArray
     from .signals.array import SignalDtype as SignalDtype
@@ -73,13 +82,20 @@ _HOME = {
     "AccelerometerTransformer": "features.accelerometer",
     "EMGTransformer": "features.emg",
     "ResampleTransformer": "features.resampling",
+    "ArrayTransformer": "features.arrays",
     "correct_baseline": "features.baseline",
+    "feature_definitions": "features.definitions",
+    "write_bids_features": "features.definitions",
     "QualityTransformer": "features.quality",
     "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
+    "ModalityAwareAttentionRegressor": "models.modality_aware",
     "CrossModalAttentionClassifier": "models.cross_modal",
+    "CrossModalAttentionRegressor": "models.cross_modal",
+    "FusionClassifier": "models.classifier",
+    "FusionRegressor": "models.regressor",
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",
@@ -137,7 +153,7 @@ def all_estimators() -> list[tuple[str, type]]:
     --------
     >>> import skemo
     >>> [name for name, _ in skemo.all_estimators() if name.endswith("Classifier")]
-    ['CrossModalAttentionClassifier', 'ModalityAwareAttentionClassifier']
+    ['CrossModalAttentionClassifier', 'FusionClassifier', 'ModalityAwareAttentionClassifier']
     """
     from sklearn.base import BaseEstimator
 

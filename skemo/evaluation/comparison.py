@@ -191,11 +191,11 @@ class Comparison:
             notes.append(f"{model!r} failed in {len(own)} of {self.n_fits} fits: {error}")
         scores = self.subject_scores()
         subjects = scores["subject"].nunique()
-        lacking = scores.loc[scores["specificity"].isna(), "subject"].nunique()
-        if lacking:
+        n_single = scores.loc[scores["specificity"].isna(), "subject"].nunique()
+        if n_single:
             notes.append(
-                f"SEN & SPE is over {subjects - lacking} of {subjects} subjects: the others have "
-                "one class only."
+                f"SEN & SPE is the mean over {subjects - n_single} of {subjects} subjects; the "
+                "others have windows of one class only."
             )
         if subjects < 7:
             notes.append(

@@ -299,7 +299,9 @@ def test_what_has_to_be_said_beside_a_table_is_said():
     X, y, subjects = make_features(n_subjects=8)
     y[subjects == "s3"] = "calm"
     result = compare(MODELS, X, y, subjects)
-    assert result.notes() == ["SEN & SPE is over 7 of 8 subjects: the others have one class only."]
+    assert result.notes() == [
+        "SEN & SPE is the mean over 7 of 8 subjects; the others have windows of one class only."
+    ]
     assert result.notes()[0] in repr(result)
     few = compare(MODELS, X[:60], y[:60], subjects[:60])
     assert few.notes()[0].startswith("With 3 subjects, an interval is hardly narrower")
