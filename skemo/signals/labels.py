@@ -283,26 +283,25 @@ def from_series(times: ArrayLike, values: Iterable[Any], *, stop: float) -> list
         raise ValueError(f"values must be one label per sample, got {values!r}.")
     if not is_number(stop):
         raise ValueError(f"stop must be a number of seconds, got {stop!r}.")
-    if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
-        column = pd.Series(values)
-        names = column.cat.categories
-        codes = column.cat.codes.to_numpy()
-    else:
-        codes, names = pd.factorize(pd.Series(list(values), dtype=object).replace("", None))
-    seconds = np.append(np.asarray(times, np.float64), stop)
-    if len(seconds) != len(codes) + 1:
-        raise ValueError(
-            f"times and values must be as many, got {len(seconds) - 1} and {len(codes)}."
-        )
-    if not len(codes):
+    is_categorical = isinstance(getattr(values, "dtype", None), pd.CategoricalDtype)
+    series = pd.Series(values) if is_categorical else pd.Series(list(values), dtype=object)
+    seconds = np.asarray(times, np.float64)
+    if seconds.shape != series.shape:
+        raise ValueError(f"times and values must be as many, got {seconds.size} and {len(series)}.")
+    if series.empty:
         return []
+    if is_categorical:
+        names = series.cat.categories
+        codes = series.cat.codes.to_numpy()
+    else:
+        codes, names = pd.factorize(series.replace("", None))
     edges = np.flatnonzero(np.diff(codes, prepend=codes.dtype.type(-2)))
-    ends = np.append(edges[1:], len(codes))
-    return [
-        (float(seconds[first]), float(seconds[last]), names[codes[first]])
-        for first, last in zip(edges, ends, strict=True)
-        if codes[first] >= 0 and names[codes[first]] != ""
-    ]
+    intervals = []
+    for first, last in zip(edges, [*edges[1:], len(codes)], strict=True):
+        if codes[first] >= 0 and names[codes[first]] != "":
+            end = seconds[last] if last < len(seconds) else stop
+            intervals.append((float(seconds[first]), float(end), names[codes[first]]))
+    return intervals
 
 
 def _pairs(events):
