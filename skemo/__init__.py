@@ -39,7 +39,9 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .features.whole_recordings import find_beats as find_beats
     from .models.baselines import make_dummy as make_dummy
     from .models.baselines import make_lda as make_lda
+    from .models.baselines import make_logistic_regression as make_logistic_regression
     from .models.baselines import make_random_forest as make_random_forest
+    from .models.baselines import make_ridge as make_ridge
     from .models.baselines import make_svm as make_svm
     from .models.cross_modal import CrossModalAttentionClassifier as CrossModalAttentionClassifier
     from .models.modality_aware import (
@@ -83,6 +85,8 @@ _HOME = {
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",
+    "make_logistic_regression": "models.baselines",
+    "make_ridge": "models.baselines",
     "make_dummy": "models.baselines",
     "precompute": "evaluation.precompute",
     "fit_many": "training.many",
