@@ -8,9 +8,11 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .displays import AttentionDisplay as AttentionDisplay
     from .displays import ChannelImportanceDisplay as ChannelImportanceDisplay
     from .displays import ConfusionDisplay as ConfusionDisplay
+    from .displays import PredictionsDisplay as PredictionsDisplay
     from .displays import QualityDisplay as QualityDisplay
     from .displays import RecordingDisplay as RecordingDisplay
     from .displays import RepresentationDisplay as RepresentationDisplay
+    from .displays import ResidualsDisplay as ResidualsDisplay
     from .displays import SubjectScoresDisplay as SubjectScoresDisplay
     from .displays import TrainingHistoryDisplay as TrainingHistoryDisplay
     from .evaluation.compare import compare as compare
@@ -99,6 +101,8 @@ _HOME = {
     "write_report": "report",
     "SubjectScoresDisplay": "displays",
     "ConfusionDisplay": "displays",
+    "PredictionsDisplay": "displays",
+    "ResidualsDisplay": "displays",
     "RepresentationDisplay": "displays",
     "AttentionDisplay": "displays",
     "ChannelImportanceDisplay": "displays",

@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
+from sklearn.model_selection import (
+    GroupKFold,
+    StratifiedGroupKFold,
+    TunedThresholdClassifierCV,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
@@ -19,6 +23,7 @@ def split_by_subject(
     random_state: int | np.random.RandomState | None,
     n_subjects: int,
     n_of_class: int,
+    stratify: bool = True,
 ) -> BaseEstimator:
     """Return a model whose search, if any, has inner folds of subjects.
 
@@ -32,6 +37,8 @@ def split_by_subject(
         The smallest number of training subjects of any fold.
     n_of_class : int
         The smallest number of training subjects with windows of a class, for two classes.
+    stratify : bool, default=True
+        Whether to spread classes evenly over the inner folds.
 
     Returns
     -------
@@ -71,7 +78,8 @@ def split_by_subject(
             f"A search has cv={search.cv}, but training has {n_subjects} subject(s) or trial(s) "
             "for the inner folds: use fewer folds."
         )
-    inner = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
+    kind = StratifiedGroupKFold if stratify else GroupKFold
+    inner = kind(n_splits, shuffle=True, random_state=random_state)
     return clone(model).set_params(**{f"{prefix}cv": inner})
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.evaluation.scores import check_metric
+from skemo._escape import to_printable
+from skemo.evaluation.scores import check_metric, decimals_of
 
 _LARGEST = 1e100  # of differences, whose squares are added up
 _DECIMALS = 12  # mathematically equal differences, such as 0.3 - 0.1 and 0.2, are ties
-_LOWER_IS_BETTER = ("brier",)
 _COLUMNS = [
     "model",
     "other",
@@ -35,6 +35,38 @@ _COLUMNS = [
 ]
 _EFFECTS = {"wilcoxon": "rank-biserial r", "corrected-t": "Hedges' g"}
 _TESTS = {"wilcoxon": "Wilcoxon over subjects", "corrected-t": "corrected t over folds"}
+
+
+class PairedTests(pd.DataFrame):
+    """Paired tests of models; printed, only difference, interval and p, within 80 columns."""
+
+    def __repr__(self) -> str:
+        needed = {"model", "other", "metric", "mean_difference", "low", "high", "p_corrected"}
+        if not len(self) or not needed.issubset(self.columns):
+            return pd.DataFrame(self).__repr__()
+        decimals = max(3, decimals_of(self[["mean_difference", "low", "high"]]))
+        shown = pd.DataFrame(index=self.index)
+        names = [name for name in ("target", "model", "other") if name in self]
+        for name in names:
+            width = 44 // len(names)
+            texts = self[name].astype(str)
+            shown[name] = [t if len(t) <= width else f"{t[: width - 1]}…" for t in texts]
+        shown["difference"] = self["mean_difference"].map(f"{{:+.{decimals}f}}".format)
+        shown["interval"] = [
+            f"[{low:+.{decimals}f}, {high:+.{decimals}f}]"
+            for low, high in zip(self["low"], self["high"], strict=True)
+        ]
+        shown["p"] = [
+            "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+            for p in self["p_corrected"]
+        ]
+        about = f"{self['metric'].iloc[0]}, {self['test'].iloc[0]}"
+        if self.attrs.get("correction"):
+            about += f", p corrected ({self.attrs['correction']})"
+        return f"{to_printable(shown.to_string(index=False))}\n{about}"
+
+    def _repr_html_(self) -> None:
+        """Return nothing, so that notebooks show the same."""
 
 
 class Interval(NamedTuple):
@@ -364,7 +396,7 @@ def correct_p_values(
 def compare_models(
     comparison: Any,
     *,
-    metric: str = "balanced_accuracy",
+    metric: str | None = None,
     reference: str | None = None,
     test: Literal["auto", "wilcoxon", "corrected-t"] = "auto",
     correction: Literal["holm", "fdr"] | None = "holm",
@@ -377,8 +409,9 @@ def compare_models(
     ----------
     comparison : Comparison
         From `compare`.
-    metric : str, default="balanced_accuracy"
-        A score of `Comparison.subject_scores`.
+    metric : str, default=None
+        A score of `Comparison.subject_scores`. None means the balanced accuracy, or the
+        concordance for numbers.
     reference : str or None, default=None
         The model to compare all others with. None compares every pair.
     test : {"auto", "wilcoxon", "corrected-t"}, default="auto"
@@ -445,7 +478,8 @@ def compare_models(
     if test == "auto":
         test = "wilcoxon" if _people_are_the_sample(comparison.scores) else "corrected-t"
     models, scores = comparison.models, comparison.subject_scores()
-    check_metric(metric)
+    metric = comparison.main_metric if metric is None else metric
+    check_metric(metric, comparison.metrics)
     if reference is not None and reference not in models:
         known = ", ".join(map(repr, models))
         raise ValueError(f"reference={reference!r} is not one of the models: {known}.")
@@ -462,6 +496,7 @@ def compare_models(
         sizes = folds.groupby(["repeat", "fold"])[["n_train", "n_windows"]].first()
         units = folds.pivot(index=["repeat", "fold"], columns="model", values=metric)
         units = units.reindex(columns=models)
+    lower_is_better = comparison.describe_metric(metric).lower_is_better
     rows = []
     for model, other in pairs:
         over_subjects = (by_subject[model] - by_subject[other]).dropna()
@@ -475,7 +510,7 @@ def compare_models(
         interval = bootstrap_interval(
             over_subjects, confidence=confidence, random_state=random_state
         )
-        gain = -differences if metric in _LOWER_IS_BETTER else differences
+        gain = -differences if lower_is_better else differences
         rows.append(
             [
                 model,
@@ -496,7 +531,7 @@ def compare_models(
                 (gain == 0).sum(),
             ]
         )
-    table = pd.DataFrame(rows, columns=_COLUMNS)
+    table = PairedTests(rows, columns=_COLUMNS)
     table["p_corrected"] = correct_p_values(table["p_value"], correction)
     table.attrs = {"metric": metric, "confidence": confidence, "correction": correction}
     return table
