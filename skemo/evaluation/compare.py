@@ -302,7 +302,8 @@ def compare(
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "code": f"skemo.compare(models, X, y, groups, protocol={_as_code(protocol)}, "
         f"n_splits={n_splits}, random_state={random_state!r}, gap={gap!r}, "
-        f"n_repeats={n_repeats}, controls={controls!r})",
+        f"n_repeats={n_repeats}, controls={controls!r}"
+        f"{'' if scoring is None else ', scoring=scoring'})",
     }
     expected = [*facts.by_design, "per-subject normalisation"]
     if facts.optimistic and isinstance(protocol, str):  # it is marked so wherever it is shown

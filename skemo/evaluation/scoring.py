@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -107,11 +108,13 @@ def _read(name, each, task):
         error = False  # scikit-learn's names turn errors round
     elif callable(each):
         if _takes_two(each):
-            return Scorer(_of_metric(each), _named(name, _name_of(each).endswith(_ERRORS)))
+            return Scorer(
+                partial(_score_metric, each), _named(name, _name_of(each).endswith(_ERRORS))
+            )
         function, error = each, False
     else:
         raise ValueError(f"scoring must have names and functions, got {each!r}.")
-    return Scorer(_of_scorer(function, task), _named(name, error))
+    return Scorer(partial(_score_scorer, function, task), _named(name, error))
 
 
 def _named(name, lower_is_better):
@@ -133,25 +136,19 @@ def _takes_two(function):
     return len(needed) == 2
 
 
-def _of_metric(metric):
-    def score(rows):
-        with ignored_warnings():
-            return float(metric(rows["y_true"].to_numpy(), rows["y_pred"].to_numpy()))
-
-    return score
+def _score_metric(metric, rows):
+    with ignored_warnings():
+        return float(metric(rows["y_true"].to_numpy(), rows["y_pred"].to_numpy()))
 
 
-def _of_scorer(scorer, task):
-    def score(rows):
-        model: Any = _PredictedNumbers()
-        if task == "classification":
-            columns = [name for name in rows if name.startswith(PROBABILITY)]
-            known = bool(columns) and rows[columns].notna().all(axis=None)
-            model = _PredictedClasses(_classes_in(rows, columns), bool(known))
-        with ignored_warnings():
-            return float(scorer(model, rows, rows["y_true"].to_numpy()))
-
-    return score
+def _score_scorer(scorer, task, rows):
+    model: Any = _PredictedNumbers()
+    if task == "classification":
+        columns = [name for name in rows if name.startswith(PROBABILITY)]
+        known = bool(columns) and rows[columns].notna().all(axis=None)
+        model = _PredictedClasses(_classes_in(rows, columns), bool(known))
+    with ignored_warnings():
+        return float(scorer(model, rows, rows["y_true"].to_numpy()))
 
 
 def _classes_in(rows, columns):
