@@ -45,10 +45,16 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .models.baselines import make_random_forest as make_random_forest
     from .models.baselines import make_ridge as make_ridge
     from .models.baselines import make_svm as make_svm
+    from .models.classifier import FusionClassifier as FusionClassifier
     from .models.cross_modal import CrossModalAttentionClassifier as CrossModalAttentionClassifier
+    from .models.cross_modal import CrossModalAttentionRegressor as CrossModalAttentionRegressor
     from .models.modality_aware import (
         ModalityAwareAttentionClassifier as ModalityAwareAttentionClassifier,
     )
+    from .models.modality_aware import (
+        ModalityAwareAttentionRegressor as ModalityAwareAttentionRegressor,
+    )
+    from .models.regressor import FusionRegressor as FusionRegressor
     from .report import write_report as write_report
     from .signals.array import SignalArray as SignalArray
     from .signals.array import SignalDtype as SignalDtype
@@ -83,7 +89,11 @@ _HOME = {
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
+    "ModalityAwareAttentionRegressor": "models.modality_aware",
     "CrossModalAttentionClassifier": "models.cross_modal",
+    "CrossModalAttentionRegressor": "models.cross_modal",
+    "FusionClassifier": "models.classifier",
+    "FusionRegressor": "models.regressor",
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",
@@ -145,7 +155,7 @@ def all_estimators() -> list[tuple[str, type]]:
     --------
     >>> import skemo
     >>> [name for name, _ in skemo.all_estimators() if name.endswith("Classifier")]
-    ['CrossModalAttentionClassifier', 'ModalityAwareAttentionClassifier']
+    ['CrossModalAttentionClassifier', 'FusionClassifier', 'ModalityAwareAttentionClassifier']
     """
     from sklearn.base import BaseEstimator
 

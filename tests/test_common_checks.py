@@ -3,23 +3,40 @@
 import warnings
 
 import pytest
+import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skemo
 from skemo import (
     AccelerometerTransformer,
     CrossModalAttentionClassifier,
+    CrossModalAttentionRegressor,
     DifferentialEntropyTransformer,
     EDATransformer,
     EMGTransformer,
+    FusionClassifier,
+    FusionRegressor,
     HRVTransformer,
     ModalityAwareAttentionClassifier,
+    ModalityAwareAttentionRegressor,
     PerSubject,
     QualityTransformer,
     ResampleTransformer,
     RespirationTransformer,
     TemperatureTransformer,
 )
+
+
+class Linear(torch.nn.Module):
+    """A linear layer on the samples of a single channel."""
+
+    def __init__(self, shapes, n_outputs):
+        super().__init__()
+        self.layer = torch.nn.Linear(shapes[0][-1], n_outputs)
+
+    def forward(self, inputs, present):
+        return self.layer(inputs[0][:, 0])
+
 
 # The tables of the checks have no sampling rate, and 1 to 30 columns.
 ESTIMATORS = [
@@ -74,6 +91,10 @@ ESTIMATORS = [
     CrossModalAttentionClassifier(
         n_filters=8, lr=0.01, direction=None, n_members=2, input_noise=0.1
     ),
+    ModalityAwareAttentionRegressor(n_filters=8, max_epochs=20),
+    CrossModalAttentionRegressor(n_filters=8, lr=0.01, n_members=2),
+    FusionClassifier(Linear, lr=0.05),
+    FusionRegressor(Linear, lr=0.05),
 ]
 
 

@@ -1,185 +1,194 @@
-"""Base class of the network classifiers: everything but their parameters and networks."""
+"""A classifier around any network; the two built-in classifiers derive from it."""
 
-import copy
-import os
-import warnings
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state, compute_class_weight
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_array,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
-from skorch.callbacks import EarlyStopping
-from skorch.utils import noop
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags, compute_class_weight
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+from skorch.callbacks import Callback
+from torch import nn
 
-from skemo._doc_links import DocLinkMixin
-from skemo.kernels.standardize import signal_statistics, standardize_signals
-from skemo.models.saving import read_classifier, write_classifier
-from skemo.nn import FusionEnsemble
-from skemo.nn.checks import check_count
-from skemo.nn.losses import mean_probabilities
-from skemo.nn.weights import build_network, has_finite_weights
-from skemo.signals.array import SignalArray
-from skemo.signals.checks import (
-    is_number,
-    is_positive,
-    reading_numbers,
-    signal_columns,
-    validate_modalities,
-)
-from skemo.signals.groups import refuse_column_name
-from skemo.training.batches import WindowSet, merge_rows
-from skemo.training.devices import (
-    block_size,
-    check_precision,
-    in_smaller_blocks,
-    reproducible,
-    resolve_device,
-)
-from skemo.training.early_stopping import hold_back
-from skemo.training.many import Fit, train_or_collect
-from skemo.training.net import FusionNet
-from skemo.training.optimizer import FlatAdamW
+from skemo.models.base import FusionEstimator, check_loss, check_share
+from skemo.models.own_module import OwnModule
+from skemo.models.saving import read_classes
+from skemo.models.targets import check_labels
+from skemo.nn import OrdinalLink
+from skemo.training.net import FusionClassifierNet
+from skemo.training.objectives import ClassObjective, Loss, mean_probabilities
 
-_STOPPING = "_early_stopping"  # name of the callback
-_LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
+_LOSSES = ("cross-entropy", "focal", "ordinal")
 
 
-def check_counts(estimator: BaseEstimator, *names: str) -> None:
-    """Raise unless these parameters of the estimator are integers of at least 1."""
-    for name in names:
-        check_count(name, getattr(estimator, name))
+class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
+    """A classifier of windows of several modalities, around a network of your own.
 
+    Everything but the network is that of :class:`ModalityAwareAttentionClassifier`:
+    standardisation, missing modalities, training on any device, early stopping by subject,
+    ensembles, saving, several targets.
 
-def check_targets(
-    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any
-) -> tuple[NDArray, NDArray[np.float64]]:
-    """Check and return the labels and weights of the windows; weights are 1 by default."""
-    if y is None:
-        raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
-    refuse_column_name("y", y)
-    y = column_or_1d(y, warn=True)
-    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-    if pd.isna(y).any():
-        raise ValueError(f"Input y contains NaN in {pd.isna(y).sum()} rows: drop these windows.")
-    check_classification_targets(y)
-    if sample_weight is None:
-        sample_weight = np.ones(len(y))
-    with reading_numbers("sample_weight"):
-        sample_weight = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        )
-    if sample_weight.ndim != 1:
-        raise ValueError("Sample weights must be 1D array or scalar")
-    check_consistent_length(X, y, sample_weight)
-    if (sample_weight < 0).any():
-        raise ValueError("Negative values in sample_weight: weights must be at least 0.")
-    if not sample_weight.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return y, sample_weight
+    The module is built by ``module(shapes, n_outputs, **parameters)``: `shapes` is a list with
+    the shape of a window of each modality, ``(n_channels, n_times)`` for series; `n_outputs` is
+    the number of class scores, and `parameters` are those passed as ``module__name``. Its
+    ``forward(inputs, present)`` takes a list of tensors of shape (batch, ...), one per modality,
+    and a tensor of shape (batch, n_modalities) that is 1 where a window has the modality; it
+    returns the scores, of shape (batch, n_outputs). The input of a missing modality is zero.
+    A subclass of :class:`skemo.nn.FusionNetwork` can give attention weights and a fused
+    representation as well.
 
+    Parameters
+    ----------
+    module : callable
+        A subclass of ``torch.nn.Module``, or a function that returns one.
+    loss : {"cross-entropy", "focal", "ordinal"} or callable, default="cross-entropy"
+        "focal" lowers the weight of windows that are classified well (Lin et al. 2017). "ordinal"
+        is for ordered classes such as ratings, in the order of ``classes_``: a cumulative link
+        model, in which ordered thresholds cut one number into classes (McCullagh 1980). A
+        callable takes class scores, (n_windows, n_classes), and positions in ``classes_``,
+        (n_windows,), as tensors, and returns the loss of each window.
+    label_smoothing : float, default=0.0
+        Share of the probability of the label that is spread evenly over all classes.
+    modality_dropout : float, default=0.0
+        Probability that a modality of a window is left out in training, though never all of
+        them (:class:`skemo.nn.ModalityDropout`). Useful if windows to be predicted will lack
+        some modalities.
+    input_noise : float, default=0.0
+        Standard deviation of the Gaussian noise added to the standardised inputs in training.
+        Values from 0.5 to 1 help if the inputs are features of few people.
+    lr : float, default=0.001
+        Learning rate of AdamW.
+    weight_decay : float, default=0.01
+        Weight decay of AdamW.
+    batch_size : int, default=64
+        Number of windows per training step, at least 2.
+    max_epochs : int, default=30
+        Number of passes over the training windows.
+    n_members : int, default=1
+        Number of networks whose probabilities are averaged (:class:`skemo.nn.FusionEnsemble`).
+        They differ in their initial weights and dropout; training time is proportional to
+        their number, and five bring most of the gain.
+    class_weight : dict, "balanced", list of these or None, default=None
+        Weights of the classes in the loss; "balanced" gives all classes the same total weight.
+        For several targets, "balanced" or a list with an entry per target.
+    early_stopping : bool, default=False
+        Whether to hold back about `validation_fraction` of the windows, in whole groups, stop
+        when their loss has not decreased for `patience` epochs, and keep the weights of the
+        best epoch.
+    validation_fraction : float, default=0.1
+        Share of the windows to hold back. Without `groups` in ``fit``, single windows are held
+        back, with a warning.
+    patience : int, default=10
+        Number of epochs without improvement after which training stops.
+    callbacks : list of skorch callbacks or None, default=None
+        Callbacks to add to those of the net.
+    device : str or torch.device, default="auto"
+        Any torch device; "auto" is CUDA if available, else the CPU.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Precision of convolutions and matrix products. On a CPU without matrix units for
+        bfloat16, float32 is faster.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of the windows, and dropout. The same number
+        gives the same network, bit by bit on a CPU.
+    verbose : int, default=0
+        If 1, print a line per epoch.
+    **module_parameters
+        Parameters of the module, each under the name ``module__name``; they can be searched.
 
-class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
-    """A classifier that trains a network on windows of several modalities.
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,), or list of them
+        The class labels; a list with an array per target if there are several.
+    modalities_ : dict of str to SignalDtype
+        Shape of the windows of each modality, with sampling rate and channel names if known.
+    mean_, scale_ : dict of str to ndarray of shape (1, ..., n_channels, 1)
+        Mean and standard deviation by which each modality is standardised.
+    net_ : skorch.NeuralNet
+        The trained net: ``net_.history`` has the losses, and ``net_.module_`` is the network.
+    n_features_in_ : int
+        Number of modalities; if `X` was a plain array, of samples or channels.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a DataFrame.
 
-    A subclass stores its parameters in its constructor and defines
-
-    * ``_check_parameters()``, which checks the parameters of the network,
-    * ``_check_shapes(shapes)``, which checks the shapes of the windows, a dict by modality,
-    * ``_make_module(shapes, n_classes)``, which builds the network for a list of shapes,
-    * ``_attends()``, which returns whether the network has attention.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skemo import FusionClassifier
+    >>> class Averages(torch.nn.Module):
+    ...     def __init__(self, shapes, n_outputs, width=4):
+    ...         super().__init__()
+    ...         self.layers = torch.nn.Sequential(
+    ...             torch.nn.Linear(sum(shape[0] for shape in shapes), width),
+    ...             torch.nn.ReLU(),
+    ...             torch.nn.Linear(width, n_outputs),
+    ...         )
+    ...
+    ...     def forward(self, inputs, present):
+    ...         return self.layers(torch.cat([x.mean(-1) for x in inputs], dim=1))
+    >>> y = np.repeat(["calm", "stress"], 40)
+    >>> X = np.random.default_rng(0).normal(size=(80, 1, 32)) + (y == "stress")[:, None, None]
+    >>> classifier = FusionClassifier(Averages, module__width=8, lr=0.05, random_state=0)
+    >>> classifier.fit(X, y).score(X, y) > 0.9
+    True
     """
 
-    trains_together = True  # several fits can be trained as one computation
+    _guess = "their class is guessed from the class frequencies in training"
 
-    def fit(
+    def __init__(
         self,
-        X: pd.DataFrame | ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-    ) -> Self:
-        """Train the network from scratch.
-
-        Parameters
-        ----------
-        X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
-                (n_windows, n_channels, n_times)
-            One signal column per modality. A plain array is a single modality.
-        y : array-like of shape (n_windows,)
-            Class labels.
-        sample_weight : array-like of shape (n_windows,), default=None
-            Weight of each window. A weight of 2 is the same as including the window twice,
-            and 0 is the same as leaving it out.
-        groups : array-like of shape (n_windows,), default=None
-            The subject of each window. Early stopping keeps all windows of a subject on the
-            same side of its split.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a parameter, a column or `y` is not as described, a value is infinite, every
-            window is missing, or `y` has a single class.
-        """
-        self._check_parameters()
-        values = self._check_windows(X, reset=True)
-        y, sample_weight = check_targets(self, X, y, sample_weight)
-        self.classes_ = np.unique(y[sample_weight > 0])
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs windows of at least two classes, got one class: "
-                f"{self.classes_.tolist()}."
-            )
-        subjects = None
-        if groups is not None:
-            subjects = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
-            check_consistent_length(y, subjects)
-        self._random_state = check_random_state(self.random_state)
-        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        keys: Any = y
-        if self.early_stopping and subjects is not None:
-            keys = list(zip(y, subjects, strict=True))  # so rows of two subjects are not merged
-        rows, weight = merge_rows(values, keys, sample_weight)
-        train = np.ones(len(rows), bool)
-        if self.early_stopping:
-            row_subjects = None if subjects is None else subjects[rows]
-            train = ~hold_back(y[rows], row_subjects, weight, self.validation_fraction, seed)
-        self._learn_inputs(values, y, rows[train], weight[train])
-        windows = self._training_set(values, y, rows[train], weight[train])
-        validation = None
-        if self.early_stopping:
-            validation = self._training_set(values, y, rows[~train], weight[~train])
-        generator = torch.Generator().manual_seed(seed)
-        with reproducible(torch.device("cpu")):
-            self.net_ = self._make_net(generator)
-            self._start_at_frequencies(windows)
-        train_or_collect(Fit(self, windows, validation, generator.get_state()))
-        return self
+        module: Callable[..., nn.Module],
+        *,
+        loss: Literal["cross-entropy", "focal", "ordinal"] | Loss = "cross-entropy",
+        label_smoothing: float = 0.0,
+        modality_dropout: float = 0.0,
+        input_noise: float = 0.0,
+        lr: float = 0.001,
+        weight_decay: float = 0.01,
+        batch_size: int = 64,
+        max_epochs: int = 30,
+        n_members: int = 1,
+        class_weight: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        callbacks: Sequence[Callback] | None = None,
+        device: str | torch.device = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        **module_parameters: Any,
+    ) -> None:
+        self.module = module
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.modality_dropout = modality_dropout
+        self.input_noise = input_noise
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.n_members = n_members
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+        self.__dict__.update(module_parameters)
 
     def partial_fit(
         self,
         X: pd.DataFrame | ArrayLike,
         y: ArrayLike,
-        classes: ArrayLike | None = None,
+        classes: ArrayLike | Sequence[ArrayLike] | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Train the network for one more epoch, on these windows.
@@ -190,8 +199,9 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         ----------
         X, y
             As in `fit`; at least two windows that differ.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever occur; required in the first call.
+        classes : array-like of shape (n_classes,), or list of them, default=None
+            All classes that will ever occur, a list with an array per target if there are
+            several; required in the first call.
         sample_weight : array-like of shape (n_windows,), default=None
             Weight of the loss of each window.
 
@@ -199,55 +209,35 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
         -------
         self
         """
-        first = not hasattr(self, "net_")
-        known: Any = None if classes is None else np.unique(column_or_1d(classes))
-        if not first and known is not None and not np.array_equal(known, self.classes_):
+        known = None if classes is None else _sorted_classes(classes)
+        if hasattr(self, "net_") and known is not None and not _equal(known, self._class_lists()):
             raise ValueError(
-                f"classes={known.tolist()} differ from {self.classes_.tolist()}, which were "
-                "passed to the first call of partial_fit or found by fit."
+                f"classes={_as_lists(known)} differ from {_as_lists(self._class_lists())}, which "
+                "were passed to the first call of partial_fit or found by fit."
             )
-        if first:
-            self._check_parameters()
-            if known is None or len(known) < 2:
+
+        def begin(targets: list[NDArray]) -> None:
+            if known is None or min(map(len, known)) < 2:
                 raise ValueError(
                     "classes must be passed on the first call to partial_fit, and there must be "
                     "at least two."
                 )
-            if self.class_weight == "balanced":
+            if isinstance(self.class_weight, str):
                 raise ValueError(
                     'class_weight="balanced" needs all windows at once: give partial_fit the '
                     "weights as a dict of class to weight."
                 )
-        values = self._check_windows(X, reset=first)
-        y, sample_weight = check_targets(self, X, y, sample_weight)
-        if first:
-            self.classes_ = known
-            self._random_state = check_random_state(self.random_state)
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y has classes {unknown.tolist()} that are not in `classes`.")
-        rows, weight = merge_rows(values, y, sample_weight)
-        if first:
-            self._learn_inputs(values, y, rows, weight)
-        windows = self._training_set(values, y, rows, weight, normalize=False)
-        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        device = resolve_device(self.device)
+            if len(known) != len(targets):
+                raise ValueError(
+                    f"y has {len(targets)} targets, but `classes` are those of {len(known)}."
+                )
+            self.classes_ = known[0] if len(known) == 1 else known
 
-        def train(_: int) -> None:
-            generator = torch.Generator().manual_seed(seed)
-            with reproducible(device):
-                if first:
-                    self.net_ = self._make_net(generator).initialize()
-                self.net_.module_.to(device)
-                self.net_.generator = generator
-                self.net_.partial_fit((windows.to(device), None), epochs=1)
-                self.net_.generator = None
-                self._check_converged()
+        return self._fit_partially(X, y, sample_weight, begin)
 
-        in_smaller_blocks(train, 1, device)
-        return self
-
-    def predict_proba(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(
+        self, X: pd.DataFrame | ArrayLike
+    ) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         """Return the probability of each class.
 
         Parameters
@@ -257,269 +247,198 @@ class FusionClassifier(DocLinkMixin, TransformerMixin, ClassifierMixin, BaseEsti
 
         Returns
         -------
-        ndarray of shape (n_windows, n_classes)
-            Columns in the order of ``classes_``.
+        ndarray of shape (n_windows, n_classes), or list of them
+            Columns in the order of ``classes_``; a list with an array per target if there are
+            several.
         """
-        _, _, probabilities = self._evaluate(X)
-        return probabilities
+        _, _, predicted = self._evaluate(X)
+        ends = np.cumsum([len(classes) for classes in self._class_lists()])[:-1]
+        parts = np.split(predicted, ends, axis=1)
+        return parts[0] if len(parts) == 1 else parts
 
     def predict(self, X: pd.DataFrame | ArrayLike) -> NDArray:
-        """Return the most probable class of each window, an array of shape (n_windows,)."""
-        check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-    def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float32]:
-        """Return the fused representation, which is the input of the last layer.
+        """Return the most probable class of each window.
 
         Returns
         -------
-        ndarray of shape (n_windows, n_features)
-            The features of one modality after another; 0 if the modality is missing.
+        ndarray of shape (n_windows,) or (n_windows, n_targets)
         """
-        _, fused, _ = self._evaluate(X)
-        return fused
-
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
-        """Return the names of the columns of `transform`, such as ``ecg0, ecg1, …``."""
         check_is_fitted(self)
-        sizes = self.net_.module_.vector_sizes
-        return np.array(
-            [
-                f"{name}{i}"
-                for name, size in zip(self.modalities_, sizes, strict=True)
-                for i in range(size)
-            ],
-            object,
-        )
+        probabilities = self.predict_proba(X)
+        if not isinstance(probabilities, list):
+            return self.classes_[probabilities.argmax(axis=1)]
+        columns = [
+            classes[part.argmax(axis=1)]
+            for classes, part in zip(self.classes_, probabilities, strict=True)
+        ]
+        same_kind = len({column.dtype.kind for column in columns}) == 1
+        return np.stack(columns if same_kind else [x.astype(object) for x in columns], axis=1)
 
-    @available_if(lambda self: self._attends())
-    def attention_weights(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame:
-        """Return how much of each modality the attention lets through.
-
-        Returns
-        -------
-        DataFrame with n_windows rows
-            One column per modality: the mean of its attention weights, between 0 and 1; 0 if
-            the window lacks the modality. The index is that of `X`.
-        """
-        weights, _, _ = self._evaluate(X)
-        index = X.index if isinstance(X, pd.DataFrame) else None
-        return pd.DataFrame(weights, columns=list(self.modalities_), index=index)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted classifier to a safetensors file, without pickle.
-
-        Its header holds parameters, classes and shapes as JSON, and its body the weights and
-        the standardisation. The parameter `callbacks`, the state of the optimiser and the
-        training history are not saved.
+    def score(
+        self, X: pd.DataFrame | ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy; of several targets, the share of windows with all of them right.
 
         Parameters
         ----------
-        path : str or path-like
-        """
-        write_classifier(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Self:
-        """Read a classifier that was written by `save`.
-
-        Parameters
-        ----------
-        path : str or path-like
-        device : str or torch.device, default="auto"
-            The device to use, which may differ from the one it was trained on.
+        X, y
+            As in `fit`; of several targets, none may be missing.
+        sample_weight : array-like of shape (n_windows,), default=None
 
         Returns
         -------
-        fitted classifier
+        float
         """
-        return read_classifier(cls, path, device)
+        if not isinstance(getattr(self, "classes_", None), list):
+            return super().score(X, y, sample_weight)
+        columns = check_labels(self, X, y)
+        pairs = zip(columns, self.predict(X).T, strict=True)
+        is_right = np.all([np.asarray(given) == found for given, found in pairs], axis=0)
+        return float(accuracy_score(np.ones_like(is_right), is_right, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []
+        tags.target_tags.multi_output = True
         return tags
 
     def _check_parameters(self):
-        check_counts(self, "batch_size", "max_epochs", "n_members", "patience")
-        if self.batch_size < 2:
-            raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
-        if not is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}."
-            )
-        for name in ("dropout", "modality_dropout"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 <= value < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
-        check_precision(self.precision, resolve_device(self.device))
-        if not is_positive(self.lr):
-            raise ValueError(f"lr must be positive, got {self.lr!r}.")
-        for name in ("weight_decay", "input_noise"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 <= value < np.inf:
-                raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
+        super()._check_parameters()
+        check_loss(self.loss, _LOSSES)
+        check_share(self, "label_smoothing")
+        if self.label_smoothing and (callable(self.loss) or self.loss == "ordinal"):
+            raise ValueError('label_smoothing suits loss="cross-entropy" and "focal" only.')
 
-    def _check_windows(self, X, *, reset):
-        """Return the windows of each modality, of shape (n_windows, ..., n_channels, n_times)."""
-        signals = validate_modalities(self, X, reset=reset)
-        if reset:
-            self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
-            self._check_shapes({name: dtype.shape for name, dtype in self.modalities_.items()})
-        return {modality: signal.values for modality, signal in signals.items()}
+    def _class_lists(self):
+        return self.classes_ if isinstance(self.classes_, list) else [self.classes_]
 
-    def _learn_inputs(self, values, y, rows, weight):
-        """Learn standardisation and class weights from the training rows."""
-        if len(rows) < 2:
-            raise ValueError("Training needs at least two windows that differ, got 1 sample.")
-        self.mean_, self.scale_ = {}, {}
-        for modality, array in values.items():
-            self.mean_[modality], self.scale_[modality] = signal_statistics(
-                array[rows],
-                weight,
-                by_time=self._by_time,
-                padded=self.modalities_[modality].may_be_padded,
-            )
-        self._class_weight = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=y[rows], sample_weight=weight
-        )
+    def _check_targets(self, X, y):
+        return check_labels(self, X, y)
 
-    def _make_net(self, generator):
-        """Return an untrained net, with initial weights drawn from the generator."""
-        shapes = [dtype.shape for dtype in self.modalities_.values()]
-        build = partial(self._make_module, shapes, len(self.classes_))
-        networks = [build_network(build, generator) for _ in range(self.n_members)]
-        module = networks[0] if self.n_members == 1 else FusionEnsemble(networks)
-        for member in module.members:
-            member.uses_bfloat16 = self.precision == "bfloat16"
-        return FusionNet(
-            module,
-            criterion=torch.nn.CrossEntropyLoss,  # not used: `get_loss` weights each window
-            predict_nonlinearity=mean_probabilities,
-            # Callbacks may freeze parameters or look them up in the optimiser.
-            optimizer=torch.optim.AdamW if self.callbacks else FlatAdamW,
-            optimizer__weight_decay=self.weight_decay,
-            optimizer__fused=True,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            train_split=None,
-            classes=np.arange(len(self.classes_)),
-            callbacks=copy.deepcopy(list(self.callbacks or [])),
-            device=str(resolve_device(self.device)),
-            verbose=self.verbose,
-        )
-
-    def _fit_net(self, windows, validation, generator):
-        """Train the net in skorch's loop, with early stopping if there is validation data."""
-        self.net_.generator = generator
-        if validation is not None:
-            stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
-            self.net_.callbacks = [*self.net_.callbacks, (_STOPPING, stopping)]
-        self.net_.fit((windows, validation), y=None)
-        self.net_.generator = None
-        if validation is not None:
-            self.net_.callbacks = self.net_.callbacks[:-1]
-            self.net_.callbacks_ = [x for x in self.net_.callbacks_ if x[0] != _STOPPING]
-        self._check_converged()
-
-    def _start_at_frequencies(self, windows):
-        """Make the initial class scores the logarithms of the weighted class frequencies."""
-        weights = torch.bincount(windows.y, windows.weight, minlength=len(self.classes_)).double()
-        with torch.no_grad():
-            for member in self.net_.module.members:
-                member.head.bias.copy_((weights / weights.sum()).clamp_min(1e-12).log())
-
-    def _window_set(self, values, rows):
-        """Return standardised windows for the network, on the CPU."""
-        inputs, present = [], []
-        for modality, array in values.items():
-            array, mean = array[rows], self.mean_[modality]
-            # A modality that is missing in all training windows has no mean, and is absent.
-            present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
-            array = standardize_signals(
-                array, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
-            )
-            if np.nanmax(np.abs(array), initial=0) > _LARGEST:
+    def _learn_targets(self, targets, sample_weight):
+        counted = sample_weight > 0
+        classes = [np.unique(labels[counted & ~pd.isna(labels)]) for labels in targets]
+        for known in classes:
+            if len(known) < 2:
                 raise ValueError(
-                    f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
-                    "the training mean: set artefacts to NaN."
+                    f"{type(self).__name__} needs windows of at least two classes, got one class: "
+                    f"{known.tolist()}."
                 )
-            array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
-            inputs.append(torch.from_numpy(array))
-        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
-        return WindowSet(inputs, present)
+        self.classes_ = classes[0] if len(classes) == 1 else classes
 
-    def _training_set(self, values, y, rows, weight, *, normalize=True):
-        windows = self._window_set(values, rows)
-        y = np.searchsorted(self.classes_, y[rows])
-        weight = weight * self._class_weight[y]
-        if normalize:
-            weight = weight / weight.mean()
-        weight = torch.from_numpy(weight.astype(np.float32))
-        return WindowSet(windows.inputs, windows.present, torch.from_numpy(y), weight)
+    def _encode_targets(self, targets):
+        """Return positions in `classes_`; -1 if the label is missing."""
+        columns = []
+        for labels, classes in zip(targets, self._class_lists(), strict=True):
+            known = ~pd.isna(labels)
+            unknown = np.setdiff1d(labels[known], classes)
+            if len(unknown):
+                raise ValueError(f"y has classes {unknown.tolist()} that are not in `classes`.")
+            codes = np.full(len(labels), -1)
+            codes[known] = np.searchsorted(classes, labels[known])
+            columns.append(codes)
+        return np.stack(columns, axis=1)
 
-    def _evaluate(self, X):
-        """Return attention weights, fused representation and class probabilities, as arrays.
+    def _describe_targets(self):
+        lists = self._class_lists()
+        return {
+            "classes": [classes.tolist() for classes in lists],
+            "classes_type": [classes.dtype.str for classes in lists],
+        }
 
-        On the CPU, sums over blocks of different sizes are rounded differently. All blocks
-        therefore have the same size, the last one being filled up with windows from the
-        beginning, so that the result for a window does not depend on the number of windows.
-        """
-        check_is_fitted(self)
-        values = self._check_windows(X, reset=False)
-        device = resolve_device(self.device)
-        n_block = block_size(sum(array[:1].size for array in values.values()), device)
-        weights, fused, probabilities, present = in_smaller_blocks(
-            lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
-        )
-        n_unusable = np.count_nonzero(~np.isfinite(probabilities).all(axis=1))
-        if n_unusable:
+    def _read_targets(self, header):
+        pairs = zip(header["classes"], header["classes_type"], strict=True)
+        lists = [read_classes(*pair) for pair in pairs]
+        self.classes_ = lists[0] if len(lists) == 1 else lists
+
+    def _target_shapes(self):
+        return {f"class_weight.{i}": (len(x),) for i, x in enumerate(self._class_lists())}
+
+    def _target_tensors(self):
+        return dict(zip(self._target_shapes(), self._class_weight, strict=True))
+
+    def _set_target_tensors(self, tensors):
+        self._class_weight = list(tensors.values())
+
+    def _strata(self, encoded):
+        """Return the windows of each class of each target."""
+        n_classes = [len(classes) for classes in self._class_lists()]
+        pairs = zip(encoded.T, n_classes, strict=True)
+        strata = [codes == code for codes, n in pairs for code in range(n)]
+        return np.array([rows for rows in strata if rows.any()])
+
+    def _learn_scales(self, encoded, weight):
+        lists = self._class_lists()
+        given = self.class_weight
+        if given is None or isinstance(given, str | Mapping):
+            given = [given] * len(lists)
+        shared = isinstance(self.class_weight, Mapping) and len(lists) > 1
+        if shared or len(given) != len(lists):
             raise ValueError(
-                f"The class scores of {n_unusable} of {len(present)} windows are not finite: the "
-                "weights of the network are so large that they overflow. Fit it again with a "
-                "lower lr."
+                f"class_weight must be a list with an entry for each of the {len(lists)} targets, "
+                f"got {self.class_weight!r}."
             )
-        n_absent = np.count_nonzero(present.sum(axis=1) == 0)
-        if n_absent:
-            warnings.warn(
-                f"{n_absent} of {len(present)} windows are missing (NaN) in every modality that "
-                "was trained on: their class is guessed from the class frequencies in training.",
-                UserWarning,
-                stacklevel=3,
+        self._class_weight = []
+        for codes, classes, one in zip(encoded.T, lists, given, strict=True):
+            known = codes >= 0
+            labels = classes[codes[known]]
+            self._class_weight.append(
+                compute_class_weight(one, classes=classes, y=labels, sample_weight=weight[known])
             )
-        return weights, fused, probabilities
 
-    def _evaluate_blocks(self, values, n_block, device):
-        """Return what `_evaluate` does, and which modalities are present, block by block.
+    def _weigh_targets(self, encoded, weight):
+        columns = [
+            weight * np.where(codes >= 0, by_class[codes], 0)
+            for codes, by_class in zip(encoded.T, self._class_weight, strict=True)
+        ]
+        return encoded.clip(0), np.stack(columns, axis=1)
 
-        On the CPU, several blocks are evaluated in parallel. No computation of torch is left to
-        the caller, where it might start threads: a process forked after that would wait for them.
-        """
-        n_windows = len(next(iter(values.values())))
+    def _head(self):
+        n_classes = [len(classes) for classes in self._class_lists()]
+        if self.loss == "ordinal":
+            return len(n_classes), OrdinalLink(n_classes)
+        return sum(n_classes), None
 
-        def evaluate(start):
-            rows = np.arange(start, start + n_block)
-            rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
-            windows = self._window_set(values, rows)
-            with reproducible(device), torch.inference_mode():  # in a thread of its own
-                windows = windows.to(device)
-                *results, scores = module.evaluate(windows.inputs, windows.present)
-                results += [scores.cpu().double().softmax(1), windows.present]
-                return [result.cpu().numpy() for result in results]
+    def _objective(self):
+        n_classes = [len(classes) for classes in self._class_lists()]
+        return ClassObjective(n_classes, self.loss, self.label_smoothing)
 
-        n_threads = torch.get_num_threads() if device.type == "cpu" else 1
-        with reproducible(device), ThreadPoolExecutor(n_threads) as threads:
-            module = self.net_.module_.to(device).eval()
-            blocks = list(threads.map(evaluate, range(0, n_windows, n_block)))
-        return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
+    def _net_kind(self):
+        if isinstance(self.classes_, list):
+            return super()._net_kind()
+        settings = {"classes": np.arange(len(self.classes_))}
+        return FusionClassifierNet, {**settings, "predict_nonlinearity": mean_probabilities}
 
-    def _check_converged(self):
-        unusable = np.flatnonzero(~np.isfinite(self.net_.history[:, "train_loss"]))
-        if len(unusable):
-            epoch = unusable[0] + 1
-            raise ValueError(f"The training loss is not finite from epoch {epoch} on: lower lr.")
-        if not has_finite_weights(self.net_.module_):
-            raise ValueError("The last steps of training made weights infinite or NaN: lower lr.")
+    def _start_at_means(self, network, windows):
+        """Let the untrained network predict the weighted class frequencies."""
+        shares = []
+        for codes, weight, classes in zip(
+            windows.y.unbind(1), windows.weight.unbind(1), self._class_lists(), strict=True
+        ):
+            total = torch.bincount(codes, weight, minlength=len(classes)).double()
+            shares.append((total / total.sum()).clamp_min(1e-12))
+        if network.link is not None:
+            network.link.start_at(shares)
+            shares = [torch.ones(1)] * len(shares)
+        if hasattr(network, "head"):
+            network.head.bias.copy_(torch.cat(shares).log())
+
+    def _read_outputs(self, outputs):
+        return torch.cat(self.net_.objective.probabilities(outputs), dim=1)
+
+
+def _sorted_classes(classes):
+    """Return the sorted classes of each target."""
+    classes = list(classes)
+    several = len(classes) > 0 and all(
+        isinstance(one, list | tuple | np.ndarray | pd.Series) for one in classes
+    )
+    return [np.unique(column_or_1d(one)) for one in (classes if several else [classes])]
+
+
+def _equal(one, other):
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
+def _as_lists(classes):
+    lists = [one.tolist() for one in classes]
+    return lists[0] if len(lists) == 1 else lists

@@ -1,4 +1,4 @@
-"""Fitted classifiers as safetensors files: JSON in the header, tensors in the body."""
+"""Fitted network estimators as safetensors files: JSON in the header, tensors in the body."""
 
 import json
 import os
@@ -18,6 +18,7 @@ from skemo._files import write_whole
 from skemo.signals.array import SignalDtype
 from skemo.training.devices import reproducible, resolve_device
 
+_CODE = "Parameters that are code are not saved and must be passed to load:"
 _MAX_LABEL_BYTES = 2**24  # in memory, of all class labels
 
 
@@ -48,31 +49,35 @@ def from_json(parameter: Any) -> Any:
     return {"tuple": tuple, "list": list}[kind](from_json(x) for x in values)
 
 
-def write_classifier(classifier: Any, path: str | os.PathLike[str]) -> None:
-    """Write a fitted classifier to a file; see `FusionClassifier.save`."""
-    check_is_fitted(classifier)
-    parameters = classifier.get_params(deep=False)
+def write_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
+    """Write a fitted estimator to a file; see `FusionEstimator.save`."""
+    check_is_fitted(estimator)
+    parameters = estimator.get_params(deep=False)
     parameters.pop("callbacks")
+    code = sorted(name for name, value in parameters.items() if callable(value))
+    for name in code:
+        del parameters[name]
     parameters["device"] = str(parameters["device"])
     if isinstance(parameters["random_state"], np.random.RandomState):
         parameters["random_state"] = None
     header = {
-        "estimator": type(classifier).__name__,
+        "estimator": type(estimator).__name__,
         "parameters": {name: to_json(value) for name, value in parameters.items()},
-        "classes": classifier.classes_.tolist(),
-        "classes_type": classifier.classes_.dtype.str,
+        "code": code,
+        **estimator._describe_targets(),
         "modalities": [
-            (to_json(name), dtype.name) for name, dtype in classifier.modalities_.items()
+            (to_json(name), dtype.name) for name, dtype in estimator.modalities_.items()
         ],
-        "n_features_in": classifier.n_features_in_,
-        "feature_names_in": getattr(classifier, "feature_names_in_", np.array([])).tolist(),
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": getattr(estimator, "feature_names_in_", np.array([])).tolist(),
     }
-    state = classifier.net_.module_.state_dict()
+    state = estimator.net_.module_.state_dict()
     tensors = {f"network.{name}": values for name, values in state.items()}
-    for i, name in enumerate(classifier.modalities_):
-        tensors[f"mean.{i}"] = torch.from_numpy(classifier.mean_[name].copy())
-        tensors[f"scale.{i}"] = torch.from_numpy(classifier.scale_[name].copy())
-    tensors["class_weight"] = torch.from_numpy(classifier._class_weight)
+    for i, name in enumerate(estimator.modalities_):
+        tensors[f"mean.{i}"] = torch.from_numpy(estimator.mean_[name].copy())
+        tensors[f"scale.{i}"] = torch.from_numpy(estimator.scale_[name].copy())
+    for name, values in estimator._target_tensors().items():
+        tensors[name] = torch.from_numpy(values.copy())
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
@@ -82,93 +87,116 @@ def write_classifier(classifier: Any, path: str | os.PathLike[str]) -> None:
     write_whole(path, save(tensors, {"skemo": json.dumps(header)}))
 
 
-def read_classifier(cls: Any, path: str | os.PathLike[str], device: str | torch.device) -> Any:
-    """Read a classifier of class `cls` from a file; see `FusionClassifier.load`."""
+def read_estimator(
+    cls: Any,
+    path: str | os.PathLike[str],
+    device: str | torch.device,
+    code: Mapping[str, Any],
+) -> Any:
+    """Read an estimator of class `cls` from a file; see `FusionEstimator.load`."""
     resolve_device(device)
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r} to load.")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("skemo", "{}"))
-            name = header.get("estimator", "no skemo classifier")
+            name = header.get("estimator", "no skemo estimator")
             if name == cls.__name__:
-                return _make_classifier(cls, header, file, device)
+                _check_code(header.get("code", []), code)
+                return _make_estimator(cls, header, file, device, code)
+    except TypeError as error:
+        if _CODE not in str(error):
+            raise _damaged(cls, path, error) from error
+        raise
     except Exception as error:  # a damaged file can raise anything
-        raise ValueError(
-            f"{str(path)!r} is damaged or not a saved {cls.__name__} ({error or error!r}). Copy it "
-            "again, or fit the classifier and save it again."
-        ) from error
+        raise _damaged(cls, path, error) from error
     raise ValueError(
         f"{str(path)!r} holds {name}, not {cls.__name__}: load it with the class that saved it."
     )
 
 
-def _make_classifier(cls, header, file, device):
-    """Return the classifier of a file, whose header is compared with its tensors first."""
+def _damaged(cls, path, error):
+    return ValueError(
+        f"{str(path)!r} is damaged or not a saved {cls.__name__} ({error or error!r}). Copy it "
+        "again, or fit the estimator and save it again."
+    )
+
+
+def _check_code(saved, given):
+    """Raise unless exactly those parameters are given that a file cannot hold."""
+    if sorted(saved) != sorted(given):
+        needed = ", ".join(f"{name}=..." for name in saved) or "none"
+        raise TypeError(f"{_CODE} {needed}; got {', '.join(given) or 'none'}.")
+
+
+def _make_estimator(cls, header, file, device, code):
+    """Return the estimator of a file, whose header is compared with its tensors first."""
     parameters = {name: from_json(value) for name, value in header["parameters"].items()}
     if "callbacks" in parameters:
         raise ValueError("its header has the parameter 'callbacks', which is never saved")
-    classifier = cls(**{**parameters, "device": device})
-    classifier._check_parameters()
-    classifier.classes_ = _read_classes(header["classes"], header["classes_type"])
-    classifier.modalities_ = {
+    estimator = cls(**{**parameters, **code, "device": device})
+    estimator._check_parameters()
+    estimator._read_targets(header)
+    estimator.modalities_ = {
         from_json(name): SignalDtype.construct_from_string(dtype)
         for name, dtype in header["modalities"]
     }
-    classifier._check_shapes({name: dtype.shape for name, dtype in classifier.modalities_.items()})
-    classifier.n_features_in_ = header["n_features_in"]
+    estimator._check_shapes({name: dtype.shape for name, dtype in estimator.modalities_.items()})
+    estimator.n_features_in_ = header["n_features_in"]
     if header["feature_names_in"]:
-        classifier.feature_names_in_ = np.array(header["feature_names_in"], object)
+        estimator.feature_names_in_ = np.array(header["feature_names_in"], object)
     with reproducible(torch.device("cpu")):
-        tensors = _read_tensors(file, classifier)
-    classifier.mean_, classifier.scale_ = {}, {}
-    for i, name in enumerate(classifier.modalities_):
-        classifier.mean_[name] = tensors[f"mean.{i}"].numpy()
-        classifier.scale_[name] = tensors[f"scale.{i}"].numpy()
-    classifier._class_weight = tensors["class_weight"].numpy()
-    classifier._random_state = check_random_state(classifier.random_state)
+        tensors = _read_tensors(file, estimator)
+    estimator.mean_, estimator.scale_ = {}, {}
+    for i, name in enumerate(estimator.modalities_):
+        estimator.mean_[name] = tensors[f"mean.{i}"].numpy()
+        estimator.scale_[name] = tensors[f"scale.{i}"].numpy()
+    estimator._set_target_tensors(
+        {name: tensors[name].numpy() for name in estimator._target_shapes()}
+    )
+    estimator._random_state = check_random_state(estimator.random_state)
     state = {
         name.removeprefix("network."): values
         for name, values in tensors.items()
         if name.startswith("network.")
     }
     with reproducible(resolve_device(device)):
-        classifier.net_ = classifier._make_net(torch.Generator()).initialize()
-        classifier.net_.module_.load_state_dict(state)
-    return classifier
+        estimator.net_ = estimator._make_net(torch.Generator()).initialize()
+        estimator.net_.module_.load_state_dict(state)
+    return estimator
 
 
-def _read_classes(labels, dtype):
+def read_classes(labels: list, dtype: str) -> np.ndarray:
     """Return the array of class labels; its type must not need more memory than labels do."""
-    dtype = np.dtype(dtype)
-    if dtype.kind not in "biufUO" or len(labels) * dtype.itemsize > _MAX_LABEL_BYTES:
-        raise ValueError(f"its header has {len(labels)} classes of type {dtype.str!r}")
-    classes = np.array(labels, dtype=dtype)
+    kind = np.dtype(dtype)
+    if kind.kind not in "biufUO" or len(labels) * kind.itemsize > _MAX_LABEL_BYTES:
+        raise ValueError(f"its header has {len(labels)} classes of type {kind.str!r}")
+    classes = np.array(labels, dtype=kind)
     if len(classes) < 2 or not np.array_equal(classes, np.unique(classes)):
         raise ValueError(f"its header has the classes {reprlib.repr(labels)}")
     return classes
 
 
-def _read_tensors(file, classifier):
-    """Return the tensors of a file by name, if they have the shapes of the classifier's network.
+def _read_tensors(file, estimator):
+    """Return the tensors of a file by name, if they have the shapes of the estimator's network.
 
     The network is only outlined, without memory for its weights, and its number of layers is
     bounded by that of the tensors. A header that asks for a huge network is found out by this.
     """
     shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    windows = [dtype.shape for dtype in classifier.modalities_.values()]
+    windows = [dtype.shape for dtype in estimator.modalities_.values()]
     n_layers = len(windows)
     for name in ("n_members", "depth", "n_blocks"):
-        n_layers *= getattr(classifier, name, 1)
+        n_layers *= getattr(estimator, name, 1)
     if not 0 < n_layers <= len(shapes):
         raise ValueError(f"it has {len(shapes)} tensors, but its header describes more layers")
     with torch.device("meta"):
-        outline = classifier._make_module(windows, len(classifier.classes_)).state_dict()
+        outline = estimator._build_network().state_dict()
     members = [""]
-    if classifier.n_members > 1:
-        members = [f"members.{i}." for i in range(classifier.n_members)]
+    if estimator.n_members > 1:
+        members = [f"members.{i}." for i in range(estimator.n_members)]
     expected = {f"network.{m}{k}": tuple(v.shape) for m in members for k, v in outline.items()}
-    expected["class_weight"] = (len(classifier.classes_),)
+    expected |= estimator._target_shapes()
     for i, shape in enumerate(windows):
         # One mean and scale for each channel, or for each sample of a plain table.
         by_time = shapes.get(f"mean.{i}") == (1, *shape)

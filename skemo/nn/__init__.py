@@ -1,6 +1,7 @@
 """The two networks and their building blocks as plain torch modules."""
 
 from skemo.nn.attention import CrossModalConnection, ModalityAwareAttention
+from skemo.nn.base import FusionNetwork
 from skemo.nn.blocks import (
     BatchNorm,
     ConvBlock,
@@ -12,6 +13,7 @@ from skemo.nn.blocks import (
 from skemo.nn.cross_modal import CrossModalAttentionNetwork
 from skemo.nn.ensemble import FusionEnsemble
 from skemo.nn.modality_aware import ModalityAwareAttentionNetwork
+from skemo.nn.ordinal import OrdinalLink
 from skemo.nn.unet import UNet
 
 __all__ = [
@@ -20,9 +22,11 @@ __all__ = [
     "CrossModalAttentionNetwork",
     "CrossModalConnection",
     "FusionEnsemble",
+    "FusionNetwork",
     "ModalityAwareAttention",
     "ModalityAwareAttentionNetwork",
     "ModalityDropout",
+    "OrdinalLink",
     "SqueezeExcitation",
     "StreamBlock",
     "UNet",

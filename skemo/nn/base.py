@@ -10,7 +10,7 @@ from skemo.nn.blocks import ModalityDropout
 
 
 class FusionNetwork(nn.Module, ABC):
-    """Base class of the networks: handles random numbers in training, and the class scores.
+    """Base class of the networks: handles random numbers in training, and the outputs.
 
     A subclass builds its layers, calls `_finish` and defines ``_evaluate(inputs, present,
     uniform, scale)``.
@@ -27,17 +27,25 @@ class FusionNetwork(nn.Module, ABC):
     ----------
     vector_sizes : list of int
         Number of features that each modality has in the fused representation.
+    can_be_stacked : bool
+        Whether several networks of this form can be trained as one computation
+        (:func:`skemo.fit_many`), which takes a network that draws no random numbers of its own.
+    link : Module or None
+        What turns the outputs of the last layer into class scores, such as an
+        :class:`OrdinalLink`; None, the default, leaves them as they are.
     uses_bfloat16 : bool
         Whether convolutions and matrix products are computed in bfloat16, using torch's
         autocast. False by default.
     """
 
+    can_be_stacked = True
     uses_bfloat16 = False
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], input_noise: float = 0.0) -> None:
         super().__init__()
         self.shapes = [tuple(shape) for shape in shapes]
         self.input_noise = input_noise
+        self.link: nn.Module | None = None
 
     @property
     def members(self) -> list["FusionNetwork"]:
@@ -47,14 +55,14 @@ class FusionNetwork(nn.Module, ABC):
     def _finish(
         self,
         vector_sizes: list[int],
-        n_classes: int,
+        n_outputs: int,
         dropout: float,
         modality_dropout: float,
     ) -> None:
         self.modality_dropout = ModalityDropout(modality_dropout)
         self.vector_sizes = vector_sizes
         self.dropout = dropout
-        self.head = nn.Linear(sum(vector_sizes), n_classes)
+        self.head = nn.Linear(sum(vector_sizes), n_outputs)
 
     def forward(
         self,
@@ -62,7 +70,7 @@ class FusionNetwork(nn.Module, ABC):
         present: Tensor,
         noise: Sequence[Tensor | None] | None = None,
     ) -> Tensor:
-        """Return the class scores, of shape (batch, n_classes).
+        """Return the outputs, of shape (batch, n_outputs).
 
         Parameters
         ----------
@@ -81,7 +89,7 @@ class FusionNetwork(nn.Module, ABC):
         present: Tensor,
         noise: Sequence[Tensor | None] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return attention weights, the fused representation and class scores.
+        """Return attention weights, the fused representation and the outputs.
 
         The weights have the shape (batch, n_modalities). The parameters are those of `forward`.
         """
@@ -120,7 +128,7 @@ class FusionNetwork(nn.Module, ABC):
         """
         uniform = scale = None
         if self.modality_dropout.p > 0:
-            shape = n_windows, len(self.vector_sizes)
+            shape = n_windows, len(self.shapes)
             uniform = torch.rand(shape, generator=generator, dtype=torch.float32)
         if self.dropout > 0:
             scale = torch.empty(n_windows, sum(self.vector_sizes), dtype=torch.float32)
@@ -148,7 +156,8 @@ class FusionNetwork(nn.Module, ABC):
         uniform: Tensor | None,
         scale: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return attention weights, fused representation and class scores."""
+        """Return attention weights, fused representation and outputs."""
 
     def _score(self, fused: Tensor, scale: Tensor | None) -> Tensor:
-        return self.head(fused if scale is None else fused * scale)
+        outputs = self.head(fused if scale is None else fused * scale)
+        return outputs if self.link is None else self.link(outputs)

@@ -23,8 +23,8 @@ class CrossModalAttentionNetwork(FusionNetwork):
     ----------
     shapes : sequence of tuple of int
         Shape of a window of each modality, (n_channels, n_times).
-    n_classes : int
-        Number of class scores.
+    n_outputs : int
+        Number of outputs: class scores, or numbers to predict.
     connections : sequence of (int, int), default=()
         Pairs of modalities, by position: the first is shared with the second.
     stages : sequence of int, default=(1, 2)
@@ -67,7 +67,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
     def __init__(
         self,
         shapes: Sequence[tuple[int, ...]],
-        n_classes: int,
+        n_outputs: int,
         *,
         connections: Sequence[tuple[int, int]] = (),
         stages: Sequence[int] = (1, 2),
@@ -111,7 +111,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
                         by_target[str(target)] = connection
                         widths[target] = connection.out_channels
                 self.connections[str(stage)] = by_target
-        self._finish(widths, n_classes, dropout, modality_dropout)
+        self._finish(widths, n_outputs, dropout, modality_dropout)
 
     def _evaluate(
         self,

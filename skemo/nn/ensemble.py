@@ -1,6 +1,5 @@
-"""Several networks of the same form whose probabilities are averaged."""
+"""Several networks of the same form whose predictions are averaged."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from skemo.nn.base import FusionNetwork
 
 
 class FusionEnsemble(nn.Module):
-    """Several networks of the same form whose probabilities are averaged.
+    """Several networks of the same form whose predictions are averaged.
 
     Members differ in their initial weights and in the random numbers of training. Each has its
     own loss, so training them together amounts to training each of them alone on the same
@@ -21,7 +20,7 @@ class FusionEnsemble(nn.Module):
     Parameters
     ----------
     members : sequence of FusionNetwork
-        Networks for the same inputs and classes.
+        Networks for the same inputs and targets.
 
     Attributes
     ----------
@@ -47,6 +46,7 @@ class FusionEnsemble(nn.Module):
     def __init__(self, members: Sequence[FusionNetwork]) -> None:
         super().__init__()
         self.members: Any = nn.ModuleList(members)  # mypy knows its items as Module only
+        self.can_be_stacked = members[0].can_be_stacked
         self.vector_sizes = [len(members) * size for size in members[0].vector_sizes]
 
     def forward(
@@ -55,12 +55,12 @@ class FusionEnsemble(nn.Module):
         present: Tensor,
         noise: Sequence[Tensor | None] | None = None,
     ) -> Tensor:
-        """Return the class scores of each member, of shape (batch, n_classes, n_members).
+        """Return the outputs of each member, of shape (batch, n_outputs, n_members).
 
         The parameters are those of `FusionNetwork.forward`.
         """
         results = self._evaluate_members(inputs, present, noise)
-        return torch.stack([scores for _, _, scores in results], dim=2)
+        return torch.stack([outputs for _, _, outputs in results], dim=2)
 
     def evaluate(
         self,
@@ -68,17 +68,16 @@ class FusionEnsemble(nn.Module):
         present: Tensor,
         noise: Sequence[Tensor | None] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mean attention weights, the fused representation and joint class scores.
+        """Return mean attention weights, the fused representation and all outputs.
 
         The fused representation holds the features of all members, grouped by modality. The
-        scores, of shape (batch, n_classes), are logarithms of the mean probabilities.
+        outputs, of shape (batch, n_outputs, n_members), are those of `forward`.
         """
-        weights, fused, scores = zip(*self._evaluate_members(inputs, present, noise), strict=True)
+        weights, fused, outputs = zip(*self._evaluate_members(inputs, present, noise), strict=True)
         sizes = self.members[0].vector_sizes
         by_modality = zip(*(vectors.split(sizes, dim=1) for vectors in fused), strict=True)
         joined = torch.cat([vector for vectors in by_modality for vector in vectors], dim=1)
-        joint = torch.stack(scores).log_softmax(2).logsumexp(0) - math.log(len(self.members))
-        return torch.stack(weights).mean(0), joined, joint
+        return torch.stack(weights).mean(0), joined, torch.stack(outputs, dim=2)
 
     def draw_noise(
         self, n_windows: int, generator: torch.Generator | None = None

@@ -24,8 +24,8 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
     shapes : sequence of tuple of int
         Shape of a window of each modality: a U-Net over time for (n_channels, n_times), and
         over a plane for (n_maps, height, width).
-    n_classes : int
-        Number of class scores.
+    n_outputs : int
+        Number of outputs: class scores, or numbers to predict.
     attention : {"mask"} or None, default="mask"
         None is the paper's basic model: the same network with all masks equal to one.
     n_filters, depth, kernel_size, reduction, excitation
@@ -52,7 +52,7 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
     --------
     >>> import torch
     >>> from skemo.nn import ModalityAwareAttentionNetwork
-    >>> network = ModalityAwareAttentionNetwork([(1, 33), (4, 19, 5)], n_classes=2)
+    >>> network = ModalityAwareAttentionNetwork([(1, 33), (4, 19, 5)], n_outputs=2)
     >>> network([torch.zeros(3, 1, 33), torch.zeros(3, 4, 19, 5)], torch.ones(3, 2)).shape
     torch.Size([3, 2])
     """
@@ -60,7 +60,7 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
     def __init__(
         self,
         shapes: Sequence[tuple[int, ...]],
-        n_classes: int,
+        n_outputs: int,
         *,
         attention: Literal["mask"] | None = "mask",
         n_filters: int = 16,
@@ -90,7 +90,7 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         self.attention = None
         if attention == "mask":
             self.attention = ModalityAwareAttention(len(shapes), n_filters)
-        self._finish([n_filters] * len(shapes), n_classes, dropout, modality_dropout)
+        self._finish([n_filters] * len(shapes), n_outputs, dropout, modality_dropout)
 
     def _evaluate(
         self,

@@ -24,7 +24,7 @@ def merge_rows(
     values : dict of str to ndarray of shape (n_windows, ...)
         The windows of each modality.
     keys : sequence of length n_windows
-        What else rows must have in common to be merged: their class, and possibly their group.
+        What else rows must have in common to be merged: their targets, and possibly their group.
     sample_weight : ndarray of shape (n_windows,)
 
     Returns
@@ -54,10 +54,10 @@ class WindowSet(Dataset):
         One tensor per modality.
     present : Tensor of shape (n_windows, n_modalities)
         1 if the window has the modality, 0 otherwise.
-    y : Tensor of shape (n_windows,), default=None
-        Index of each window's class.
-    weight : Tensor of shape (n_windows,), default=None
-        Weight of each window in the loss.
+    y : Tensor of shape (n_windows, n_targets), default=None
+        Index of each window's class, or standardised numbers.
+    weight : Tensor of shape (n_windows, n_targets), default=None
+        Weight of each window and target in the loss.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class StackedWindows:
     Parameters
     ----------
     sets : sequence of WindowSet
-        The windows of each fit, with classes and weights.
+        The windows of each fit, with targets and weights.
     device : torch.device
     """
 
@@ -124,7 +124,7 @@ class StackedWindows:
         self.weight = stack([windows.weight for windows in sets])
 
     def take(self, rows: Tensor) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
-        """Return inputs, presence, classes and weights of `rows`, of shape (n_fits, n_taken)."""
+        """Return inputs, presence, targets and weights of `rows`, of shape (n_fits, n_taken)."""
         fits = torch.arange(len(rows), device=rows.device).unsqueeze(1)
         inputs = [values[fits, rows] for values in self.inputs]
         return inputs, self.present[fits, rows], self.y[fits, rows], self.weight[fits, rows]

@@ -131,6 +131,17 @@ def _on_cpu_by_default() -> Iterator[None]:
         torch.set_default_device(device)
 
 
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators, and restore them afterwards.
+
+    For modules of the user's own, whose layers draw random numbers from them.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that a device has run out of memory.
 

@@ -12,16 +12,21 @@ _THRESHOLD = 1e-4  # smallest relative improvement that counts, as in skorch
 
 
 def hold_back(
-    y: NDArray, groups: NDArray | None, weight: NDArray, fraction: float, seed: int
+    strata: NDArray[np.bool_],
+    groups: NDArray | None,
+    weight: NDArray,
+    fraction: float,
+    seed: int,
 ) -> NDArray[np.bool_]:
     """Choose the rows that early stopping validates on, keeping each group on one side.
 
     Of many random splits by group, this takes the one that holds back closest to `fraction` of
-    the weight of each class, and that leaves every class in training.
+    the weight of each stratum, and that leaves part of every stratum in training.
 
     Parameters
     ----------
-    y : ndarray of shape (n_windows,)
+    strata : ndarray of bool of shape (n_strata, n_windows)
+        Which windows belong to each stratum, such as a class.
     groups : ndarray of shape (n_windows,), or None
         None draws single windows and warns about it.
     weight : ndarray of shape (n_windows,)
@@ -41,29 +46,28 @@ def hold_back(
             UserWarning,
             stacklevel=4,
         )
-        groups = np.arange(len(y))
+        groups = np.arange(len(weight))
     n_groups = len(np.unique(groups))
     if n_groups < 2:
         raise ValueError(
             "early_stopping needs at least two groups, one of them for validation, got "
             f"{n_groups}: use early_stopping=False."
         )
-    classes = np.unique(y)
-    shares = (y == classes[:, np.newaxis]) * weight  # (n_classes, n_windows)
+    shares = strata * weight
     shares = shares / shares.sum(axis=1, keepdims=True)
     n_held = min(max(round(fraction * n_groups), 1), n_groups - 1)
     splitter = GroupShuffleSplit(_N_SPLITS, test_size=n_held, random_state=seed)
     smallest, chosen = np.inf, None
-    for kept, held in splitter.split(y, groups=groups):
+    for kept, held in splitter.split(weight, groups=groups):
         deviation = np.abs(shares[:, held].sum(axis=1) - fraction).max()
         if deviation < smallest and (shares[:, kept] > 0).any(axis=1).all():
             smallest, chosen = deviation, held
     if chosen is None:
         raise ValueError(
-            "early_stopping found no groups to hold back that would leave every class of "
-            f"{classes.tolist()} in training: use early_stopping=False."
+            "early_stopping found no groups to hold back that would leave every class and every "
+            "target in training: use early_stopping=False."
         )
-    return np.isin(np.arange(len(y)), chosen)
+    return np.isin(np.arange(len(weight)), chosen)
 
 
 class Stopping:

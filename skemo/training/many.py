@@ -19,7 +19,6 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from skemo._warnings import ignored_warnings
 from skemo.nn import counted_rows
-from skemo.nn.losses import mean_probabilities, window_losses
 from skemo.training.batches import StackedWindows, WindowSet, batch_sizes
 from skemo.training.devices import (
     empty_cache,
@@ -27,14 +26,16 @@ from skemo.training.devices import (
     is_out_of_memory,
     out_of_memory,
     reproducible,
+    seeded,
 )
 from skemo.training.early_stopping import Stopping
+from skemo.training.net import FusionClassifierNet
 
 # The list that collects fits inside `collected_fits`; None elsewhere.
 _collected: contextvars.ContextVar[list["Fit"] | None] = contextvars.ContextVar(
     "collected", default=None
 )
-# Parameters of a classifier in which fits that are trained together may differ.
+# Parameters of an estimator in which fits that are trained together may differ.
 _MAY_DIFFER = {
     "class_weight",
     "dropout",
@@ -56,22 +57,22 @@ _WARM_UP = 3  # steps before a CUDA graph is captured
 
 @dataclass
 class Fit:
-    """A fit of a classifier that is ready to be trained.
+    """A fit of a network estimator that is ready to be trained.
 
     Attributes
     ----------
-    classifier : FusionClassifier
-        The classifier, whose net has not been trained yet.
+    estimator : FusionEstimator
+        The estimator, whose net has not been trained yet.
     windows, validation : WindowSet
         Training and validation windows, on the CPU; `validation` is None without early
         stopping.
     random_state : Tensor
         State of the random generator after drawing the initial weights.
     error : Exception or None
-        Why the classifier could not be trained.
+        Why the network could not be trained.
     """
 
-    classifier: Any  # a FusionClassifier, whose module imports this one
+    estimator: Any  # a FusionEstimator, whose module imports this one
     windows: WindowSet
     validation: WindowSet | None
     random_state: torch.Tensor
@@ -79,49 +80,70 @@ class Fit:
 
     @property
     def network(self) -> Any:
-        return self.classifier.net_.module
+        return self.estimator.net_.module
 
     @property
     def device(self) -> torch.device:
-        return torch.device(self.classifier.net_.device)
+        return torch.device(self.estimator.net_.device)
 
     @property
     def is_watched(self) -> bool:
         """Whether the user follows each epoch, which is only possible in skorch's loop."""
-        return bool(self.classifier.callbacks) or self.classifier.verbose > 0
+        return bool(self.estimator.callbacks) or self.estimator.verbose > 0
+
+    @property
+    def stacks(self) -> bool:
+        """Whether such fits can be trained together.
+
+        Modules and losses of the user's own may do what cannot be stacked, and a loss that is
+        not a mean over windows would depend on the validation batches.
+        """
+        objective = self.estimator.net_.objective
+        return (
+            not self.is_watched
+            and objective.is_mean
+            and not callable(objective.loss)
+            and self.network.can_be_stacked
+        )
 
     @property
     def gains(self) -> bool:
         """Whether training such fits together is known to be faster than one after another."""
-        if self.is_watched or self.device.type != "cpu":
+        if not self.stacks or self.device.type != "cpu":
             return False
         n_places = max(values[0, 0].numel() for values in self.windows.inputs)
-        map_size = self.classifier.batch_size * self.classifier.n_filters * n_places
-        return map_size <= _SMALL_MAP
+        n_filters = getattr(self.estimator, "n_filters", np.inf)  # not known of other networks
+        return bool(self.estimator.batch_size * n_filters * n_places <= _SMALL_MAP)
 
     def key(self) -> tuple:
         """What must be equal for two fits to be trained together."""
-        parameters = self.classifier.get_params(deep=False)
+        parameters = self.estimator.get_params(deep=False)
         shared = [(name, parameters[name]) for name in sorted(parameters.keys() - _MAY_DIFFER)]
         return (
-            type(self.classifier),
+            type(self.estimator),
             str(shared),
             tuple(tuple(values.shape[1:]) for values in self.windows.inputs),
-            len(self.classifier.classes_),
+            str(vars(self.estimator.net_.objective)),
         )
 
     def train_alone(self) -> None:
-        """Train the classifier by itself, using skorch's loop."""
+        """Train the network by itself, using skorch's loop."""
 
         def train(_: int) -> None:
             generator = torch.Generator()
             generator.set_state(self.random_state)
-            with reproducible(self.device):
+            with reproducible(self.device), self._seeded(generator):
                 windows = self.windows.to(self.device)
                 validation = None if self.validation is None else self.validation.to(self.device)
-                self.classifier._fit_net(windows, validation, generator)
+                self.estimator._fit_net(windows, validation, generator)
 
         in_smaller_blocks(train, 1, self.device)
+
+    def _seeded(self, generator):
+        """Seed torch's global generators if the network draws from them."""
+        if self.network.can_be_stacked:
+            return contextlib.nullcontext()
+        return seeded(generator.initial_seed(), self.device)
 
 
 def fit_many(
@@ -301,7 +323,7 @@ def _contains_network(step):
 def collected_fits() -> Iterator[list[Fit]]:
     """Collect the fits of networks instead of training them.
 
-    Inside, the ``fit`` of a classifier prepares everything and adds a `Fit` to the list.
+    Inside, the ``fit`` of a network prepares everything and adds a `Fit` to the list.
     """
     fits: list[Fit] = []
     token = _collected.set(fits)
@@ -314,7 +336,7 @@ def collected_fits() -> Iterator[list[Fit]]:
 def train_or_collect(fit: Fit) -> None:
     """Inside `collected_fits`, collect a fit; elsewhere, train it."""
     fits = _collected.get()
-    if fits is None or fit.is_watched:
+    if fits is None or not fit.stacks:
         fit.train_alone()
     else:
         fits.append(fit)
@@ -377,6 +399,8 @@ class _Stack:
         self.graphs = graphs and device.type == "cuda"
         self.fits = list(fits)
         networks = [fit.network for fit in fits]
+        self.has_accuracy = isinstance(fits[0].estimator.net_, FusionClassifierNet)
+        self.objective = fits[0].estimator.net_.objective
         self.structure = copy.deepcopy(networks[0]).to(device)
         parameters, buffers = stack_module_state(networks)
         self.names = list(parameters)
@@ -386,7 +410,7 @@ class _Stack:
         # First and second moments of the gradient, as in AdamW.
         self.moments = torch.stack([torch.zeros_like(self.flat), torch.zeros_like(self.flat)])
         self.n_steps = torch.zeros_like(self.flat[:, :1])
-        settings = [(fit.classifier.lr, fit.classifier.weight_decay) for fit in fits]
+        settings = [(fit.estimator.lr, fit.estimator.weight_decay) for fit in fits]
         self.settings = self.flat.new_tensor(settings)
         self.training = StackedWindows([fit.windows for fit in fits], device)
         validation = [fit.validation for fit in fits if fit.validation is not None]
@@ -394,9 +418,7 @@ class _Stack:
         self.generators = [torch.Generator() for _ in fits]
         for generator, fit in zip(self.generators, fits, strict=True):
             generator.set_state(fit.random_state)
-        self.stopping = [
-            Stopping(fit.classifier.max_epochs, fit.classifier.patience) for fit in fits
-        ]
+        self.stopping = [Stopping(fit.estimator.max_epochs, fit.estimator.patience) for fit in fits]
         self.ended = np.zeros(len(fits), bool)
         self.best: dict[str, Tensor] | None = None  # parameters and buffers of the best epoch
         self.graph: _Graph | None = None
@@ -408,7 +430,7 @@ class _Stack:
     def train(self) -> None:
         """Train until all fits have ended, and give each its network and history."""
         for fit in self.fits:
-            fit.classifier.net_.initialize()
+            fit.estimator.net_.initialize()
         try:
             while not self.ended.all():
                 self._train_epoch()
@@ -476,7 +498,7 @@ class _Stack:
         noise : list of Tensor of shape (n_batches, n_fits, largest_size, ...), or None
             The results of the network's `draw_noise`.
         """
-        plans = [batch_sizes(len(fit.windows), fit.classifier.batch_size) for fit in self.fits]
+        plans = [batch_sizes(len(fit.windows), fit.estimator.batch_size) for fit in self.fits]
         sizes = np.zeros((len(plans), max(map(len, plans))), int)
         for k, plan in enumerate(plans):
             sizes[k, : len(plan)] = plan
@@ -525,11 +547,8 @@ class _Stack:
         """Loss of one fit, of which `_map` makes a function of all fits."""
         state = parameters, buffers
         with counted_rows(self.structure, counted):
-            scores = functional_call(self.structure, state, (inputs, present, noise))
-        loss = window_losses(scores, y) * weight
-        if counted is None:
-            return loss.mean()
-        return (loss * counted).sum() / counted.sum().clamp_min(1)
+            outputs = functional_call(self.structure, state, (inputs, present, noise))
+        return self.objective.batch_loss(outputs, y, weight, counted)
 
     def _update(self, gradient: Tensor, active: Tensor) -> None:
         """Take a step of AdamW for the fits for which `active`, (n_fits, 1), is 1."""
@@ -547,7 +566,9 @@ class _Stack:
         self.flat -= active * (lr / first_correction) * first / denominator
 
     def _validate(self, windows: StackedWindows) -> NDArray:
-        """Return mean loss and accuracy on the validation windows, (n_fits, 2)."""
+        """Return the mean loss on the validation windows and, for one target with classes, the
+        accuracy; of shape (n_fits, n_scores).
+        """
         self.structure.eval()
         sums = []
         with torch.no_grad():
@@ -555,26 +576,28 @@ class _Stack:
                 inputs, present, y, weight = windows.take(rows.expand(len(self.fits), -1))
                 counted = rows < windows.n_rows[:, np.newaxis]
                 state = self.parameters, self.buffers
-                scores = _map(self._scores, *state, inputs, present)
-                scores = scores.flatten(0, 1)
-                loss = window_losses(scores, y.flatten()).view_as(weight)
-                is_correct = mean_probabilities(scores).argmax(1).view_as(y) == y
-                of_loss = (loss * weight * counted).sum(1)
-                sums.append(torch.stack([of_loss, (is_correct * counted).sum(1).to(loss)], dim=1))
+                outputs = _map(self._outputs, *state, inputs, present).flatten(0, 1)
+                losses = self.objective.losses(outputs, y.flatten(0, 1)).view_as(weight)
+                totals = [(losses * weight).sum(2)]
+                if self.has_accuracy:
+                    (probabilities,) = self.objective.probabilities(outputs)
+                    is_correct = probabilities.argmax(1).view_as(y[..., 0]) == y[..., 0]
+                    totals.append(is_correct.to(losses))
+                sums.append((torch.stack(totals, dim=2) * counted.unsqueeze(2)).sum(1))
         # In double precision, which some devices do not have.
-        totals = torch.stack(sums).cpu().double().numpy().sum(axis=0)
-        return totals / windows.n_rows.cpu().numpy()[:, np.newaxis]
+        total = torch.stack(sums).cpu().double().numpy().sum(axis=0)
+        return total / windows.n_rows.cpu().numpy()[:, np.newaxis]
 
-    def _scores(self, parameters, buffers, inputs, present):
-        """Class scores of one fit, of which `_map` makes a function of all fits."""
+    def _outputs(self, parameters, buffers, inputs, present):
+        """Outputs of one fit, of which `_map` makes a function of all fits."""
         return functional_call(self.structure, (parameters, buffers), (inputs, present))
 
     def _record(self, k: int, loss: float, scores: NDArray | None, seconds: float) -> bool:
         """Write an epoch into the history of a fit, and return whether it was the last one."""
-        history = self.fits[k].classifier.net_.history
+        history = self.fits[k].estimator.net_.history
         record = {"train_loss": loss}
         if scores is not None:
-            record |= {"valid_loss": scores[0], "valid_acc": scores[1]}
+            record |= dict(zip(("valid_loss", "valid_acc"), scores, strict=False))
         history.new_epoch()
         history.record("epoch", len(history))
         for name, value in record.items():
@@ -597,7 +620,7 @@ class _Stack:
 
     def _hand_over(self, k: int) -> None:
         """Give a fit that has ended its trained network and the state of its optimiser."""
-        net = self.fits[k].classifier.net_
+        net = self.fits[k].estimator.net_
         state = {"flat": self.flat, **self.buffers} if self.best is None else self.best
         parts = state["flat"][k].split([shape.numel() for shape in self.shapes])
         trained = {name: state[name][k] for name in self.buffers}
@@ -610,7 +633,7 @@ class _Stack:
         }
         net.module_.load_state_dict(trained)
         try:
-            self.fits[k].classifier._check_converged()
+            self.fits[k].estimator._check_converged()
         except ValueError as error:
             self.fits[k].error = error
 

@@ -1,25 +1,29 @@
-"""The skorch net of the network classifiers."""
+"""The skorch nets of the network estimators."""
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from skorch import NeuralNetClassifier
+from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback
 
-from skemo.nn.losses import window_losses
 from skemo.training.batches import Batches, WindowSet
+from skemo.training.objectives import Objective
 from skemo.training.optimizer import FlatAdamW
 
 
-class FusionNet(NeuralNetClassifier):
-    """A skorch classifier that trains on a WindowSet and weights the loss of each row.
+class FusionNet(NeuralNet):
+    """A skorch net that trains on a WindowSet, with the loss of an `Objective`.
 
     Validation data is passed as ``fit((training, validation))``, where `validation` may be
     None. Batches and noise are drawn from `generator`, which is not pickled.
     """
 
-    generator: torch.Generator | None = None  # None is torch's own
+    def __init__(self, module: torch.nn.Module, *, objective: Objective, **settings: Any) -> None:
+        # The loss is that of the objective, but skorch requires a criterion.
+        super().__init__(module, criterion=torch.nn.MSELoss, **settings)
+        self.objective = objective
+        self.generator: torch.Generator | None = None  # None is torch's own
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple:
         return X if isinstance(X, tuple) else (X, None)
@@ -30,14 +34,14 @@ class FusionNet(NeuralNetClassifier):
         )
 
     def check_data(self, X: Any, y: Any) -> None:
-        """Do nothing: the classifier has already checked the data."""
+        """Do nothing: the estimator has already checked the data."""
 
-    def on_train_begin(self, net: NeuralNetClassifier, **kwargs: Any) -> None:
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         super().on_train_begin(net, **kwargs)
         if isinstance(self.optimizer_, FlatAdamW):
             self.optimizer_.bind()
 
-    def on_train_end(self, net: NeuralNetClassifier, **kwargs: Any) -> None:
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         super().on_train_end(net, **kwargs)
         if isinstance(self.optimizer_, FlatAdamW):
             self.optimizer_.release()
@@ -94,4 +98,8 @@ class FusionNet(NeuralNetClassifier):
         X: dict[str, Any],
         training: bool = False,
     ) -> torch.Tensor:
-        return (window_losses(y_pred, y_true) * X["weight"]).mean()
+        return self.objective.batch_loss(y_pred, y_true, X["weight"])
+
+
+class FusionClassifierNet(FusionNet, NeuralNetClassifier):
+    """A `FusionNet` for one target with classes, which records the accuracy of each epoch."""

@@ -458,7 +458,7 @@ def test_scores_that_are_not_finite_are_an_error(fitted):
     damaged = copy.deepcopy(fitted)
     with torch.no_grad():
         damaged.net_.module_.head.weight.fill_(1e38)
-    with pytest.raises(ValueError, match="class scores of 60 of 60 windows are not finite"):
+    with pytest.raises(ValueError, match="outputs for 60 of 60 windows are not finite"):
         damaged.predict(X)
 
 

@@ -11,8 +11,8 @@ from skemo import (
     signal_frame,
 )
 from skemo.nn import FusionEnsemble, ModalityAwareAttentionNetwork
-from skemo.nn.losses import mean_probabilities, window_losses
 from skemo.training.many import collected_fits, train_together
+from skemo.training.objectives import ClassObjective, mean_probabilities
 
 QUICK = {"n_filters": 3, "max_epochs": 8, "batch_size": 16, "device": "cpu", "random_state": 0}
 NETWORKS = {
@@ -56,19 +56,21 @@ def test_probabilities_are_the_mean_over_the_members(network):
 
 
 def test_the_loss_of_an_ensemble_is_the_mean_of_its_members():
-    scores, y = torch.randn(7, 3, 4), torch.arange(7) % 3
-    mean = torch.stack([window_losses(one, y) for one in scores.unbind(2)]).mean(0)
-    torch.testing.assert_close(window_losses(scores, y), mean)
+    scores, y = torch.randn(7, 3, 4), torch.arange(7).unsqueeze(1) % 3
+    losses = ClassObjective([3]).losses
+    mean = torch.stack([losses(one, y) for one in scores.unbind(2)]).mean(0)
+    torch.testing.assert_close(losses(scores, y), mean)
 
 
 def test_members_learn_as_if_each_were_alone():
     one, other = (ModalityAwareAttentionNetwork([(1, 9)], 2) for _ in range(2))
     both = FusionEnsemble([one, other])
-    inputs, present, y = [torch.randn(6, 1, 9)], torch.ones(6, 1), torch.arange(6) % 2
-    (2 * window_losses(both(inputs, present), y)).mean().backward()
+    inputs, present, y = [torch.randn(6, 1, 9)], torch.ones(6, 1), torch.arange(6).unsqueeze(1) % 2
+    losses = ClassObjective([2]).losses
+    (2 * losses(both(inputs, present), y)).mean().backward()
     together = [parameter.grad.clone() for parameter in one.parameters()]
     one.zero_grad()
-    window_losses(one(inputs, present), y).mean().backward()
+    losses(one(inputs, present), y).mean().backward()
     for ours, theirs in zip(together, one.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs.grad)
 
@@ -137,7 +139,7 @@ def test_fits_with_ensembles_and_noise_end_up_the_same_alone_and_together(networ
     for fit, reference in zip(together, alone, strict=True):
         reference.train_alone()
         assert fit.error is None
-        ours, theirs = (x.classifier.net_ for x in (fit, reference))
+        ours, theirs = (x.estimator.net_ for x in (fit, reference))
         columns = ["train_loss", *(["valid_loss", "valid_acc"] if early_stopping else [])]
         for column in columns:
             assert ours.history[:, column] == pytest.approx(theirs.history[:, column], abs=1e-9)

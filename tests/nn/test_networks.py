@@ -92,7 +92,7 @@ def test_the_mask_of_an_absent_modality_is_zero():
 
 
 def test_the_network_equals_scaling_the_maps_and_then_pooling():
-    network = ModalityAwareAttentionNetwork([(1, 20), (4, 6, 3)], n_classes=3, n_filters=4).eval()
+    network = ModalityAwareAttentionNetwork([(1, 20), (4, 6, 3)], n_outputs=3, n_filters=4).eval()
     inputs = [torch.randn(5, 1, 20), torch.randn(5, 4, 6, 3)]
     maps = [branch(x) for branch, x in zip(network.branches, inputs, strict=True)]
     vectors = torch.stack([x.flatten(2).amax(2) for x in maps], dim=1)

@@ -83,7 +83,7 @@ def test_fits_trained_together_end_up_as_they_would_alone(name, early_stopping):
     for fit, reference in zip(together, alone, strict=True):
         reference.train_alone()
         assert fit.error is None
-        ours, theirs = (x.classifier.net_ for x in (fit, reference))
+        ours, theirs = (x.estimator.net_ for x in (fit, reference))
         columns = ["train_loss", "train_loss_best"]
         if early_stopping:
             columns += ["valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best"]
@@ -101,9 +101,9 @@ def test_fits_trained_together_end_up_as_they_would_alone(name, early_stopping):
 def test_early_stopping_stops_each_fit_separately():
     fits = collect("modality-aware", make_windows(effect=0.2), True)
     for fit in fits:
-        fit.classifier.set_params(max_epochs=30)
+        fit.estimator.set_params(max_epochs=30)
     train_together(fits)
-    lengths = [len(fit.classifier.net_.history) for fit in fits]
+    lengths = [len(fit.estimator.net_.history) for fit in fits]
     assert len(set(lengths)) > 1
     assert max(lengths) < 30
 
@@ -405,16 +405,16 @@ def test_fits_on_a_gpu_end_up_as_on_a_cpu_and_free_its_memory(name, early_stoppi
     X = make_windows(NETWORKS[name][2], effect=0.2)
     on_cpu, on_gpu = (collect(name, X, early_stopping) for _ in range(2))
     for fit in on_gpu:
-        fit.classifier.net_.device = "cuda"
+        fit.estimator.net_.device = "cuda"
     before = torch.cuda.memory_allocated()
     train_together(on_cpu)
     train_together(on_gpu, graphs=graphs)
     for fit, reference in zip(on_gpu, on_cpu, strict=True):
         assert fit.error is None
-        losses = [x.classifier.net_.history[:, "train_loss"] for x in (fit, reference)]
+        losses = [x.estimator.net_.history[:, "train_loss"] for x in (fit, reference)]
         assert losses[0] == pytest.approx(losses[1], abs=1e-6)
-        fit.classifier.net_.module_.cpu()
-        fit.classifier.net_.optimizer_.state.clear()
+        fit.estimator.net_.module_.cpu()
+        fit.estimator.net_.optimizer_.state.clear()
     assert torch.cuda.memory_allocated() <= before + 2**20
 
 

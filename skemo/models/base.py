@@ -1,0 +1,540 @@
+"""Base class of the network estimators: everything but their targets and networks."""
+
+import copy
+import os
+import warnings
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+from skorch.callbacks import EarlyStopping
+from skorch.utils import noop
+
+from skemo._doc_links import DocLinkMixin
+from skemo.kernels.standardize import signal_statistics, standardize_signals
+from skemo.models.saving import read_estimator, write_estimator
+from skemo.models.targets import check_sample_weight
+from skemo.nn import FusionEnsemble, FusionNetwork
+from skemo.nn.adapter import ModuleNetwork
+from skemo.nn.checks import check_count
+from skemo.nn.weights import build_network, has_finite_weights
+from skemo.signals.array import SignalArray
+from skemo.signals.checks import is_number, is_positive, signal_columns, validate_modalities
+from skemo.training.batches import WindowSet, merge_rows
+from skemo.training.devices import (
+    block_size,
+    check_precision,
+    in_smaller_blocks,
+    reproducible,
+    resolve_device,
+    seeded,
+)
+from skemo.training.early_stopping import hold_back
+from skemo.training.many import Fit, train_or_collect
+from skemo.training.net import FusionNet
+from skemo.training.objectives import Objective
+from skemo.training.optimizer import FlatAdamW
+
+_STOPPING = "_early_stopping"  # name of the callback
+_LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
+
+
+def check_counts(estimator: BaseEstimator, *names: str) -> None:
+    """Raise unless these parameters of the estimator are integers of at least 1."""
+    for name in names:
+        check_count(name, getattr(estimator, name))
+
+
+class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
+    """An estimator that trains a network on windows of several modalities.
+
+    `FusionClassifier` and `FusionRegressor` define what concerns the targets. A subclass of
+    these stores its parameters in its constructor and may define
+
+    * ``_check_parameters()``, which checks the parameters of the network,
+    * ``_check_shapes(shapes)``, which checks the shapes of the windows, a dict by modality,
+    * ``_make_network(shapes, n_outputs)``, which builds the network for a list of shapes,
+    * ``_attends()``, which returns whether the network has attention.
+    """
+
+    trains_together = True  # several fits can be trained as one computation
+    # What is predicted for a window without signals, in a warning.
+    _guess: str
+
+    def fit(
+        self,
+        X: pd.DataFrame | ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Train the network from scratch.
+
+        Parameters
+        ----------
+        X : DataFrame of signal columns, or array of shape (n_windows, n_times) or \
+                (n_windows, n_channels, n_times)
+            One signal column per modality. A plain array is a single modality.
+        y : array-like of shape (n_windows,) or (n_windows, n_targets)
+            Class labels for a classifier, numbers for a regressor. If there are several targets,
+            some of a window's may be missing (NaN or None); the others still count.
+        sample_weight : array-like of shape (n_windows,), default=None
+            Weight of each window. A weight of 2 is the same as including the window twice,
+            and 0 is the same as leaving it out.
+        groups : array-like of shape (n_windows,), default=None
+            The subject of each window. Early stopping keeps all windows of a subject on the
+            same side of its split.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, a column or `y` is not as described, a value is infinite, every
+            window is missing, or a target has a single class.
+        """
+        self._check_parameters()
+        values = self._check_windows(X, reset=True)
+        targets = self._check_targets(X, y)
+        sample_weight = check_sample_weight(len(targets[0]), sample_weight)
+        self._learn_targets(targets, sample_weight)
+        subjects = None
+        if groups is not None:
+            subjects = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+            check_consistent_length(X, subjects)
+        self._random_state = check_random_state(self.random_state)
+        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        # Rows of two subjects are not merged if one of them may be held back.
+        told_apart = subjects if self.early_stopping else None
+        rows, weight = merge_rows(values, _row_keys(targets, told_apart), sample_weight)
+        encoded = self._encode_targets([target[rows] for target in targets])
+        train = np.ones(len(rows), bool)
+        if self.early_stopping:
+            row_subjects = None if subjects is None else subjects[rows]
+            strata = self._strata(encoded)
+            train = ~hold_back(strata, row_subjects, weight, self.validation_fraction, seed)
+        self._learn_inputs(values, rows[train], weight[train])
+        self._learn_scales(encoded[train], weight[train])
+        windows = self._training_set(values, rows[train], encoded[train], weight[train])
+        validation = None
+        if self.early_stopping:
+            validation = self._training_set(values, rows[~train], encoded[~train], weight[~train])
+        generator = torch.Generator().manual_seed(seed)
+        with reproducible(torch.device("cpu")):
+            self.net_ = self._make_net(generator)
+            with torch.no_grad():
+                for member in self.net_.module.members:
+                    self._start_at_means(member, windows)
+        train_or_collect(Fit(self, windows, validation, generator.get_state()))
+        return self
+
+    def _fit_partially(self, X, y, sample_weight, begin):
+        """Train for one more epoch; `begin` sets up the targets in the first call."""
+        first = not hasattr(self, "net_")
+        if first:
+            self._check_parameters()
+        values = self._check_windows(X, reset=first)
+        targets = self._check_targets(X, y)
+        sample_weight = check_sample_weight(len(targets[0]), sample_weight)
+        rows, weight = merge_rows(values, _row_keys(targets), sample_weight)
+        if first:
+            begin(targets)
+            self._random_state = check_random_state(self.random_state)
+        encoded = self._encode_targets([target[rows] for target in targets])
+        if first:
+            self._learn_inputs(values, rows, weight)
+            self._learn_scales(encoded, weight)
+        windows = self._training_set(values, rows, encoded, weight, normalize=False)
+        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        device = resolve_device(self.device)
+
+        def train(_: int) -> None:
+            generator = torch.Generator().manual_seed(seed)
+            with reproducible(device), seeded(seed, device):
+                if first:
+                    self.net_ = self._make_net(generator).initialize()
+                self.net_.module_.to(device)
+                self.net_.generator = generator
+                self.net_.partial_fit((windows.to(device), None), epochs=1)
+                self.net_.generator = None
+                self._check_converged()
+
+        in_smaller_blocks(train, 1, device)
+        return self
+
+    def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float32]:
+        """Return the fused representation, which is the input of the last layer.
+
+        Of a module of your own that is no :class:`skemo.nn.FusionNetwork`, the outputs are
+        returned instead.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_features)
+            The features of one modality after another; 0 if the modality is missing.
+        """
+        _, fused, _ = self._evaluate(X)
+        return fused
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Return the names of the columns of `transform`, such as ``ecg0, ecg1, …``."""
+        check_is_fitted(self)
+        sizes = self.net_.module_.vector_sizes
+        is_plain = isinstance(self.net_.module_.members[0], ModuleNetwork)
+        names = ["output"] if is_plain else self.modalities_
+        return np.array(
+            [f"{name}{i}" for name, size in zip(names, sizes, strict=True) for i in range(size)],
+            object,
+        )
+
+    @available_if(lambda self: self._attends())
+    def attention_weights(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame:
+        """Return how much of each modality the attention lets through.
+
+        Returns
+        -------
+        DataFrame with n_windows rows
+            One column per modality: the mean of its attention weights, between 0 and 1; 0 if
+            the window lacks the modality. The index is that of `X`.
+        """
+        weights, _, _ = self._evaluate(X)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        return pd.DataFrame(weights, columns=list(self.modalities_), index=index)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to a safetensors file, without pickle.
+
+        Its header holds parameters, classes and shapes as JSON, and its body the weights and
+        the standardisation. The parameter `callbacks`, parameters that are code (a module or a
+        loss of your own), the state of the optimiser and the training history are not saved.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        write_estimator(self, path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto", **code: Any
+    ) -> Self:
+        """Read an estimator that was written by `save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+        device : str or torch.device, default="auto"
+            The device to use, which may differ from the one it was trained on.
+        **code
+            The parameters that were not saved because they are code, such as ``module=``.
+
+        Returns
+        -------
+        fitted estimator
+        """
+        return read_estimator(cls, path, device, code)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _check_parameters(self):
+        check_counts(self, "batch_size", "max_epochs", "n_members", "patience")
+        if self.batch_size < 2:
+            raise ValueError("batch_size must be at least 2: batch normalisation needs two rows.")
+        if not is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}."
+            )
+        check_share(self, "modality_dropout")
+        check_precision(self.precision, resolve_device(self.device))
+        if not is_positive(self.lr):
+            raise ValueError(f"lr must be positive, got {self.lr!r}.")
+        for name in ("weight_decay", "input_noise"):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
+
+    def _check_windows(self, X, *, reset):
+        """Return the windows of each modality, of shape (n_windows, ..., n_channels, n_times)."""
+        signals = validate_modalities(self, X, reset=reset)
+        if reset:
+            self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
+            self._check_shapes({name: dtype.shape for name, dtype in self.modalities_.items()})
+        return {modality: signal.values for modality, signal in signals.items()}
+
+    def _learn_inputs(self, values, rows, weight):
+        """Learn the standardisation of the inputs from the training rows."""
+        if len(rows) < 2:
+            raise ValueError("Training needs at least two windows that differ, got 1 sample.")
+        self.mean_, self.scale_ = {}, {}
+        for modality, array in values.items():
+            self.mean_[modality], self.scale_[modality] = signal_statistics(
+                array[rows],
+                weight,
+                by_time=self._by_time,
+                padded=self.modalities_[modality].may_be_padded,
+            )
+
+    def _build_network(self):
+        """Return a network with its last layer, in torch's initial state."""
+        shapes = [dtype.shape for dtype in self.modalities_.values()]
+        n_outputs, link = self._head()
+        network = self._make_network(shapes, n_outputs)
+        if not isinstance(network, FusionNetwork):
+            network = ModuleNetwork(shapes, network, n_outputs)
+        network.link = link
+        network.input_noise = self.input_noise
+        network.modality_dropout.p = self.modality_dropout
+        return network
+
+    def _make_net(self, generator):
+        """Return an untrained net, with initial weights drawn from the generator."""
+        networks = [build_network(self._build_network, generator) for _ in range(self.n_members)]
+        module = networks[0] if self.n_members == 1 else FusionEnsemble(networks)
+        for member in module.members:
+            member.uses_bfloat16 = self.precision == "bfloat16"
+            if isinstance(member, ModuleNetwork):
+                self._check_outputs(member)
+        kind, settings = self._net_kind()
+        return kind(
+            module,
+            objective=self._objective(),
+            # Callbacks may freeze parameters or look them up in the optimiser.
+            optimizer=torch.optim.AdamW if self.callbacks else FlatAdamW,
+            optimizer__weight_decay=self.weight_decay,
+            optimizer__fused=True,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            train_split=None,
+            callbacks=copy.deepcopy(list(self.callbacks or [])),
+            device=str(resolve_device(self.device)),
+            verbose=self.verbose,
+            **settings,
+        )
+
+    def _check_outputs(self, network):
+        """Raise unless the user's module gives outputs of the right shape."""
+        inputs = [torch.zeros(2, *shape) for shape in network.shapes]
+        with torch.no_grad():
+            outputs = network.eval().module(inputs, torch.ones(2, len(inputs)))
+        network.train()
+        expected = (2, self._head()[0])
+        if not isinstance(outputs, torch.Tensor) or outputs.shape != expected:
+            found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs)
+            raise ValueError(
+                f"The module must return a tensor of shape (n_windows, n_outputs), here {expected} "
+                f"for two windows, but returned {found}."
+            )
+
+    def _fit_net(self, windows, validation, generator):
+        """Train the net in skorch's loop, with early stopping if there is validation data."""
+        self.net_.generator = generator
+        if validation is not None:
+            stopping = EarlyStopping(patience=self.patience, load_best=True, sink=noop)
+            self.net_.callbacks = [*self.net_.callbacks, (_STOPPING, stopping)]
+        self.net_.fit((windows, validation), y=None)
+        self.net_.generator = None
+        if validation is not None:
+            self.net_.callbacks = self.net_.callbacks[:-1]
+            self.net_.callbacks_ = [x for x in self.net_.callbacks_ if x[0] != _STOPPING]
+        self._check_converged()
+
+    def _window_set(self, values, rows):
+        """Return standardised windows for the network, on the CPU."""
+        inputs, present = [], []
+        for modality, array in values.items():
+            array, mean = array[rows], self.mean_[modality]
+            # A modality that is missing in all training windows has no mean, and is absent.
+            present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
+            array = standardize_signals(
+                array, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
+            )
+            if np.nanmax(np.abs(array), initial=0) > _LARGEST:
+                raise ValueError(
+                    f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
+                    "the training mean: set artefacts to NaN."
+                )
+            array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
+            inputs.append(torch.from_numpy(array))
+        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
+        return WindowSet(inputs, present)
+
+    def _training_set(self, values, rows, encoded, weight, *, normalize=True):
+        windows = self._window_set(values, rows)
+        y, weight = self._weigh_targets(encoded, weight)
+        if normalize:
+            weight = np.stack([column / (column.mean() or 1) for column in weight.T], axis=1)
+        weight = torch.from_numpy(weight.astype(np.float32))
+        return WindowSet(windows.inputs, windows.present, torch.from_numpy(y), weight)
+
+    def _evaluate(self, X):
+        """Return attention weights, fused representation and predictions, as arrays.
+
+        On the CPU, sums over blocks of different sizes are rounded differently. All blocks
+        therefore have the same size, the last one being filled up with windows from the
+        beginning, so that the result for a window does not depend on the number of windows.
+        """
+        check_is_fitted(self)
+        values = self._check_windows(X, reset=False)
+        device = resolve_device(self.device)
+        n_block = block_size(sum(array[:1].size for array in values.values()), device)
+        weights, fused, predicted, present = in_smaller_blocks(
+            lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
+        )
+        n_unusable = np.count_nonzero(~np.isfinite(predicted).reshape(len(present), -1).all(axis=1))
+        if n_unusable:
+            raise ValueError(
+                f"The outputs for {n_unusable} of {len(present)} windows are not finite: the "
+                "weights of the network are so large that they overflow. Fit it again with a "
+                "lower lr."
+            )
+        n_absent = np.count_nonzero(present.sum(axis=1) == 0)
+        if n_absent:
+            warnings.warn(
+                f"{n_absent} of {len(present)} windows are missing (NaN) in every modality that "
+                f"was trained on: {self._guess}.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return weights, fused, predicted
+
+    def _evaluate_blocks(self, values, n_block, device):
+        """Return what `_evaluate` does, and which modalities are present, block by block.
+
+        On the CPU, several blocks are evaluated in parallel. No computation of torch is left to
+        the caller, where it might start threads: a process forked after that would wait for them.
+        """
+        n_windows = len(next(iter(values.values())))
+
+        def evaluate(start):
+            rows = np.arange(start, start + n_block)
+            rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
+            windows = self._window_set(values, rows)
+            with reproducible(device), torch.inference_mode():  # in a thread of its own
+                windows = windows.to(device)
+                *results, outputs = module.evaluate(windows.inputs, windows.present)
+                results += [self._read_outputs(outputs.cpu().double()), windows.present]
+                return [result.cpu().numpy() for result in results]
+
+        n_threads = torch.get_num_threads() if device.type == "cpu" else 1
+        with reproducible(device), ThreadPoolExecutor(n_threads) as threads:
+            module = self.net_.module_.to(device).eval()
+            blocks = list(threads.map(evaluate, range(0, n_windows, n_block)))
+        return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
+
+    def _check_converged(self):
+        unusable = np.flatnonzero(~np.isfinite(self.net_.history[:, "train_loss"]))
+        if len(unusable):
+            epoch = unusable[0] + 1
+            raise ValueError(f"The training loss is not finite from epoch {epoch} on: lower lr.")
+        if not has_finite_weights(self.net_.module_):
+            raise ValueError("The last steps of training made weights infinite or NaN: lower lr.")
+
+    def _attends(self):
+        return False
+
+    def _check_shapes(self, shapes):
+        """Raise if windows of these shapes, a dict by modality, do not suit the network."""
+
+    @abstractmethod
+    def _make_network(self, shapes, n_outputs):
+        """Return the network for windows of these shapes."""
+
+    @abstractmethod
+    def _check_targets(self, X, y):
+        """Check `y`, and return it as a list of arrays, one per target."""
+
+    @abstractmethod
+    def _learn_targets(self, targets, sample_weight):
+        """Learn from all rows which classes the targets have."""
+
+    @abstractmethod
+    def _encode_targets(self, targets):
+        """Return the targets of some rows as numbers, of shape (n_rows, n_targets)."""
+
+    @abstractmethod
+    def _describe_targets(self):
+        """Return what the header of a file says about the targets, a dict."""
+
+    @abstractmethod
+    def _read_targets(self, header):
+        """Take what `_describe_targets` returned."""
+
+    @abstractmethod
+    def _target_shapes(self):
+        """Return the shapes of `_target_tensors` by name."""
+
+    @abstractmethod
+    def _target_tensors(self):
+        """Return the arrays that a file holds about the targets, by name."""
+
+    @abstractmethod
+    def _set_target_tensors(self, tensors):
+        """Take what `_target_tensors` returned."""
+
+    @abstractmethod
+    def _strata(self, encoded):
+        """Return the strata that `hold_back` takes."""
+
+    @abstractmethod
+    def _learn_scales(self, encoded, weight):
+        """Learn from the training rows by how much the loss of a target counts."""
+
+    @abstractmethod
+    def _weigh_targets(self, encoded, weight):
+        """Return what the loss takes, and the weight of each target in it; 0 if it is missing."""
+
+    @abstractmethod
+    def _head(self):
+        """Return the number of outputs of the network, and what follows them, or None."""
+
+    @abstractmethod
+    def _objective(self) -> Objective:
+        """Return the loss."""
+
+    @abstractmethod
+    def _start_at_means(self, network, windows):
+        """Let an untrained network predict the mean of the targets."""
+
+    @abstractmethod
+    def _read_outputs(self, outputs):
+        """Return predictions from the network's outputs, both of shape (n_windows, ...)."""
+
+    def _net_kind(self):
+        """Return the class of the net and settings of its own."""
+        return FusionNet, {}
+
+
+def check_share(estimator: BaseEstimator, name: str) -> None:
+    """Raise unless this parameter is a number of at least 0 and below 1."""
+    value = getattr(estimator, name)
+    if not is_number(value) or not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
+
+
+def check_loss(loss: object, names: tuple[str, ...]) -> None:
+    """Raise unless a loss is one of these names or can be called."""
+    if not callable(loss) and loss not in names:
+        shown = ", ".join(f'"{name}"' for name in names)
+        raise ValueError(f"loss must be {shown} or a callable, got {loss!r}.")
+
+
+def _row_keys(targets, subjects=None):
+    """What rows must have in common to be merged: their targets, and possibly their subject."""
+    keys = [*targets] if subjects is None else [*targets, subjects]
+    return keys[0] if len(keys) == 1 else list(zip(*keys, strict=True))

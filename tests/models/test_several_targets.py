@@ -1,0 +1,188 @@
+"""Classifiers with several targets, ordered classes, and the losses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from networks import NETWORKS, QUICK, windows
+from scipy.special import expit
+from sklearn.base import clone
+from torch.nn import functional
+
+from skemo import fit_many
+from skemo.nn import OrdinalLink
+from skemo.training.objectives import ClassObjective
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    """Returns a function that makes a small, fast network; once for each kind."""
+    kind, small = NETWORKS[request.param]
+    defaults = {**QUICK, **small, "device": "cpu", "random_state": 0}
+    return lambda **parameters: kind(**{**defaults, **parameters})
+
+
+def two_targets(n_windows=90):
+    """The condition shifts the signals, and a second target is the level of the EEG."""
+    X, y, subjects = windows(n_windows)
+    level = np.random.default_rng(1).integers(0, 3, n_windows)
+    eeg = X["eeg"].array.values + 3 * (level[:, None, None] - 1)
+    X["eeg"] = type(X["eeg"].array)(eeg, channels=["Fz", "Cz", "Pz", "Oz", "O1"])
+    return X, pd.DataFrame({"condition": y, "level": level}), subjects
+
+
+def test_each_target_has_its_own_classes_and_probabilities(network):
+    X, y, _ = two_targets()
+    model = network().fit(X, y)
+    assert [classes.tolist() for classes in model.classes_] == [["rest", "task"], [0, 1, 2]]
+    probabilities = model.predict_proba(X)
+    assert [part.shape for part in probabilities] == [(90, 2), (90, 3)]
+    for part in probabilities:
+        np.testing.assert_allclose(part.sum(axis=1), 1)
+    predicted = model.predict(X)
+    assert (predicted == y.to_numpy()).mean(axis=0).min() > 0.9
+    is_right = (predicted == y.to_numpy()).all(axis=1)
+    assert model.score(X, y) == pytest.approx(is_right.mean())
+
+
+def test_a_missing_label_leaves_out_only_its_own_loss(network):
+    X, y, _ = two_targets()
+    y["condition"] = y["condition"].astype(object)
+    y.loc[y.index % 3 == 0, "condition"] = None
+    predicted = network().fit(X, y).predict(X)
+    rest = y["condition"].isna()
+    assert (predicted[~rest, 0] == y["condition"][~rest]).mean() > 0.9
+    assert (predicted[:, 1] == y["level"]).mean() > 0.9
+
+
+def test_rows_without_a_label_of_one_target_do_not_change_the_others(network):
+    """With the labels of one target missing everywhere but twice, the other learns as alone."""
+    X, y, _ = two_targets()
+    y["condition"] = y["condition"].where(y.index < 2).astype(object)
+    assert (network().fit(X, y).predict(X)[:, 1] == y["level"]).mean() > 0.9
+
+
+def test_windows_without_any_label_are_an_error(network):
+    X, y, _ = two_targets()
+    y = y.astype(object)
+    y.iloc[7] = None
+    with pytest.raises(ValueError, match="NaN in 1 rows, for every target"):
+        network().fit(X, y)
+
+
+def test_class_weights_are_given_by_target(network):
+    X, y, _ = two_targets()
+    model = network(class_weight=["balanced", {0: 1, 1: 1, 2: 5}], max_epochs=1).fit(X, y)
+    assert model._class_weight[1].tolist() == [1, 1, 5]
+    with pytest.raises(ValueError, match="a list with an entry for each of the 2 targets"):
+        network(class_weight={"rest": 2, "task": 1}).fit(X, y)
+
+
+def test_several_targets_are_saved(network, tmp_path):
+    X, y, _ = two_targets()
+    model = network(max_epochs=2).fit(X, y)
+    model.save(tmp_path / "model.safetensors")
+    loaded = type(model).load(tmp_path / "model.safetensors", device="cpu")
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    loaded.partial_fit(X, y)
+
+
+def test_partial_fit_takes_the_classes_of_each_target(network):
+    X, y, _ = two_targets()
+    model = network()
+    model.partial_fit(X, y, classes=[["rest", "task"], [0, 1, 2, 3]])
+    assert [part.shape[1] for part in model.predict_proba(X)] == [2, 4]
+    with pytest.raises(ValueError, match="y has 2 targets, but `classes` are those of 1"):
+        network().partial_fit(X, y, classes=["rest", "task"])
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_fits_trained_together_are_those_trained_alone(network, early_stopping):
+    X, y, subjects = two_targets()
+    models = [network(random_state=k, max_epochs=2) for k in range(2)]
+    for model in models:
+        model.set_params(early_stopping=early_stopping, validation_fraction=0.3)
+    params = 2 * [{"groups": subjects}]
+    for model, stacked in zip(
+        models, fit_many(models, 2 * [X], 2 * [y], fit_params=params), strict=True
+    ):
+        alone = clone(model).fit(X, y, groups=subjects)
+        pairs = zip(stacked.predict_proba(X), alone.predict_proba(X), strict=True)
+        for one, other in pairs:
+            np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+# Ordered classes
+
+
+def test_ordinal_probabilities_are_differences_of_logistic_functions():
+    link = OrdinalLink([4])
+    with torch.no_grad():
+        link.first[0].fill_(-0.7)
+        link.distances[0].copy_(torch.tensor([0.3, -2.0]))
+        place = torch.linspace(-3, 3, 9)
+        found = link(place[:, None]).exp().numpy()
+        gaps = functional.softplus(link.distances[0]).numpy()
+    thresholds = -0.7 + np.concatenate([[0], gaps.cumsum()])
+    below = expit(thresholds - place.numpy()[:, None])
+    expected = np.diff(below, axis=1, prepend=0, append=1)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_ordinal_scores_stay_finite_far_from_the_thresholds():
+    scores = OrdinalLink([9])(torch.tensor([[-1e4], [0.0], [1e4]]))
+    assert torch.isfinite(scores).all()
+
+
+def test_thresholds_start_at_the_frequencies_of_the_classes():
+    link = OrdinalLink([3, 4])
+    shares = [torch.tensor([0.2, 0.5, 0.3]), torch.tensor([0.1, 0.2, 0.3, 0.4])]
+    link.start_at(shares)
+    found = link(torch.zeros(1, 2)).exp()
+    torch.testing.assert_close(found[0], torch.cat(shares))
+
+
+def test_ordered_ratings_are_learned_in_their_order(network):
+    X, _, _ = windows(120)
+    rating = np.random.default_rng(0).integers(1, 6, 120)
+    ecg = X["ecg"].array.values + (rating - 3)[:, None, None]
+    X["ecg"] = type(X["ecg"].array)(ecg)
+    model = network(loss="ordinal", max_epochs=40).fit(X, rating)
+    expected = model.predict_proba(X) @ model.classes_
+    assert np.corrcoef(expected, rating)[0, 1] > 0.8
+    for module in model.net_.module_.members:
+        distances = functional.softplus(module.link.distances[0])
+        assert (distances > 0).all()
+    short = [network(loss="ordinal", max_epochs=2, random_state=k) for k in range(2)]
+    together = fit_many(short, 2 * [X], 2 * [rating])
+    alone = short[0].fit(X, rating)
+    np.testing.assert_allclose(together[0].predict_proba(X), alone.predict_proba(X), atol=2e-3)
+
+
+# Losses
+
+
+@pytest.mark.parametrize("settings", [{"loss": "focal"}, {"label_smoothing": 0.1}])
+def test_other_losses_learn(network, settings):
+    X, y, _ = windows()
+    assert network(**settings).fit(X, y).score(X, y) > 0.9
+
+
+def test_focal_loss_of_a_window():
+    scores = torch.tensor([[2.0, 0.0, -1.0]])
+    p = scores.softmax(1)[0, 0]
+    (loss,) = ClassObjective([3], "focal").losses(scores, torch.zeros(1, 1, dtype=torch.long))
+    torch.testing.assert_close(loss[0], -((1 - p) ** 2) * p.log())
+
+
+def test_a_loss_of_ones_own_takes_scores_and_positions(network):
+    X, y, _ = windows()
+    given = network(loss=lambda scores, y: functional.cross_entropy(scores, y, reduction="none"))
+    plain = network().fit(X, y)
+    np.testing.assert_allclose(given.fit(X, y).predict_proba(X), plain.predict_proba(X), atol=1e-6)
+
+
+def test_label_smoothing_needs_a_loss_that_has_it(network):
+    X, y, _ = windows()
+    with pytest.raises(ValueError, match="label_smoothing suits"):
+        network(loss="ordinal", label_smoothing=0.1).fit(X, y)
