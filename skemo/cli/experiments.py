@@ -189,11 +189,13 @@ def _make_dummy(select, seed, max_epochs, task):
 
 _BOTH: tuple[Task, ...] = ("classification", "regression")
 MODELS = {
-    "attention": Model("modality-aware attention", _modality_aware()),
-    "basic": Model("without attention (basic)", _modality_aware(attention=None)),
-    "cross-modal": Model("cross-modal attention", _cross_modal()),
-    "late-fusion": Model("without connections (late fusion)", _cross_modal(direction=None)),
-    "single": Model("single stream", _cross_modal(), each_modality=True),
+    "attention": Model("modality-aware attention", _modality_aware(), tasks=_BOTH),
+    "basic": Model("without attention (basic)", _modality_aware(attention=None), tasks=_BOTH),
+    "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH),
+    "late-fusion": Model(
+        "without connections (late fusion)", _cross_modal(direction=None), tasks=_BOTH
+    ),
+    "single": Model("single stream", _cross_modal(), each_modality=True, tasks=_BOTH),
     "svm": Model("SVM", _make_svm, tasks=_BOTH),
     "random-forest": Model("random forest", _make_random_forest, tasks=_BOTH),
     "ridge": Model("ridge", _make_ridge, tasks=("regression",)),

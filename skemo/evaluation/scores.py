@@ -60,6 +60,7 @@ _METRICS = {
 REGRESSION_METRICS = ("rmse", "mae", "r2", "pearson", "concordance")
 METRICS = tuple(name for name in _METRICS if name not in (*REGRESSION_METRICS, "sen_spe"))
 _OF_PROBABILITIES = ("roc_auc", "brier")
+_CORRELATIONS = ("r2", "pearson", "concordance")  # shown with two decimals
 
 # The columns of a table, if the summary has them; those of probabilities if any model gives them.
 _COLUMNS = (
@@ -335,7 +336,9 @@ def format_summary(
             continue
         metric = describe_metric(name, scorers)
         values = 100 * summary[name] if metric.percent else summary[name]
-        decimals = 1 if metric.percent else decimals_of(values["mean"])
+        decimals = 1 if metric.percent else 2
+        if name not in _CORRELATIONS and not metric.percent:
+            decimals = decimals_of(values["mean"])
         columns[metric.title] = [
             "–" if np.isnan(mean) else f"{mean:z.{decimals}f} ± {std:.{decimals}f}"
             for mean, std in values[["mean", "std"]].itertuples(index=False)
