@@ -266,31 +266,28 @@ def compare(
     scorers = read_scoring(scoring, task)
     with_controls = _add_controls(by_name, controls, task)
     of_one = labels if are_classes and len(targets) == 1 else None  # what folds are stratified by
-    if isinstance(protocol, str):
-        named = cast(ProtocolName, protocol)
-        folds = [
-            protocol_folds(named, of_one, table, n_splits, _shift(random_state, repeat), gap)
-            for repeat in range(n_repeats)
-        ]
-    else:
+    is_named = isinstance(protocol, str)
+    if not is_named:
         _check_own(protocol, gap)
-        folds = [
-            own_folds(protocol, X, labels, table, _shift(random_state, repeat), repeat)
-            for repeat in range(n_repeats)
-        ]
+    folds = []
+    for repeat in range(n_repeats):
+        seed = _shift(random_state, repeat)
+        if is_named:
+            named = cast(ProtocolName, protocol)
+            folds.append(protocol_folds(named, of_one, table, n_splits, seed, gap))
+        else:
+            folds.append(own_folds(protocol, X, labels, table, seed, repeat))
     leakage = check_split(X, table, folds[0], code_rows(labels))
-    name = protocol_name(protocol)
-    if isinstance(protocol, str):
-        facts = PROTOCOLS[protocol]
-    else:
-        facts = describe_own(protocol, set(leakage["kind"]), table)
+    kinds = set(leakage["kind"])
+    facts = PROTOCOLS[str(protocol)] if is_named else describe_own(protocol, kinds, table)
     about = describe_data(X, targets, subjects, attributes)
     declared = {name: transductive_steps(model) for name, (model, _) in with_controls.items()}
     details = {
         "task": task,
         "targets": [target.name for target in targets if target.name],
+        **_name_of_target(y, task, targets),
         "data": about,
-        "protocol": name,
+        "protocol": protocol_name(protocol),
         **facts._asdict(),
         "n_splits": n_splits,
         "n_folds": len(folds[0]),
@@ -306,7 +303,7 @@ def compare(
         f"{'' if scoring is None else ', scoring=scoring'})",
     }
     expected = [*facts.by_design, "per-subject normalisation"]
-    if facts.optimistic and isinstance(protocol, str):  # it is marked so wherever it is shown
+    if facts.optimistic and is_named:  # it is marked so wherever it is shown
         expected += ["subject", "trial", "overlap"]
     elif not labels_vary(table, labels) and "trial" in expected:
         expected.remove("trial")  # knowing the trial means knowing the label
@@ -316,10 +313,8 @@ def compare(
 
     store = None if output is None else FitStore(output)
     # With one training subject, inner folds and validation splits are made of trials.
-    within = "trial" in table and any(
-        len(np.unique(subjects[train])) == 1 for own in folds for train, _ in own
-    )
-    units = trial_codes(table) if within or name == "leave-one-trial-out" else subjects
+    within = protocol == "leave-one-trial-out" if is_named else _train_within(subjects, folds)
+    units = trial_codes(table) if within else subjects
     codes = pd.factorize(units)[0]
     precomputed = Precomputed(X)
     refused: dict[str, TypeError] = {}  # what cannot be kept, and why
@@ -493,6 +488,18 @@ def _check_own(protocol, gap):
         )
     if gap:
         raise ValueError(f"gap={gap!r} is for protocol='blocked-k-fold' only.")
+
+
+def _name_of_target(y, task, targets):
+    """The name of a single target of numbers, if it has one."""
+    names = list(y) if isinstance(y, pd.DataFrame) else [getattr(y, "name", None)]
+    is_known = task == "regression" and len(targets) == 1 and names[0] is not None
+    return {"target": str(names[0])} if is_known else {}
+
+
+def _train_within(subjects, folds):
+    """Whether any model is trained on a single subject."""
+    return any(len(np.unique(subjects[train])) == 1 for own in folds for train, _ in own)
 
 
 def _as_code(protocol):

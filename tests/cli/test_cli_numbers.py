@@ -102,8 +102,8 @@ def test_one_command_predicts_the_arousal_of_case_as_a_number(case, tmp_path, ca
     assert list(concordance)[: len(REGRESSORS)] == REGRESSORS
     assert concordance["ridge"] > 0.8
     assert concordance["mean of training"] == 0
-    assert "Differences of concordance correlation, with" in out
-    assert "Concordance correlation of each fold, as the mean" in out
+    assert "Differences of concordance correlation for arousal, with" in out
+    assert "Concordance correlation for arousal of each fold, as the mean" in out
     scores = pd.read_csv(tmp_path / "scores.csv")
     assert {"rmse", "mae", "r2", "pearson", "concordance"} <= set(scores)
     assert "target" not in scores

@@ -34,7 +34,10 @@ def test_the_outcome_of_numbers_is_said_by_their_concordance(numbers, tmp_path):
     result = compare(MODELS, X, y["arousal"], subjects, controls=["mean", "permuted"])
     text, headings, page = read(write_report(result, tmp_path / "report.html"))
     mean = result.summary().loc["ridge", ("concordance", "mean")]
-    assert f"ridge has the highest concordance correlation of {mean:.2f} on average" in text
+    assert (
+        f"ridge has the highest concordance correlation of {mean:.2f} for arousal on average"
+        in text
+    )
     assert "better than the mean of training (0.00)" in text
     assert "Probabilities" not in headings
     assert "Confusion" not in page
