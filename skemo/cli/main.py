@@ -28,7 +28,7 @@ from skemo.cli.experiments import (
 from skemo.evaluation.compare import compare
 from skemo.evaluation.leakage import format_findings
 from skemo.evaluation.protocols import PROTOCOLS
-from skemo.evaluation.scores import format_table
+from skemo.evaluation.scores import format_table, metric_decimals
 from skemo.report import write_report
 from skemo.report.outcome import find_outcome, format_p
 from skemo.signals.windows import segment
@@ -438,7 +438,7 @@ def _describe_tests(comparison):
     outcome = find_outcome(comparison)
 
     def differ(score):
-        return f"{100 * score:+.1f}" if outcome.unit else f"{score:+.3f}"
+        return f"{100 * score:+.1f}" if outcome.unit else f"{score:+.{outcome.decimals + 1}f}"
 
     tests = pd.concat([table for table in (outcome.shown, outcome.against) if len(table)] or [[]])
     if tests.empty:
@@ -485,7 +485,9 @@ def _describe_folds(comparison):
     metric = comparison.describe_metric(main)
     target = comparison.details.get("target")
     title = f"{metric.name[:1].upper()}{metric.name[1:]}{f' for {target}' if target else ''}"
-    texts = (100 * table).map("{:.1f}".format) if metric.percent else table.map("{:.2f}".format)
+    decimals = 1 if metric.percent else metric_decimals(main, table)
+    texts = (table * (100 if metric.percent else 1)).map(f"{{:.{decimals}f}}".format)
+    texts = texts.replace("nan", "–")
     return f"""\
 {title} of each fold{" in per cent" * metric.percent}, as the mean over its subjects:
 
@@ -505,7 +507,8 @@ def _describe_gap(normalization, comparisons):
     honest = {name: one for name, one in chosen.items() if not PROTOCOLS[name].known_subjects}
     if not optimistic or not honest:
         return ""
-    metric = optimistic[0].describe_metric(optimistic[0].main_metric)
+    main = next(iter(honest.values())).main_metric
+    metric = optimistic[0].describe_metric(main)
     scale, form = (100, "{:.1f}") if metric.percent else (1, "{:.2f}")
     tables = []
     for target, known in optimistic[0].by_target().items():

@@ -193,6 +193,9 @@ def compare(
     concordance correlation coefficient (CCC; Lin 1989), 2 s_xy / (s_x² + s_y² + (x̄ − ȳ)²), which
     also asks for the right mean and spread. For a subject whose targets are all the same, the last
     three are NaN and left out of the mean; predictions that are all the same have r = CCC = 0.
+    If the tested subjects are in training, the mean of training is the lower the higher the
+    numbers left out, and the last three are below 0 where nothing is learnt: tests, figures and
+    reports then go by the RMSE, and otherwise by the CCC.
 
     **Further scores** are computed from the predictions that are kept, for a subject or fold at a
     time, so they cost no fit. The `estimator` that a scorer is given answers with these predictions

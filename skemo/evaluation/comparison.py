@@ -229,8 +229,13 @@ class Comparison:
 
     @property
     def main_metric(self) -> str:
-        """The score of tests and figures: the balanced accuracy, or for numbers the concordance."""
-        return main_metric(self.task)
+        """The score of tests and figures.
+
+        It is the balanced accuracy. For numbers it is the concordance or, if the tested subjects
+        are in training, the root-mean-square error, since correlations are then below 0 by chance.
+        """
+        within = self.task == "regression" and self.about_protocol.known_subjects
+        return main_metric(self.task, within)
 
     @property
     def about_protocol(self) -> Protocol:
@@ -366,6 +371,12 @@ class Comparison:
         scores = self.subject_scores()
         subjects = scores["subject"].nunique()
         if self.task == "regression":
+            if self.about_protocol.known_subjects:
+                yield (
+                    "Training has windows of the tested subjects, whose mean is the lower the "
+                    "higher the numbers left out: R², Pearson r and CCC are below 0 where nothing "
+                    "is learnt. Compare errors, and with the mean of training."
+                )
             lacking = scores.loc[scores["r2"].isna(), "subject"].nunique()
             if lacking:
                 yield (

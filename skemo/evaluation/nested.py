@@ -11,6 +11,7 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
     TunedThresholdClassifierCV,
 )
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
@@ -135,12 +136,26 @@ def fit_parameters(model: BaseEstimator, subjects: NDArray) -> dict[str, NDArray
 
 def chosen_parameters(model: BaseEstimator) -> dict[str, Any] | None:
     """Return the choice of a fitted model's search in JSON types, or None without a search."""
+    if isinstance(model, MultiOutputClassifier | MultiOutputRegressor):
+        return _chosen_by_target([chosen_parameters(each) for each in model.estimators_])
     steps = getattr(model, "steps", None)
     search = steps[-1][1] if isinstance(steps, list) else model
     if not hasattr(search, "best_params_"):
         return None
     params = {name: _plain(value) for name, value in search.best_params_.items()}
     return {"params": params, "score": float(getattr(search, "best_score_", np.nan))}
+
+
+def _chosen_by_target(chosen):
+    """The choices of a search for each target, in one record."""
+    if None in chosen:
+        return None
+    params = {
+        f"{name} (target {i})": value
+        for i, each in enumerate(chosen)
+        for name, value in each["params"].items()
+    }
+    return {"params": params, "score": float(np.mean([each["score"] for each in chosen]))}
 
 
 def _last_step(model):

@@ -75,9 +75,15 @@ def metrics_of(task: Task) -> tuple[str, ...]:
     return REGRESSION_METRICS if task == "regression" else METRICS
 
 
-def main_metric(task: Task) -> str:
-    """Return the score that tests and figures take unless told otherwise."""
-    return "concordance" if task == "regression" else "balanced_accuracy"
+def main_metric(task: Task, known_subjects: bool = False) -> str:
+    """Return the score that tests and figures take unless told otherwise.
+
+    If the tested subjects are in training, the mean of training is the lower the higher the
+    numbers left out. Correlations are then below 0 without any relation, and errors are fair.
+    """
+    if task == "classification":
+        return "balanced_accuracy"
+    return "rmse" if known_subjects else "concordance"
 
 
 def describe_metric(name: str, scorers: Mapping[str, Scorer] | None = None) -> Metric:
@@ -336,14 +342,17 @@ def format_summary(
             continue
         metric = describe_metric(name, scorers)
         values = 100 * summary[name] if metric.percent else summary[name]
-        decimals = 1 if metric.percent else 2
-        if name not in _CORRELATIONS and not metric.percent:
-            decimals = decimals_of(values["mean"])
+        decimals = 1 if metric.percent else metric_decimals(name, values["mean"])
         columns[metric.title] = [
             "–" if np.isnan(mean) else f"{mean:z.{decimals}f} ± {std:.{decimals}f}"
             for mean, std in values[["mean", "std"]].itertuples(index=False)
         ]
     return pd.DataFrame(columns, index=summary.index)
+
+
+def metric_decimals(metric: str, values: ArrayLike) -> int:
+    """Return the decimals to show values of a score with that is no share."""
+    return 2 if metric in _CORRELATIONS else decimals_of(values)
 
 
 def decimals_of(values: ArrayLike) -> int:

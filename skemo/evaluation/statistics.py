@@ -51,9 +51,12 @@ class PairedTests(pd.DataFrame):
             width = 44 // len(names)
             texts = self[name].astype(str)
             shown[name] = [t if len(t) <= width else f"{t[: width - 1]}…" for t in texts]
-        shown["difference"] = self["mean_difference"].map(f"{{:+.{decimals}f}}".format)
+        shown["difference"] = [
+            "–" if np.isnan(difference) else f"{difference:+.{decimals}f}"
+            for difference in self["mean_difference"]
+        ]
         shown["interval"] = [
-            f"[{low:+.{decimals}f}, {high:+.{decimals}f}]"
+            "–" if np.isnan(low) else f"[{low:+.{decimals}f}, {high:+.{decimals}f}]"
             for low, high in zip(self["low"], self["high"], strict=True)
         ]
         shown["p"] = [
@@ -410,8 +413,7 @@ def compare_models(
     comparison : Comparison
         From `compare`.
     metric : str, default=None
-        A score of `Comparison.subject_scores`. None means the balanced accuracy, or the
-        concordance for numbers.
+        A score of `Comparison.subject_scores`. None means `Comparison.main_metric`.
     reference : str or None, default=None
         The model to compare all others with. None compares every pair.
     test : {"auto", "wilcoxon", "corrected-t"}, default="auto"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skemo.evaluation.controls import GUESSES, MAJORITY, PERMUTED
+from skemo.evaluation.scores import metric_decimals
 
 if TYPE_CHECKING:
     from skemo.evaluation.comparison import Comparison
@@ -33,7 +34,7 @@ class Outcome:
     intervals : DataFrame
         The bootstrap interval of the mean: `low` and `high`, by model and control.
     best : str
-        The model with the highest mean.
+        The model with the best mean.
     between : DataFrame
         Each pair of models, as `compare_models` returns it, corrected for the number of pairs.
         Pairs with the best model come first, with the best model as `model`.
@@ -78,15 +79,25 @@ class Outcome:
     def _is_share(self):
         return self.comparison.describe_metric(self.metric).percent
 
+    @property
+    def sign(self) -> int:
+        """1 if higher scores are better, −1 if lower ones are."""
+        return -1 if self.comparison.describe_metric(self.metric).lower_is_better else 1
+
+    @property
+    def decimals(self) -> int:
+        """The decimals of a score that is no share."""
+        return metric_decimals(self.metric, self.means)
+
     def value(self, score: float) -> str:
-        """Return a score as text, in per cent if it is a share, else with two decimals."""
+        """Return a score as text, in per cent if it is a share."""
         if self._is_share or np.isnan(score):
             return percent(score)
-        return f"{score:z.2f}".replace("-", "−")
+        return f"{score:z.{self.decimals}f}".replace("-", "−")
 
     def difference(self, score: float) -> str:
         """Return a difference of scores as text with its sign, in points if they are shares."""
-        return points(score) if self._is_share else signed(score, 3)
+        return points(score) if self._is_share else signed(score, self.decimals + 1)
 
     @property
     def guess(self) -> float:
@@ -131,7 +142,10 @@ def find_outcome(comparison: "Comparison") -> Outcome:
     # A model tested on only some of the subjects cannot be the best.
     n_scores = scores[models].notna().sum()
     complete = means[models][n_scores == n_scores.max()]
-    best = complete.idxmax() if n_scores.max() else models[0]
+    is_error = comparison.describe_metric(comparison.main_metric).lower_is_better
+    best = models[0]
+    if n_scores.max():
+        best = complete.idxmin() if is_error else complete.idxmax()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         between = _only(comparison, models).test()
@@ -160,7 +174,8 @@ def headline(outcome: Outcome) -> str:
     subjects = count(outcome.n_subjects, "subject")
     if outcome.comparison.about_protocol.known_subjects:
         subjects = f"{subjects} known from training"
-    what = "has a" if len(outcome.models) == 1 else "has the highest"
+    extreme = "lowest" if outcome.sign < 0 else "highest"
+    what = "has a" if len(outcome.models) == 1 else f"has the {extreme}"
     comparison = outcome.comparison
     n_failed = (comparison.failures["model"] == outcome.best).sum()
     n_fits = comparison.n_fits
@@ -187,7 +202,7 @@ def verdicts(outcome: Outcome) -> list[str]:
     rest = outcome.means[outcome.models].drop(outcome.best).dropna()
     rest = rest[~rest.index.isin(outcome.comparison.failures["model"])]
     if len(rest):
-        following = rest.idxmax()
+        following = (outcome.sign * rest).idxmax()
         (row,) = _rows(outcome.between, outcome.best, following).itertuples()
         said.append(_lead(row, f"{outcome.value(rest[following])}{outcome.unit}", outcome))
     for row in _rows(outcome.against, outcome.best).itertuples():
@@ -201,7 +216,7 @@ def verdicts(outcome: Outcome) -> list[str]:
         elif np.isnan(row.p_corrected):
             said.append(f"It could not be tested against {score}.")
         elif row.p_corrected < ALPHA:
-            side = "better" if row.mean_difference > 0 else "worse"
+            side = "better" if outcome.sign * row.mean_difference > 0 else "worse"
             said.append(f"It is established that it is {side} than {score} (corrected p {p}).")
         else:
             said.append(f"It is not established that it differs from {score} (corrected p {p}).")
@@ -287,7 +302,7 @@ def _lead(row, score, outcome):
     named = f"{row.other} ({score})"
     if row.mean_difference == 0:
         return f"{named} scores the same."
-    ahead = outcome.difference(row.mean_difference).removeprefix("+")
+    ahead = outcome.difference(outcome.sign * row.mean_difference).removeprefix("+")
     lead = f"Its lead over the next best, {named}, is {ahead}{' points' * bool(outcome.unit)}"
     if np.isnan(row.p_corrected):
         return f"{lead}, which could not be tested."

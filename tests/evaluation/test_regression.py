@@ -210,6 +210,37 @@ def test_whole_trials_exchange_their_numbers_if_there_are_four():
         assert (permuted == permuted[:, :1]).all() == whole
 
 
+def test_within_subjects_numbers_are_compared_by_their_error():
+    # The mean of a subject's other trials is the lower the higher the one left out.
+    X, _, subjects = make_numbers(n_subjects=8, n_rows=40)
+    ratings = np.repeat(np.random.default_rng(0).normal(size=64), 5)
+    result = compare(
+        {"ridge": RIDGE},
+        X,
+        ratings,
+        lay_out(subjects, length=5),
+        protocol="leave-one-trial-out",
+        controls=["mean"],
+    )
+    mean = result.summary().xs("mean", axis=1, level=1)
+    assert mean.loc["mean of training", "pearson"] == pytest.approx(-1.0)
+    assert mean.loc["ridge", "concordance"] > mean.loc["mean of training", "concordance"]
+    assert result.main_metric == "rmse"
+    test = result.test().iloc[0]
+    assert test["mean_difference"] > 0
+    assert test["worse"] > test["better"]
+    assert "Training has windows of the tested subjects" in result.notes()[0]
+
+
+def test_a_search_for_each_target_has_its_choices():
+    X, y, subjects = make_numbers(n_subjects=4)
+    svm = make_svm("passthrough", task="regression")
+    search = GridSearchCV(svm, {"regressor__C": [0.1, 1.0]}, cv=2)
+    result = compare({"tuned": search}, X, y, subjects)
+    names = ["regressor__C (target 0)", "regressor__C (target 1)"]
+    assert all(list(params) == names for params in result.chosen["params"])
+
+
 def test_a_search_among_regressors_has_inner_folds_of_subjects():
     search = GridSearchCV(RIDGE, {"regressor__alpha": [0.1, 10.0]})
     inner = split_by_subject(search, 0, n_subjects=4, n_of_class=4, stratify=False).cv

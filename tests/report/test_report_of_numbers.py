@@ -6,7 +6,7 @@ from html import unescape
 import numpy as np
 import pandas as pd
 import pytest
-from comparing import make_features
+from comparing import lay_out, make_features
 from sklearn.svm import SVR
 
 from skemo import PerSubject, compare, make_lda, make_ridge, make_svm, write_report
@@ -47,6 +47,17 @@ def test_the_outcome_of_numbers_is_said_by_their_concordance(numbers, tmp_path):
     test = result.test("concordance", reference="mean of training").iloc[0]
     assert f"{test['mean_difference']:+.3f}" in text
     assert "Protocol: leave-one-subject-out; 8 folds, 1 repetition, seed 0" in text
+
+
+def test_the_best_model_by_an_error_has_the_lowest(numbers, tmp_path):
+    X, y, subjects = numbers
+    options = {"protocol": "leave-one-trial-out", "controls": ["mean"]}
+    result = compare(MODELS, X, y["arousal"], lay_out(subjects, length=5), **options)
+    text, _, _ = read(write_report(result, tmp_path / "report.html"))
+    mean = result.summary()["rmse", "mean"]
+    best = mean[list(MODELS)].idxmin()
+    assert f"{best} has the lowest root-mean-square error of {mean[best]:.2f}" in text
+    assert f"that it is better than the mean of training ({mean['mean of training']:.2f})" in text
 
 
 def test_each_target_has_its_section(numbers, tmp_path):
