@@ -162,17 +162,17 @@ def try_numbers(protocol, data, slope, n_studies, rng):
         n_test = tested.sum(2).ravel()
         people = np.arange(len(y)) // N_WINDOWS == np.arange(N_SUBJECTS)[:, None]
         people = np.broadcast_to(people, (len(tested), *people.shape))
-        by_subject = score_numbers(predicted, y, people)
+        by_person = score_numbers(predicted, y, people)
         by_fold = score_numbers(predicted, y, tested)
         for i in range(2):  # concordance and error
-            over_subjects = np.subtract(*by_subject[i].mean(axis=1))
+            over_subjects = np.subtract(*by_person[i].mean(axis=1))
             over_folds = np.subtract(*by_fold[i].reshape(2, -1))
             p_values[study, i] = (
                 wilcoxon_test(over_subjects).p_value,
                 corrected_t_test(over_folds, len(y) - n_test, n_test).p_value,
                 stats.ttest_1samp(over_folds, 0).pvalue,
             )
-    by_subject = protocol.by_subject and protocol.n_repeats == 1  # what test="auto" takes
+    by_subject = protocol.n_repeats == 1 or not protocol.by_subject  # what test="auto" takes
     row = {"protocol": protocol.title, "data": data.title}
     for i, name in enumerate(("CCC", "RMSE")):
         wilcoxon, corrected, plain = (p_values[:, i] <= LEVEL).T
@@ -301,13 +301,16 @@ deviations further apart. The difference in balanced accuracy is the mean over a
 The same for numbers: two linear regressions by least squares, on features of their own with the \
 same relation to the target, by the concordance (CCC) and by the error (RMSE). The targets vary \
 as much between the means of subjects as within a subject, with a standard deviation of 1, and a \
-feature rises by {SLOPE} over the square root of their number per unit.
+feature rises by {SLOPE} over the square root of their number per unit. Folds of windows are of \
+the same people, on whom one of the two happens to be better, so that a test over folds is no test \
+for other people.
 
 {numbers}
 
 The same for a regression on {DATA[0].title} without any relation to the target, against the mean \
 of training. It is the worse of the two by its error, since it fits noise, but its concordance is \
-0 on average, as that of the mean is: at most 5 would be right for CCC.
+0 on average, as that of the mean is: at most 5 would be right for CCC. (With folds of windows \
+the regression knows the people, and learns their means: that is not nothing.)
 
 {nothing}
 

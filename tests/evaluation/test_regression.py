@@ -12,7 +12,7 @@ from sklearn.metrics import (
     r2_score,
     root_mean_squared_error,
 )
-from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, GroupShuffleSplit
 from sklearn.svm import SVR
 
 from skemo import (
@@ -227,9 +227,26 @@ def test_within_subjects_numbers_are_compared_by_their_error():
     assert mean.loc["ridge", "concordance"] > mean.loc["mean of training", "concordance"]
     assert result.main_metric == "rmse"
     test = result.test().iloc[0]
+    assert test["test"] == "Wilcoxon over subjects"
     assert test["mean_difference"] > 0
     assert test["worse"] > test["better"]
     assert "Training has windows of the tested subjects" in result.notes()[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "test"),
+    [
+        ({"protocol": "blocked-k-fold"}, "Wilcoxon over subjects"),  # the people are the sample
+        ({"protocol": "group-k-fold"}, "Wilcoxon over subjects"),
+        ({"protocol": "group-k-fold", "n_repeats": 2}, "corrected t over folds"),
+        ({"protocol": GroupShuffleSplit(4, test_size=2)}, "corrected t over folds"),
+    ],
+)
+def test_people_are_the_sample_unless_a_split_of_people_is_repeated(options, test):
+    X, y, subjects = make_numbers()
+    models = {"ridge": RIDGE, "mean": make_dummy("passthrough", task="regression")}
+    result = compare(models, X, y[:, 0], lay_out(subjects), n_splits=4, **options)
+    assert result.test()["test"].item() == test
 
 
 def test_a_search_for_each_target_has_its_choices():
