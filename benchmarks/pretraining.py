@@ -49,8 +49,8 @@ class Pretrained(skemo.ModalityAwareAttentionClassifier):
 
     branches = None  # their state, set after construction; a clone has none
 
-    def _make_module(self, shapes, n_classes):
-        module = super()._make_module(shapes, n_classes)
+    def _make_network(self, shapes, n_outputs):
+        module = super()._make_network(shapes, n_outputs)
         if self.branches is not None:
             module.branches.load_state_dict(self.branches)
         return module

@@ -23,8 +23,11 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .evaluation.splitters import BlockedKFold as BlockedKFold
     from .evaluation.splitters import LeaveOneTrialOut as LeaveOneTrialOut
     from .features.accelerometer import AccelerometerTransformer as AccelerometerTransformer
+    from .features.arrays import ArrayTransformer as ArrayTransformer
     from .features.artefacts import find_artefacts as find_artefacts
     from .features.baseline import correct_baseline as correct_baseline
+    from .features.definitions import feature_definitions as feature_definitions
+    from .features.definitions import write_bids_features as write_bids_features
     from .features.differential_entropy import (
         DifferentialEntropyTransformer as DifferentialEntropyTransformer,
     )
@@ -83,7 +86,10 @@ _HOME = {
     "AccelerometerTransformer": "features.accelerometer",
     "EMGTransformer": "features.emg",
     "ResampleTransformer": "features.resampling",
+    "ArrayTransformer": "features.arrays",
     "correct_baseline": "features.baseline",
+    "feature_definitions": "features.definitions",
+    "write_bids_features": "features.definitions",
     "QualityTransformer": "features.quality",
     "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",

@@ -18,7 +18,12 @@ _CHUNK = 1 << 22  # samples checked at a time: a few megabytes
 
 
 def real_samples(
-    values: ArrayLike, name: Hashable, shape: str | None = None, *, may_be_empty: bool = False
+    values: ArrayLike,
+    name: Hashable,
+    shape: str | None = None,
+    *,
+    may_be_empty: bool = False,
+    any_size: bool = False,
 ) -> NDArray[Any]:
     """Return samples as an array of integers, float32 or float64, or raise an error.
 
@@ -32,6 +37,8 @@ def real_samples(
         The required axes, such as "(n_windows, n_times)".
     may_be_empty : bool, default=False
         Whether windows may have no samples. An array without windows is always accepted.
+    any_size : bool, default=False
+        Whether to leave it to the caller to call `check_range`.
 
     Raises
     ------
@@ -49,7 +56,8 @@ def real_samples(
     if samples.dtype.kind == "f":
         with np.errstate(over="ignore"):
             samples = samples.astype(float_type(samples.dtype), copy=False)
-    check_range(samples, name)
+    if not any_size:
+        check_range(samples, name)
     return samples
 
 
@@ -76,8 +84,17 @@ def native_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def check_range(values: NDArray[Any], name: Hashable, largest: float = LARGEST_SAMPLE) -> None:
-    """Raise if `values` contains infinity or a magnitude above `largest`; NaN is allowed."""
+def check_range(
+    values: NDArray[Any],
+    name: Hashable,
+    largest: float = LARGEST_SAMPLE,
+    *,
+    first_row: int = 0,
+) -> None:
+    """Raise if `values` contains infinity or a magnitude above `largest`; NaN is allowed.
+
+    `first_row` is the number of the first row in error messages.
+    """
     if values.dtype.kind in "iu" and np.iinfo(values.dtype).max <= largest:
         return
     n_rows = max(1, _CHUNK // max(1, values[:1].size))
@@ -93,7 +110,7 @@ def check_range(values: NDArray[Any], name: Hashable, largest: float = LARGEST_S
             float(np.fmin.reduce(chunk)),
         )  # NaN only if all values are
         if any(abs(extreme) > largest for extreme in extremes):
-            _refuse(values[start : start + n_rows], name, start, largest)
+            _refuse(values[start : start + n_rows], name, first_row + start, largest)
 
 
 def _refuse(values, name, start, largest):

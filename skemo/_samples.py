@@ -1,4 +1,4 @@
-"""Samples that are not measurements: masked samples, and values repeated at a higher rate."""
+"""Samples that are not measurements: masked samples, values held or repeated."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,28 @@ def fill_mask(values: ArrayLike) -> NDArray:
             raise ValueError(f"A masked array must hold real numbers, got dtype {values.dtype}.")
         return np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     return np.asarray(values)
+
+
+def runs(same: NDArray, shortest: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the runs of at least `shortest` true values in the rows of `same`.
+
+    Parameters
+    ----------
+    same : bool array of shape (n_rows, n_times)
+        Such as which samples equal the one before.
+    shortest : int
+
+    Returns
+    -------
+    rows, starts, stops : int arrays of shape (n_runs,)
+        Row by row.
+    """
+    rows = np.flatnonzero(np.count_nonzero(same, axis=1) >= shortest)
+    edges = np.diff(same[rows].astype(np.int8), prepend=0, append=0, axis=1)
+    which, starts = np.nonzero(edges == 1)
+    _, stops = np.nonzero(edges == -1)
+    long = stops - starts >= shortest
+    return rows[which[long]], starts[long], stops[long]
 
 
 def change_points(signal: NDArray) -> NDArray:

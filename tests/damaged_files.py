@@ -11,6 +11,7 @@ import argparse
 import faulthandler
 import importlib.util
 import json
+import pickle
 import resource
 import subprocess
 import sys
@@ -88,6 +89,15 @@ def _wesad(folder):
     return path, lambda: load_wesad(folder, device="wrist", subjects="S2")
 
 
+def _wesad_again(folder):
+    from skemo.datasets import load_wesad
+
+    tests = _module("datasets/test_wesad.py")
+    content = pickle.dumps(tests.make_content("S2"), protocol=5)
+    path = tests.write(folder, "S2", content)
+    return path, lambda: load_wesad(folder, device="wrist", subjects="S2")
+
+
 def _eegmat(folder):
     from skemo.datasets import fetch_eegmat
 
@@ -158,6 +168,7 @@ FORMATS = {
     "mat-compressed": _amigos_compressed,
     "mat-struct": _dreamer,
     "pickle": _wesad,
+    "pickle-5": _wesad_again,
     "edf": _eegmat,
     "csv": _case,
     "csv-annotations": _case_annotations,

@@ -2,13 +2,16 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skemo
 from skemo import (
     AccelerometerTransformer,
+    ArrayTransformer,
     CrossModalAttentionClassifier,
     CrossModalAttentionRegressor,
     DifferentialEntropyTransformer,
@@ -81,6 +84,7 @@ ESTIMATORS = [
     QualityTransformer("series", signal="eda", sampling_rate=4),
     QualityTransformer(signal="eeg", sampling_rate=4),
     QualityTransformer(signal="acc", sampling_rate=4),
+    ArrayTransformer(FunctionTransformer(np.tanh)),
     PerSubject(by=0),
     PerSubject(by=-1),
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),

@@ -1,7 +1,9 @@
 """The documentation is complete, its links are valid, and its code runs."""
 
 import importlib
+import importlib.util
 import re
+import warnings
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -28,7 +30,9 @@ LINKING = [
     ROOT / "CONTRIBUTING.md",
     *(page for page in PAGES if page.suffix == ".md"),
 ]
-CODE = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```python\n(.*?)^```$", re.M | re.S)
+CODE = re.compile(
+    r"(?:<!-- (not run|needs): ([^\n]+) -->\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 REPOSITORY = re.compile(r"https://github\.com/skemo/skemo/(?:blob|tree)/main/")
 
@@ -144,17 +148,31 @@ def test_own_csv_files_become_a_report_in_less_than_30_lines():
 @pytest.mark.parametrize("page", [page for page in PAGES if page.suffix == ".md"], ids=name_of)
 def test_code_on_a_page_runs_from_top_to_bottom(page, capsys):
     namespace = {}
-    for not_run, code in CODE.findall(page.read_text(encoding="utf-8")):
+    absent = []
+    for condition, what, code in CODE.findall(page.read_text(encoding="utf-8")):
         compiled = compile(code, name_of(page), "exec")
-        if not not_run:
-            exec(compiled, namespace)
+        if condition == "needs" and importlib.util.find_spec(what) is None:
+            absent.append(what)
+        elif condition != "not run":
+            with warnings.catch_warnings():
+                if condition == "needs":  # other libraries may warn
+                    warnings.simplefilter("ignore")
+                exec(compiled, namespace)
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)}; the other code ran")
+
+
+def test_an_edf_file_becomes_a_report_in_less_than_15_lines():
+    text = (DOCS / "guide" / "devices" / "eeg.md").read_text(encoding="utf-8")
+    (script,) = (code for *_, code in CODE.findall(text) if "write_report(" in code)
+    assert sum(bool(line.strip()) for line in script.splitlines()) < 15
 
 
 def test_the_readme_leads_from_own_files_to_a_report(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     script = next(
         code
-        for _, code in CODE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+        for *_, code in CODE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
         if "read_csv" in code
     )
     assert len([line for line in script.splitlines() if line.strip()]) < 30

@@ -92,6 +92,18 @@ def _load_wesad(data_home, target, on_error):
     return load_wesad(_local(data_home), classes=classes, **settings)
 
 
+def _load_seed(data_home, target, on_error):
+    from skemo.datasets import load_seed
+
+    return load_seed(_local(data_home), on_error=on_error, lazy=True, progress=True)
+
+
+def _load_bids(data_home, target, on_error):
+    from skemo.datasets import load_bids
+
+    return load_bids(_local(data_home), on_error=on_error, lazy=True, progress=True)
+
+
 def _rated(loader):
     """Return a function that loads a data set with ratings, given the name of its loader."""
 
@@ -133,6 +145,14 @@ DATASETS = {
         ("arousal", "valence", "dominance"),
         numbers=("arousal", "valence", "dominance"),
     ),
+    "deap": DataSet(
+        "DEAP: music videos",
+        _rated("load_deap"),
+        ("arousal", "valence", "dominance", "liking"),
+        numbers=("arousal", "valence", "dominance", "liking"),
+    ),
+    "seed": DataSet("SEED: negative, neutral and positive film clips", _load_seed),
+    "bids": DataSet("a folder in BIDS format, labelled by its events", _load_bids),
     "case": DataSet(
         "CASE: videos, annotated by joystick",
         _rated("load_case"),

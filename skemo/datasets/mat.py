@@ -3,6 +3,7 @@
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skemo.datasets.base import warn_user
-from skemo.datasets.mat_file import NewerVersionError, read_mat
+from skemo.datasets.mat_file import NewerVersionError, read_mat, variable_names
 from skemo.signals.checks import is_number
 from skemo.signals.recording import Recording
 
@@ -45,8 +46,25 @@ def read_variables(path: Path, names: Sequence[str], remedy: str) -> dict[str, N
     ValueError
         If the file is truncated, damaged or of version 7.3, or a variable is missing.
     """
-    try:
+    with _errors_that_name(path, remedy):
         found = read_mat(path, names)
+    for name in names:
+        if not isinstance(found.get(name), np.ndarray):
+            state = "is not an array" if name in found else "is missing"
+            raise ValueError(f"{path}: the variable {name!r} {state}. {remedy}")
+    return {name: found[name] for name in names}
+
+
+def list_variables(path: Path, remedy: str) -> list[str]:
+    """Return the names of the variables of a MATLAB file, with the errors of `read_variables`."""
+    with _errors_that_name(path, remedy):
+        return variable_names(path)
+
+
+@contextmanager
+def _errors_that_name(path, remedy):
+    try:
+        yield
     except NewerVersionError as error:
         raise ValueError(
             f"{path} is a MATLAB file of version 7.3 (HDF5), but was published in an older "
@@ -56,11 +74,6 @@ def read_variables(path: Path, names: Sequence[str], remedy: str) -> dict[str, N
         raise ValueError(
             f"{path} is truncated or not a MATLAB file and cannot be read ({error}). {remedy}"
         ) from error
-    for name in names:
-        if not isinstance(found.get(name), np.ndarray):
-            state = "is not an array" if name in found else "is missing"
-            raise ValueError(f"{path}: the variable {name!r} {state}. {remedy}")
-    return {name: found[name] for name in names}
 
 
 def cells(values: Any, n_cells: int, where: str) -> list[Any]:

@@ -98,6 +98,36 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
         deeply or is too large for a file of its size.
     """
     found: dict[str, Any] = {}
+    for name, array, source in _arrays(path):
+        if name in names and name not in found:
+            found[name] = array.read_content()
+            source.check_end()
+            if found.keys() >= set(names):
+                break
+    return found
+
+
+def variable_names(path: Path) -> list[str]:
+    """Return the names of the variables of a MATLAB file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        As `read_mat`.
+    """
+    return [name for name, *_ in _arrays(path)]
+
+
+def _arrays(path):
+    """Yield the name of each variable, and the array and source to read its content from."""
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
@@ -107,7 +137,7 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
             raise ValueError("it does not begin like one")
         if 2 in header[124:126]:
             raise NewerVersionError("it is of version 7.3 (HDF5)")
-        while file.tell() < size and not found.keys() >= set(names):
+        while file.tell() < size:
             source = _Source(file, order)
             kind, n_bytes = source.read_tag()
             stop = file.tell() + n_bytes
@@ -116,17 +146,13 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
             source.memory = max(_LARGEST, _LARGEST_RATIO * n_bytes)
             if kind == _COMPRESSED:
                 source.file = io.BufferedReader(_Inflated(file, n_bytes), _BLOCK)
+                source.is_compressed = True
                 kind, n_bytes = source.read_tag()
             if kind != _MATRIX:
                 raise ValueError(f"a variable has the type {kind}")
             array = _Array(source, n_bytes)
-            name = array.read_header()
-            if name in names and name not in found:
-                found[name] = array.read_content()
-                if source.file is not file:
-                    source.check_end()
+            yield array.read_header(), array, source
             file.seek(stop)
-    return found
 
 
 class _Inflated(io.RawIOBase):
@@ -157,6 +183,7 @@ class _Source:
     def __init__(self, file, order):
         self.file, self.order = file, order
         self.memory = _LARGEST
+        self.is_compressed = False
 
     def read(self, n_bytes):
         content = self.file.read(n_bytes)
@@ -174,7 +201,7 @@ class _Source:
 
     def check_end(self):
         """Read a compressed variable to its end, where zlib verifies its checksum."""
-        while content := self.file.read(_BLOCK):
+        while self.is_compressed and (content := self.file.read(_BLOCK)):
             self.take(len(content))
 
 

@@ -1,15 +1,11 @@
 """Stress and amusement of 15 people, measured at the chest and the wrist (WESAD)."""
 
-import os
-import pickle
-import pickletools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skemo.datasets.base import (
     check_file,
@@ -20,6 +16,7 @@ from skemo.datasets.base import (
     runs,
     to_signal,
 )
+from skemo.datasets.pickles import array_at, field_at, read_pickle
 from skemo.signals.recording import Recording
 
 SUBJECTS = tuple(f"S{number}" for number in range(2, 18) if number != 12)
@@ -46,16 +43,6 @@ _FIELDS: dict[str, dict[str, tuple[str, float, str | None, tuple[str, ...]]]] = 
     },
 }
 _REMEDY = "Extract it again from the publisher's archive, or pass on_error='skip'."
-_NUMBERS = [kind + size for kind in "iu" for size in "1248"] + ["f4", "f8"]
-_MOST_OPCODES = 10_000  # of a pickle; the published ones have 12 arrays of about 40 each
-_OPCODES = {  # of Python 2: name and kind of argument
-    op.code.encode("latin1"): (op.name, op.arg) for op in pickletools.opcodes if op.proto <= 2
-}
-_LENGTHS = {  # arguments that begin with their length: its bytes, and whether it has a sign
-    pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
-    pickletools.TAKEN_FROM_ARGUMENT4: (4, True),
-    pickletools.TAKEN_FROM_ARGUMENT4U: (4, False),
-}
 
 
 def load_wesad(
@@ -84,7 +71,8 @@ def load_wesad(
 
     The files are pickles, which usually can run arbitrary code when they are read. This loader
     runs nothing in them: it refuses everything except containers, strings and arrays of
-    numbers. It does not detect a file that was made to exhaust memory or time. Files have up to
+    numbers. It also reads files that were pickled again by a current Python and NumPy. It does not
+    detect a file that was made to exhaust memory or time. Files have up to
     about 1 GB, and one per process is held in memory while it is read; data that were not
     requested are then dropped.
 
@@ -185,12 +173,12 @@ def _check_classes(classes):
 def _read_subject(folder, device, modalities, classes, subject):
     path = _path(folder, subject)
     check_file(path)
-    content = _unpickle(path)
-    found = _field(content, path, "subject")
+    content = read_pickle(path, _REMEDY)
+    found = field_at(content, ["subject"], path, _REMEDY)
     if found != subject:
         found = repr(found[:9]) if isinstance(found, str) else type(found).__name__
         raise ValueError(f"{path} is not as published: its subject is {found}. {_REMEDY}")
-    label = _numbers(content, path, "label")
+    label = array_at(content, ["label"], path, _REMEDY)
     unknown = np.setdiff1d(label, range(8))
     if label.ndim != 1 or unknown.size:
         raise ValueError(
@@ -235,7 +223,7 @@ def _label_intervals(label, classes):
 
 def _signal(content, path, device, field, rate, n_channels, n_labels):
     """Return the samples of a field, (n_channels, n_times), after checking their number."""
-    values = _numbers(content, path, "signal", device, field)
+    values = array_at(content, ["signal", device, field], path, _REMEDY)
     if values.ndim != 2 or values.shape[1] != n_channels:
         raise ValueError(
             f"{path} is not as published: signal/{device}/{field} should have shape (n, "
@@ -250,137 +238,3 @@ def _signal(content, path, device, field, rate, n_channels, n_labels):
             f"same duration. {_REMEDY}"
         )
     return to_signal(values, f"{path}: signal/{device}/{field}", _REMEDY)
-
-
-def _field(content, path, *keys):
-    for key in keys:
-        if not isinstance(content, dict) or key not in content:
-            raise ValueError(f"{path} is not as published: {'/'.join(keys)} is missing. {_REMEDY}")
-        content = content[key]
-    return content
-
-
-def _numbers(content, path, *keys):
-    """Return the array of a field, in the value type of the file."""
-    array = _field(content, path, *keys)
-    try:
-        if not isinstance(array, _Array):
-            raise TypeError(f"found {type(array).__name__}")
-        return array.values()
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"{path} is not as published: {'/'.join(keys)} is not an array of numbers ({error}). "
-            f"{_REMEDY}"
-        ) from error
-
-
-def _unpickle(path):
-    try:
-        with path.open("rb") as file:
-            if file.read(2) > b"\x80\x02":
-                raise pickle.UnpicklingError(
-                    "it was not written by Python 2, as the published files were"
-                )
-            _check_opcodes(file)
-            file.seek(0)
-            return _Unpickler(file, encoding="latin1").load()
-    except OSError:
-        raise
-    except MemoryError as error:
-        raise ValueError(
-            f"{path}, of {path.stat().st_size / 1e6:.0f} MB, needs more memory than there is: the "
-            f"file is damaged, or the machine is too small. {_REMEDY}"
-        ) from error
-    except Exception as error:  # a damaged pickle can raise anything
-        raise ValueError(f"{path} cannot be read: {error or 'it is empty'}. {_REMEDY}") from error
-
-
-def _check_opcodes(file):
-    """Raise an error if reading a pickle could use up all memory, or the stack.
-
-    The unpickler allocates what a length or a memo index asks for before it looks at the bytes
-    that there are, and hashes tuples inside tuples without limit.
-    """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    for _ in range(_MOST_OPCODES):
-        code = file.read(1)
-        if not code:
-            raise pickle.UnpicklingError("it is truncated" if size else "it is empty")
-        if code not in _OPCODES:
-            raise pickle.UnpicklingError(f"it has the byte {code!r} where an opcode should be")
-        name, argument = _OPCODES[code]
-        n_bytes = argument.n if argument else 0
-        if n_bytes in _LENGTHS:
-            width, signed = _LENGTHS[n_bytes]
-            length = int.from_bytes(file.read(width), "little", signed=signed)
-            if not 0 <= length <= size - file.tell():
-                raise pickle.UnpicklingError(f"it is truncated, or has a length of {length} bytes")
-            file.seek(length, os.SEEK_CUR)
-            continue
-        if n_bytes == pickletools.UP_TO_NEWLINE:
-            value = file.readline()
-            if argument is pickletools.stringnl_noescape_pair:
-                value = file.readline()
-        else:
-            value = file.read(n_bytes)
-        if name.endswith("PUT"):
-            index = int(value) if name == "PUT" else int.from_bytes(value, "little")
-            if index > _MOST_OPCODES:
-                raise pickle.UnpicklingError(f"it has {index} as a memo index")
-        if name == "STOP":
-            return
-    raise pickle.UnpicklingError(f"it has more than {_MOST_OPCODES} opcodes")
-
-
-class _DataType:
-    """Replaces ``numpy.dtype`` in a pickle: a type of plain numbers, or an error."""
-
-    def __init__(self, code, align=False, copy=False):
-        if not isinstance(code, str) or code not in _NUMBERS:
-            kind = repr(code[:9]) if isinstance(code, str) else type(code).__name__
-            raise pickle.UnpicklingError(
-                f"it has an array of {kind}, but only arrays of numbers are allowed"
-            )
-        self.dtype = np.dtype(code)
-
-    def __setstate__(self, state):
-        self.dtype = self.dtype.newbyteorder(state[1])
-
-
-class _Array:
-    """Replaces ``numpy.ndarray`` in a pickle: the bytes of an array, and its type and shape."""
-
-    def __init__(self, *_):
-        pass
-
-    def __setstate__(self, state):
-        _, self.shape, self.data_type, self.is_fortran, self.data = state
-
-    def values(self) -> NDArray[Any]:
-        values = np.frombuffer(self.data.encode("latin1"), self.data_type.dtype)
-        return values.reshape(self.shape, order="F" if self.is_fortran else "C")
-
-
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _DataType,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads containers, strings and arrays of numbers that were written by Python 2.
-
-    NumPy's own functions are not allowed: with them a pickle could build an object array that
-    looks like numbers, and whose bytes are then used as addresses.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(
-                f"it contains '{module}.{name}', which could run arbitrary code and was refused; "
-                "only arrays of numbers are allowed. Do not read it by other means unless you "
-                "trust it"
-            )
-        return _ALLOWED[module, name]

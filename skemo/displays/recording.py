@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skemo.displays.style import NEUTRAL, check_panels, color_of
+from skemo.signals.recording import kind_of
 from skemo.signals.windows import window_starts
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from skemo.signals.recording import Recording
 
-_KINDS = {"ecg": "ecg", "ppg": "ppg", "bvp": "ppg", "eda": "eda", "gsr": "eda"}
 _INK, _MARK = "#333333", "#D55E00"
 _N_BINS = 1500  # across a panel, each drawn from its lowest to its highest sample
 _MAX_BEATS = 200  # in view; with more, the heart rate is drawn instead
@@ -53,7 +53,8 @@ class RecordingDisplay:
     start, stop : float
         The time in view, in seconds.
     kinds : dict of str to str
-        The modalities to draw, in this order, and their kinds: "ecg", "ppg", "eda" or None.
+        The modalities to draw, in this order, and their kinds: "ecg", "ppg", "eda", "eeg" or
+        None.
     beats : dict of str to ndarray of shape (n_beats,), default=None
         Times of heartbeats in seconds, by modality.
     parts : dict of str to ndarray of shape (2, n_times), default=None
@@ -379,7 +380,7 @@ class RecordingDisplay:
             count as dropped.
         modalities : str or list of str, default=None
             The modalities to draw, in this order; all of them if None.
-        kinds : dict of str to {"ecg", "ppg", "eda", None}, default=None
+        kinds : dict of str to {"ecg", "ppg", "eda", "eeg", None}, default=None
             Kinds of the modalities whose names do not say so, that is, do not begin with ecg,
             ppg, bvp, eda or gsr. None is for a modality that is none of these in spite of its
             name.
@@ -486,10 +487,12 @@ def _kinds_of(recording, modalities, kinds):
                 f"The recording of subject {recording.subject!r} has no signal {name!r}. Its "
                 f"signals are {list(recording.signals)}."
             )
-    found = {name: kinds.get(name, _KINDS.get(str(name)[:3].lower())) for name in names}
+    found = {name: kinds.get(name, kind_of(name)) for name in names}
     for name, kind in found.items():
-        if kind not in ("ecg", "ppg", "eda", None):
-            raise ValueError(f'kinds are "ecg", "ppg", "eda" or None, got {kind!r} for {name!r}.')
+        if kind not in ("ecg", "ppg", "eda", "eeg", None):
+            raise ValueError(
+                f'kinds are "ecg", "ppg", "eda", "eeg" or None, got {kind!r} for {name!r}.'
+            )
     return found
 
 

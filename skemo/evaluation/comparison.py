@@ -380,16 +380,17 @@ class Comparison:
             lacking = scores.loc[scores["r2"].isna(), "subject"].nunique()
             if lacking:
                 yield (
-                    f"R², Pearson r and CCC are over {subjects - lacking} of {subjects} subjects: "
-                    "the targets of the others are all the same."
+                    f"R², Pearson r and CCC are means over {subjects - lacking} of {subjects} "
+                    "subjects; the targets of the others are all the same."
                 )
         else:
             lacking = scores.loc[scores["specificity"].isna(), "subject"].nunique()
             if lacking:
                 auc = scores["roc_auc"].notna().any()
                 yield (
-                    f"SEN & SPE {'and ROC AUC are' if auc else 'is'} over {subjects - lacking} of "
-                    f"{subjects} subjects: the others have one class only."
+                    f"SEN & SPE {'and ROC AUC are means' if auc else 'is the mean'} over "
+                    f"{subjects - lacking} of {subjects} subjects; the others have windows of one "
+                    "class only."
                 )
         for name in self.scorers:
             for model, own in scores.groupby("model", sort=False)[name]:

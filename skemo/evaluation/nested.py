@@ -113,25 +113,31 @@ def fit_parameters(model: BaseEstimator, subjects: NDArray) -> dict[str, NDArray
         inner, final = _last_step(final.estimator)
         is_bare = not inner
         prefix += inner
-    stops = getattr(final, "early_stopping", False) is True or any(
-        name.split("__")[-1] == "early_stopping" for name, _ in candidates
+    takes_subjects = _takes_subjects(final) or any(
+        name.split("__")[-1] in ("early_stopping", "mixup") for name, _ in candidates
     )
     if routing:  # a network must say whether it takes the groups that the splitter gets
         values = [value for _, values in candidates if np.iterable(values) for value in values]
         for part in (final, *values):
             if hasattr(part, "set_fit_request") and has_fit_parameter(part, "groups"):
-                part.set_fit_request(groups=stops or getattr(part, "early_stopping", False) is True)
-    if stops and has_fit_parameter(final, "groups"):
+                part.set_fit_request(groups=takes_subjects or _takes_subjects(part))
+    if takes_subjects and has_fit_parameter(final, "groups"):
         if is_bare and not routing:
             raise ValueError(
                 f"A search over a bare {type(final).__name__} cannot give it the subjects for its "
-                "early stopping: search make_pipeline(network) instead, or turn on metadata "
-                "routing."
+                "early stopping or mixup: search make_pipeline(network) instead, or turn on "
+                "metadata routing."
             )
         names.add(f"{prefix}groups")
     if routing:
         names = {"groups"} if names else set()
     return dict.fromkeys(sorted(names), subjects)
+
+
+def _takes_subjects(network):
+    """Whether a network stops early, or mixes windows, by subject."""
+    stops = getattr(network, "early_stopping", False) is True
+    return stops or bool(getattr(network, "mixup", 0))
 
 
 def chosen_parameters(model: BaseEstimator) -> dict[str, Any] | None:

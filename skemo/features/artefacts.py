@@ -10,9 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from skemo.kernels.quality import check_signal, signal_quality
 from skemo.signals.checks import is_positive
-from skemo.signals.recording import Recording
-
-_KINDS = {"ecg": "ecg", "ppg": "ppg", "bvp": "ppg", "eda": "eda", "gsr": "eda", "eeg": "eeg"}
+from skemo.signals.recording import Recording, kind_of
 
 
 def find_artefacts(
@@ -164,17 +162,19 @@ def kinds_of_signals(
     """
     where = f"The recording of subject {recording.subject!r}"
     if signals is None:
-        starts = {name: name[:3].lower() for name in recording.signals}
-        found = {name: _KINDS[start] for name, start in starts.items() if start in _KINDS}
+        found = {name: kind for name in recording.signals if (kind := kind_of(name)) is not None}
         if not found:
             raise ValueError(
-                f"{where} has no signal whose name tells its kind, but {list(recording.signals)}: "
-                'pass signals, as in signals={"pleth": "ppg"}.'
+                f"{where} has no signal whose kind follows from its name; its signals are "
+                f"{list(recording.signals)}. Pass their kinds, as in "
+                'signals={"pleth": "ppg"}.'
             )
         return found
     for name, kind in signals.items():
         if name not in recording.signals:
-            raise ValueError(f"{where} has no signal {name!r}, but {list(recording.signals)}.")
+            raise ValueError(
+                f"{where} has no signal {name!r}; its signals are {list(recording.signals)}."
+            )
         check_signal(kind)
     return dict(signals)
 

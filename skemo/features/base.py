@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
 from skemo._workers import watched
+from skemo.kernels.filters import LARGEST_GAP_SHARE
 from skemo.kernels.hrv import increasing
 from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
@@ -27,7 +28,7 @@ from skemo.signals.checks import (
 
 _FEWEST = 5  # missing windows for which a warning is worth its while
 _LOOKED_AT = 50  # missing windows in which a reason is looked for
-_GAPS = 0.05  # share of NaN in a window above which transformers do not bridge gaps
+MERGED = "If a slower signal was merged into a faster table, pass it at its own sampling rate."
 
 
 def choose_features(
@@ -78,7 +79,7 @@ def wrap_signals(
 def compute_in_chunks(
     compute: Callable[[NDArray], NDArray],
     values: NDArray,
-    n_together: int,
+    n_samples: int,
     n_jobs: int | None = None,
 ) -> NDArray:
     """Return the results of `compute`, which gets a few windows at a time.
@@ -88,12 +89,13 @@ def compute_in_chunks(
     compute : callable
         Takes an array of windows and returns an array with a row for each of them.
     values : ndarray of shape (n_windows, ...)
-    n_together : int
-        Number of windows per call, which limits its memory.
+    n_samples : int
+        About the number of samples per call, which limits its memory.
     n_jobs : int or None, default=None
         Processes.
     """
-    starts = range(0, len(values), max(1, n_together))
+    n_together = max(1, n_samples // max(1, values[:1].size))
+    starts = range(0, len(values), n_together)
     parts = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(watched(compute))(values[start : start + starts.step]) for start in starts
     )
@@ -229,11 +231,8 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
     def _why_missing(self, values: NDArray, dtype: SignalDtype) -> str:
         """Return the likely reason why such windows come out missing, as a sentence."""
         rows = values.reshape(-1, values.shape[-1])
-        if np.mean(np.isnan(rows).mean(axis=1) > _GAPS) > 0.5:
-            return (
-                f"More than {_GAPS:.0%} of their samples are NaN. If a slower signal was merged "
-                "into a faster table, pass it at its own sampling rate."
-            )
+        if np.mean(np.isnan(rows).mean(axis=1) > LARGEST_GAP_SHARE) > 0.5:
+            return f"More than {LARGEST_GAP_SHARE:.0%} of their samples are NaN. {MERGED}"
         if np.mean((rows == rows[:, :1]).all(axis=1)) > 0.5:
             return "They are flat: was the sensor attached?"
         return self._what_is_needed(dtype)

@@ -7,6 +7,8 @@ import pandas as pd
 
 from skemo.signals.labels import BASELINE
 
+_BEFORE = f" {BASELINE}"  # ends the name of a recording of the baseline of a trial
+
 
 def correct_baseline(
     features: pd.DataFrame,
@@ -20,11 +22,14 @@ def correct_baseline(
     What people feel shows in how much their physiology changes. The baseline windows are those
     labelled ``"baseline"``, as ``skemo.signals.labels.from_events(..., baseline=5.0)`` labels
     them. A window is corrected by the mean over the baseline windows that come last before it in
-    the same recording. Only earlier windows of the same recording count, and labels other than
-    the baseline's do not, so features may be corrected before cross-validation.
+    the same recording. The loaders of data sets return the baseline of a trial as a recording of
+    its own, named ``"<trial> baseline"``; its windows come before those of the trial. Only
+    earlier windows count, and labels other than the baseline's do not, so features may be
+    corrected before cross-validation.
 
-    The baseline windows are left out of the result. That changes the number of rows, which is
-    why this is a function and not a step of a Pipeline.
+    The baseline windows are left out of the result, so that they are neither trained on nor
+    scored. That changes the number of rows, which is why this is a function and not a step of a
+    Pipeline.
 
     Parameters
     ----------
@@ -63,11 +68,11 @@ def correct_baseline(
     """
     if method not in ("subtract", "divide"):
         raise ValueError(f"method must be 'subtract' or 'divide', got {method!r}.")
-    lacking = [name for name in ("subject", "trial", "start", "label") if name not in windows]
-    if lacking:
+    absent = [name for name in ("subject", "trial", "start", "label") if name not in windows]
+    if absent:
         raise ValueError(
-            f"windows must be a table as skemo.segment returns it, but it has no column "
-            f"{lacking[0]!r}."
+            f"windows must be the table that skemo.segment returned, but the column "
+            f"{absent[0]!r} is missing."
         )
     if len(features) != len(windows) or not features.index.equals(windows.index):
         raise ValueError(
@@ -86,10 +91,13 @@ def correct_baseline(
     values = features.to_numpy(np.float64, na_value=np.nan)
     references = np.full_like(values, np.nan)
     positions = pd.Series(np.arange(len(windows)))
-    groups = [windows["subject"].to_numpy(), windows["trial"].to_numpy()]
+    trials = windows["trial"].astype(str)
+    before = trials.str.endswith(_BEFORE).to_numpy(bool)
+    groups = [windows["subject"].to_numpy(), trials.str.removesuffix(_BEFORE).to_numpy()]
+    starts = windows["start"].to_numpy()
     for _, group in positions.groupby(groups, sort=False, dropna=False):
         rows = group.to_numpy()
-        rows = rows[np.argsort(windows["start"].to_numpy()[rows], kind="stable")]
+        rows = rows[np.lexsort((starts[rows], ~before[rows]))]
         begins = is_baseline[rows] & ~np.append(False, is_baseline[rows][:-1])
         n_before = np.cumsum(begins)  # baselines before each window, or beginning with it
         for i in range(1, n_before[-1] + 1):

@@ -43,8 +43,8 @@ class DifferentialEntropyTransformer(WindowTransformer):
         Subtract from each (sub-)window the line through its first and last sample, which keeps
         slow waves out of the bands in windows of a second or two.
     reject_artefacts : bool, default=True
-        Whether a channel that is partly flat, clipped, or has steps is missing in that
-        (sub-)window (:func:`skemo.kernels.entropy.disturbed_channels`).
+        Whether a channel that is partly flat or faint, clipped, or has steps is missing in
+        that (sub-)window (:func:`skemo.kernels.entropy.disturbed_channels`).
     min_quality : float or None, default=None
         A channel is missing in a window in which its quality (``EEG_Quality`` of
         :class:`skemo.QualityTransformer`) is lower. None does not measure quality.
@@ -143,8 +143,8 @@ class DifferentialEntropyTransformer(WindowTransformer):
 
     def _what_is_needed(self, dtype: SignalDtype) -> str:
         return (
-            "Their channels are partly flat, clipped or have steps; reject_artefacts=False keeps "
-            "them."
+            "Their channels are partly flat or faint, clipped or have steps; "
+            "reject_artefacts=False keeps them."
         )
 
     def _check_parameters(self, dtype):

@@ -194,11 +194,12 @@ class EDATransformer(WindowTransformer):
         """
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
-        step = _CHUNK // max(1, values[0].size)
+        n_samples = _CHUNK
         if self.signal == "eda" and self.method == "cvxeda":
-            step = optimised_together(values.shape[2], rate)
+            n_samples = optimised_together(values.shape[2], rate) * values.shape[2]
         compute = self._window_features if self.output == "features" else self._window_series
-        result = compute_in_chunks(partial(compute, sampling_rate=rate), values, step, self.n_jobs)
+        compute = partial(compute, sampling_rate=rate)
+        result = compute_in_chunks(compute, values, n_samples, self.n_jobs)
         if self.min_quality is not None:
             whole = values if self.signal == "eda" else values.sum(axis=1, keepdims=True)
             result[self._below_quality(whole, rate, "eda")] = np.nan

@@ -22,6 +22,7 @@ from skemo.kernels.hrv import (
     HRV_FREQUENCY,
     HRV_NONLINEAR,
     HRV_TIME,
+    LARGEST_DEVIATION,
     SHORTEST_RR,
     bridge_rr_gaps,
     check_rate,
@@ -37,7 +38,6 @@ from skemo.signals.recording import LONGEST_INTERVAL
 
 FEATURES = {"time": HRV_TIME, "frequency": HRV_FREQUENCY, "nonlinear": HRV_NONLINEAR}
 _KERNELS = {"time": hrv_time, "frequency": hrv_frequency, "nonlinear": hrv_nonlinear}
-_PULSE_DEVIATION = 0.25  # largest deviation from the local median, with max_deviation="auto"
 _SOURCES = {("ecg",): "ecg", ("ppg",): "ppg"}  # by the channels of a column of beats
 _LEAST_COVERED = 0.2  # share of a window that its intervals must cover
 _CHUNK = 1 << 20  # samples handed to a process at once
@@ -181,7 +181,7 @@ class HRVTransformer(WindowTransformer):
             values = without_unordered_beats(values)
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
-        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
         if self.min_quality is not None:
             result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         if not (self.signal == "beats" and warn_of_units(values)):
@@ -237,7 +237,7 @@ class HRVTransformer(WindowTransformer):
 
     def _largest_deviation(self, dtype):
         if self.max_deviation == "auto":
-            return _PULSE_DEVIATION if self._source(dtype) == "ppg" else None
+            return LARGEST_DEVIATION if self._source(dtype) == "ppg" else None
         return self.max_deviation
 
     def _source(self, dtype):
@@ -283,7 +283,8 @@ class HRVTransformer(WindowTransformer):
         kind, other = ("an ECG", "ppg") if self.signal == "ecg" else ("a pulse", "ecg")
         return (
             f"Too few heartbeats were found with signal={self.signal!r}: is it {kind}, or does it "
-            f"need signal={other!r}; and is it sampled at {dtype.sampling_rate:g} Hz?"
+            f"need signal={other!r}; and was it recorded at {dtype.sampling_rate:g} Hz, and not "
+            "resampled from a lower rate?"
         )
 
     def _check_parameters(self, dtype):

@@ -211,8 +211,7 @@ class QualityTransformer(WindowTransformer):
             columns = columns.reshape(len(values), self.sub_windows, *columns.shape[1:])
             return np.moveaxis(columns, 1, -1)  # sub-windows last
 
-        step = _CHUNK // max(1, signal.values[0].size)
-        numbers = compute_in_chunks(measure, signal.values, step)
+        numbers = compute_in_chunks(measure, signal.values, _CHUNK)
         if self.output == "features":
             return self._as_features(numbers)
         name = signal_name(X)

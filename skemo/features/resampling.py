@@ -113,7 +113,7 @@ class ResampleTransformer(WindowTransformer):
         signal = self._validate(X, reset=False)
         values, dtype = signal.values, signal.dtype
         compute = partial(self._transform_windows, sampling_rate=dtype.sampling_rate)
-        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size))
+        result = compute_in_chunks(compute, values, _CHUNK)
         if self.min_quality is not None:
             result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
         self._warn_of_missing(X, signal, result)

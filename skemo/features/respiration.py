@@ -171,7 +171,7 @@ class RespirationTransformer(WindowTransformer):
             values = without_unordered_beats(values)
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, sampling_rate=rate)
-        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
         if not (self.signal == "beats" and warn_of_units(values)):
             self._warn_of_missing(X, signal, result)
         if self.output == "features":

@@ -121,7 +121,7 @@ class TemperatureTransformer(WindowTransformer):
         signal = self._validate(X, reset=False)
         values, rate = signal.values, signal.dtype.sampling_rate
         compute = partial(self._compute, sampling_rate=rate)
-        result = compute_in_chunks(compute, values, _CHUNK // max(1, values[0].size), self.n_jobs)
+        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
         self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 
 from skemo._checks import check_range
+from skemo.features.base import MERGED
 from skemo.kernels.beat_correction import correct_beats as corrected
-from skemo.kernels.filters import fill_gaps
+from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
 from skemo.kernels.heartbeats import check_detector, recording_beats
 from skemo.kernels.hrv import SLOWEST_RR, check_rate
 from skemo.kernels.skin_conductance import (
@@ -23,6 +24,7 @@ from skemo.signals.checks import is_number, warn_of_repeats
 from skemo.signals.recording import Recording
 
 _WORTH_TELLING = 10  # seconds of data without beats
+_PIECE = 10.0  # s, of skin conductance looked at for gaps
 
 
 def find_beats(
@@ -92,8 +94,8 @@ def find_beats(
     check_detector(method, signal)
     if not isinstance(name, str) or name not in recording.signals:
         raise ValueError(
-            f"The recording of subject {recording.subject!r} has no signal {name!r}, but "
-            f"{list(recording.signals)}: pass name=."
+            f"The recording of subject {recording.subject!r} has no signal {name!r}. Pass name= "
+            f"with one of {list(recording.signals)}."
         )
     rate = recording.sampling_rates[name]
     check_rate(rate, signal)
@@ -124,10 +126,7 @@ def _warn_of_few_beats(times, broken, values, sampling_rate, subject, name, sign
     if n_known < _WORTH_TELLING or covered >= 0.5 * n_known:
         return
     if known.any(axis=1).sum() and known[known.any(axis=1)].mean() < 0.5:
-        reason = (
-            "Most of its samples are NaN. If a slower signal was merged into a faster table, pass "
-            "it at its own sampling rate."
-        )
+        reason = f"Most of its samples are NaN. {MERGED}"
     else:
         kind, other = ("an ECG", "ppg") if signal == "ecg" else ("a pulse", "ecg")
         reason = f"Is it {kind}, or does it need signal={other!r}?"
@@ -190,6 +189,12 @@ def decompose_eda(
     ValueError
         If the recording has no such signal, or the signal has several channels.
 
+    Warns
+    -----
+    UserWarning
+        In more than half of the time that holds data, more than 5 % of the samples are NaN, as
+        where a slower signal was merged into a faster table, or off the skin.
+
     Examples
     --------
     >>> import numpy as np
@@ -204,19 +209,20 @@ def decompose_eda(
     where = f"The recording of subject {recording.subject!r}"
     if not isinstance(name, str) or name not in recording.signals:
         raise ValueError(
-            f"{where} has no signal {name!r}, but {list(recording.signals)}: pass name=, or only "
-            "the recordings that have skin conductance."
+            f"{where} has no signal {name!r}. Pass name= with one of {list(recording.signals)}, or "
+            "leave out recordings without skin conductance."
         )
     eda = recording.signals[name]
     if len(eda) != 1:
         raise ValueError(
-            f"{where} has {len(eda)} channels of {name!r}, {recording.channels[name]}: one is "
-            "decomposed. Leave the others out."
+            f"{where} has {len(eda)} channels of {name!r}, {recording.channels[name]}, but only "
+            "one can be decomposed. Leave the others out."
         )
     check_range(eda, name)
     rate = recording.sampling_rates[name]
     warn_of_repeats(SignalArray(eda[np.newaxis], sampling_rate=rate), name, stacklevel=2)
     measured = conductance(eda.astype(float), off_skin)
+    _warn_of_little_conductance(eda, measured, rate, where, name)
     parts = np.concatenate(tonic_phasic(fill_gaps(measured), rate, method, off_skin=None))
     parts = np.where(np.isnan(measured), np.nan, parts)
     parts = parts.astype(np.result_type(eda.dtype, np.float32))
@@ -224,4 +230,31 @@ def decompose_eda(
         recording,
         signals={**recording.signals, name: parts},
         channels={**recording.channels, name: PARTS},
+    )
+
+
+def _warn_of_little_conductance(eda, measured, sampling_rate, where, name):
+    """Warn if most pieces of skin conductance that hold data have more than a few gaps."""
+    n_times = max(1, round(_PIECE * sampling_rate))
+    whole = eda.shape[1] // n_times * n_times
+    known, kept = (
+        ~np.isnan(samples[:, :whole]).reshape(-1, n_times) for samples in (eda, measured)
+    )
+    held = known.any(axis=1)
+    lost = held & (kept.mean(axis=1) < 1 - LARGEST_GAP_SHARE)
+    if 2 * lost.sum() <= held.sum():
+        return
+    if (known[lost].mean(axis=1) < 1 - LARGEST_GAP_SHARE).mean() > 0.5:
+        reason = f"They are NaN. {MERGED}"
+    else:
+        reason = (
+            "They are off the skin: were the electrodes attached, and is it in µS? Pass "
+            "off_skin=None for another unit."
+        )
+    warnings.warn(
+        f"{where}: in {lost.sum() / held.sum():.0%} of the {held.sum()} stretches of {_PIECE:g} s "
+        f"in which {name!r} holds data, more than {LARGEST_GAP_SHARE:.0%} of the samples are no "
+        f"skin conductance, so that windows come out missing. {reason}",
+        UserWarning,
+        stacklevel=3,
     )

@@ -16,9 +16,11 @@ from skemo.io.reading import read
 from skemo.io.shimmer import read_shimmer
 from skemo.io.wfdb import read_wfdb
 from skemo.io.xdf import read_xdf
+from skemo.signals.mne_raw import make_epochs
 
 __all__ = [
     "correct_clock",
+    "make_epochs",
     "merge_recordings",
     "read",
     "read_biopac",

@@ -2,6 +2,7 @@
 
 import importlib
 import warnings
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,30 @@ def library(name: str, reads: str) -> Any:
             f'Reading {reads} needs {name}: pip install "skemo[io]", or pip install {name}.',
             name=name,
         ) from error
+
+
+def with_progress(items: Sequence[Any], description: str, drawn: bool) -> Iterable[Any]:
+    """Return items for a loop, with a progress bar on the standard error stream.
+
+    Parameters
+    ----------
+    items : sequence
+    description : str
+        Text before the bar.
+    drawn : bool
+        Whether to draw it.
+
+    Returns
+    -------
+    iterable
+    """
+    if not drawn:
+        return items
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import track
+
+    return track(items, escape(description), console=Console(stderr=True))
 
 
 def read_numbers(path: Path | str, lines: Any, n_columns: int, first_line: int) -> NDArray[Any]:

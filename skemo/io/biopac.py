@@ -48,7 +48,7 @@ def read_biopac(
     ImportError
         If bioread is not installed.
     ValueError
-        If the file cannot be read or lacks a channel.
+        If the file cannot be read, or a channel is missing.
 
     Examples
     --------

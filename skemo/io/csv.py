@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from skemo.io.base import existing
+from skemo.signals.frames import frame_parts
 from skemo.signals.recording import Recording
 
 _CHUNK = 1 << 16  # rows read at a time
@@ -39,7 +41,8 @@ def read_csv(
 ) -> Recording:
     """Read a CSV file or another text table as a recording.
 
-    The file is read in chunks, and only the required columns are kept. See
+    The file is read in chunks, and only the required columns are kept, so that a large file
+    takes little more memory than its signals and times. See
     :meth:`skemo.Recording.from_frame` for how the columns are used.
 
     Parameters
@@ -109,11 +112,10 @@ def read_csv(
         chosen = signals.values() if isinstance(signals, Mapping) else signals
         for names in chosen:
             columns += [names] if isinstance(names, str) else list(names)
-    texts = [column for column in (label, markers) if column is not None]
     table = read_table(
         path,
         columns if signals is not None else None,
-        texts=texts,
+        categories=[column for column in (label, markers) if column is not None],
         time=time,
         separator=separator,
         decimal=decimal,
@@ -121,19 +123,19 @@ def read_csv(
         encoding=encoding,
     )
     try:
-        return Recording.from_frame(
+        parts = frame_parts(
             table,
-            subject=path.name.split(".")[0] if subject is None else subject,
-            trial=trial,
             signals=signals,
             time=time,
             time_unit=time_unit,
             sampling_rate=sampling_rate,
             label=label,
             markers=markers,
-            units=units,
             max_gap=max_gap,
+            consume=True,
         )
+        subject = path.name.split(".")[0] if subject is None else subject
+        return Recording(**parts, units=units or {}, subject=subject, trial=trial)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -143,6 +145,7 @@ def read_table(
     columns: Sequence[str] | None = None,
     *,
     texts: Iterable[str] = (),
+    categories: Iterable[str] = (),
     time: str | None = None,
     separator: str | None = None,
     decimal: str | None = None,
@@ -159,6 +162,8 @@ def read_table(
         None reads all columns.
     texts : iterable of str, default=()
         Columns that are not numbers.
+    categories : iterable of str, default=()
+        Columns that are not numbers and have few different values.
     time : str, default=None
         The column of times, which are converted to numbers, Timestamps or Timedeltas.
     separator : str, default=None
@@ -176,6 +181,7 @@ def read_table(
     -------
     DataFrame
         Numeric columns are float64. If `columns` is None, other columns are kept as text.
+        `categories` are categorical.
     """
     encoding, lines = _first_lines(path, encoding, skip_rows + 30)
     lines = lines[skip_rows:]
@@ -206,8 +212,11 @@ def read_table(
         )
     kept = [name for name in header if not name.startswith(_EMPTY)]
     kept = [name for name in kept if columns is None or name in columns]
-    texts = [*texts, *([time] if time else [])]
-    parts: dict[str, list[pd.Series]] = {name: [] for name in kept}
+    texts, categories = set(texts), set(categories)
+    types: dict[str, Any] = dict.fromkeys(kept, str) if decimal == "," else {}
+    types |= dict.fromkeys({*texts, *([time] if time else [])}, str)
+    types |= dict.fromkeys(categories, "category")
+    parts = {name: _Categories() if name in categories else _Column() for name in kept}
     first_line = skip_rows + (1 if names is None else 0) + 1
     n_rows = 0
     try:
@@ -217,7 +226,7 @@ def read_table(
             header=None,
             names=header,
             index_col=False,
-            dtype=str if decimal == "," else dict.fromkeys(texts, str),
+            dtype=types,
             skiprows=first_line - 1,
             skip_blank_lines=False,
             encoding=encoding,
@@ -230,7 +239,7 @@ def read_table(
                     column = chunk[name]
                     if name == time:
                         column = _as_times(column)
-                    elif name not in texts:
+                    elif name not in texts and name not in categories:
                         line = first_line + n_rows
                         column = _as_numbers(column, decimal, path, name, line, columns is None)
                     parts[name].append(column)
@@ -244,11 +253,57 @@ def read_table(
         raise ValueError(f"{path} is not text in {encoding} ({error}). Pass encoding=.") from error
     if not n_rows:
         raise ValueError(f"{path} has column names, but no rows.")
-    table = {}
-    for name in kept:
-        table[name] = pd.concat(parts.pop(name), ignore_index=True)
-    frame = pd.DataFrame(table, copy=False)
+    frame = pd.DataFrame({name: parts.pop(name).joined() for name in kept}, copy=False)
     return _without_cut_line(path, frame, separator, len(header), encoding)
+
+
+class _Column:
+    """Joins the chunks of a column; those of numbers in an array that grows as needed."""
+
+    def __init__(self):
+        self.n_rows = 0
+        self.numbers = np.empty(0)
+        self.parts = []  # if they are not all numbers
+
+    def append(self, chunk):
+        is_plain = isinstance(chunk.dtype, np.dtype) and chunk.dtype.kind in "if"
+        if self.parts or not is_plain:
+            if not self.parts and self.n_rows:
+                self.parts.append(self.joined())
+            self.parts.append(chunk)
+            self.n_rows += len(chunk)
+            return
+        if not self.n_rows:
+            self.numbers = self.numbers.astype(chunk.dtype)
+        stop = self.n_rows + len(chunk)
+        kind = np.result_type(self.numbers, chunk.dtype)
+        if stop > len(self.numbers) or kind != self.numbers.dtype:
+            larger = np.empty(max(stop, 2 * len(self.numbers)), kind)
+            larger[: self.n_rows] = self.numbers[: self.n_rows]
+            self.numbers = larger
+        self.numbers[self.n_rows : stop] = chunk
+        self.n_rows = stop
+
+    def joined(self):
+        if self.parts:
+            return pd.concat(self.parts, ignore_index=True)
+        return pd.Series(self.numbers[: self.n_rows], copy=False)
+
+
+class _Categories:
+    """Joins the chunks of a column with few different values, as categories."""
+
+    def __init__(self):
+        self.codes, self.known = _Column(), {}
+
+    def append(self, chunk):
+        own = [self.known.setdefault(name, len(self.known)) for name in chunk.cat.categories]
+        codes = np.array([*own, -1], np.int32)  # the last one is for missing values
+        self.codes.append(pd.Series(codes[chunk.cat.codes.to_numpy()]))
+
+    def joined(self):
+        codes = self.codes.joined().to_numpy()
+        return pd.Series(pd.Categorical.from_codes(codes, categories=list(self.known)))
 
 
 def _first_lines(path, encoding, n_lines):
@@ -301,6 +356,8 @@ def _as_numbers(column, decimal, path, name, first_line, may_be_text):
 
 def _as_times(column):
     """Convert text to numbers, Timestamps or Timedeltas, or return it unchanged."""
+    with contextlib.suppress(ValueError):
+        return pd.to_numeric(column)
     texts = column.astype("string").str.strip()
     texts = texts.mask(texts == "").astype(object)
     points = column.str.replace(",", ".", regex=False)

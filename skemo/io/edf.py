@@ -51,7 +51,7 @@ def read_edf(
     Raises
     ------
     ValueError
-        If the file is truncated, unreadable or discontinuous, or lacks a signal.
+        If the file is truncated, unreadable or discontinuous, or a signal is missing.
 
     Examples
     --------

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skemo.io.base import existing, library
-from skemo.signals.recording import Recording
+from skemo.io.base import existing, library, with_progress
+from skemo.signals.recording import LONGEST_INTERVAL, Recording
 from skemo.signals.times import even_grid
 
 # By modality: the name in the files, the unit and the channels.
@@ -21,7 +21,11 @@ _STREAMS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
 
 
 def read_embraceplus(
-    path: str | PathLike[str], *, subject: str | None = None, trial: str = ""
+    path: str | PathLike[str],
+    *,
+    subject: str | None = None,
+    trial: str = "",
+    progress: bool = False,
 ) -> Recording:
     """Read the raw Avro files of an Empatica EmbracePlus, using fastavro.
 
@@ -36,12 +40,16 @@ def read_embraceplus(
         Identifier of the subject. None uses the name of the folder or file.
     trial : str, default=""
         Which of the subject's recordings this is.
+    progress : bool, default=False
+        Whether to show a progress bar over the files.
 
     Returns
     -------
     Recording
         float32, with the modalities ``"ppg"`` (no unit), ``"eda"`` (µS), ``"temp"`` (°C) and
-        ``"acc"`` (g), and the systolic peaks that the wristband detected as beats ``"peaks"``.
+        ``"acc"`` (g), and the systolic peaks that the wristband detected as beats ``"peaks"``,
+        with the gaps in which peaks may be hidden: where the pulse is missing, and where more
+        than 3 s are without a peak.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def read_embraceplus(
     parts: dict[str, list[tuple[float, float, NDArray[np.float32]]]] = {}
     peaks: list[int] = []
     devices: dict[str, Any] = {}
-    for file in files:
+    for file in with_progress(files, f"Reading {path.name}", progress):
         for session in _read_file(fastavro, file):
             devices.setdefault(str(session.get("deviceSn")), file)
             raw = session["rawData"]
@@ -93,7 +101,8 @@ def read_embraceplus(
         times, samples = _join(found, origin)
         start, rates[name], grid = even_grid(times, samples, rate, name=f"{name!r} in {path}")
         signals[name], starts[name] = grid, round(start, 6)
-    beats = np.unique(np.asarray(peaks, np.int64)) - round(origin * 1e9)
+    beats = (np.unique(np.asarray(peaks, np.int64)) - round(origin * 1e9)) / 1e9
+    pulse = (signals["ppg"][0], rates["ppg"], starts["ppg"]) if "ppg" in signals else None
     return Recording(
         signals=signals,
         sampling_rates=rates,
@@ -101,11 +110,24 @@ def read_embraceplus(
         units={name: unit for name in signals if (unit := _STREAMS[name][1])},
         subject=path.stem if subject is None else subject,
         trial=trial,
-        beats={"peaks": beats / 1e9} if len(beats) else {},
+        beats={"peaks": beats} if len(beats) else {},
         beat_sources={"peaks": "ppg"} if len(beats) else {},
+        beat_gaps={"peaks": _peak_gaps(beats, pulse)} if len(beats) else {},
         starts=starts,
         start_time=pd.Timestamp(round(origin * 1e6), unit="us", tz="UTC"),
     )
+
+
+def _peak_gaps(times, pulse):
+    """Return the intervals between peaks in which others may be hidden."""
+    is_gap = np.diff(times) > LONGEST_INTERVAL
+    if pulse is not None:
+        samples, rate, start = pulse
+        n_missing = np.append(0, np.cumsum(np.isnan(samples)))
+        places = np.clip(np.round((times - start) * rate), 0, len(samples)).astype(np.intp)
+        is_gap |= np.diff(n_missing[places]) > 0
+    at = np.flatnonzero(is_gap)
+    return list(zip(times[at].tolist(), times[at + 1].tolist(), strict=True))
 
 
 def _read_file(fastavro, file):

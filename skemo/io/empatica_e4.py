@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skemo._warnings import ignored_warnings
-from skemo.io.base import as_channels, existing, read_numbers
+from skemo.io.base import as_channels, existing, read_numbers, with_progress
 from skemo.signals.recording import Recording
 
 # By modality: the file, the unit and the channels. The samples of ACC.csv are in 1/64 g.
@@ -34,6 +34,7 @@ def read_empatica_e4(
     trial: str = "",
     session: str | None = None,
     modalities: Sequence[str] = ("ppg", "eda", "temp", "acc"),
+    progress: bool = False,
 ) -> Recording:
     """Read a session of an Empatica E4 wristband.
 
@@ -54,6 +55,8 @@ def read_empatica_e4(
     modalities : sequence of str, default=("ppg", "eda", "temp", "acc")
         Which signals to read if present. ``"hr"`` is also available: the mean heart rate over
         10 s as computed by the wristband, which starts ten seconds late.
+    progress : bool, default=False
+        Whether to show a progress bar. A day takes a few seconds.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def read_empatica_e4(
         raise ValueError(f"modalities must be among {list(FILES)}, got {unknown}.")
     files = _session_files(path, session)
     signals, rates, starts = {}, {}, {}
-    for name in modalities:
+    for name in with_progress(modalities, f"Reading {path.name}", progress):
         file, _, channels = FILES[name]
         if file in files:
             start, rate, samples = read_e4_signal(files[file], len(channels))

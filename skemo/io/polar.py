@@ -79,7 +79,7 @@ def read_polar(
         )
         streams[kind] = file, table
     if not streams:
-        raise ValueError(f"{path} has no file of Polar Sensor Logger.")
+        raise ValueError(f"{path} has no files of Polar Sensor Logger.")
     phones = {kind: _phone_times(*stream) for kind, stream in streams.items()}
     origin = min(times.min() for times in phones.values())
     # The sensor's clock is regular; it is shifted to the phone's by their median difference.

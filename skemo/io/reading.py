@@ -122,6 +122,6 @@ def _reader_of_folder(path):
     if any(name.endswith((".txt", ".csv")) for name in names):
         return read_polar
     raise ValueError(
-        f"{path} has no session of an Empatica or Polar device, but "
-        f"{sorted(names)[:5]}. Pass one file."
+        f"{path} is not the session of an Empatica or Polar device: it contains "
+        f"{sorted(names)[:5]}. Pass the path of one file."
     )

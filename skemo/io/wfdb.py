@@ -53,7 +53,7 @@ def read_wfdb(
     FileNotFoundError
         If a file of the record is missing.
     ValueError
-        If the record cannot be read or lacks a signal.
+        If the record cannot be read, or a signal is missing.
 
     Examples
     --------

@@ -60,7 +60,7 @@ def read_xdf(
     ImportError
         If pyxdf is not installed.
     ValueError
-        If the file cannot be read or lacks a stream.
+        If the file cannot be read, or a stream is missing.
 
     Examples
     --------

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skemo.kernels.beat_candidates import REFRACTORY, STRONG, Candidates
-from skemo.kernels.hrv import SLOWEST_RR
+from skemo.kernels.hrv import LARGEST_DEVIATION, SLOWEST_RR
 from skemo.kernels.row_statistics import nan_median
 
 _N_NEAR, _N_ALIKE = 6, 3  # candidates on either side, and how many of them must be alike
@@ -21,14 +21,16 @@ _QUIET, _AUDIBLE, _LOUD = 0.15, 0.2, 0.35
 _LONE_HEIGHT, _TALLEST = 0.28, 2.5  # of the level: range for a beat with a shape of its own
 _STEEPEST = 1.25  # of the steepness of QRS complexes: the most of such a beat
 _WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.13  # cosine, number alike, share of the level
-_DEVIATION = 0.25  # largest relative deviation of an interval from the median of those around
 _N_AROUND = 5  # intervals on either side that the median is taken of
 _N_RHYTHM, _N_REGULAR = 9, 4  # intervals in a row, and how many of them must be regular
 _N_MOSTLY, _MOSTLY = 8, 0.7  # prominent candidates on one side, and the share that must be beats
 _AT_END = 1.0  # s, the most between a lone beat and the end of the window
 _N_FAST = 4  # candidates on either side
+# Share of the beats of a window that must be sharp; wide ectopic beats are not.
+_LEAST_SHARP = {"ecg": 0.25, "ppg": 0.5}
 _MULTIPLE = 0.12  # largest deviation from a multiple of the median interval, relative to it
 _FEWEST = 3  # beats in a row
+_PLAINLY = 5  # the fewest beats of a window that is plain
 
 
 def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray, NDArray, NDArray]:
@@ -50,22 +52,75 @@ def judge(candidates: Candidates, signal: str, duration: float) -> tuple[NDArray
     usual : array of shape (n_beats,)
         Median of the intervals around each beat.
     """
+    n = len(candidates.rows)
+    is_beat, broken, usual = np.zeros(n, bool), np.zeros(n, bool), np.full(n, np.inf)
+    if n:
+        cosines = _cosines(candidates, _HEIGHT_RATIO[signal])
+        is_beat, plain = _plain(candidates, cosines, signal)
+        rest = np.flatnonzero(~plain)
+        if len(rest):
+            beats, breaks, median = _judge_closely(
+                candidates.take(rest), cosines[:, rest], signal, duration
+            )
+            beats = rest[beats]
+            is_beat[beats], broken[beats], usual[beats] = True, breaks, median
+    beats = np.flatnonzero(is_beat)
+    return beats, broken[beats], usual[beats]
+
+
+def _plain(candidates, cosines, signal):
+    """Beats of windows in which nothing is in doubt, and which candidates are in such a window.
+
+    There, :func:`_judge_closely` would find the same beats, at several times the cost.
+    """
     rows, times = candidates.rows, candidates.times
-    if not len(rows):
-        return np.zeros(0, int), np.zeros(0, bool), np.zeros(0)
-    cosines = _cosines(candidates, _HEIGHT_RATIO[signal])
+    n_alike, enough = _alike(cosines, _LIKENESS[signal])
+    certain = (candidates.relative > STRONG) & (n_alike >= enough)
+    certain &= candidates.sharp & ~candidates.fast
+    never = np.zeros(len(rows), bool)
+    if signal == "ecg":
+        best, worst = _background(candidates)
+        certain &= (best < _LOUD) & ~(worst >= _AUDIBLE)
+        never = (candidates.relative <= _LONE_HEIGHT) & (n_alike < _N_WEAK // 2)
+    n_rows = rows[-1] + 1
+    plain = np.bincount(rows, ~(certain | never), n_rows) == 0
+    beats = np.flatnonzero(certain)
+    if len(beats):
+        first = np.flatnonzero(np.diff(rows[beats], prepend=-1))
+        intervals = np.diff(times[beats], append=np.inf)
+        last = np.append(first[1:], len(beats)) - 1
+        intervals[last] = intervals[np.maximum(last - 1, 0)]
+        shortest, longest = (f.reduceat(intervals, first) for f in (np.minimum, np.maximum))
+        steady = longest <= (1 + LARGEST_DEVIATION) * shortest
+        steady &= (shortest >= REFRACTORY) & (longest <= SLOWEST_RR / 1000)
+        steady &= last - first >= _PLAINLY - 1
+        plain &= np.isin(np.arange(n_rows), rows[beats[first[steady]]])
+    else:
+        plain[:] = False
+    return certain & plain[rows], plain[rows]
+
+
+def _judge_closely(candidates, cosines, signal, duration):
+    """Indices of beats, after which of them there is a break, and the intervals around them."""
+    rows, times = candidates.rows, candidates.times
     strong = candidates.relative > STRONG
+    # A small candidate that resembles others may also be a beat.
+    small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     if signal == "ppg":
         accepted = _pulse_waves(candidates, cosines)
     else:
-        accepted = _ecg_beats(candidates, cosines, strong, duration)
+        best, worst = _background(candidates)
+        # So may one in a quiet background, such as a wide ectopic beat.
+        small |= worst < _QUIET
+        accepted = _ecg_beats(candidates, cosines, strong, best, worst, duration)
         accepted &= _mostly_accepted(rows, strong | accepted, accepted)
+    small &= candidates.relative > _WEAK_HEIGHT
     accepted &= ~_too_fast(candidates, accepted)
+    n_rows = rows[-1] + 1
+    n_sharp, n_all = (np.bincount(rows, x, n_rows) for x in (accepted & candidates.sharp, accepted))
+    accepted &= (n_sharp >= _LEAST_SHARP[signal] * n_all)[rows]
     beats = np.flatnonzero(accepted)
     median = _local_median(rows[beats], times[beats])
-    # A small candidate that resembles others may also be a beat.
-    small = candidates.relative > _WEAK_HEIGHT
-    small &= (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK // 2
     broken = _breaks(rows, times, strong | small | accepted, beats, median)
     kept = _in_company(rows[beats], times[beats])
     # At a heart rate near the limit, single beats may follow too soon to be found.
@@ -85,29 +140,36 @@ def _pulse_waves(candidates, cosines):
     return _in_rhythm(rows, times, alike)
 
 
-def _ecg_beats(candidates, cosines, strong, duration):
+def _ecg_beats(candidates, cosines, strong, best, worst, duration):
     rows, times = candidates.rows, candidates.times
-    best, worst = _background(candidates)
-    n_alike = (cosines > _LIKENESS["ecg"]).sum(axis=0)
-    n_near = (cosines > -1).sum(axis=0)
-    alike = n_alike >= np.clip(n_near // 2, 1, _N_ALIKE)
+    n_alike, enough = _alike(cosines, _LIKENESS["ecg"])
+    alike = n_alike >= enough
     clear = strong & alike & (best < _LOUD)
     # A beat with a shape of its own, such as an ectopic one, is accepted where the background is
     # quiet, and most other beats are so similar that there is hardly any noise.
     n_clear, _ = _count_near(rows, clear, _N_NEAR, _N_NEAR)
-    same = (cosines > _SAMENESS).sum(axis=0) >= np.clip(n_near // 2, 1, _N_ALIKE)
+    same = (cosines > _SAMENESS).sum(axis=0) >= enough
     n_same, _ = _count_near(rows, clear & same, _N_NEAR, _N_NEAR)
     quiet = (worst < _QUIET) & (n_clear >= _N_ALIKE) & (2 * n_same > n_clear)
     quiet &= (candidates.relative > _LONE_HEIGHT) & (candidates.relative < _TALLEST)
-    quiet &= clear | ~_too_steep(rows, candidates.shapes, clear)
+    plausible = clear | ~_too_steep(rows, candidates.shapes, clear)
+    quiet &= plausible
     clear |= quiet & _between_others(rows, times, clear | quiet, duration)
     small = (cosines > _WEAK_LIKENESS).sum(axis=0) >= _N_WEAK
     clear |= small & (candidates.relative > _WEAK_HEIGHT) & (worst < _LOUD)
+    # A short window may hold only two ectopic beats of one shape.
+    clear |= strong & (n_alike > 0) & (worst < _QUIET) & plausible
     clear &= ~_interpolated(rows, times, clear, alike)
-    audible = worst >= _AUDIBLE
+    audible = clear & (worst >= _AUDIBLE)
     if audible.any():
         clear &= ~audible | _in_rhythm(rows, times, clear)
     return clear
+
+
+def _alike(cosines, least):
+    """How many candidates around have the shape of each, and how many must have it."""
+    n_near = np.count_nonzero(cosines > -1, axis=0)
+    return np.count_nonzero(cosines > least, axis=0), np.clip(n_near // 2, 1, _N_ALIKE)
 
 
 def _background(candidates):
@@ -161,7 +223,7 @@ def _interpolated(rows, times, clear, alike):
     odd = np.flatnonzero(odd)
     if len(odd):
         median = _local_median(r, t)[odd]
-        odd = odd[t[odd + 1] - t[odd - 1] < (1 + _DEVIATION) * median]
+        odd = odd[t[odd + 1] - t[odd - 1] < (1 + LARGEST_DEVIATION) * median]
     doubtful[places[odd]] = True
     return doubtful
 
@@ -170,7 +232,7 @@ def _too_fast(candidates, accepted):
     """Whether at least half of the beats around are followed too soon by another maximum."""
     places = np.flatnonzero(accepted)
     fast = np.zeros(len(accepted), bool)
-    if len(places):
+    if candidates.fast[places].any():
         near, n_near = _count_near(
             candidates.rows[places], candidates.fast[places], _N_FAST, _N_FAST
         )
@@ -201,7 +263,7 @@ def _breaks(rows, times, notable, beats, median):
     between = np.diff(passed) > 1
     intervals, same = np.diff(t), np.diff(r) == 0
     usual = np.fmin(median[1:], median[:-1])
-    odd = np.abs(intervals - usual) > _DEVIATION * usual
+    odd = np.abs(intervals - usual) > LARGEST_DEVIATION * usual
     broken[:-1] = same & between & odd
     # A multiple of the usual interval between regular ones shows that beats were missed.
     ratio = intervals / usual
@@ -236,7 +298,7 @@ def _in_rhythm(rows, times, chosen):
     rhythmic = np.zeros(len(chosen), bool)
     if len(places):
         r, t = rows[places], times[places]
-        regular = _regular(r, t, _DEVIATION)
+        regular = _regular(r, t, LARGEST_DEVIATION)
         n_regular, _ = _count_near(r, regular, _N_RHYTHM // 2, _N_RHYTHM - 1 - _N_RHYTHM // 2)
         regular &= n_regular >= _N_REGULAR
         rhythmic[places] = regular | np.append(False, regular[:-1])

@@ -10,6 +10,8 @@ import scipy.fft
 import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._samples import runs
+
 LARGEST_GAP_SHARE = 0.05  # of a window's samples: up to this share, missing samples are filled
 
 _BLOCK = 16  # samples per state of the filter, filtered by one row of a matrix product
@@ -76,10 +78,9 @@ def without_held_values(signals: NDArray, n_held: int) -> NDArray:
     if not len(rows):
         return signals
     replaced = np.array(signals, np.result_type(signals.dtype, np.float32))
-    for row in rows:  # rare, and of any number and length
-        starts = np.append(0, np.flatnonzero(np.diff(signals[row])) + 1)
-        lengths = np.diff(starts, append=signals.shape[1])
-        replaced[row, np.repeat(lengths >= n_held, lengths)] = np.nan
+    equal = signals[rows, 1:] == signals[rows, :-1]
+    for row, start, stop in zip(*runs(equal, n_held - 1), strict=True):  # rare
+        replaced[rows[row], start : stop + 1] = np.nan
     return replaced
 
 

@@ -22,8 +22,7 @@ from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
-_CHUNK = 1 << 18  # samples processed together, with temporary arrays of a few megabytes
-_JUDGED = 1 << 20  # samples whose candidates are judged together
+_CHUNK = 1 << 20  # samples processed together, with temporary arrays of some megabytes
 _STRETCH, _INNER = 60.0, 50.0  # s, length of the stretches of a recording, and their distance
 _DOUBT = 0.05  # s, by which the places of one beat in two stretches may differ
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
@@ -167,6 +166,8 @@ def r_peaks(
     - or if it is above 0.28 of the level and the envelope is very low on both sides, as for an
       ectopic beat in a clean recording, unless it stands between two other beats that are one
       interval apart;
+    - or if it is above 0.4 of the level, resembles another one in shape, and the envelope is very
+      low on both sides, as for two ectopic beats of one shape;
     - or if it is smaller but resembles several others in shape.
 
     Where the envelope between beats is high, the rhythm must be regular as well. In white, pink
@@ -177,12 +178,16 @@ def r_peaks(
     median of those around, and so are four of the nine intervals around. A cosine above 0.6 is
     enough if both its intervals are within 15 %.
 
+    A window has no beats if most of them are wider than a QRS complex, or than the upstroke of a
+    pulse that is sampled fast enough: it is a signal of another kind, or it was interpolated.
+
     Beats come at least three in a row. A heart rate above 200 beats a minute gives no beats. A
     beat closer to an edge than half of its QRS complex may be missed, and no beat is invented
     beyond the edge.
 
     Detectors of NeuroKit2 get the window in its original unit, the right way up, with gaps
-    bridged. Their beats are used only in stretches where skemo's own detector also sees beats.
+    bridged. Their beats are used only in stretches where skemo's own detector also sees beats, and
+    stretches of more than 3 s without beats are left out.
     Some of them have thresholds in millivolts. If a detector raises an error for a window, the
     window is missing, and a warning says so.
 
@@ -215,7 +220,7 @@ def r_peaks(
     ecg = real_samples(ecg, signal, "(n_windows, n_times)")
     n_windows, n_times = ecg.shape
     beats = np.full((n_windows, max_beats(n_times, sampling_rate)), np.nan)
-    step = max(1, _JUDGED // max(1, n_times))
+    step = max(1, _CHUNK // max(1, n_times))
     for start in range(0, n_windows if n_times > 2 else 0, step):
         windows = ecg[start : start + step]
         candidates = _candidates(windows, sampling_rate, signal)
@@ -251,16 +256,10 @@ def check_detector(method: str, signal: str) -> None:
 
 def _candidates(windows, sampling_rate, signal):
     """Candidates in windows, each of which has its own polarity."""
-    step = max(1, _CHUNK // windows.shape[1])
-    found = []
-    for start in range(0, len(windows), step):
-        filled, missing, _ = fill_windows(windows[start : start + step])
-        if signal == "ecg":
-            some = ecg_candidates(filled, sampling_rate, missing)[0]
-        else:
-            some = pulse_candidates(filled, sampling_rate, missing)
-        found.append(some._replace(rows=some.rows + start))
-    return join(found)
+    filled, missing, _ = fill_windows(windows)
+    if signal == "ecg":
+        return ecg_candidates(filled, sampling_rate, missing)[0]
+    return pulse_candidates(filled, sampling_rate, missing)
 
 
 def _channel_of_recording(channel, sampling_rate, method, signal):

@@ -9,6 +9,7 @@ from skemo.kernels.row_statistics import divide, mean_and_deviation, nan_median
 
 _BRIDGED = 0.2  # largest share of an RR series that is bridged for its spectrum
 _N_AROUND = 5  # intervals on either side in the running median
+LARGEST_DEVIATION = 0.25  # relative, of an interval from that median
 # Share of the mean interval up to which variation is an error of timing: 0.08 ms at 75 beats per
 # minute, a twentieth of the time between the samples of an ECG at 500 Hz. R peaks of a simulated
 # steady heart vary by up to 0.05 ms, and beat times in single precision by 0.004 ms in a minute.
@@ -117,7 +118,7 @@ def count_up(n_each: NDArray) -> NDArray:
     return np.arange(n_each.sum()) - np.repeat(np.cumsum(n_each) - n_each, n_each)
 
 
-def regular_intervals(rr: ArrayLike, max_deviation: float = 0.25) -> NDArray:
+def regular_intervals(rr: ArrayLike, max_deviation: float = LARGEST_DEVIATION) -> NDArray:
     """RR intervals that are similar to the ones around them.
 
     A false or missed beat gives intervals of half or twice the length, which dominate the

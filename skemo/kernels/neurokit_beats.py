@@ -42,6 +42,7 @@ _CLEANED_BY_DEFAULT = (
 )
 _NEEDED = {"emrich2023": "ts2vg"}
 _AROUND = 0.4  # s around a stretch of beats in which those of NeuroKit2 are used
+_UNSEEN = 3.0  # s without beats that are not passed to a detector of NeuroKit2
 
 
 def check_installed(method: str) -> None:
@@ -90,23 +91,44 @@ def neurokit_beats(
     check_installed(method)
     beats = np.full(seen.shape, np.nan)
     failures: list[str] = []
-    rows = np.flatnonzero(~np.isnan(seen).all(axis=1))
-    for row in rows:
+    duration = windows.shape[1] / sampling_rate
+    for row in np.flatnonzero(~np.isnan(seen).all(axis=1)):
         window = fill_gaps(windows[row : row + 1].astype(float))[0]
-        window = window - window.mean()
-        try:
-            times = _detect(-window if upside_down[row] else window, sampling_rate, method, signal)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            failures.append(f"{type(error).__name__}: {error}")
-            continue
-        _write_beats(beats[row], times, seen[row])
+        if upside_down[row]:
+            window = -window
+        found = []
+        for begin, end in _visible(seen[row][~np.isnan(seen[row])], duration):
+            first = round(begin * sampling_rate)
+            part = window[first : round(end * sampling_rate)]
+            try:
+                times = _detect(part - part.mean(), sampling_rate, method, signal)
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                failures.append(f"{type(error).__name__}: {error}")
+                continue
+            found.append(times + first / sampling_rate)
+        if found:
+            _write_beats(beats[row], np.concatenate(found), seen[row])
     if failures:
         warnings.warn(
-            f"method={method!r} raised an error for some windows, which are missing. The first was "
+            f"method={method!r} raised an error for some windows, or parts of windows, which are "
+            "missing. The first was "
             f"{failures[0]}",
             stacklevel=3,
         )
     return beats
+
+
+def _visible(times, duration):
+    """Begin and end of the parts of a window in which there are beats, in seconds.
+
+    A detector is not given a long stretch without beats, in which it might adapt to noise.
+    """
+    breaks = np.flatnonzero(np.diff(times) > _UNSEEN)
+    begins = times[np.append(0, breaks + 1)] - _AROUND
+    ends = times[np.append(breaks, -1)] + _AROUND
+    begins[0] = 0.0 if times[0] < _UNSEEN else begins[0]
+    ends[-1] = duration if times[-1] > duration - _UNSEEN else ends[-1]
+    return zip(begins, ends, strict=True)
 
 
 def _detect(window, sampling_rate, method, signal):

@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter1d
 
 from skemo._checks import check_rate, real_samples
+from skemo._samples import runs
 from skemo.kernels.filters import (
     band_gain,
     block_means,
@@ -172,23 +173,13 @@ def _fill(windows, missing):
     return np.where(np.isnan(filled), 0, filled)
 
 
-def _runs(same, shortest):
-    """Rows, starts and stops of runs of at least `shortest` true values."""
-    rows = np.flatnonzero(np.count_nonzero(same, axis=1) >= shortest)
-    edges = np.diff(same[rows].astype(np.int8), prepend=0, append=0, axis=1)
-    which, starts = np.nonzero(edges == 1)
-    _, stops = np.nonzero(edges == -1)
-    long = stops - starts >= shortest
-    return rows[which[long]], starts[long], stops[long]
-
-
 def _share_flat(windows, sampling_rate, signal):
     """Share of samples in runs of one value, up to rounding, in windows (n_windows, n_times)."""
     largest = np.abs(windows).max(axis=1, keepdims=True)
     same = np.abs(np.diff(windows, axis=1)) <= _ROUNDING * largest
     n_times = windows.shape[1]
     n_shortest = min(max(_SHORTEST_RUN, round(_FLAT[signal] * sampling_rate)), n_times)
-    rows, starts, stops = _runs(same, max(1, n_shortest - 1))  # n values have n - 1 differences
+    rows, starts, stops = runs(same, max(1, n_shortest - 1))  # n values have n - 1 differences
     return np.bincount(rows, stops - starts + 1, len(windows)) / n_times
 
 
@@ -202,7 +193,7 @@ def _share_clipped(windows, sampling_rate, signal):
     high, low = windows.max(axis=1), windows.min(axis=1)
     share = np.zeros(len(windows))
     for extreme in (high, low):
-        rows, starts, stops = _runs(windows == extreme[:, np.newaxis], shortest)
+        rows, starts, stops = runs(windows == extreme[:, np.newaxis], shortest)
         outside = np.abs(
             [
                 windows[rows, np.maximum(starts - 2, 0)] - extreme[rows],

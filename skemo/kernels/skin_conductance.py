@@ -54,6 +54,7 @@ _WORKING_RATE = 32  # Hz, or up to a half more: enough for what is below 3 Hz
 # Share of the level up to which variation is rounding error, also in single precision.
 _ROUNDING = 1e-6
 _FOOT = 0.2  # share of the amplitude by which the foot of a response may lie above its base
+_RISEN, _REST = 0.01, 1.5  # of the amplitude, after more than so many s: the base of a response
 _LAG = 4.0  # s, of the autocorrelation
 _CHUNK = 1 << 16  # samples processed together, or as many windows as are filtered together
 _SEEN, _LEAST_EQUAL = 64, 0.4  # samples at the start, and share of equal neighbours among them
@@ -254,8 +255,9 @@ def skin_conductance_responses(
     onset : {"base", "minimum"}, default="base"
         Where a response begins. ``"base"`` is the last minimum that lies at most a fifth of
         the amplitude above the lowest point since the response before, so that a ripple on the
-        rise does not count. ``"minimum"`` is the last minimum before the peak: with it, these
-        are the definitions of NeuroKit2's ``eda_peaks``.
+        rise does not count; if the phasic part stays within 1 % of the amplitude of it for more
+        than 1.5 s, it is the end of that time. ``"minimum"`` is the last
+        minimum before the peak: with it, these are the definitions of NeuroKit2's ``eda_peaks``.
 
     Returns
     -------
@@ -310,6 +312,7 @@ def skin_conductance_responses(
     rows = peaks // width
     if onset == "base":
         onsets = _bases(joined, peaks, troughs, width)
+        onsets = _after_the_rest(joined, onsets, peaks, max(1, round(_REST * sampling_rate)))
     else:
         onsets = np.append(troughs, -1)[np.searchsorted(troughs, peaks) - 1]
     known = onsets // width == rows
@@ -346,6 +349,19 @@ def _bases(joined: NDArray, peaks: NDArray, troughs: NDArray, width: int) -> NDA
     near = (troughs > starts[peak_after]) & (joined[troughs] <= limit[peak_after])
     bases = np.full(len(peaks), -1)
     np.maximum.at(bases, peak_after[near], troughs[near])
+    return bases
+
+
+def _after_the_rest(joined: NDArray, bases: NDArray, peaks: NDArray, n_rest: int) -> NDArray:
+    """The bases, or the ends of stretches after them that are long and hardly rise."""
+    long = np.flatnonzero((bases >= 0) & (peaks - bases > n_rest))
+    # Nearly all responses have risen by then.
+    risen = (joined[peaks[long]] - joined[bases[long]]) * _RISEN + joined[bases[long]]
+    resting = long[joined[bases[long] + n_rest] <= risen]
+    for i in resting:
+        rise = joined[bases[i] : peaks[i]]
+        risen = rise[0] + _RISEN * (joined[peaks[i]] - rise[0])
+        bases[i] += np.flatnonzero(rise <= risen)[-1]
     return bases
 
 

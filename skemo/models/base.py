@@ -114,8 +114,8 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             check_consistent_length(X, subjects)
         self._random_state = check_random_state(self.random_state)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        # Rows of two subjects are not merged if one of them may be held back.
-        told_apart = subjects if self.early_stopping else None
+        # Rows of two subjects are not merged if one may be held back, or mixed with the other.
+        told_apart = subjects if self.early_stopping or self.mixup else None
         rows, weight = merge_rows(values, _row_keys(targets, told_apart), sample_weight)
         encoded = self._encode_targets([target[rows] for target in targets])
         train = np.ones(len(rows), bool)
@@ -126,6 +126,10 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         self._learn_inputs(values, rows[train], weight[train])
         self._learn_scales(encoded[train], weight[train])
         windows = self._training_set(values, rows[train], encoded[train], weight[train])
+        if self.mixup:
+            # Without subjects, each window counts as one.
+            codes = rows if subjects is None else np.unique(subjects[rows], return_inverse=True)[1]
+            windows.subject = torch.from_numpy(codes[train])
         validation = None
         if self.early_stopping:
             validation = self._training_set(values, rows[~train], encoded[~train], weight[~train])
@@ -263,7 +267,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         check_precision(self.precision, resolve_device(self.device))
         if not is_positive(self.lr):
             raise ValueError(f"lr must be positive, got {self.lr!r}.")
-        for name in ("weight_decay", "input_noise"):
+        for name in ("weight_decay", "input_noise", "mixup"):
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value < np.inf:
                 raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
@@ -313,6 +317,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         return kind(
             module,
             objective=self._objective(),
+            mixup=self.mixup,
             # Callbacks may freeze parameters or look them up in the optimiser.
             optimizer=torch.optim.AdamW if self.callbacks else FlatAdamW,
             optimizer__weight_decay=self.weight_decay,

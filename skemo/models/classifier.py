@@ -19,6 +19,7 @@ from skemo.models.own_module import OwnModule
 from skemo.models.saving import read_classes
 from skemo.models.targets import check_labels
 from skemo.nn import OrdinalLink
+from skemo.signals.checks import is_number
 from skemo.training.net import FusionClassifierNet
 from skemo.training.objectives import ClassObjective, Loss, mean_probabilities
 
@@ -53,6 +54,9 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         (n_windows,), as tensors, and returns the loss of each window.
     label_smoothing : float, default=0.0
         Share of the probability of the label that is spread evenly over all classes.
+    center_loss : float, default=0.0
+        Weight of half the squared distance of a window's fused representation from the centre of
+        its class, which is learned (Wen et al. 2016).
     modality_dropout : float, default=0.0
         Probability that a modality of a window is left out in training, though never all of
         them (:class:`skemo.nn.ModalityDropout`). Useful if windows to be predicted will lack
@@ -60,6 +64,10 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise added to the standardised inputs in training.
         Values from 0.5 to 1 help if the inputs are features of few people.
+    mixup : float, default=0.0
+        Above 0, each training window is mixed with one of another subject, in shares drawn from
+        a beta distribution with both parameters `mixup`, and so is its loss (Zhang et al. 2018).
+        Needs `groups` in ``fit``; without them, any two windows are mixed.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -145,8 +153,10 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         *,
         loss: Literal["cross-entropy", "focal", "ordinal"] | Loss = "cross-entropy",
         label_smoothing: float = 0.0,
+        center_loss: float = 0.0,
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
+        mixup: float = 0.0,
         lr: float = 0.001,
         weight_decay: float = 0.01,
         batch_size: int = 64,
@@ -166,8 +176,10 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         self.module = module
         self.loss = loss
         self.label_smoothing = label_smoothing
+        self.center_loss = center_loss
         self.modality_dropout = modality_dropout
         self.input_noise = input_noise
+        self.mixup = mixup
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -305,6 +317,10 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         super()._check_parameters()
         check_loss(self.loss, _LOSSES)
         check_share(self, "label_smoothing")
+        if not is_number(self.center_loss) or not 0 <= self.center_loss < np.inf:
+            raise ValueError(
+                f"center_loss must be finite and at least 0, got {self.center_loss!r}."
+            )
         if self.label_smoothing and (callable(self.loss) or self.loss == "ordinal"):
             raise ValueError('label_smoothing suits loss="cross-entropy" and "focal" only.')
 
@@ -392,6 +408,13 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         ]
         return encoded.clip(0), np.stack(columns, axis=1)
 
+    def _build_network(self):
+        network = super()._build_network()
+        if self.center_loss:
+            shape = sum(map(len, self._class_lists())), sum(network.vector_sizes)
+            network.centers = nn.Parameter(torch.zeros(shape))
+        return network
+
     def _head(self):
         n_classes = [len(classes) for classes in self._class_lists()]
         if self.loss == "ordinal":
@@ -400,7 +423,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
 
     def _objective(self):
         n_classes = [len(classes) for classes in self._class_lists()]
-        return ClassObjective(n_classes, self.loss, self.label_smoothing)
+        return ClassObjective(n_classes, self.loss, self.label_smoothing, self.center_loss)
 
     def _net_kind(self):
         if isinstance(self.classes_, list):

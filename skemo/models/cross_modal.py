@@ -159,6 +159,9 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         (n_windows,), as tensors, and returns the loss of each window.
     label_smoothing : float, default=0.0
         Share of the probability of the label that is spread evenly over all classes.
+    center_loss : float, default=0.0
+        Weight of half the squared distance of a window's fused representation from the centre of
+        its class, which is learned (Wen et al. 2016).
     dropout : float, default=0.5
         Share of the fused representation that is dropped in training.
     modality_dropout : float, default=0.0
@@ -168,6 +171,10 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise added to the standardised inputs in training.
         Values from 0.5 to 1 help if the inputs are features of few people.
+    mixup : float, default=0.0
+        Above 0, each training window is mixed with one of another subject, in shares drawn from
+        a beta distribution with both parameters `mixup`, and so is its loss (Zhang et al. 2018).
+        Needs `groups` in ``fit``; without them, any two windows are mixed.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -255,9 +262,11 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         pool_size: int = 8,
         loss: Literal["cross-entropy", "focal", "ordinal"] | Loss = "cross-entropy",
         label_smoothing: float = 0.0,
+        center_loss: float = 0.0,
         dropout: float = 0.5,
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
+        mixup: float = 0.0,
         lr: float = 0.001,
         weight_decay: float = 0.01,
         batch_size: int = 32,
@@ -284,9 +293,11 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         self.pool_size = pool_size
         self.loss = loss
         self.label_smoothing = label_smoothing
+        self.center_loss = center_loss
         self.dropout = dropout
         self.modality_dropout = modality_dropout
         self.input_noise = input_noise
+        self.mixup = mixup
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -346,6 +357,10 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise added to the standardised inputs in training.
         Values from 0.5 to 1 help if the inputs are features of few people.
+    mixup : float, default=0.0
+        Above 0, each training window is mixed with one of another subject, in shares drawn from
+        a beta distribution with both parameters `mixup`, and so is its loss (Zhang et al. 2018).
+        Needs `groups` in ``fit``; without them, any two windows are mixed.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -433,6 +448,7 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
         dropout: float = 0.5,
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
+        mixup: float = 0.0,
         lr: float = 0.001,
         weight_decay: float = 0.01,
         batch_size: int = 32,
@@ -460,6 +476,7 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
         self.dropout = dropout
         self.modality_dropout = modality_dropout
         self.input_noise = input_noise
+        self.mixup = mixup
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size

@@ -94,6 +94,9 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
         (n_windows,), as tensors, and returns the loss of each window.
     label_smoothing : float, default=0.0
         Share of the probability of the label that is spread evenly over all classes.
+    center_loss : float, default=0.0
+        Weight of half the squared distance of a window's fused representation from the centre of
+        its class, which is learned (Wen et al. 2016).
     dropout : float, default=0.5
         Share of the fused representation that is dropped in training.
     modality_dropout : float, default=0.0
@@ -103,6 +106,10 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise added to the standardised inputs in training.
         Values from 0.5 to 1 help if the inputs are features of few people.
+    mixup : float, default=0.0
+        Above 0, each training window is mixed with one of another subject, in shares drawn from
+        a beta distribution with both parameters `mixup`, and so is its loss (Zhang et al. 2018).
+        Needs `groups` in ``fit``; without them, any two windows are mixed.
     lr : float, default=0.003
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -184,9 +191,11 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
         excitation: Literal["max", "sum"] = "max",
         loss: Literal["cross-entropy", "focal", "ordinal"] | Loss = "cross-entropy",
         label_smoothing: float = 0.0,
+        center_loss: float = 0.0,
         dropout: float = 0.5,
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
+        mixup: float = 0.0,
         lr: float = 0.003,
         weight_decay: float = 0.01,
         batch_size: int = 64,
@@ -210,9 +219,11 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
         self.excitation = excitation
         self.loss = loss
         self.label_smoothing = label_smoothing
+        self.center_loss = center_loss
         self.dropout = dropout
         self.modality_dropout = modality_dropout
         self.input_noise = input_noise
+        self.mixup = mixup
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -266,6 +277,10 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise added to the standardised inputs in training.
         Values from 0.5 to 1 help if the inputs are features of few people.
+    mixup : float, default=0.0
+        Above 0, each training window is mixed with one of another subject, in shares drawn from
+        a beta distribution with both parameters `mixup`, and so is its loss (Zhang et al. 2018).
+        Needs `groups` in ``fit``; without them, any two windows are mixed.
     lr : float, default=0.003
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -347,6 +362,7 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
         dropout: float = 0.5,
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
+        mixup: float = 0.0,
         lr: float = 0.003,
         weight_decay: float = 0.01,
         batch_size: int = 64,
@@ -371,6 +387,7 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
         self.dropout = dropout
         self.modality_dropout = modality_dropout
         self.input_noise = input_noise
+        self.mixup = mixup
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size

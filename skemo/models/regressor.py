@@ -42,6 +42,10 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise added to the standardised inputs in training.
         Values from 0.5 to 1 help if the inputs are features of few people.
+    mixup : float, default=0.0
+        Above 0, each training window is mixed with one of another subject, in shares drawn from
+        a beta distribution with both parameters `mixup`, and so is its loss (Zhang et al. 2018).
+        Needs `groups` in ``fit``; without them, any two windows are mixed.
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -121,6 +125,7 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
         loss: Literal["mse", "huber", "ccc"] | Loss = "mse",
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
+        mixup: float = 0.0,
         lr: float = 0.001,
         weight_decay: float = 0.01,
         batch_size: int = 64,
@@ -140,6 +145,7 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
         self.loss = loss
         self.modality_dropout = modality_dropout
         self.input_noise = input_noise
+        self.mixup = mixup
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -219,6 +225,8 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
     def _check_parameters(self):
         super()._check_parameters()
         check_loss(self.loss, _LOSSES)
+        if self.mixup and self.loss == "ccc":
+            raise ValueError('mixup needs a loss of single windows: use loss="mse" or "huber".')
 
     def _check_targets(self, X, y):
         return check_numbers(self, X, y)

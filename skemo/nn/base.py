@@ -30,6 +30,9 @@ class FusionNetwork(nn.Module, ABC):
     can_be_stacked : bool
         Whether several networks of this form can be trained as one computation
         (:func:`skemo.fit_many`), which takes a network that draws no random numbers of its own.
+    centers : Parameter of shape (n_classes, n_features), or None
+        Centres of the classes in the fused representation. In training, the squared distances
+        from them follow the outputs of `forward`.
     link : Module or None
         What turns the outputs of the last layer into class scores, such as an
         :class:`OrdinalLink`; None, the default, leaves them as they are.
@@ -46,6 +49,7 @@ class FusionNetwork(nn.Module, ABC):
         self.shapes = [tuple(shape) for shape in shapes]
         self.input_noise = input_noise
         self.link: nn.Module | None = None
+        self.centers: nn.Parameter | None = None
 
     @property
     def members(self) -> list["FusionNetwork"]:
@@ -81,7 +85,11 @@ class FusionNetwork(nn.Module, ABC):
         noise : sequence of Tensor or None, default=None
             Random numbers from `draw_noise`. If None, they are drawn in training.
         """
-        return self.evaluate(inputs, present, noise)[2]
+        _, fused, outputs = self.evaluate(inputs, present, noise)
+        if self.centers is None or not self.training:
+            return outputs
+        distances = (fused.unsqueeze(1) - self.centers).square().sum(2)
+        return torch.cat([outputs, distances], dim=1)
 
     def evaluate(
         self,

@@ -59,8 +59,11 @@ class FusionEnsemble(nn.Module):
 
         The parameters are those of `FusionNetwork.forward`.
         """
-        results = self._evaluate_members(inputs, present, noise)
-        return torch.stack([outputs for _, _, outputs in results], dim=2)
+        outputs = [
+            member(inputs, present, own)
+            for member, own in zip(self.members, self._by_member(noise), strict=True)
+        ]
+        return torch.stack(outputs, dim=2)
 
     def evaluate(
         self,
@@ -73,7 +76,11 @@ class FusionEnsemble(nn.Module):
         The fused representation holds the features of all members, grouped by modality. The
         outputs, of shape (batch, n_outputs, n_members), are those of `forward`.
         """
-        weights, fused, outputs = zip(*self._evaluate_members(inputs, present, noise), strict=True)
+        results = [
+            member.evaluate(inputs, present, own)
+            for member, own in zip(self.members, self._by_member(noise), strict=True)
+        ]
+        weights, fused, outputs = zip(*results, strict=True)
         sizes = self.members[0].vector_sizes
         by_modality = zip(*(vectors.split(sizes, dim=1) for vectors in fused), strict=True)
         joined = torch.cat([vector for vectors in by_modality for vector in vectors], dim=1)
@@ -90,14 +97,10 @@ class FusionEnsemble(nn.Module):
         by_kind = zip(*drawn, strict=True)
         return [None if parts[0] is None else torch.cat(parts, dim=1) for parts in by_kind]
 
-    def _evaluate_members(
-        self, inputs: Sequence[Tensor], present: Tensor, noise: Sequence[Tensor | None] | None
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def _by_member(self, noise: Sequence[Tensor | None] | None) -> list[list[Tensor | None] | None]:
+        """Return the random numbers of each member."""
         n_members = len(self.members)
         if noise is None:
-            return [member.evaluate(inputs, present) for member in self.members]
+            return [None] * n_members
         parts = [[None] * n_members if x is None else x.chunk(n_members, 1) for x in noise]
-        return [
-            member.evaluate(inputs, present, own)
-            for member, own in zip(self.members, zip(*parts, strict=True), strict=True)
-        ]
+        return [list(own) for own in zip(*parts, strict=True)]

@@ -15,7 +15,7 @@ _MODALITIES = {  # modalities by pattern of lower-case channel names or types
     r"(temp|temperature|skt)(\d+[a-z]?)?\b.*": "temp",
     r"acc\b.*|accelerometer.*": "acc",
 }
-_USUAL = {"eeg": "µV", "eog": "µV", "ecg": "mV", "emg": "mV", "eda": "µS"}
+USUAL_UNITS = {"eeg": "µV", "eog": "µV", "ecg": "mV", "emg": "mV", "eda": "µS"}
 _SPELLINGS = {
     **dict.fromkeys(("uv", "microv", "microvolt", "microvolts"), "µV"),
     **dict.fromkeys(("mv", "millivolt", "millivolts"), "mV"),
@@ -78,12 +78,38 @@ def to_usual_unit(modality: str, unit: str | None) -> tuple[float, str | None]:
     """
     if not unit or not unit.strip():
         return 1.0, None
-    unit = unit.strip().replace("μ", "µ")
-    unit = _SPELLINGS.get(unit.lower().replace("µ", "u"), unit) if unit not in _SIZES else unit
-    usual = _USUAL.get(modality)
+    unit = _usual_spelling(unit)
+    usual = USUAL_UNITS.get(modality)
     if usual is None or unit not in _SIZES or unit[-1] != usual[-1]:
         return 1.0, unit
     return float(f"{_SIZES[unit] / _SIZES[usual]:.12g}"), usual
+
+
+def unit_size(unit: str | None, base: str) -> float | None:
+    """Return the size of a unit in volts or siemens, or None if it is not such a unit.
+
+    Parameters
+    ----------
+    unit : str or None
+    base : {"V", "S"}
+
+    Returns
+    -------
+    float or None
+
+    Examples
+    --------
+    >>> from skemo.signals.channels import unit_size
+    >>> unit_size("uV", "V"), unit_size("°C", "V")
+    (1e-06, None)
+    """
+    unit = _usual_spelling(unit or "")
+    return _SIZES[unit] if unit in _SIZES and unit[-1] == base else None
+
+
+def _usual_spelling(unit):
+    unit = unit.strip().replace("μ", "µ")
+    return unit if unit in _SIZES else _SPELLINGS.get(unit.lower().replace("µ", "u"), unit)
 
 
 def group_channels(

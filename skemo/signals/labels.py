@@ -273,16 +273,20 @@ def from_series(times: ArrayLike, values: Iterable[Any], *, stop: float) -> list
     >>> labels.from_series([0, 1, 2, 3, 4], ["a", "a", "", "b", "b"], stop=5.0)
     [(0.0, 2.0, 'a'), (3.0, 5.0, 'b')]
     """
-    column = pd.Series(values, dtype=object).replace("", None)
-    codes, names = pd.factorize(column)
-    seconds = np.append(np.asarray(times, np.float64), stop)
-    edges = np.flatnonzero(np.diff(codes, prepend=-2))
-    ends = np.append(edges[1:], len(codes))
-    return [
-        (float(seconds[first]), float(seconds[last]), names[codes[first]])
-        for first, last in zip(edges, ends, strict=True)
-        if codes[first] >= 0
-    ]
+    if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
+        column = pd.Series(values)
+        names = column.cat.categories
+        codes = column.cat.codes.to_numpy()
+    else:
+        codes, names = pd.factorize(pd.Series(values, dtype=object).replace("", None))
+    seconds = np.asarray(times, np.float64)
+    edges = np.flatnonzero(np.diff(codes, prepend=codes.dtype.type(-2)))
+    intervals = []
+    for first, last in zip(edges, [*edges[1:], len(codes)], strict=True):
+        if codes[first] >= 0 and names[codes[first]] != "":
+            end = seconds[last] if last < len(seconds) else stop
+            intervals.append((float(seconds[first]), float(end), names[codes[first]]))
+    return intervals
 
 
 def _rows_of(table, subject, by, columns):

@@ -14,7 +14,7 @@ from skemo._escape import to_html, to_printable
 from skemo._samples import fill_mask
 from skemo.signals.checks import is_positive
 from skemo.signals.frames import frame_parts
-from skemo.signals.mne_raw import raw_parts
+from skemo.signals.mne_raw import make_raw, raw_parts
 from skemo.signals.times import as_seconds, as_timestamp, is_absolute
 
 WINDOW_COLUMNS = ("subject", "trial", "start", "label")  # of the table that `segment` returns
@@ -22,6 +22,28 @@ _SHOWN = 5  # labels shown in a notebook
 _BEYOND = 1.0  # seconds beyond the signals up to which labels and beats are rounded
 LONGEST_INTERVAL = 3.0  # seconds between heartbeats, at most 20 a minute
 _TOLERANCE = 1e-6  # seconds: well above rounding errors
+_KINDS = {"ecg": "ecg", "ppg": "ppg", "bvp": "ppg", "eda": "eda", "gsr": "eda", "eeg": "eeg"}
+
+
+def kind_of(name: str) -> str | None:
+    """Return what a signal is by the beginning of its name, or None if that does not tell it.
+
+    Parameters
+    ----------
+    name : str
+        Name of a signal, in capitals or not: one that begins with ecg, ppg, bvp, eda, gsr or eeg.
+
+    Returns
+    -------
+    "ecg", "ppg", "eda", "eeg" or None
+
+    Examples
+    --------
+    >>> from skemo.signals.recording import kind_of
+    >>> kind_of("BVP_wrist"), kind_of("chest")
+    ('ppg', None)
+    """
+    return _KINDS.get(str(name)[:3].lower())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -363,6 +385,55 @@ since 2024-05-01 09:30:00>
         >>> Recording.from_mne(raw, subject="01", modalities={"eeg": "eeg"})  # doctest: +SKIP
         """
         return cls(**raw_parts(raw, modalities, names), subject=subject, trial=trial)
+
+    def to_mne(
+        self,
+        modalities: Sequence[str] | str | None = None,
+        *,
+        types: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Return signals of the recording as a Raw of MNE.
+
+        A Raw has a single sampling rate, so recordings with several rates need one call per
+        rate. The Raw begins at the earliest start of the signals and ends at the latest end;
+        starts are rounded to whole samples. Labels become annotations, and excluded intervals
+        annotations named "BAD_excluded". Samples that are missing, also before a signal starts
+        or after it ends, are NaN and annotated as "BAD_NAN" with their channel, as
+        :func:`mne.preprocessing.annotate_nan` does. Pass
+        ``skip_by_annotation=("edge", "bad_nan")`` to filters. Targets and beats are left out.
+
+        Parameters
+        ----------
+        modalities : sequence of str or str, default=None
+            The signals to use. None uses all of them.
+        types : mapping of str to str, default=None
+            The channel type of MNE by modality, such as ``{"brain": "eeg"}``. By default, it
+            follows from the name of the modality, and is "misc" for those that MNE does not
+            know, such as pulse and acceleration, whose numbers are kept.
+
+        Returns
+        -------
+        mne.io.RawArray
+            In volts and siemens. A start time without a time zone is taken for UTC, as MNE
+            needs one.
+
+        Raises
+        ------
+        ImportError
+            If MNE is not installed.
+        ValueError
+            If the signals have different sampling rates, or the unit of one is unknown.
+
+        See Also
+        --------
+        skemo.io.make_epochs : Epochs of MNE from a table of windows.
+
+        Examples
+        --------
+        >>> recording.to_mne(["eeg", "ecg"])  # doctest: +SKIP
+        >>> recording.to_mne("eda").plot()  # doctest: +SKIP
+        """
+        return make_raw(self, modalities, types)
 
     @property
     def duration(self) -> float:

@@ -15,6 +15,7 @@ _SPARSEST = 1000  # most grid points per sample
 _LOST = 0.1  # largest share of lost samples in regular sampling
 _LOOKED_AT = 1 << 16  # times used to align the grid with the samples
 _RARE = 0.01  # largest share of repeated times that are taken for mistakes
+_BLOCK = 1 << 20  # times processed at once, so that long recordings need little memory
 
 
 def as_timestamp(value: Any, where: str) -> pd.Timestamp:
@@ -159,62 +160,68 @@ def even_grid(
     known = np.isfinite(seconds)
     if not known.all():
         seconds, samples = seconds[known], samples[:, known]
-    steps = np.diff(seconds)
-    if (steps < 0).any():
+    backwards = [steps[steps < 0] for _, steps in _steps(seconds)]
+    n_backwards = sum(map(len, backwards))
+    if n_backwards:
+        longest = -min(found.min(initial=0) for found in backwards)
         warnings.warn(
-            f"{(steps < 0).sum()} times of {name} go backwards, by up to {-steps.min():.3g} s: the "
-            "samples were sorted by time. If the clock was set in the middle of the recording, "
-            "split it there.",
+            f"{n_backwards} times of {name} go backwards, by up to {longest:.3g} s: the samples "
+            "were sorted by time. If the clock was set in the middle of the recording, split it "
+            "there.",
             UserWarning,
             stacklevel=3,
         )
         order = np.argsort(seconds, kind="stable")
         seconds, samples = seconds[order], samples[:, order]
-        steps = np.diff(seconds)
-    if not (steps > 0).any():
+    n_repeated = sum(int((steps == 0).sum()) for _, steps in _steps(seconds))
+    if n_repeated >= len(seconds) - 1:
         raise ValueError(f"{name} has fewer than two samples with different times.")
-    if (steps == 0).any():
-        repeated = np.diff(seconds, prepend=-np.inf) == 0
-        if repeated.mean() <= _RARE:
-            seconds, samples = seconds[~repeated], samples[:, ~repeated]
+    if n_repeated:
+        if n_repeated / len(seconds) <= _RARE:
+            first = np.diff(seconds, prepend=-np.inf) > 0
+            seconds, samples = seconds[first], samples[:, first]
         else:
             seconds = _spread(seconds, sampling_rate)
-        steps = np.diff(seconds)
-    rates = _likely_rates(steps) if sampling_rate is None else [float(sampling_rate)]
+    rates = _likely_rates(seconds) if sampling_rate is None else [float(sampling_rate)]
     rate = rates[0]
     if max_gap is None:
         max_gap = _INTERVALS / rate
     span = seconds[-1] - seconds[0]
     if span * rate > _SPARSEST * len(seconds):
+        longest = max(steps.max() for _, steps in _steps(seconds))
         raise ValueError(
             f"{name} has {len(seconds)} samples at about {rate:.3g} Hz, but its times span "
-            f"{span:.3g} s, with a gap of {steps.max():.3g} s. Remove wrong times, or split it "
-            "there."
+            f"{span:.3g} s, with a gap of {longest:.3g} s. Remove wrong times, or split it there."
         )
-    breaks = steps > max(max_gap, 1.5 / rate)
+    longest = max(max_gap, 1.5 / rate)
     for candidate in rates:
-        positions = _positions(seconds, steps * candidate, candidate, breaks)
-        if positions is not None:
-            n_grid = positions[-1] + 1
-            start = float(np.median(seconds - positions / candidate))
-            if n_grid == samples.shape[1]:
-                return start, candidate, samples
-            placed = np.full((len(samples), n_grid), np.nan, samples.dtype)
-            placed[:, positions] = samples
-            missing = np.delete(np.arange(n_grid), positions)
-            _bridge(placed, positions, samples, missing, max_gap * candidate)
-            return start, candidate, placed
+        gaps = _gaps_on_grid(seconds, candidate, longest)
+        if gaps is None:
+            continue
+        start = _start_of_grid(seconds, candidate, gaps)
+        if not len(gaps):
+            return start, candidate, samples
+        return start, candidate, _place(samples, gaps, max_gap * candidate)
     n_grid = int(np.floor(span * rate + 1e-6)) + 1
-    grid = seconds[0] + np.arange(n_grid) / rate
-    resampled = np.stack([np.interp(grid, seconds, channel) for channel in samples])
-    before = np.clip(np.searchsorted(seconds, grid, side="right") - 1, 0, len(seconds) - 2)
-    after_sample = grid - seconds[before] > 0.5 / rate
-    before_next = seconds[before + 1] - grid > 0.5 / rate
-    resampled[:, breaks[before] & after_sample & before_next] = np.nan
-    near = breaks[before] & ~(after_sample & before_next)  # take the sample next to the gap
-    nearest = before[near] + after_sample[near]
-    resampled[:, near] = samples[:, nearest]
-    return float(seconds[0]), rate, resampled.astype(samples.dtype, copy=False)
+    return float(seconds[0]), rate, _resample(seconds, samples, rate, n_grid, longest)
+
+
+def _resample(times, samples, rate, n_grid, longest):
+    """Interpolate samples on a grid that begins at the first, with NaN inside longer gaps."""
+    resampled = np.empty((len(samples), n_grid), samples.dtype)
+    for begin in range(0, n_grid, _BLOCK):
+        grid = times[0] + np.arange(begin, min(begin + _BLOCK, n_grid)) / rate
+        before = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 2)
+        part = slice(before[0], before[-1] + 2)
+        block = np.stack([np.interp(grid, times[part], channel[part]) for channel in samples])
+        in_gap = times[before + 1] - times[before] > longest
+        after_sample = grid - times[before] > 0.5 / rate
+        before_next = times[before + 1] - grid > 0.5 / rate
+        block[:, in_gap & after_sample & before_next] = np.nan
+        near = in_gap & ~(after_sample & before_next)  # take the sample next to the gap
+        block[:, near] = samples[:, before[near] + after_sample[near]]
+        resampled[:, begin : begin + len(grid)] = block
+    return resampled
 
 
 def _spread(times, sampling_rate):
@@ -223,18 +230,39 @@ def _spread(times, sampling_rate):
     counts = np.diff(np.append(first, len(times)))
     intervals = np.append(np.diff(times[first]) / counts[:-1], np.inf)
     usual = np.median(intervals) if sampling_rate is None else 1 / sampling_rate
+    usual = usual if np.isfinite(usual) else np.median(intervals[:-1])  # of two times
     intervals[intervals > 1.5 * usual] = usual  # before a gap, and at the end
     within = np.arange(len(times)) - np.repeat(first, counts)
     return times + within * np.repeat(intervals, counts)
 
 
-def _likely_rates(steps):
-    """Return sampling rates to try, the most likely first, from the times between samples."""
-    median = np.median(steps)
-    single = steps < 1.5 * median  # no sample lost in between
-    if single.mean() < 1 - _LOST:  # irregular, or times rounded to about one interval
-        single = steps <= _INTERVALS * median
-    mean = steps[single].mean()
+def is_increasing(times: NDArray[np.floating]) -> bool:
+    """Return whether no time is earlier than the one before it, or NaN."""
+    return all((steps >= 0).all() for _, steps in _steps(times))
+
+
+def _steps(times):
+    """Yield the position of a block of times, and the steps from each to the next."""
+    for begin in range(0, len(times) - 1, _BLOCK):
+        yield begin, np.diff(times[begin : begin + _BLOCK + 1])
+
+
+def _likely_rates(times):
+    """Return sampling rates to try, the most likely first."""
+    some = np.arange(0, len(times) - 1, max(1, len(times) // _BLOCK))
+    median = np.median(times[some + 1] - times[some])
+
+    def mean_below(longest):
+        """Return the mean of the steps up to a length, and their share of all."""
+        total, n_found = 0.0, 0
+        for _, steps in _steps(times):
+            found = steps[steps < longest]
+            total, n_found = total + found.sum(), n_found + len(found)
+        return total / n_found, n_found / (len(times) - 1)
+
+    mean, share = mean_below(1.5 * median)  # no sample lost in between
+    if share < 1 - _LOST:  # irregular, or times rounded to about one interval
+        mean, _ = mean_below(np.nextafter(_INTERVALS * median, np.inf))
     rates = [
         float(f"{1 / interval:.{digits}g}") for digits in _DIGITS for interval in (mean, median)
     ]
@@ -243,30 +271,62 @@ def _likely_rates(steps):
     return list(dict.fromkeys(rates))
 
 
-def _positions(times, steps, rate, breaks):
-    """Return the grid position of each sample, or None if the samples do not fit the grid.
-
-    The `steps` between samples are in sampling intervals.
-    """
+def _offset(times, rate):
+    """Return how far the grid is from the first time, in sampling intervals."""
     some = times[:: max(1, len(times) // _LOOKED_AT)] - times[0]
-    phase = np.exp(2j * np.pi * rate * some).mean()
-    offset = np.angle(phase) / (2 * np.pi)
-    positions = np.round((times - times[0]) * rate - offset).astype(np.intp)
-    positions -= positions[0]
-    moved = np.diff(positions)
-    # A step of about one interval must be one position, so that drift is not overlooked.
-    single = ~breaks & (steps < 1.5)
-    if (moved < 1).any() or (moved[single] != 1).any():
-        return None
-    return positions
+    return np.angle(np.exp(2j * np.pi * rate * some).mean()) / (2 * np.pi)
 
 
-def _bridge(placed, positions, values, missing, longest):
-    """Interpolate the missing positions linearly in short gaps."""
-    if not len(missing):
-        return
-    before = np.searchsorted(positions, missing) - 1
-    short = positions[before + 1] - positions[before] <= longest + 1e-6
-    missing = missing[short]
-    for channel, samples in zip(placed, values, strict=True):
-        channel[missing] = np.interp(missing, positions, samples)
+def _gaps_on_grid(times, rate, longest):
+    """Return where samples are missing on a grid, or None if the samples do not fit it.
+
+    The result has a row for each gap: the number of the sample before it, and the position of
+    that sample and of the next one on the grid.
+    """
+    offset = _offset(times, rate)
+    gaps = []
+    position = np.round(-offset)
+    first = position
+    for begin, steps in _steps(times):
+        after = times[begin + 1 : begin + len(steps) + 1]
+        positions = np.round((after - times[0]) * rate - offset)
+        moved = np.diff(positions, prepend=position)
+        # A step of about one interval must be one position, so that drift is not overlooked.
+        single = (steps <= longest) & (steps * rate < 1.5)
+        if (moved < 1).any() or (moved[single] != 1).any():
+            return None
+        at = np.flatnonzero(moved > 1)
+        gaps.append(np.column_stack([begin + at, positions[at] - moved[at], positions[at]]))
+        position = positions[-1]
+    found = np.concatenate(gaps)
+    found[:, 1:] -= first
+    return found.astype(np.intp)
+
+
+def _start_of_grid(times, rate, gaps):
+    """Return the time of position 0, as the median over the samples."""
+    some = np.arange(0, len(times), max(1, len(times) // _LOOKED_AT))
+    return float(np.median(times[some] - _positions(some, gaps) / rate))
+
+
+def _positions(numbers, gaps):
+    """Return the positions of samples on the grid, by their numbers."""
+    missing = np.cumsum(np.append(0, gaps[:, 2] - gaps[:, 1] - 1))
+    return numbers + missing[np.searchsorted(gaps[:, 0], numbers)]
+
+
+def _place(samples, gaps, longest):
+    """Return samples on the grid, with straight lines in short gaps and NaN in others."""
+    n_times = samples.shape[1]
+    n_grid = int(_positions(n_times - 1, gaps)) + 1
+    placed = np.full((len(samples), n_grid), np.nan, samples.dtype)
+    for begin in range(0, n_times, _BLOCK):
+        block = samples[:, begin : begin + _BLOCK]
+        placed[:, _positions(np.arange(begin, begin + block.shape[1]), gaps)] = block
+    before, first, last = gaps[gaps[:, 2] - gaps[:, 1] <= longest + 1e-6].T
+    sizes = last - first - 1
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes) + 1
+    share = within / np.repeat(last - first, sizes)
+    low, high = (np.repeat(samples[:, i], sizes, axis=1) for i in (before, before + 1))
+    placed[:, np.repeat(first, sizes) + within] = low + (high - low) * share
+    return placed

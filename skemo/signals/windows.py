@@ -293,6 +293,8 @@ def _join(blocks, sizes):
     if not found:
         return None
     value_type = np.result_type(*(float_type(block.dtype) for block in found))
+    if len(blocks) == 1 and found[0].dtype == value_type:
+        return found[0]
     values = np.empty((sum(sizes), *found[0].shape[1:]), value_type)
     stop = 0
     for block, size in zip(blocks, sizes, strict=True):

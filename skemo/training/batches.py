@@ -58,6 +58,8 @@ class WindowSet(Dataset):
         Index of each window's class, or standardised numbers.
     weight : Tensor of shape (n_windows, n_targets), default=None
         Weight of each window and target in the loss.
+    subject : Tensor of shape (n_windows,), default=None
+        A number for the subject of each window, if windows are to be mixed.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class WindowSet(Dataset):
         present: Tensor,
         y: Tensor | None = None,
         weight: Tensor | None = None,
+        subject: Tensor | None = None,
     ) -> None:
         self.inputs = inputs
         self.present = present
         self.y = y
         self.weight = weight
+        self.subject = subject
 
     def to(self, device: torch.device) -> "WindowSet":
         """Return the same windows on another device."""
@@ -79,6 +83,7 @@ class WindowSet(Dataset):
             self.present.to(device),
             None if self.y is None else self.y.to(device),
             None if self.weight is None else self.weight.to(device),
+            None if self.subject is None else self.subject.to(device),
         )
 
     def __len__(self) -> int:
@@ -92,6 +97,8 @@ class WindowSet(Dataset):
         if self.y is None or self.weight is None:
             return X, None
         X["weight"] = self.weight[rows]
+        if self.subject is not None:
+            X["subject"] = self.subject[rows]
         return X, self.y[rows]
 
 
@@ -163,6 +170,8 @@ class Batches:
         Draw a new random order for each iteration.
     generator : torch.Generator or None, default=None
         Where random orders are drawn from; None uses torch's global generator.
+    mixup : float, default=0.0
+        Above 0, each window of a batch is mixed with one of another subject (`mix_windows`).
     """
 
     def __init__(
@@ -172,11 +181,13 @@ class Batches:
         batch_size: int,
         shuffle: bool = False,
         generator: torch.Generator | None = None,
+        mixup: float = 0.0,
     ) -> None:
         self.windows = windows
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.generator = generator
+        self.mixup = mixup
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], Tensor | None]]:
         n_windows = len(self.windows)
@@ -186,4 +197,41 @@ class Batches:
             rows = torch.randperm(n_windows, generator=self.generator)
             sizes = batch_sizes(n_windows, self.batch_size)
         for batch in rows.to(self.windows.present.device).split(sizes):
-            yield self.windows[batch]
+            X, y = self.windows[batch]
+            if self.mixup:
+                mix_windows(X, self.mixup, self.generator)
+            yield X, y
+
+
+def mix_windows(X: dict[str, Any], mixup: float, generator: torch.Generator | None) -> None:
+    """Mix each window of a batch, in place, with a random one of another subject.
+
+    Adds to `X` the rows of the other windows, "partner", and the share of each window in its
+    mixture, "share". A modality that either of the two lacks, and a window whose partner is of
+    the same subject, is left as it is.
+
+    Parameters
+    ----------
+    X : dict
+        A batch of a WindowSet that has subjects.
+    mixup : float
+        Both parameters of the beta distribution from which shares are drawn.
+    generator : torch.Generator or None
+
+    References
+    ----------
+    Zhang, Cisse, Dauphin, Lopez-Paz (2018). mixup: Beyond empirical risk minimization.
+    https://arxiv.org/abs/1710.09412
+    """
+    present, subject = X["present"], X["subject"]
+    partner = torch.randperm(len(present), generator=generator)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    drawn = np.random.default_rng(seed).beta(mixup, mixup, len(present))
+    partner, share = partner.to(present.device), torch.from_numpy(drawn).to(present)
+    share = torch.where(subject == subject[partner], 1.0, share)
+    both = present * present[partner]
+    mixed = []
+    for values, has in zip(X["inputs"], both.unbind(1), strict=True):
+        own = torch.where(has > 0, share, 1.0).view(-1, *[1] * (values.dim() - 1))
+        mixed.append(own * values + (1 - own) * values[partner])
+    X.update(inputs=mixed, partner=partner, share=share)

@@ -95,13 +95,15 @@ class Fit:
     def stacks(self) -> bool:
         """Whether such fits can be trained together.
 
-        Modules and losses of the user's own may do what cannot be stacked, and a loss that is
-        not a mean over windows would depend on the validation batches.
+        Modules and losses of the user's own may do what cannot be stacked, a loss that is not a
+        mean over windows would depend on the validation batches, and windows are mixed in
+        skorch's loop only.
         """
         objective = self.estimator.net_.objective
         return (
             not self.is_watched
             and objective.is_mean
+            and not self.estimator.mixup
             and not callable(objective.loss)
             and self.network.can_be_stacked
         )

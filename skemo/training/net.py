@@ -19,10 +19,18 @@ class FusionNet(NeuralNet):
     None. Batches and noise are drawn from `generator`, which is not pickled.
     """
 
-    def __init__(self, module: torch.nn.Module, *, objective: Objective, **settings: Any) -> None:
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        *,
+        objective: Objective,
+        mixup: float = 0.0,
+        **settings: Any,
+    ) -> None:
         # The loss is that of the objective, but skorch requires a criterion.
         super().__init__(module, criterion=torch.nn.MSELoss, **settings)
         self.objective = objective
+        self.mixup = mixup
         self.generator: torch.Generator | None = None  # None is torch's own
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple:
@@ -30,7 +38,11 @@ class FusionNet(NeuralNet):
 
     def get_iterator(self, dataset: WindowSet, training: bool = False) -> Batches:
         return Batches(
-            dataset, batch_size=self.batch_size, shuffle=training, generator=self.generator
+            dataset,
+            batch_size=self.batch_size,
+            shuffle=training,
+            generator=self.generator,
+            mixup=self.mixup if training else 0.0,
         )
 
     def check_data(self, X: Any, y: Any) -> None:
@@ -98,7 +110,12 @@ class FusionNet(NeuralNet):
         X: dict[str, Any],
         training: bool = False,
     ) -> torch.Tensor:
-        return self.objective.batch_loss(y_pred, y_true, X["weight"])
+        if "partner" not in X:
+            return self.objective.batch_loss(y_pred, y_true, X["weight"])
+        partner, share = X["partner"], X["share"].unsqueeze(1)
+        own = self.objective.batch_loss(y_pred, y_true, share * X["weight"])
+        others = (1 - share) * X["weight"][partner]
+        return own + self.objective.batch_loss(y_pred, y_true[partner], others)
 
 
 class FusionClassifierNet(FusionNet, NeuralNetClassifier):

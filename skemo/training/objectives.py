@@ -68,6 +68,9 @@ class ClassObjective(Objective):
         "ordinal" is the cross-entropy of scores that come from an ordinal head.
     label_smoothing : float, default=0.0
         Share of the probability that is spread evenly over the classes.
+    center_loss : float, default=0.0
+        Weight of half the squared distance of a window from the centre of its class. In training,
+        the distances from all centres follow the class scores.
     """
 
     def __init__(
@@ -75,17 +78,30 @@ class ClassObjective(Objective):
         n_classes: Sequence[int],
         loss: Literal["cross-entropy", "focal", "ordinal"] | Loss = "cross-entropy",
         label_smoothing: float = 0.0,
+        center_loss: float = 0.0,
     ) -> None:
         self.n_classes = list(n_classes)
         self.n_outputs = sum(n_classes)
         self.loss = loss
         self.label_smoothing = label_smoothing
+        self.center_loss = center_loss
 
     def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
-        parts = outputs.split(self.n_classes, dim=1)
-        return torch.stack(
-            [self._target_losses(*x) for x in zip(parts, y.unbind(1), strict=True)], dim=1
-        )
+        parts = outputs[:, : self.n_outputs].split(self.n_classes, dim=1)
+        pairs = zip(parts, y.unbind(1), strict=True)
+        losses = torch.stack([self._target_losses(*pair) for pair in pairs], dim=1)
+        if outputs.shape[1] == self.n_outputs:
+            return losses
+        return losses + self.center_loss / 2 * self._from_centers(outputs, y)
+
+    def _from_centers(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the squared distance of each window from its class, (n_windows, n_targets)."""
+        distances = outputs[:, self.n_outputs :]
+        if distances.dim() == 3:
+            distances = distances.mean(2)
+        parts = distances.split(self.n_classes, dim=1)
+        pairs = zip(parts, y.unbind(1), strict=True)
+        return torch.cat([part.gather(1, codes.unsqueeze(1)) for part, codes in pairs], dim=1)
 
     def _target_losses(self, scores: Tensor, y: Tensor) -> Tensor:
         if callable(self.loss):

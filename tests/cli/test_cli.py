@@ -263,7 +263,7 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
     ("arguments", "message"),
     [
         ([], "required: command"),
-        (["compare", "--dataset", "deap"], "invalid choice: 'deap'"),
+        (["compare", "--dataset", "mahnob"], "invalid choice: 'mahnob'"),
         (
             ["compare", "--models", "svm,knn"],
             "unknown 'knn'; choose from attention, basic, cross-modal",

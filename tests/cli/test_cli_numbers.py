@@ -1,5 +1,6 @@
 """The command line on ratings as numbers, from files in the published layouts."""
 
+import pickle
 import re
 
 import numpy as np
@@ -77,14 +78,28 @@ def amigos(tmp_path_factory):
     return home
 
 
-def run(capsys, *arguments):
-    assert main(["compare", *map(str, arguments), "--n-jobs", "1", "--duration", "5"]) == 0
+@pytest.fixture(scope="module")
+def deap(tmp_path_factory):
+    """Three people in the layout of DEAP, whose EEG is the larger, the more aroused they are."""
+    home, rng = tmp_path_factory.mktemp("deap"), np.random.default_rng(0)
+    for subject in ("s01", "s02", "s03"):
+        ratings = rng.uniform(1, 9, size=(40, 4))  # valence, arousal, dominance, liking
+        scale = 5 + 2 * ratings[:, 1].reshape(40, 1, 1)
+        data = np.clip(scale * rng.normal(size=(40, 40, 8064)), -99, 99).astype(np.int8)
+        content = {"labels": ratings, "data": data}
+        (home / f"{subject}.dat").write_bytes(pickle.dumps(content, protocol=2))
+    return home
+
+
+def run(capsys, *arguments, duration=5):
+    duration = ["--duration", str(duration)]
+    assert main(["compare", *map(str, arguments), "--n-jobs", "1", *duration]) == 0
     return capsys.readouterr().out
 
 
 def rows(out, title):
     """The first cell of the mean in the column `title` of the first table, by model."""
-    table = out[out.index(f"| {title} ") - 200 :]
+    table = out[max(0, out.index(f"| {title} ") - 200) :]
     head, _, *lines = [line for line in table.splitlines() if line.startswith("|")]
     place = [cell.strip() for cell in head.split("|")].index(title)
     cells = [[cell.strip() for cell in line.split("|")] for line in lines]
@@ -126,6 +141,18 @@ def test_both_ratings_of_amigos_are_predicted_at_once(amigos, tmp_path, capsys):
     scores = pd.read_csv(tmp_path / "scores.csv")
     mean = scores.groupby(["target", "model"])["concordance"].mean()
     assert mean["arousal", "ridge"] > 0.5 > 0.3 > abs(mean["valence", "ridge"])
+
+
+def test_valence_and_arousal_of_deap_are_told_apart(deap, capsys):
+    arguments = ["--dataset", "deap", "--data-home", deap, "--task", "regression"]
+    arguments += ["--target", "valence,arousal", "--models", "ridge,mean"]
+    with pytest.warns(UserWarning, match="Too few heartbeats"):  # there are no heartbeats
+        out = run(capsys, *arguments, duration=60)
+    valence, arousal = out.split("Differences of concordance correlation for valence")[0].split(
+        "\narousal\n"
+    )
+    assert rows(arousal, "CCC")["ridge"] > 0.8
+    assert abs(rows(valence, "CCC")["ridge"]) < 0.3
 
 
 def test_the_gap_of_numbers_is_of_the_concordance(case, capsys):

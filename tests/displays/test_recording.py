@@ -267,7 +267,10 @@ def test_wrong_arguments_are_errors(recording):
     for arguments, message in (
         ({"start": 70}, "Nothing of the recording of subject '00' lies between start=70 s"),
         ({"modalities": ["ppg"]}, "has no signal 'ppg'. Its signals are"),
-        ({"kinds": {"ecg": "heart"}}, 'kinds are "ecg", "ppg", "eda" or None, got \'heart\''),
+        (
+            {"kinds": {"ecg": "heart"}},
+            'kinds are "ecg", "ppg", "eda", "eeg" or None, got \'heart\'',
+        ),
         ({"windows": windows[["ecg"]]}, "windows must be a table as skemo.segment returns it"),
     ):
         with pytest.raises(ValueError, match=message):

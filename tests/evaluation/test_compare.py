@@ -301,7 +301,8 @@ def test_what_has_to_be_said_beside_a_table_is_said():
     y[subjects == "s3"] = "calm"
     result = compare(MODELS, X, y, subjects)
     assert result.notes() == [
-        "SEN & SPE and ROC AUC are over 7 of 8 subjects: the others have one class only."
+        "SEN & SPE and ROC AUC are means over 7 of 8 subjects; the others have windows of one "
+        "class only."
     ]
     assert result.notes()[0] in repr(result)
     few = compare(MODELS, X[:60], y[:60], subjects[:60])

@@ -282,7 +282,7 @@ def test_subjects_whose_numbers_are_all_the_same_are_said():
     y = np.where(subjects == "s3", 1.0, y[:, 0])
     result = compare({"ridge": RIDGE}, X, y, subjects)
     (note,) = result.notes()
-    assert note.startswith("R², Pearson r and CCC are over 7 of 8 subjects: the targets")
+    assert note.startswith("R², Pearson r and CCC are means over 7 of 8 subjects; the targets")
 
 
 def test_several_targets_have_a_table_each_as_if_they_were_alone():

@@ -62,7 +62,7 @@ def test_a_subject_with_one_class_has_no_roc_auc():
     result = compare(LDA, X, y, subjects)
     scores = result.subject_scores().set_index("subject")["roc_auc"]
     assert scores.index[scores.isna()].tolist() == ["s3"]
-    assert "ROC AUC are over 7 of 8 subjects" in result.notes()[0]
+    assert "ROC AUC are means over 7 of 8 subjects" in result.notes()[0]
 
 
 def hits(estimator, X, y):

@@ -135,7 +135,7 @@ def test_recordings_of_a_generator_are_looked_at_one_by_one():
         ({"mark": "zero"}, "mark must be 'nan' or 'excluded', got 'zero'."),
         ({"min_quality": 2}, r"min_quality must be in \(0, 1\], got 2."),
         ({"duration": 0}, "duration must be a positive number of seconds, got 0."),
-        ({"signals": {"bvp": "ppg"}}, "subject 'S1' has no signal 'bvp', but"),
+        ({"signals": {"bvp": "ppg"}}, "subject 'S1' has no signal 'bvp'; its signals are"),
         ({"signals": {"ecg": "egg"}}, "signal must be one of"),
     ],
 )
@@ -146,5 +146,5 @@ def test_a_wrong_parameter_is_named(parameters, said):
 
 def test_signals_whose_names_say_nothing_have_to_be_told():
     recording = Recording({"x": np.zeros(100)}, {"x": 4}, subject="S1")
-    with pytest.raises(ValueError, match="has no signal whose name tells its kind"):
+    with pytest.raises(ValueError, match="has no signal whose kind follows from its name"):
         find_artefacts(recording)

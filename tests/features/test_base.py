@@ -92,10 +92,10 @@ def test_parameters_are_keyword_only_behind_the_first(kind):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-@pytest.mark.parametrize("n_together", [0, 1, 3, 10, 99])
-def test_chunks_of_any_size_make_the_same_result(n_together, n_jobs):
+@pytest.mark.parametrize("n_samples", [0, 1, 2, 6, 20, 99])
+def test_chunks_of_any_size_make_the_same_result(n_samples, n_jobs):
     values = np.arange(20.0).reshape(10, 2)
-    result = compute_in_chunks(np.square, values, n_together, n_jobs)
+    result = compute_in_chunks(np.square, values, n_samples, n_jobs)
     np.testing.assert_array_equal(result, values**2)
 
 
@@ -128,7 +128,7 @@ def missing_most_of(kind):
             DifferentialEntropyTransformer(),
             rng.normal(size=(20, 1280)).clip(-1, 1),
             128,
-            "partly flat, clipped or have steps",
+            "partly flat or faint, clipped or have",
         ),
         "resampled": (ResampleTransformer(50, standardize=True), flat, 128, "They are flat"),
         "breath": (RespirationTransformer(), noise[:, :128], 64, "fewer than min_breaths=2"),

@@ -75,7 +75,7 @@ def test_recordings_with_baselines_give_corrected_features():
         ({}, {"label": "rest"}, "No window has the label 'rest'. Label the time before"),
         ({"index": 1}, {}, "must have the same index"),
         ({"text": 1}, {}, "features must be columns of numbers, but 'x' is not"),
-        ({"drop": 1}, {}, "but it has no column 'trial'"),
+        ({"drop": 1}, {}, "the column 'trial' is missing"),
     ],
 )
 def test_error_says_what_is_wrong(change, settings, message):
@@ -88,3 +88,17 @@ def test_error_says_what_is_wrong(change, settings, message):
         windows = windows.drop(columns="trial")
     with pytest.raises(ValueError, match=message):
         correct_baseline(features, windows, **settings)
+
+
+def test_the_baseline_of_a_trial_may_be_a_recording_of_its_own():
+    windows = pd.DataFrame(
+        {
+            "subject": ["A", "A", "A", "A", "B"],
+            "trial": ["7", "7 baseline", "7", "8", "7"],
+            "start": [0.0, 0.0, 5.0, 0.0, 0.0],
+            "label": ["high", "baseline", "high", "low", "low"],
+        }
+    )
+    features = pd.DataFrame({"x": [5.0, 2.0, 7.0, 1.0, 1.0]})
+    corrected = correct_baseline(features, windows)["x"].tolist()
+    assert corrected == pytest.approx([3.0, 5.0, np.nan, np.nan], nan_ok=True)

@@ -484,7 +484,10 @@ def test_clean_eeg_has_no_artefacts_in_any_resolution(seconds, sampling_rate, re
     assert disturbed_channels(signals, sampling_rate).mean() < 0.002
 
 
-@pytest.mark.parametrize("kind", ["held", "zero", "rail", "clipped", "step", "steps", "noise lost"])
+KINDS = ["held", "zero", "rail", "clipped", "step", "steps", "noise lost", "faint"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(6))
 def test_an_artefact_makes_its_channel_missing_and_no_other(kind, seed):
     rng = np.random.default_rng(seed)
@@ -503,6 +506,10 @@ def test_an_artefact_makes_its_channel_missing_and_no_other(kind, seed):
         channel[inside] = 0
     elif kind == "rail":
         channel[inside] = sign * 187500
+    elif kind == "faint":
+        inside = slice(start, start + max(length, n_times // 3))
+        level = 10.0 ** rng.integers(-9, -2)
+        channel[inside] = level * (channel[inside] - channel.mean())
     elif kind == "clipped":
         limit = rng.uniform(0.5, 1.2) * channel.std()
         channel[:] = channel.mean() + np.clip(channel - channel.mean(), -limit, limit)

@@ -459,7 +459,9 @@ def test_zeros_at_the_start_of_a_recording_leave_no_trace_in_its_parts(n_zeros):
 
 def test_a_recording_off_the_skin_has_no_parts():
     recording = Recording({"eda": np.zeros(400)}, {"eda": 4}, subject="a")
-    assert np.isnan(decompose_eda(recording).signals["eda"]).all()
+    with pytest.warns(UserWarning, match="off the skin"):
+        parts = decompose_eda(recording).signals["eda"]
+    assert np.isnan(parts).all()
 
 
 def test_the_zero_of_a_centred_signal_or_of_another_unit_is_a_value():
@@ -540,6 +542,25 @@ def test_a_response_that_begins_before_the_window_has_no_amplitude():
     found = skin_conductance_responses(phasic, 4)
     assert found["SCR_Peak"].tolist() == [1.25]
     assert np.isnan([found["SCR_Amplitude"], found["SCR_Onset"], found["SCR_RiseTime"]]).all()
+
+
+@pytest.mark.parametrize("start", [2.0, 3.0, 4.5])
+@pytest.mark.parametrize("sampling_rate", [8, 32, 128, 2000])
+def test_the_first_optimised_response_rises_for_as_long_as_the_others(sampling_rate, start):
+    seconds = np.arange(60 * sampling_rate) / sampling_rate
+    since = np.maximum(seconds - start - 7 * np.arange(8)[:, np.newaxis], 0)
+    eda = 3 + 0.6 * (np.exp(-since / 2) - np.exp(-since / 0.7)).sum(axis=0)
+    _, phasic = tonic_phasic(eda[np.newaxis], sampling_rate, "cvxeda")
+    rise = skin_conductance_responses(phasic, sampling_rate, 0.01)["SCR_RiseTime"]
+    np.testing.assert_allclose(rise, 1.13, atol=0.15)
+
+
+def test_a_base_ends_where_a_long_rest_does():
+    knots = [0, 4, 30, 34, 50], [0.1, 0, 0.01, 2, 0]
+    phasic = np.interp(np.arange(51), *knots)[np.newaxis]
+    found = skin_conductance_responses(phasic, 4)
+    assert found["SCR_Onset"].tolist() == [7.5]
+    assert found["SCR_RiseTime"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("method", ["highpass", "cvxeda"])

@@ -82,7 +82,9 @@ def test_gaps_of_a_recording_stay_gaps_and_leave_the_rest_alone():
 
 def test_decompose_eda_says_what_it_cannot_take():
     recording = whole_recording()
-    with pytest.raises(ValueError, match=r"'a' has no signal 'gsr', but \['eda', 'ppg'\]"):
+    with pytest.raises(
+        ValueError, match=r"'a' has no signal 'gsr'. Pass name= with one of \['eda', 'ppg'\]"
+    ):
         decompose_eda(recording, name="gsr")
     with pytest.raises(ValueError, match=r"has 2 channels of 'eda', \('tonic', 'phasic'\)"):
         decompose_eda(decompose_eda(recording))
@@ -159,3 +161,20 @@ def test_a_pulse_merged_into_a_faster_table_is_told_of():
     recording = Recording({"bvp": merged}, {"bvp": 256}, subject="a")
     with pytest.warns(UserWarning, match="pass it at its own sampling rate"):
         find_beats(recording, name="bvp", signal="ppg")
+
+
+@pytest.mark.parametrize("n_apart", [2, 4, 16])
+def test_conductance_merged_into_a_faster_table_is_warned_of_once(n_apart):
+    eda = np.full(4 * 120 * n_apart, np.nan)
+    eda[::n_apart] = 2 + 0.1 * np.sin(np.arange(480) / 20)
+    recording = Recording({"eda": eda}, {"eda": 4 * n_apart}, subject="S2")
+    with pytest.warns(UserWarning, match="'S2': in 100% .*NaN. If a slower signal was") as warned:
+        decompose_eda(recording)
+    assert len(warned) == 1
+
+
+def test_conductance_off_the_skin_most_of_the_time_is_warned_of():
+    eda = np.where(np.arange(480) < 100, 2.0, 0.0)
+    recording = Recording({"eda": eda}, {"eda": 4}, subject="S2")
+    with pytest.warns(UserWarning, match="83% of the 12 stretches .*off the skin"):
+        decompose_eda(recording)

@@ -105,3 +105,24 @@ def test_error_names_the_file_and_the_place(tmp_path, text, settings, message):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing.csv does not exist"):
         read_csv(tmp_path / "nothing.csv", time="t")
+
+
+def test_a_label_that_appears_in_a_later_part_of_a_long_file_is_read(tmp_path):
+    path = tmp_path / "S01.csv"
+    n = 150_000  # rows, more than two parts
+    labels = np.repeat(["rest", "", "stress"], n // 3)
+    rows = zip((np.arange(n) / 1000).tolist(), labels, strict=True)
+    lines = [f"{time:.3f},{i % 100},{label}\n" for i, (time, label) in enumerate(rows)]
+    path.write_text("t,eda,task\n" + "".join(lines))
+    recording = read_csv(path, time="t", label="task")
+    assert recording.labels == ((0.0, 50.0, "rest"), (100.0, 150.0, "stress"))
+    assert list(recording.signals) == ["eda"]
+    np.testing.assert_array_equal(recording.signals["eda"][0], np.arange(n) % 100)
+    assert recording.signals["eda"].flags.writeable
+
+
+def test_a_column_that_turns_to_text_in_a_later_part_is_no_signal(tmp_path):
+    path = tmp_path / "S01.csv"
+    lines = [f"{i},{i if i < 70_000 else 'x'},{i}\n" for i in range(80_000)]
+    path.write_text("t,note,ecg\n" + "".join(lines))
+    assert list(read_csv(path, time="t").signals) == ["ecg"]

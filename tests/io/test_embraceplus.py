@@ -91,6 +91,25 @@ def test_parts_that_follow_each_other_are_joined_and_gaps_are_missing(tmp_path):
     assert recording.subject == "A"
 
 
+def test_peaks_on_both_sides_of_missing_pulse_have_a_gap_between_them(tmp_path):
+    write(tmp_path / "a.avro")
+    write(tmp_path / "b.avro", late=61.0)
+    recording = read_embraceplus(tmp_path)
+    assert recording.beats["peaks"].tolist() == [0.5, 1.0, 61.5, 62.0]
+    assert recording.beat_gaps["peaks"] == ((1.0, 61.5),)
+    assert read_embraceplus(tmp_path / "a.avro").beat_gaps["peaks"] == ()
+
+
+def test_a_progress_bar_is_drawn_on_request(tmp_path, capsys):
+    write(tmp_path / "a.avro")
+    read_embraceplus(tmp_path)
+    assert capsys.readouterr().err == ""
+    read_embraceplus(tmp_path, progress=True)
+    captured = capsys.readouterr()
+    assert "Reading" in captured.err
+    assert captured.out == ""
+
+
 def test_the_newer_schema_has_a_conversion_factor(tmp_path):
     scale = {"conversionFactor": 1 / 2048}
     recording = read_embraceplus(write(tmp_path / "a.avro", scale=scale, version=(6, 5, 0)))

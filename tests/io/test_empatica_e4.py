@@ -129,6 +129,13 @@ def test_only_what_was_asked_for_is_read(session):
         read_empatica_e4(session, modalities=["ecg"])
 
 
+def test_a_progress_bar_is_drawn_on_request(session, capsys):
+    read_empatica_e4(session)
+    assert capsys.readouterr().err == ""
+    read_empatica_e4(session, progress=True)
+    assert "Reading" in capsys.readouterr().err
+
+
 def test_a_folder_of_something_else_is_an_error(tmp_path):
     (tmp_path / "notes.csv").write_text("a,b\n")
     with pytest.raises(FileNotFoundError, match=r"has none of the files ACC.csv, BVP.csv"):

@@ -40,7 +40,8 @@ def test_a_zip_file_and_a_folder_of_something_else_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"a.zip is a zip file of \['photo.jpg'\]. Unpack it"):
         read(tmp_path / "a.zip")
     with pytest.raises(
-        ValueError, match=r"has no session of an Empatica or Polar device, but \['a.zip'\]"
+        ValueError,
+        match=r"is not the session of an Empatica or Polar device: it contains \['a.zip'\]",
     ):
         read(tmp_path)
     with pytest.raises(FileNotFoundError, match="nothing does not exist"):

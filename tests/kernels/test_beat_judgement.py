@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from beats import beat_times, found, make_ecg, make_pulse
+from scipy.interpolate import interp1d
 
 from skemo import HRVTransformer, Recording, find_beats, segment
 from skemo.kernels.heartbeats import channel_beats, r_peaks
@@ -129,6 +130,68 @@ def test_an_ectopic_beat_in_a_clean_recording_is_kept():
     wide -= 0.5 * np.exp(-0.5 * ((times - early[30] - 0.12) / 0.04) ** 2)
     beats = found(r_peaks((make_ecg(normal, 250, 60) + wide)[np.newaxis], 250)[0])
     np.testing.assert_allclose(beats, early, atol=0.03)
+
+
+def with_ectopic_beats(pattern, duration, rate, seed):
+    """An ECG whose beats marked V in a repeated pattern are early and wide, and all its beats."""
+    rng = np.random.default_rng(seed)
+    width, height = rng.uniform(0.02, 0.028), rng.uniform(1, 1.6)
+    times, normal, ectopic, time, i = np.arange(duration * rate) / rate, [], [], 0.4, 0
+    while time < duration - 0.3:
+        kind, following = (pattern[j % len(pattern)] for j in (i, i + 1))
+        (ectopic if kind == "V" else normal).append(time)
+        step = 0.6 if following == "V" else 1.1 if kind == "V" else 0.85
+        time, i = time + step * (1 + 0.01 * rng.normal()), i + 1
+    ecg = make_ecg(np.array(normal), rate, duration) + 0.01 * rng.normal(size=len(times))
+    for beat in ectopic:
+        ecg += height * np.exp(-0.5 * ((times - beat) / width) ** 2)
+        ecg -= 0.4 * height * np.exp(-0.5 * ((times - beat - 0.2) / 0.06) ** 2)
+    return ecg, np.sort(normal + ectopic)
+
+
+@pytest.mark.parametrize("pattern", ["NV", "NNV", "NNNNVV"])
+@pytest.mark.parametrize("duration", [10, 30])
+def test_runs_of_ectopic_beats_are_right_or_missing(pattern, duration):
+    ecgs, truths = zip(
+        *(with_ectopic_beats(pattern, duration, 250, seed) for seed in range(12)), strict=True
+    )
+    off = np.abs(rmssd(r_peaks(np.stack(ecgs), 250)) / rmssd_of(truths) - 1)
+    assert not (off > 0.25).any()
+    assert np.isnan(off).sum() <= 2
+
+
+@pytest.mark.parametrize("noise", [0, 0.002, 0.01])
+@pytest.mark.parametrize("rate", [64, 250])
+def test_a_pulse_given_as_an_ecg_or_the_reverse_has_no_beats(rate, noise):
+    beats, noise = breathing_beats(0), noise * np.random.default_rng(0).normal(size=60 * rate)
+    for signal, other in (("ecg", "ppg"), ("ppg", "ecg")):
+        window = (MAKE[signal](beats, rate, 60) + noise)[np.newaxis]
+        assert np.isnan(r_peaks(window, rate, signal=other)).all()
+        assert np.isfinite(r_peaks(window, rate, signal=signal)).sum() > 60
+
+
+@pytest.mark.parametrize("kind", ["linear", "cubic"])
+def test_a_pulse_interpolated_from_four_hertz_is_missing_and_that_is_said(kind):
+    times, coarse = np.arange(60 * 64) / 64, np.arange(60 * 4) / 4
+    pulse = np.stack([make_pulse(breathing_beats(seed), 4, 60) for seed in range(5)])
+    fine = interp1d(coarse, pulse, kind, fill_value="extrapolate")(times)
+    hrv = HRVTransformer(signal="ppg", sampling_rate=64)
+    with pytest.warns(UserWarning, match="not resampled from a lower rate"):
+        assert np.isnan(hrv.fit_transform(fine)).all()
+
+
+@pytest.mark.parametrize("signal", ["ecg", "ppg"])
+def test_plain_windows_have_the_beats_that_close_judgement_finds(signal, monkeypatch):
+    rng, rate = np.random.default_rng(0), RATE[signal]
+    windows = np.stack([MAKE[signal](beat_times(seed, 20), rate, 20) for seed in range(40)])
+    windows += np.linspace(0, 0.3, 40)[:, np.newaxis] * rng.normal(size=windows.shape)
+    expected = r_peaks(windows, rate, signal=signal)
+
+    def none_is_plain(candidates, cosines, signal):
+        return np.zeros((2, len(candidates.rows)), bool)
+
+    monkeypatch.setattr("skemo.kernels.beat_judgement._plain", none_is_plain)
+    np.testing.assert_array_equal(r_peaks(windows, rate, signal=signal), expected)
 
 
 def biphasic_ecg(truth, rate, duration):

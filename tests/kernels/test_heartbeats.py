@@ -238,7 +238,9 @@ def test_a_noisy_stretch_has_no_beats_and_a_second_lead_helps_out():
 
 def test_a_recording_without_the_signal_is_told():
     recording = Recording({"eda": np.zeros(400)}, {"eda": 4}, subject="A")
-    with pytest.raises(ValueError, match=r"'A' has no signal 'ecg', but \['eda'\]: pass name="):
+    with pytest.raises(
+        ValueError, match=r"'A' has no signal 'ecg'. Pass name= with one of \['eda'\]"
+    ):
         find_beats(recording)
 
 
@@ -410,6 +412,17 @@ def test_a_whole_recording_is_given_to_a_detector_of_neurokit_too(method):
     clear = truth[(truth > 2) & ((truth < 59) | (truth > 67)) & (truth < 198)]
     assert (np.abs(clear[:, np.newaxis] - times).min(axis=1) < 0.1).all()
     assert len(recording.beat_gaps["beats"]) == 1
+
+
+@pytest.mark.parametrize("method", ["christov2004", "engzeemod2012"])
+def test_a_detector_of_neurokit_finds_no_beats_where_nothing_is_seen(method):
+    truth = beat_times(0, duration=30)
+    ecg = make_ecg(truth, 250, 30) + 0.01 * np.random.default_rng(0).normal(size=7500)
+    ecg[: 10 * 250] = ecg[0]
+    beats = found(r_peaks(ecg[np.newaxis], 250, method=method)[0])
+    visible = truth[truth > 10]
+    assert len(beats) > 0.8 * len(visible)
+    assert (np.abs(beats[:, np.newaxis] - visible).min(axis=1) < 0.2).all()
 
 
 def test_neurokits_default_detector_gives_what_neurokit_gives():

@@ -195,6 +195,20 @@ def test_a_baseline_that_is_the_lowest_value_is_not_clipped():
     assert signal_quality(ecg[np.newaxis, np.newaxis], 250, "ecg")["ECG_Clipped"] == 0
 
 
+def test_powers_are_those_of_neurokit2():
+    nk = pytest.importorskip("neurokit2")
+    windows = clean_windows("ecg")[:, 0]
+    windows = windows + 0.05 * np.random.default_rng(0).normal(size=windows.shape)
+    cleaned = np.array([nk.ecg_clean(window, RATES["ecg"]) for window in windows])
+    numbers = signal_quality(cleaned[:, np.newaxis], RATES["ecg"])
+    bands = [(0, 1), (0, 40), (5, 15), (5, 40)]
+    settings = {"method": "welch", "normalize": False, "window": 1024, "silent": True}
+    powers = [nk.signal_power(w, bands, RATES["ecg"], **settings).to_numpy()[0] for w in cleaned]
+    low, below, qrs, above = np.array(powers).T  # of its zhao2018: 1 - basSQI, and pSQI
+    np.testing.assert_allclose(numbers["ECG_QRSPower"], qrs / above, rtol=1e-6)
+    np.testing.assert_allclose(numbers["ECG_BaselinePower"], low / below, atol=0.005)
+
+
 def test_beats_that_both_detectors_found_are_counted():
     beats = np.array([[1.0, 2.0, 3.0, np.nan], [np.nan] * 4, [1.0, 2.0, 3.0, 4.0]])
     others = np.array([[1.05, 2.2, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])

@@ -18,7 +18,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from skemo import compare, make_dummy
+from skemo import (
+    EDATransformer,
+    HRVTransformer,
+    compare,
+    make_dummy,
+    make_modality_transformer,
+    segment,
+)
+from skemo.datasets import make_emotion_recordings
 from skemo.evaluation.leakage import format_findings
 from skemo.evaluation.statistics import bootstrap_interval
 from skemo.report import write_report
@@ -465,3 +473,21 @@ def test_missing_windows_are_counted_by_modality(comparison, tmp_path, without_m
     told = replace(comparison, details=comparison.details | {"data": data})
     text = Page(write_report({None: told}, tmp_path / "report.html")).text["html"]
     assert "Missing windowsecg 3, eda 12" in re.sub(r"\s*\n\s*", "", text)
+
+
+def test_windows_whose_ecg_shows_no_heartbeats_are_counted(tmp_path, without_matplotlib):
+    recordings = make_emotion_recordings(n_subjects=4, modalities=("ecg", "eda"), random_state=0)
+    rng = np.random.default_rng(0)
+    for i, recording in enumerate(recordings):
+        noise = rng.normal(size=recording.signals["ecg"].shape)
+        if i % 4:  # of most recordings, the electrode was off
+            recordings[i] = replace(recording, signals={**recording.signals, "ecg": noise})
+    windows = segment(recordings, 10)
+    features = make_modality_transformer(ecg=HRVTransformer(), eda=EDATransformer())
+    model = make_dummy(features)
+    with pytest.warns(UserWarning, match="windows of 'ecg' .* come out missing"):
+        found = compare({"majority": model}, windows, windows["label"], groups=windows)
+    n_lost = found.details["data"]["missing"]["ecg"]
+    assert 0.5 * len(windows) < n_lost < len(windows)
+    text = Page(write_report({None: found}, tmp_path / "report.html")).text["html"]
+    assert f"Missing windowsecg {n_lost}" in re.sub(r"\s*\n\s*", "", text)

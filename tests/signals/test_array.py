@@ -569,3 +569,24 @@ def test_masked_samples_are_nan(value_type, copy):
     array[1] = masked[0]
     assert np.argwhere(np.isnan(array.values)).tolist() == [[0, 1, 3], [1, 1, 3]]
     assert not SignalArray(np.ma.array(values)).isna().any()
+
+
+def test_polars_reads_windows_from_parquet_as_arrays(tmp_path):
+    polars = pytest.importorskip("polars")
+    frame = make_frame()
+    frame.to_parquet(tmp_path / "windows.parquet")
+    back = polars.read_parquet(tmp_path / "windows.parquet")
+    assert back["subject"].to_list() == frame["subject"].tolist()
+    values = frame["eeg"].array.values
+    np.testing.assert_array_equal(back["eeg"].to_numpy().reshape(values.shape), values)
+
+
+def test_dask_reads_windows_from_parquet(tmp_path):
+    dataframe = pytest.importorskip("dask.dataframe")
+    frame = make_frame()
+    frame.to_parquet(tmp_path / "windows.parquet")
+    back = dataframe.read_parquet(tmp_path / "windows.parquet")
+    assert back["eeg"].dtype == frame["eeg"].dtype
+    pd.testing.assert_frame_equal(
+        back.compute().reset_index(drop=True), frame, check_column_type=False, check_dtype=False
+    )

@@ -113,7 +113,7 @@ def test_markers_label_the_time_up_to_the_next():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"time": "when"}, "The table has no column 'when', but"),
+        ({"time": "when"}, "The table has no column 'when'; its columns are"),
         ({"signals": {"ecg": "ECG"}}, "no column 'ECG' for 'ecg'"),
         ({"signals": ["word"]}, "'word' should hold numbers: row 0 has 'a'"),
         ({"label": "x", "markers": "y"}, "Pass label= .* or markers= .*, not both"),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from skemo import Recording, segment
+from skemo.io import make_epochs
 
 mne = pytest.importorskip("mne")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -71,3 +72,124 @@ def test_annotations_without_duration_last_to_the_next():
 def test_only_a_raw_is_read():
     with pytest.raises(TypeError, match="raw must be a Raw of MNE, got ndarray"):
         Recording.from_mne(np.zeros((3, 2)), subject="A")
+
+
+# Back to MNE
+
+
+def make_recording(**changes):
+    rng = np.random.default_rng(0)
+    parts = {
+        "signals": {"eeg": rng.normal(size=(2, 1000)), "ecg": rng.normal(size=(1, 1000))},
+        "sampling_rates": {"eeg": 100, "ecg": 100},
+        "channels": {"eeg": ["Fz", "Cz"], "ecg": ["ECG"]},
+        "units": {"eeg": "µV", "ecg": "mV"},
+        "labels": [(0, 4, "rest"), (5, 10, "task")],
+        "excluded": [(2, 3)],
+        "start_time": "2024-05-01 09:30+00:00",
+    }
+    return Recording(**{**parts, **changes}, subject="A")
+
+
+def test_a_recording_comes_back_from_mne_as_it_was():
+    recording = make_recording()
+    back = Recording.from_mne(recording.to_mne(), subject="A")
+    for name, samples in recording.signals.items():
+        np.testing.assert_allclose(back.signals[name], samples, rtol=1e-12)
+    for what in ("sampling_rates", "channels", "units", "labels", "excluded", "start_time"):
+        assert getattr(back, what) == getattr(recording, what)
+
+
+def test_a_raw_is_in_volts_and_siemens_with_the_types_of_mne():
+    recording = Recording(
+        {name: np.ones((1, 10)) for name in ("eeg", "ecg", "eda", "temp", "ppg", "resp")},
+        dict.fromkeys(("eeg", "ecg", "eda", "temp", "ppg", "resp"), 4),
+        units={"eeg": "uV", "ecg": "mV", "eda": "µS", "temp": "°C"},
+        subject="A",
+    )
+    raw = recording.to_mne()
+    types = ["eeg", "ecg", "gsr", "temperature", "misc", "resp"]
+    assert raw.get_channel_types() == types
+    assert raw.ch_names == list(recording.signals)
+    np.testing.assert_allclose(raw.get_data()[:, 0], [1e-6, 1e-3, 1e-6, 1, 1, 1])
+
+
+def test_missing_samples_are_annotated_as_mne_annotates_them():
+    recording = make_recording(labels=[], excluded=[])
+    recording.signals["eeg"][0, 200:300] = np.nan
+    raw = recording.to_mne()
+    found = {(a["onset"], a["duration"], a["description"], a["ch_names"]) for a in raw.annotations}
+    expected = mne.preprocessing.annotate_nan(raw, verbose="error")
+    assert found == {(a["onset"], a["duration"], a["description"], a["ch_names"]) for a in expected}
+    back = Recording.from_mne(raw, subject="A")
+    assert back.excluded == ()
+    np.testing.assert_array_equal(np.isnan(back.signals["eeg"]), np.isnan(recording.signals["eeg"]))
+
+
+def test_signals_that_start_later_are_missing_before():
+    recording = make_recording(starts={"eeg": 1.0, "ecg": 3.0}, labels=[(0, 4, "rest")])
+    raw = recording.to_mne()
+    assert raw.n_times == 1200
+    assert np.isnan(raw.get_data("ECG")[0, :200]).all()
+    np.testing.assert_allclose(raw.get_data("ECG")[0, 200:], recording.signals["ecg"][0] / 1000)
+    assert pd.Timestamp(raw.info["meas_date"]) == pd.Timestamp("2024-05-01 09:30:01+00:00")
+    assert Recording.from_mne(raw, subject="A").labels == ((0, 3, "rest"),)
+
+
+def test_a_raw_of_several_rates_is_refused_with_the_remedy():
+    recording = make_recording(sampling_rates={"eeg": 100, "ecg": 250})
+    with pytest.raises(ValueError, match=r"\('eeg' at 100 Hz, 'ecg' at 250 Hz\).* Pass modalities"):
+        recording.to_mne()
+    assert recording.to_mne("ecg").info["sfreq"] == 250
+
+
+@pytest.mark.parametrize("unit", [None, "µS", "counts"])
+def test_a_signal_in_an_unknown_unit_is_refused_unless_it_is_misc(unit):
+    recording = make_recording(units={"eeg": "µV", "ecg": unit})
+    with pytest.raises(ValueError, match=r"'ecg' should be in a unit of volts .*types={'ecg': 'mi"):
+        recording.to_mne()
+    raw = recording.to_mne(types={"ecg": "misc"})
+    np.testing.assert_array_equal(raw.get_data("ECG"), recording.signals["ecg"])
+
+
+def test_channels_with_the_same_name_get_that_of_their_modality():
+    raw = make_recording(channels={"eeg": ["1", "2"], "ecg": ["1"]}).to_mne()
+    assert raw.ch_names == ["eeg 1", "eeg 2", "ecg 1"]
+
+
+def test_a_signal_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"among the signals \['eeg', 'ecg'\], got \['eda'\]"):
+        make_recording().to_mne("eda")
+
+
+def test_windows_become_epochs_with_their_labels_and_columns():
+    windows = segment(make_recording(excluded=[], targets={"arousal": 5.0}), 2.0)
+    epochs = make_epochs(windows)
+    assert len(epochs) == len(windows) == 4
+    assert epochs.event_id == {"rest": 1, "task": 2}
+    assert len(epochs["task"]) == 2
+    assert list(epochs.metadata) == ["subject", "trial", "start", "label", "arousal"]
+    np.testing.assert_allclose(epochs.get_data("eeg") * 1e6, np.asarray(windows["eeg"]))
+    np.testing.assert_allclose(epochs.get_data("ecg") * 1e3, np.asarray(windows["ecg"]))
+    assert epochs["arousal == 5"].info["sfreq"] == 100
+
+
+def test_windows_without_labels_are_epochs_of_one_kind():
+    windows = segment(make_recording(labels=[], excluded=[]), 5.0)
+    assert make_epochs(windows, "eeg").event_id == {"no label": 1}
+    assert make_epochs(windows[["ecg"]]).event_id == {"window": 1}
+
+
+def test_missing_windows_are_nan_in_epochs():
+    starts = {"eeg": 0.0, "ecg": 5.0}
+    windows = segment(make_recording(labels=[], excluded=[], starts=starts), 5.0, missing="keep")
+    missing = np.isnan(make_epochs(windows).get_data()).all(axis=2)
+    assert missing[[0, -1]].tolist() == [[False, False, True], [True, True, False]]
+    assert windows["ecg"].isna().tolist() == missing[:, 2].tolist()
+
+
+def test_only_a_table_of_windows_becomes_epochs():
+    with pytest.raises(TypeError, match="windows must be a table from segment, got ndarray"):
+        make_epochs(np.zeros((3, 2)))
+    with pytest.raises(ValueError, match=r"modalities must be among the signals \['eeg', 'ecg'\]"):
+        make_epochs(segment(make_recording(), 1.0), "eda")

@@ -1,5 +1,7 @@
 """Samples with times of their own, put onto an even grid."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -108,3 +110,34 @@ def test_a_single_time_is_an_error():
 def test_a_wrong_time_far_away_is_an_error():
     with pytest.raises(ValueError, match=r"'ecg' has 1000 samples at about 100 Hz, but its times"):
         even_grid(np.append(1.6e9, 1.7e9 + np.arange(999) / 100), np.zeros((1, 1000)), name="'ecg'")
+
+
+def test_two_packets_are_spread_over_the_time_between_them():
+    start, rate, values = even_grid([0, 0, 0, 0.3, 0.3, 0.3], [[1, 2, 3, 4, 5, 6]])
+    assert (round(start, 9), rate) == (0.0, 10.0)
+    assert values.tolist() == [[1, 2, 3, 4, 5, 6]]
+
+
+def test_a_long_recording_is_placed_like_a_short_one():
+    rng = np.random.default_rng(0)
+    numbers = np.delete(
+        np.arange(2_500_000), [7, 1_048_575, 1_048_576, *range(2_097_150, 2_097_200)]
+    )
+    times = 5 + numbers / 250 + rng.uniform(-0.001, 0.001, len(numbers))
+    start, rate, (values,) = even_grid(times, [numbers])
+    assert rate == 250.0
+    assert start == pytest.approx(5.0, abs=1e-4)
+    expected = np.arange(2_500_000.0)
+    expected[2_097_150:2_097_200] = np.nan
+    np.testing.assert_allclose(values, expected)
+
+
+def test_a_long_even_recording_takes_little_memory():
+    times = np.arange(4_000_000) / 1000
+    samples = np.zeros((1, len(times)))
+    tracemalloc.start()
+    _, _, values = even_grid(times, samples)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert values is samples
+    assert peak < 2 * samples.nbytes

@@ -1,4 +1,4 @@
-"""Classifiers with several targets, ordered classes, and the losses."""
+"""Classifiers with several targets, ordered classes, losses and mixed windows."""
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from skemo import fit_many
 from skemo.nn import OrdinalLink
+from skemo.training.batches import mix_windows
+from skemo.training.net import FusionNet
 from skemo.training.objectives import ClassObjective
 
 
@@ -186,3 +188,70 @@ def test_label_smoothing_needs_a_loss_that_has_it(network):
     X, y, _ = windows()
     with pytest.raises(ValueError, match="label_smoothing suits"):
         network(loss="ordinal", label_smoothing=0.1).fit(X, y)
+
+
+def test_the_centre_loss_pulls_windows_towards_the_centre_of_their_class(network):
+    X, y, _ = windows()
+
+    def spread(model):
+        fused = model.fit(X, y).transform(X)
+        return np.mean([fused[y == label].var(axis=0).sum() for label in model.classes_])
+
+    assert spread(network(center_loss=0.5)) < 0.7 * spread(network())
+
+
+def test_centre_losses_of_fits_trained_together_are_those_trained_alone(network):
+    X, y, _ = two_targets()
+    models = [network(random_state=k, max_epochs=2, center_loss=0.1) for k in range(2)]
+    for model, stacked in zip(models, fit_many(models, 2 * [X], 2 * [y]), strict=True):
+        alone = clone(model).fit(X, y)
+        assert alone.net_.module_.centers.abs().max() > 0
+        pairs = zip(stacked.predict_proba(X), alone.predict_proba(X), strict=True)
+        for one, other in pairs:
+            np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+# Mixing windows
+
+
+def test_windows_are_mixed_with_those_of_other_subjects_only():
+    rng = torch.Generator().manual_seed(0)
+    subject = torch.arange(40) % 3
+    values = (1.0 + subject).view(-1, 1, 1).expand(-1, 1, 5)
+    present = torch.ones(40, 2)
+    present[::4, 1] = 0
+    X = {"inputs": [values, values * present[:, 1:, None]], "present": present, "subject": subject}
+    mix_windows(X, 0.4, rng)
+    share, partner = X["share"], X["partner"]
+    same = subject == subject[partner]
+    assert same.any()
+    assert (share[same] == 1).all()
+    assert ((share[~same] > 0) & (share[~same] < 1)).any()
+    expected = share * (1.0 + subject) + (1 - share) * (1.0 + subject[partner])
+    torch.testing.assert_close(X["inputs"][0][:, 0, 0], expected)
+    lacking = (present[:, 1] == 0) | (present[partner, 1] == 0)
+    untouched = (values * present[:, 1:, None])[lacking]
+    torch.testing.assert_close(X["inputs"][1][lacking], untouched)
+
+
+def test_networks_learn_from_mixed_windows(network):
+    X, y, subjects = windows()
+    model = network(mixup=0.2).fit(X, y, groups=subjects)
+    assert model.score(X, y) > 0.9
+    again = network(mixup=0.2).fit(X, y, groups=subjects)
+    np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+    (other, _) = fit_many(2 * [model], 2 * [X], 2 * [y], fit_params=2 * [{"groups": subjects}])
+    np.testing.assert_array_equal(model.predict_proba(X), other.predict_proba(X))
+
+
+def test_a_mixed_loss_is_that_of_both_labels_in_their_shares():
+    objective = ClassObjective([2])
+    net = FusionNet(torch.nn.Identity(), objective=objective, mixup=1.0)
+    outputs, y = torch.randn(6, 2), torch.arange(6).view(-1, 1) % 2
+    weight, partner = torch.rand(6, 1), torch.randperm(6)
+    share = torch.rand(6)
+    loss = net.get_loss(outputs, y, {"weight": weight, "partner": partner, "share": share})
+    log_p = -outputs.log_softmax(1)
+    own = log_p.gather(1, y)[:, 0] * weight[:, 0] * share
+    others = log_p.gather(1, y[partner])[:, 0] * weight[partner, 0] * (1 - share)
+    torch.testing.assert_close(loss, (own + others).mean())
