@@ -16,6 +16,7 @@ from skemo.evaluation.scores import (
     REGRESSION_METRICS,
     Task,
     check_metric,
+    decimals_of,
     describe_metric,
     main_metric,
     score_predictions,
@@ -183,7 +184,10 @@ class SubjectScoresDisplay:
         )
         text = "no scores"
         if len(known):
-            text = f"{mean:.2f}" + (f"\n[{low:.2f}, {high:.2f}]" if has_interval else "")
+            decimals = max(2, decimals_of(values))
+            text = f"{mean:.{decimals}f}"
+            if has_interval:
+                text += f"\n[{low:.{decimals}f}, {high:.{decimals}f}]"
         self.text_.append(
             self.ax_.text(
                 1.02,

@@ -107,8 +107,8 @@ def compare(
         and `start` and `stop` in seconds. The windows that `skemo.segment` returns are such a
         table. The within-subject protocols need it, and with it leaks between training and test
         windows are found by trial and time as well. A text is the name of the column of `X` with
-        the subjects; the others are taken from `X` too. The column of the subjects is then taken
-        out of `X`, unless a parameter of a model names it, as `PerSubject` does.
+        the subjects; `trial`, `start` and `stop` are then looked for in `X`. Those found are taken
+        out of it, unless a parameter of a model names them, as `PerSubject` names the subject.
     protocol : {"leave-one-subject-out", "group-k-fold", "leave-one-trial-out", "blocked-k-fold", \
             "segment-k-fold"}, splitter or list of (train, test), default="leave-one-subject-out"
         How the folds are made, as `skemo.evaluation.protocols.protocol_splitter` describes.
@@ -464,11 +464,13 @@ def _take_columns(X, y, groups, models):
     if of_y:
         y = X[y] if isinstance(y, str) else X[list(y)]
     if isinstance(groups, str):
-        name = groups
-        others = [other for other in GROUP_COLUMNS[1:] if other in columns and other not in dropped]
-        groups = X[[name, *others]].rename(columns={name: "subject"})
-        if not any(_names_column(model, name) for model in models.values()):
-            dropped.append(name)
+        has_end = "stop" in columns or "segment" in X.attrs
+        others = GROUP_COLUMNS[1:] if has_end else ("trial",)
+        used = [groups, *(x for x in others if x in columns and x not in (groups, *dropped))]
+        groups = X[used].rename(columns={groups: "subject"})
+        dropped += [
+            name for name in used if not any(_names_column(m, name) for m in models.values())
+        ]
     return X.drop(columns=dropped) if dropped else X, y, groups
 
 

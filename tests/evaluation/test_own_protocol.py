@@ -162,6 +162,17 @@ def test_y_and_groups_may_be_columns_which_the_models_do_not_get():
     assert both.details["data"]["inputs"] == expected.details["data"]["inputs"]
 
 
+def test_a_model_does_not_get_the_trials_and_times_either():
+    X, y, subjects = make_features()
+    table = pd.DataFrame(X, columns=list("abc"))
+    whole = pd.concat([table, lay_out(subjects)], axis=1).assign(label=y)
+    named = compare(LDA, whole, "label", "subject")
+    given = compare(LDA, table, y, lay_out(subjects))
+    pd.testing.assert_frame_equal(named.predictions, given.predictions)
+    no_end = compare(LDA, whole.drop(columns=["stop", "trial"]), "label", "subject")
+    assert no_end.details["data"]["inputs"][0]["name"] == "4 other columns"  # start is one
+
+
 def test_a_column_of_subjects_stays_where_a_model_names_it():
     X, y, subjects = make_features()
     table = pd.DataFrame(X, columns=list("abc")).assign(label=y, subject=subjects)
