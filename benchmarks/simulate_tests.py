@@ -28,6 +28,7 @@ N_SUBJECTS, N_WINDOWS = 24, 12  # windows of a subject, half of each class
 ADVANTAGE = 0.5  # standard deviations by which the better model's classes are further apart
 SEPARATION = 1.5  # of the classes, in standard deviations of a subject's windows
 SKILL = (6, 3)  # of a subject, the chance of a right answer: a beta distribution
+SLOPE = 1.5  # of the features of numbers, in standard deviations of a subject's windows
 LEVEL, N_RESAMPLES, N_TESTS = 0.05, 2000, 10
 
 
@@ -70,6 +71,8 @@ def main(n_studies, n_jobs):
         (try_tests, [(*case, ADVANTAGE) for case in cases]),
         (try_interval, [(of, n) for of in ("scores", "differences") for n in (6, 10, 24)]),
         (try_corrections, [(True,), (False,)]),
+        (try_numbers, [(*case, SLOPE) for case in cases]),
+        (try_numbers, [(protocol, DATA[0], 0.0) for protocol in PROTOCOLS]),
     ]
     texts = []
     for seed, (make_row, given) in enumerate(tables):
@@ -144,6 +147,76 @@ def classify(X, y, tested):
     return (tested & decisions).any(2) == y
 
 
+def try_numbers(protocol, data, slope, n_studies, rng):
+    """How often each test finds that two equally good regressions differ.
+
+    Without a slope nothing can be learnt, and the second predicts the mean of training.
+    """
+    p_values = np.empty((n_studies, 2, 3))
+    for study in range(n_studies):
+        X, y = draw_numbers(data, slope, rng)
+        tested = deal_folds(protocol, np.arange(len(y)) % 2, rng)
+        predicted = regress(X, y, tested)
+        if not slope:
+            predicted[1] = regress(np.zeros((1, len(y), 0)), y, tested)
+        n_test = tested.sum(2).ravel()
+        people = np.arange(len(y)) // N_WINDOWS == np.arange(N_SUBJECTS)[:, None]
+        people = np.broadcast_to(people, (len(tested), *people.shape))
+        by_person = score_numbers(predicted, y, people)
+        by_fold = score_numbers(predicted, y, tested)
+        for i in range(2):  # concordance and error
+            over_subjects = np.subtract(*by_person[i].mean(axis=1))
+            over_folds = np.subtract(*by_fold[i].reshape(2, -1))
+            p_values[study, i] = (
+                wilcoxon_test(over_subjects).p_value,
+                corrected_t_test(over_folds, len(y) - n_test, n_test).p_value,
+                stats.ttest_1samp(over_folds, 0).pvalue,
+            )
+    by_subject = protocol.n_repeats == 1 or not protocol.by_subject  # what test="auto" takes
+    row = {"protocol": protocol.title, "data": data.title}
+    for i, name in enumerate(("CCC", "RMSE")):
+        wilcoxon, corrected, plain = (p_values[:, i] <= LEVEL).T
+        row[f"{name}: Wilcoxon"] = percent(wilcoxon, bold=by_subject)
+        row[f"{name}: corrected t"] = percent(corrected, bold=not by_subject)
+        row[f"{name}: plain t"] = percent(plain)
+    return row
+
+
+def draw_numbers(data, slope, rng):
+    """Draw the features of two models, (2, n_windows, n_features), and the numbers."""
+    y = rng.normal(size=(N_SUBJECTS, 1)) + rng.normal(size=(N_SUBJECTS, N_WINDOWS))
+    size = (2, N_SUBJECTS, 1, data.n_features)
+    unlike = data.unlike * rng.normal(size=size) if slope else np.zeros(size)
+    X = data.between * rng.normal(size=size)
+    X = X + y[:, :, None] * (slope + unlike) / np.sqrt(data.n_features)
+    X = X + rng.normal(size=(2, N_SUBJECTS, N_WINDOWS, data.n_features))
+    return X.reshape(2, -1, data.n_features), y.ravel()
+
+
+def regress(X, y, tested):
+    """Return the numbers that each model's least squares predict, (2, n_repeats, n_windows)."""
+    rows = np.concatenate([X, np.ones((*X.shape[:2], 1))], axis=2)[:, None]  # with an intercept
+    n_models, _, n_windows, size = rows.shape
+    weights = (~tested).astype(float)
+    products = rows[..., :, None] * rows[..., None, :]
+    squares = weights @ products.reshape(n_models, 1, n_windows, -1)
+    squares = squares.reshape(n_models, *tested.shape[:2], size, size)
+    moments = weights @ (rows * y[:, None])
+    w = np.linalg.solve(squares, moments[..., None])[..., 0]
+    return np.einsum("mrkn,rkn->mrn", w @ rows.swapaxes(2, 3), tested)
+
+
+def score_numbers(predicted, y, chosen):
+    """Concordance and RMSE of each model in chosen windows, each (2, n_repeats, n_choices)."""
+    weights = mean_weights(chosen)
+    mean, own = np.einsum("rkn,n->rk", weights, y), np.einsum("mrn,rkn->mrk", predicted, weights)
+    variance = np.einsum("rkn,n->rk", weights, y**2) - mean**2
+    spread = np.einsum("mrn,rkn->mrk", predicted**2, weights) - own**2
+    covariance = np.einsum("mrn,rkn->mrk", predicted * y, weights) - own * mean
+    concordance = 2 * covariance / (variance + spread + (own - mean) ** 2)
+    return concordance, np.sqrt(np.einsum("mrn,rkn->mrk", (predicted - y) ** 2, weights))
+
+
 def mean_weights(chosen):
     return chosen / chosen.sum(2, keepdims=True)
 
@@ -196,7 +269,7 @@ def percent(happened, bold=False):
     return f"**{text}**" if bold else text
 
 
-def describe(n_studies, rates, power, coverage, families):
+def describe(n_studies, rates, power, coverage, families, numbers, nothing):
     return f"""\
 # How often the tests and intervals are wrong
 
@@ -222,6 +295,24 @@ How often the same tests find it, where the classes of the better model are {ADV
 deviations further apart. The difference in balanced accuracy is the mean over all studies.
 
 {power}
+
+## Two equally good regressions
+
+The same for numbers: two linear regressions by least squares, on features of their own with the \
+same relation to the target, by the concordance (CCC) and by the error (RMSE). The targets vary \
+as much between the means of subjects as within a subject, with a standard deviation of 1, and a \
+feature rises by {SLOPE} over the square root of their number per unit. Folds of windows are of \
+the same people, on whom one of the two happens to be better, so that a test over folds is no test \
+for other people.
+
+{numbers}
+
+The same for a regression on {DATA[0].title} without any relation to the target, against the mean \
+of training. It is the worse of the two by its error, since it fits noise, but its concordance is \
+0 on average, as that of the mean is: at most 5 would be right for CCC. (With folds of windows \
+the regression knows the people, and learns their means: that is not nothing.)
+
+{nothing}
 
 ## Intervals of 95 %
 

@@ -8,9 +8,11 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .displays import AttentionDisplay as AttentionDisplay
     from .displays import ChannelImportanceDisplay as ChannelImportanceDisplay
     from .displays import ConfusionDisplay as ConfusionDisplay
+    from .displays import PredictionsDisplay as PredictionsDisplay
     from .displays import QualityDisplay as QualityDisplay
     from .displays import RecordingDisplay as RecordingDisplay
     from .displays import RepresentationDisplay as RepresentationDisplay
+    from .displays import ResidualsDisplay as ResidualsDisplay
     from .displays import SubjectScoresDisplay as SubjectScoresDisplay
     from .displays import TrainingHistoryDisplay as TrainingHistoryDisplay
     from .evaluation.compare import compare as compare
@@ -42,7 +44,9 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .features.whole_recordings import find_beats as find_beats
     from .models.baselines import make_dummy as make_dummy
     from .models.baselines import make_lda as make_lda
+    from .models.baselines import make_logistic_regression as make_logistic_regression
     from .models.baselines import make_random_forest as make_random_forest
+    from .models.baselines import make_ridge as make_ridge
     from .models.baselines import make_svm as make_svm
     from .models.classifier import FusionClassifier as FusionClassifier
     from .models.cross_modal import CrossModalAttentionClassifier as CrossModalAttentionClassifier
@@ -99,6 +103,8 @@ _HOME = {
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",
+    "make_logistic_regression": "models.baselines",
+    "make_ridge": "models.baselines",
     "make_dummy": "models.baselines",
     "precompute": "evaluation.precompute",
     "fit_many": "training.many",
@@ -111,6 +117,8 @@ _HOME = {
     "write_report": "report",
     "SubjectScoresDisplay": "displays",
     "ConfusionDisplay": "displays",
+    "PredictionsDisplay": "displays",
+    "ResidualsDisplay": "displays",
     "RepresentationDisplay": "displays",
     "AttentionDisplay": "displays",
     "ChannelImportanceDisplay": "displays",

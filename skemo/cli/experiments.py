@@ -1,15 +1,19 @@
 """Data sets and models of the command line, and the computation of their inputs."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from skemo.evaluation.controls import MAJORITY, MEAN
+from skemo.evaluation.scores import Task
 from skemo.features.modalities import make_modality_transformer
 from skemo.features.per_subject import PerSubject
-from skemo.models.baselines import make_dummy, make_lda, make_random_forest, make_svm
+from skemo.models.baselines import make_dummy, make_lda, make_random_forest, make_ridge, make_svm
 from skemo.signals.recording import Recording
 
 
@@ -19,6 +23,7 @@ class DataSet(NamedTuple):
     ``load(data_home, target, on_error)`` returns recordings. `targets` lists what can be
     predicted, the default first; it is empty if there is no choice. `duration` is the default
     length of a window in seconds, and `purity` the fraction of a window that must have its label.
+    `numbers` lists the targets that can be predicted as numbers, the default first.
     """
 
     description: str
@@ -26,19 +31,21 @@ class DataSet(NamedTuple):
     targets: tuple[str, ...] = ()
     duration: float = 10.0
     purity: float = 1.0
+    numbers: tuple[str, ...] = ()
 
 
 class Model(NamedTuple):
     """A model of the command line: its name in the table, and a function that makes it.
 
-    In ``make(select, seed, max_epochs)``, `select` is a function that returns a transformer
+    In ``make(select, seed, max_epochs, task)``, `select` is a function that returns a transformer
     which selects inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
-    With `each_modality`, a separate model is made for each modality.
+    With `each_modality`, a separate model is made for each modality. `tasks` lists what it is for.
     """
 
     title: str
     make: Callable[..., Any]
     each_modality: bool = False
+    tasks: tuple[Task, ...] = ("classification",)
 
 
 class Inputs(NamedTuple):
@@ -130,14 +137,19 @@ DATASETS = {
         "AMIGOS: short videos; the third signal is read as conductance (see load_amigos)",
         _rated("load_amigos"),
         ("arousal", "valence"),
+        numbers=("arousal", "valence", "dominance", "liking", "familiarity"),
     ),
     "dreamer": DataSet(
-        "DREAMER: film clips", _rated("load_dreamer"), ("arousal", "valence", "dominance")
+        "DREAMER: film clips",
+        _rated("load_dreamer"),
+        ("arousal", "valence", "dominance"),
+        numbers=("arousal", "valence", "dominance"),
     ),
     "deap": DataSet(
         "DEAP: music videos",
         _rated("load_deap"),
         ("arousal", "valence", "dominance", "liking"),
+        numbers=("arousal", "valence", "dominance", "liking"),
     ),
     "seed": DataSet("SEED: negative, neutral and positive film clips", _load_seed),
     "bids": DataSet("a folder in BIDS format, labelled by its events", _load_bids),
@@ -146,50 +158,70 @@ DATASETS = {
         _rated("load_case"),
         ("arousal", "valence"),
         purity=0.5,
+        numbers=("arousal", "valence"),
     ),
 }
 
 
 def _modality_aware(**settings):
-    def make(select, seed, max_epochs):
-        from skemo.models.modality_aware import ModalityAwareAttentionClassifier
-
-        network = ModalityAwareAttentionClassifier(**settings)
-        return _make_network(network, select("series"), seed, max_epochs)
-
-    return make
+    return _network("skemo.models.modality_aware", "ModalityAwareAttention", "series", settings)
 
 
 def _cross_modal(**settings):
-    def make(select, seed, max_epochs):
-        from skemo.models.cross_modal import CrossModalAttentionClassifier
+    return _network("skemo.models.cross_modal", "CrossModalAttention", "raw", settings)
 
-        network = CrossModalAttentionClassifier(**settings)
-        return _make_network(network, select("raw"), seed, max_epochs)
+
+def _network(module, name, kind, settings):
+    """Return a function that makes a network, a classifier or a regressor."""
+
+    def make(select, seed, max_epochs, task):
+        role = "Classifier" if task == "classification" else "Regressor"
+        network = getattr(import_module(module), f"{name}{role}")(**settings)  # torch loads late
+        network.set_params(random_state=seed)
+        if task == "classification":
+            network.set_params(class_weight="balanced")
+        if max_epochs is not None:
+            network.set_params(max_epochs=max_epochs)
+        return make_pipeline(select(kind), network)
 
     return make
 
 
-def _make_network(network, inputs, seed, max_epochs):
-    network.set_params(class_weight="balanced", random_state=seed)
-    if max_epochs is not None:
-        network.set_params(max_epochs=max_epochs)
-    return make_pipeline(inputs, network)
+def _make_svm(select, seed, max_epochs, task):
+    return make_svm(select("features"), task=task)
 
 
+def _make_random_forest(select, seed, max_epochs, task):
+    return make_random_forest(select("features"), task=task, random_state=seed)
+
+
+def _make_ridge(select, seed, max_epochs, task):
+    return make_ridge(select("features"), task=task)
+
+
+def _make_lda(select, seed, max_epochs, task):
+    return make_lda(select("features"))
+
+
+def _make_dummy(select, seed, max_epochs, task):
+    return make_dummy("passthrough", task=task)
+
+
+_BOTH: tuple[Task, ...] = ("classification", "regression")
 MODELS = {
-    "attention": Model("modality-aware attention", _modality_aware()),
-    "basic": Model("without attention (basic)", _modality_aware(attention=None)),
-    "cross-modal": Model("cross-modal attention", _cross_modal()),
-    "late-fusion": Model("without connections (late fusion)", _cross_modal(direction=None)),
-    "single": Model("single stream", _cross_modal(), each_modality=True),
-    "svm": Model("SVM", lambda select, seed, max_epochs: make_svm(select("features"))),
-    "random-forest": Model(
-        "random forest",
-        lambda select, seed, max_epochs: make_random_forest(select("features"), random_state=seed),
+    "attention": Model("modality-aware attention", _modality_aware(), tasks=_BOTH),
+    "basic": Model("without attention (basic)", _modality_aware(attention=None), tasks=_BOTH),
+    "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH),
+    "late-fusion": Model(
+        "without connections (late fusion)", _cross_modal(direction=None), tasks=_BOTH
     ),
-    "lda": Model("LDA", lambda select, seed, max_epochs: make_lda(select("features"))),
-    "dummy": Model("majority class", lambda select, seed, max_epochs: make_dummy("passthrough")),
+    "single": Model("single stream", _cross_modal(), each_modality=True, tasks=_BOTH),
+    "svm": Model("SVM", _make_svm, tasks=_BOTH),
+    "random-forest": Model("random forest", _make_random_forest, tasks=_BOTH),
+    "ridge": Model("ridge", _make_ridge, tasks=("regression",)),
+    "lda": Model("LDA", _make_lda),
+    "dummy": Model(MAJORITY, _make_dummy),
+    "mean": Model(MEAN, _make_dummy, tasks=("regression",)),
 }
 NORMALIZATIONS = {
     "raw": "inputs standardised by the training windows of all subjects together",
@@ -204,6 +236,12 @@ def decompose_conductance(recordings: Iterable[Recording]) -> Iterator[Recording
 
     for recording in recordings:
         yield decompose_eda(recording) if "eda" in recording.signals else recording
+
+
+def without_labels(recordings: Iterable[Recording]) -> Iterator[Recording]:
+    """Yield the recordings without labels, so that every window with numbers is kept."""
+    for recording in recordings:
+        yield dataclasses.replace(recording, labels=())
 
 
 def modality_inputs() -> dict[str, Inputs]:
@@ -277,7 +315,9 @@ def compute_inputs(
         columns[kind] = {}
         for name, kinds in present.items():
             transformer = make_modality_transformer(**{name: getattr(kinds, kind)})
-            table = transformer.fit_transform(windows).add_prefix(f"{kind} ")
+            table = transformer.fit_transform(windows)
+            # An ECG and a pulse have features of the same names.
+            table.columns = [f"{kind} {x}" if x == name else f"{kind} {name} {x}" for x in table]
             tables.append(table)
             columns[kind][name] = list(table)
     return pd.concat([*tables, windows[["subject"]]], axis=1), columns
@@ -288,6 +328,7 @@ def make_models(
     columns: Mapping[str, Mapping[str, Sequence[str]]],
     normalization: Literal["raw", "per-subject"],
     *,
+    task: Task = "classification",
     seed: int = 0,
     max_epochs: int | None = None,
 ) -> dict[str, Pipeline]:
@@ -301,6 +342,8 @@ def make_models(
         From `compute_inputs`.
     normalization : {"raw", "per-subject"}
         How the inputs are normalised.
+    task : {"classification", "regression"}, default="classification"
+        What the models are for.
     seed : int, default=0
         Seed of the models.
     max_epochs : int, default=None
@@ -328,10 +371,10 @@ def make_models(
 
     models = {}
     for name in names:
-        title, make, each_modality = MODELS[name]
+        title, make, each_modality, _ = MODELS[name]
         if not each_modality:
-            models[title] = make(selector(modalities), seed, max_epochs)
+            models[title] = make(selector(modalities), seed, max_epochs, task)
         else:
             for modality in modalities:
-                models[f"{title}, {modality}"] = make(selector([modality]), seed, max_epochs)
+                models[f"{title}, {modality}"] = make(selector([modality]), seed, max_epochs, task)
     return models

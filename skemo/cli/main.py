@@ -23,11 +23,12 @@ from skemo.cli.experiments import (
     decompose_conductance,
     make_models,
     modality_inputs,
+    without_labels,
 )
 from skemo.evaluation.compare import compare
 from skemo.evaluation.leakage import format_findings
 from skemo.evaluation.protocols import PROTOCOLS
-from skemo.evaluation.scores import format_table
+from skemo.evaluation.scores import format_table, metric_decimals
 from skemo.report import write_report
 from skemo.report.outcome import find_outcome, format_p
 from skemo.signals.windows import segment
@@ -79,7 +80,8 @@ def _make_parser():
         "compare",
         help="train and test the networks and the classical baselines on a data set",
         description="Train and test the networks and the classical baselines on a data set, and "
-        "print accuracy, sensitivity and specificity, precision, balanced accuracy and macro F1.",
+        "print their scores by subject: accuracy, sensitivity and specificity, precision, balanced "
+        "accuracy and macro F1, or for numbers the errors and correlations.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(
             [
@@ -99,7 +101,18 @@ def _make_parser():
         default="raise",
         help="whether to leave out subjects that cannot be read, with a warning; default: raise",
     )
-    add("--target", metavar="T", help="what to predict, if a data set has several targets")
+    add(
+        "--target",
+        metavar="T",
+        help="what to predict, if a data set has several targets; with "
+        "--task regression also several at once: valence,arousal",
+    )
+    add(
+        "--task",
+        choices=["classification", "regression"],
+        default="classification",
+        help="whether to predict classes or, for ratings, numbers; default: classification",
+    )
     add(
         "--duration",
         type=_positive(float),
@@ -128,9 +141,8 @@ def _make_parser():
     add(
         "--models",
         type=_model_names,
-        default=[name for name, model in MODELS.items() if not model.each_modality],
         metavar="A,B",
-        help=f"any of {','.join(MODELS)}; default: all except single",
+        help=f"any of {','.join(MODELS)}; default: all for the task, except single",
     )
     add(
         "--gap",
@@ -165,11 +177,13 @@ def _describe(title, lines):
 
 def _describe_data(dataset):
     targets = f"; targets {', '.join(dataset.targets)}" if dataset.targets else ""
-    return dataset.description + targets
+    numbers = f"; numbers {', '.join(dataset.numbers)}" if dataset.numbers else ""
+    return dataset.description + targets + numbers
 
 
 def _describe_model(model):
-    return f"{model.title}, for each modality" if model.each_modality else model.title
+    tasks = "" if "classification" in model.tasks else ", for regression"
+    return f"{model.title}{', for each modality' * model.each_modality}{tasks}"
 
 
 def _positive(kind):
@@ -210,10 +224,8 @@ def _compare(args, parser, argv):
     if args.gap and "blocked-k-fold" not in protocols:
         parser.error("argument --gap: only for blocked-k-fold, choose it with --protocol")
     dataset = DATASETS[args.dataset]
-    target = args.target or (dataset.targets or (None,))[0]
-    if target is not None and target not in dataset.targets:
-        targets = ", ".join(dataset.targets) or "none to choose from"
-        parser.error(f"argument --target: {target!r}, but {args.dataset} has {targets}")
+    targets = _targets(args, dataset, parser)
+    _choose_models(args, parser)
     duration = args.duration or dataset.duration
     if args.output is not None:
         try:
@@ -223,8 +235,7 @@ def _compare(args, parser, argv):
         except OSError as error:
             parser.error(f"argument --output: {error}")
     try:
-        recordings = decompose_conductance(dataset.load(args.data_home, target, args.on_error))
-        windows = segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
+        windows = _cut(args, dataset, targets, duration)
         inputs, columns = compute_inputs(windows, modality_inputs())
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")
@@ -233,18 +244,21 @@ def _compare(args, parser, argv):
     for name in ("report.html", "table.md", "scores.csv", "predictions.csv"):
         if args.output is not None:  # may be from another run
             (args.output / name).unlink(missing_ok=True)
-    title = f"{args.dataset}{f', {target}' if target else ''}"
+    title = ", ".join([args.dataset, *targets])
+    y = windows[targets] if args.task == "regression" else windows["label"].to_numpy()
     text = _Text(args.output)
-    text.add(_describe_run(args, title, windows, list(columns["raw"]), protocols, n_splits))
+    text.add(_describe_run(args, title, windows, y, list(columns["raw"]), protocols, n_splits))
     comparisons = {}
     for normalization in normalizations:
-        models = make_models(args.models, columns, normalization, max_epochs=args.max_epochs)
+        models = make_models(
+            args.models, columns, normalization, task=args.task, max_epochs=args.max_epochs
+        )
         for protocol in protocols:
             try:
                 comparison = compare(
                     models,
                     inputs,
-                    windows["label"].to_numpy(),
+                    y,
                     windows,
                     protocol=protocol,
                     n_splits=n_splits,
@@ -265,7 +279,8 @@ def _compare(args, parser, argv):
             comparison = dataclasses.replace(comparison, details=details)
             comparisons[protocol, normalization] = comparison
             text.add(_describe_result(comparison, normalization))
-            print(_describe_folds(comparison), flush=True)
+            for one in comparison.by_target().values():
+                print(_describe_folds(one), flush=True)
             if args.output is not None:
                 _write(args.output, comparisons, args.dataset, title)
     if not comparisons:
@@ -274,6 +289,46 @@ def _compare(args, parser, argv):
         text.add(_describe_gap(normalization, comparisons))
     if args.output is not None:
         print(f"Report: {args.output / 'report.html'}")
+
+
+def _targets(args, dataset, parser):
+    """The names of the targets; empty if there is no choice."""
+    of_task = dataset.targets if args.task == "classification" else dataset.numbers
+    if args.task == "regression" and not of_task:
+        parser.error(f"argument --task: {args.dataset} has no numbers to predict")
+    chosen = [args.target] if args.target and args.task == "classification" else list(of_task[:1])
+    if args.target and args.task == "regression":
+        chosen = list(dict.fromkeys(name.strip() for name in args.target.split(",")))
+    for target in chosen:
+        if target not in of_task:
+            known = ", ".join(of_task) or "none to choose from"
+            parser.error(f"argument --target: {target!r}, but {args.dataset} has {known}")
+    return chosen
+
+
+def _choose_models(args, parser):
+    """Set the models to those of the task, unless they were chosen."""
+    if args.models is None:
+        args.models = [
+            name
+            for name, model in MODELS.items()
+            if args.task in model.tasks and not model.each_modality
+        ]
+    others = [name for name in args.models if args.task not in MODELS[name].tasks]
+    if others:
+        parser.error(f"argument --models: {', '.join(others)} cannot be used for {args.task}")
+
+
+def _cut(args, dataset, targets, duration):
+    """The windows of a data set; for numbers, all that have one of the targets."""
+    labels = next((name for name in targets if name in dataset.targets), None)
+    if labels is None and dataset.targets:  # the loader needs one
+        labels = dataset.targets[0]
+    recordings = decompose_conductance(dataset.load(args.data_home, labels, args.on_error))
+    if args.task == "classification":
+        return segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
+    windows = segment(without_labels(recordings), duration=duration, step=args.step)
+    return windows.dropna(subset=targets, how="all").reset_index(drop=True)
 
 
 class _Text:
@@ -312,14 +367,13 @@ def _write(folder, comparisons, dataset, title):
         write_whole(path, to_csv(pd.concat(tables)))
 
 
-def _describe_run(args, title, windows, modalities, protocols, n_splits):
+def _describe_run(args, title, windows, y, modalities, protocols, n_splits):
     signals = [
         f"{name} at {dtype.sampling_rate:g} Hz (channels: {dtype.shape[-2]})"
         for name, dtype in windows.dtypes.items()
         if name in modalities
     ]
     n_subjects = windows["subject"].nunique()
-    classes = windows["label"].value_counts().sort_index()
     seeds = "1 seed" if args.seeds == 1 else f"the mean of {args.seeds} seeds"
     folds = f"; k-fold with k = {n_splits}" if any("k-fold" in name for name in protocols) else ""
     cut = windows.attrs["segment"]
@@ -329,13 +383,34 @@ def _describe_run(args, title, windows, modalities, protocols, n_splits):
 
 - data: {DATASETS[args.dataset].description}
 - windows: {len(windows)} of {cut["duration"]:g} s{step}, from {n_subjects} subjects
-- classes: {", ".join(f"{label} {count}" for label, count in classes.items())}
+{_describe_targets(args, y)}
 - modalities: {", ".join(signals)}
-- scores: mean ± standard deviation over subjects, in per cent, {seeds}{folds}.
+- scores: mean ± standard deviation over subjects, {_SCORES[args.task].format(seeds + folds)}
+"""
+
+
+_SCORES = {
+    "classification": """\
+in per cent, {}.
   SEN & SPE is the mean of sensitivity and specificity, which for two classes is the balanced
   accuracy; PPR is precision. Each is averaged over the classes. Brier is the error of the
-  probabilities (lower is better).
-"""
+  probabilities (lower is better).""",
+    "regression": """\
+{}.
+  RMSE and MAE are errors in the unit of the target (lower is better); CCC is the concordance
+  correlation coefficient, which is 1 for perfect agreement and 0 for none.""",
+}
+
+
+def _describe_targets(args, y):
+    if args.task == "classification":
+        counts = pd.Series(y).value_counts().sort_index()
+        return f"- classes: {', '.join(f'{label} {count}' for label, count in counts.items())}"
+    return "\n".join(
+        f"- {name}: {own.mean():.4g} ± {own.std():.4g}, from {own.min():.4g} to {own.max():.4g}, "
+        f"in {own.count()} windows"
+        for name, own in y.items()
+    )
 
 
 def _describe_result(comparison, normalization):
@@ -351,7 +426,7 @@ def _describe_result(comparison, normalization):
 Normalisation: {NORMALIZATIONS[normalization]}.
 
 {comparison.table("markdown")}
-{_lines(lines)}{_describe_tests(comparison)}"""
+{_lines(lines)}{"".join(map(_describe_tests, comparison.by_target().values()))}"""
 
 
 def _lines(lines):
@@ -361,23 +436,35 @@ def _lines(lines):
 def _describe_tests(comparison):
     """Describe which models differ from each other and from the controls by more than chance."""
     outcome = find_outcome(comparison)
+
+    def differ(score):
+        return f"{100 * score:+.1f}" if outcome.unit else f"{score:+.{outcome.decimals + 1}f}"
+
     tests = pd.concat([table for table in (outcome.shown, outcome.against) if len(table)] or [[]])
     if tests.empty:
         return ""
     rows = [
         [
             f"{row.model} − {row.other}",
-            f"{100 * row.mean_difference:+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]",
+            " ".join([differ(row.mean_difference), f"[{differ(row.low)}, {differ(row.high)}]"]),
             f"{row.better} / {row.worse} / {row.same}",
             format_p(row.p_value).removeprefix("= "),
             format_p(row.p_corrected).removeprefix("= "),
         ]
         for row in tests.itertuples()
     ]
-    columns = ["models", "points", "better / worse / same", "p", "p (Holm)"]
+    columns = [
+        "models",
+        "points" if outcome.unit else "difference",
+        "better / worse / same",
+        "p",
+        "p (Holm)",
+    ]
     table = pd.DataFrame(rows, columns=columns).set_index("models")
+    target = comparison.details.get("target")
+    score = f"{outcome.metric_name} for {target}" if target else outcome.metric_name
     return f"""
-Differences of balanced accuracy, with 95 % bootstrap intervals over subjects. p values are from the
+Differences of {score}, with 95 % bootstrap intervals over subjects. p values are from the
 test {tests["test"].iloc[0]!r}, corrected for all pairs of models and, for each kind of control, for
 the number of models.
 
@@ -386,18 +473,25 @@ the number of models.
 
 
 def _describe_folds(comparison):
-    """Describe the balanced accuracy of each fold; `scores.csv` has all scores by subject."""
+    """Describe the main score of each fold; `scores.csv` has all scores by subject."""
     scores = comparison.scores
     if scores["fold"].nunique() > _MOST_FOLDS:
         return ""
     tested = scores.groupby("fold")["subject"].unique().map(sorted)
     rows = [f"{fold}: {_shorten(subjects)}" for fold, subjects in tested.items()]
-    table = scores.pivot_table("balanced_accuracy", "fold", "model", sort=False).set_axis(rows)
+    main = comparison.main_metric
+    table = scores.pivot_table(main, "fold", "model", sort=False, dropna=False).set_axis(rows)
     table.index.name = "fold: subjects"
+    metric = comparison.describe_metric(main)
+    target = comparison.details.get("target")
+    title = f"{metric.name[:1].upper()}{metric.name[1:]}{f' for {target}' if target else ''}"
+    decimals = 1 if metric.percent else metric_decimals(main, table)
+    texts = (table * (100 if metric.percent else 1)).map(f"{{:.{decimals}f}}".format)
+    texts = texts.replace("nan", "–")
     return f"""\
-Balanced accuracy of each fold in per cent, as the mean over its subjects:
+{title} of each fold{" in per cent" * metric.percent}, as the mean over its subjects:
 
-{format_table((100 * table).map("{:.1f}".format), "markdown")}
+{format_table(texts, "markdown")}
 """
 
 
@@ -413,19 +507,28 @@ def _describe_gap(normalization, comparisons):
     honest = {name: one for name, one in chosen.items() if not PROTOCOLS[name].known_subjects}
     if not optimistic or not honest:
         return ""
-    columns = {}
-    for name, one in honest.items():
-        gap = 100 * one.gap(optimistic[0])
-        columns[optimistic[0].protocol] = gap.iloc[:, 1].map("{:.1f}".format)
-        columns[name] = gap.iloc[:, 0].map("{:.1f}".format)
-        columns[f"gap to {name}"] = [
-            f"{row.gap:.1f} [{row.low:.1f}, {row.high:.1f}]" for row in gap.itertuples()
-        ]
+    main = next(iter(honest.values())).main_metric
+    metric = optimistic[0].describe_metric(main)
+    scale, form = (100, "{:.1f}") if metric.percent else (1, "{:.2f}")
+    tables = []
+    for target, known in optimistic[0].by_target().items():
+        columns = {}
+        for name, one in honest.items():
+            gap = scale * one.by_target()[target].gap(known)
+            columns[known.protocol] = gap.iloc[:, 1].map(form.format)
+            columns[name] = gap.iloc[:, 0].map(form.format)
+            columns[f"gap to {name}"] = [
+                f"{form} [{form}, {form}]".format(row.gap, row.low, row.high)
+                for row in gap.itertuples()
+            ]
+        table = format_table(pd.DataFrame(columns).rename_axis(index="model"), "markdown")
+        tables.append(f"{target}\n\n{table}" if target else table)
+    title = f"{metric.name[:1].upper()}{metric.name[1:]}{' in per cent' * metric.percent}"
     return f"""\
 ## The gap, {normalization}
 
-Balanced accuracy in per cent. The gap is what {optimistic[0].protocol} adds by testing on known
+{title}. The gap is what {optimistic[0].protocol} adds by testing on known
 subjects, with its 95 % bootstrap interval over subjects.
 
-{format_table(pd.DataFrame(columns).rename_axis(index="model"), "markdown")}
+{chr(10).join(tables)}
 """

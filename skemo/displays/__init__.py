@@ -3,6 +3,7 @@
 from skemo.displays.attention import AttentionDisplay
 from skemo.displays.confusion import ConfusionDisplay
 from skemo.displays.importance import ChannelImportanceDisplay
+from skemo.displays.numbers import PredictionsDisplay, ResidualsDisplay
 from skemo.displays.quality import QualityDisplay
 from skemo.displays.recording import RecordingDisplay
 from skemo.displays.representation import RepresentationDisplay
@@ -13,9 +14,11 @@ __all__ = [
     "AttentionDisplay",
     "ChannelImportanceDisplay",
     "ConfusionDisplay",
+    "PredictionsDisplay",
     "QualityDisplay",
     "RecordingDisplay",
     "RepresentationDisplay",
+    "ResidualsDisplay",
     "SubjectScoresDisplay",
     "TrainingHistoryDisplay",
 ]

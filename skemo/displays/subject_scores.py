@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length
 
 from skemo._escape import to_printable
 from skemo.displays.style import NEUTRAL, check_axes, color_of
-from skemo.evaluation.scores import METRICS, score_predictions
+from skemo.evaluation.scores import (
+    METRICS,
+    REGRESSION_METRICS,
+    Task,
+    check_metric,
+    decimals_of,
+    describe_metric,
+    main_metric,
+    score_predictions,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skemo.evaluation.comparison import Comparison
 
-TITLES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Macro F1",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "precision": "Precision (PPR)",
-    "brier": "Brier score (lower is better)",
-}
 _GOLDEN = (5**0.5 - 1) / 2  # the multiples of this, modulo 1, are spread evenly for any number
 
 
@@ -53,6 +54,8 @@ class SubjectScoresDisplay:
         The score of a guess, drawn as a dashed line.
     protocol : str, default=None
         How the subjects were tested; used as the title.
+    label : str, default=None
+        The score in words; if None, as `metric` says.
 
     Attributes
     ----------
@@ -87,6 +90,7 @@ class SubjectScoresDisplay:
         confidence: float = 0.95,
         chance: float | None = None,
         protocol: str | None = None,
+        label: str | None = None,
     ) -> None:
         self.scores = scores
         self.metric = metric
@@ -94,6 +98,7 @@ class SubjectScoresDisplay:
         self.confidence = confidence
         self.chance = chance
         self.protocol = protocol
+        self.label = label
 
     def plot(self, ax: "Axes | None" = None, *, max_joined: int = 6, name_width: int = 22) -> Self:
         """Draw the scores.
@@ -149,7 +154,7 @@ class SubjectScoresDisplay:
         ax.grid(axis="x", color=NEUTRAL, alpha=0.2, linewidth=0.6)
         ax.set_axisbelow(True)
         ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.set_xlabel(TITLES.get(self.metric, self.metric))
+        ax.set_xlabel(_in_words(describe_metric(self.metric)) if self.label is None else self.label)
         header = "mean" if self.intervals is None else f"mean\n[{100 * self.confidence:g} %]"
         ax.text(1.02, 1.01, header, transform=ax.transAxes, fontsize="small", color=NEUTRAL)
         if self.protocol is not None:
@@ -183,7 +188,10 @@ class SubjectScoresDisplay:
         )
         text = "no scores"
         if len(known):
-            text = f"{mean:.2f}" + (f"\n[{low:.2f}, {high:.2f}]" if has_interval else "")
+            decimals = max(2, decimals_of(values))
+            text = f"{mean:.{decimals}f}"
+            if has_interval:
+                text += f"\n[{low:.{decimals}f}, {high:.{decimals}f}]"
         self.text_.append(
             self.ax_.text(
                 1.02,
@@ -199,7 +207,7 @@ class SubjectScoresDisplay:
     def from_comparison(
         cls,
         comparison: "Comparison",
-        metric: str = "balanced_accuracy",
+        metric: str | None = None,
         models: str | Sequence[str] | None = None,
         ax: "Axes | None" = None,
         *,
@@ -211,8 +219,9 @@ class SubjectScoresDisplay:
         ----------
         comparison : Comparison
             As :func:`skemo.compare` returns it.
-        metric : str, default="balanced_accuracy"
-            One of `skemo.evaluation.scores.METRICS`.
+        metric : str, default=None
+            One of ``comparison.metrics``. None means the balanced accuracy, or the concordance for
+            numbers.
         models : str or list of str, default=None
             The models to draw, in this order; all of them if None.
         ax : matplotlib axes, default=None
@@ -229,12 +238,19 @@ class SubjectScoresDisplay:
         ValueError
             The metric is unknown, or a model is not in the comparison.
         """
-        _check_metric(metric, METRICS)
+        if comparison.targets:
+            raise ValueError(
+                f"The comparison has the targets {comparison.targets}: pass one of "
+                "comparison.by_target().values()."
+            )
+        metric = comparison.main_metric if metric is None else metric
+        check_metric(metric, comparison.metrics)
         models = chosen_models(comparison, models)
         protocol = comparison.title
         n_classes = comparison.predictions["y_true"].nunique()
         scores = comparison.subject_scores()
         display = cls._of_scores(scores, models, metric, n_classes, confidence, protocol)
+        display.label = _in_words(comparison.describe_metric(metric))
         return display.plot(ax)
 
     @classmethod
@@ -244,7 +260,7 @@ class SubjectScoresDisplay:
         y_pred: ArrayLike | Mapping[str, ArrayLike],
         subjects: ArrayLike,
         *,
-        metric: str = "balanced_accuracy",
+        metric: str | None = None,
         name: str = "model",
         confidence: float = 0.95,
         ax: "Axes | None" = None,
@@ -254,14 +270,15 @@ class SubjectScoresDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n_windows,)
-            Labels.
+            Labels or numbers.
         y_pred : array-like of shape (n_windows,), or dict of str to such
-            Predicted labels; for several models, a dict from their names.
+            Predicted labels or numbers; for several models, a dict from their names.
         subjects : array-like of shape (n_windows,)
             The subject of each window.
-        metric : str, default="balanced_accuracy"
-            One of `skemo.evaluation.scores.METRICS`, except for the Brier score, which needs
-            probabilities.
+        metric : str, default=None
+            One of `skemo.evaluation.scores.METRICS`, except for the Brier score and the ROC AUC,
+            which need probabilities, or of `REGRESSION_METRICS`. None means the balanced accuracy,
+            or the concordance if `y_true` are no labels.
         name : str, default="model"
             Name of a single model.
         confidence : float, default=0.95
@@ -278,9 +295,14 @@ class SubjectScoresDisplay:
         ValueError
             The metric is unknown, or the lengths differ.
         """
-        _check_metric(metric, [metric for metric in METRICS if metric != "brier"])
+        without_probabilities = [name for name in METRICS if name not in ("brier", "roc_auc")]
+        if metric is None:
+            is_number = type_of_target(y_true).startswith("continuous")
+            metric = main_metric("regression" if is_number else "classification")
+        check_metric(metric, [*without_probabilities, *REGRESSION_METRICS])
         predicted = predictions_by_model(y_true, y_pred, subjects, name)
-        scores = score_predictions(predicted, ["model", "subject"])
+        task: Task = "regression" if metric in REGRESSION_METRICS else "classification"
+        scores = score_predictions(predicted, ["model", "subject"], task)
         models, n_classes = list(predicted["model"].unique()), predicted["y_true"].nunique()
         return cls._of_scores(scores, models, metric, n_classes, confidence, None).plot(ax)
 
@@ -292,7 +314,7 @@ class SubjectScoresDisplay:
         y: ArrayLike,
         subjects: ArrayLike,
         *,
-        metric: str = "balanced_accuracy",
+        metric: str | None = None,
         name: str | None = None,
         confidence: float = 0.95,
         ax: "Axes | None" = None,
@@ -309,8 +331,8 @@ class SubjectScoresDisplay:
             Labels.
         subjects : array-like of shape (n_windows,)
             The subject of each window.
-        metric : str, default="balanced_accuracy"
-            One of `skemo.evaluation.scores.METRICS`, except for the Brier score.
+        metric : str, default=None
+            As for `from_predictions`.
         name : str, default=None
             The model's name; the name of its class if None.
         confidence : float, default=0.95
@@ -352,6 +374,9 @@ class SubjectScoresDisplay:
             "balanced_accuracy": 1 / n_classes,
             "sensitivity": 1 / n_classes,
             "specificity": 1 - 1 / n_classes,
+            "roc_auc": 0.5,
+            "pearson": 0.0,
+            "concordance": 0.0,
         }.get(metric)
         return cls(
             table,
@@ -419,6 +444,6 @@ def predictions_by_model(
     return pd.concat(parts, ignore_index=True)
 
 
-def _check_metric(metric, allowed):
-    if metric not in allowed:
-        raise ValueError(f"metric must be one of {list(allowed)}, got {metric!r}.")
+def _in_words(metric):
+    name = f"{metric.name[:1].upper()}{metric.name[1:]}"
+    return f"{name} (lower is better)" if metric.lower_is_better else name

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_consistent_length
 
 from skemo._checks import native_columns
 from skemo.evaluation.comparison import (
@@ -22,29 +24,56 @@ from skemo.evaluation.comparison import (
     describe_data,
     warn_of_comparison,
 )
-from skemo.evaluation.controls import MAJORITY, PERMUTED, labels_vary, permute_labels
+from skemo.evaluation.controls import (
+    GUESSES,
+    MAJORITY,
+    MEAN,
+    PERMUTED,
+    labels_vary,
+    permute_labels,
+)
+from skemo.evaluation.declared import transductive_steps
 from skemo.evaluation.digest import digest, package_versions, pickle_by_value, settings
-from skemo.evaluation.fits import Run, run_fits, uses_processes
+from skemo.evaluation.fits import Run, is_network, run_fits, uses_processes
 from skemo.evaluation.leakage import check_split, format_findings
 from skemo.evaluation.nested import fit_parameters, split_by_subject
 from skemo.evaluation.precompute import Precomputed
 from skemo.evaluation.progress import progress_bar
-from skemo.evaluation.protocols import PROTOCOLS, ProtocolName, protocol_folds, window_groups
+from skemo.evaluation.protocols import (
+    PROTOCOLS,
+    ProtocolName,
+    describe_own,
+    own_folds,
+    protocol_folds,
+    protocol_name,
+    window_groups,
+)
+from skemo.evaluation.scores import Task
+from skemo.evaluation.scoring import Scoring, read_scoring
 from skemo.evaluation.store import FitStore
+from skemo.evaluation.targets import (
+    code_rows,
+    find_task,
+    known_rows,
+    read_targets,
+    stack_targets,
+)
 from skemo.models.baselines import make_dummy
-from skemo.signals.checks import check_sortable, check_text
-from skemo.signals.groups import refuse_column_name, trial_codes
+from skemo.signals.checks import check_text
+from skemo.signals.groups import GROUP_COLUMNS, trial_codes
 
-_CONTROLS = ("majority", "permuted")
+_GUESS: dict[Task, str] = {"classification": "majority", "regression": "mean"}
+Folds = Sequence[tuple[ArrayLike, ArrayLike]]
 
 
 def compare(
-    models: Mapping[str, BaseEstimator],
+    models: Mapping[str, BaseEstimator] | Sequence[BaseEstimator],
     X: pd.DataFrame | ArrayLike,
-    y: ArrayLike,
-    groups: pd.DataFrame | ArrayLike,
+    y: pd.DataFrame | ArrayLike | str | Sequence[str],
+    groups: pd.DataFrame | ArrayLike | str,
     *,
-    protocol: ProtocolName = "leave-one-subject-out",
+    protocol: ProtocolName | BaseCrossValidator | Folds = "leave-one-subject-out",
+    scoring: Scoring | Sequence[Scoring] | Mapping[str, Scoring] | None = None,
     n_splits: int = 10,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = 0,
@@ -52,7 +81,7 @@ def compare(
     together: bool | Literal["auto"] = "auto",
     gap: float = 0.0,
     n_repeats: int = 1,
-    controls: Sequence[Literal["majority", "permuted"]] = (),
+    controls: Sequence[Literal["majority", "mean", "permuted"]] = (),
     output: str | Path | None = None,
     on_error: Literal["record", "raise"] = "record",
 ) -> Comparison:
@@ -64,24 +93,34 @@ def compare(
 
     Parameters
     ----------
-    models : dict of str to classifier
-        The models by name, as the table shows them. A search such as ``GridSearchCV`` is nested:
-        see Notes.
+    models : dict of str to estimator, or list of estimators
+        Classifiers, or regressors for numbers. A dict has their names in the table; those of a list
+        are named by the type of their last step, as ``make_pipeline`` does: ``svc``,
+        ``randomforestclassifier-1``. A search such as ``GridSearchCV`` is nested: see Notes.
     X : DataFrame or array of n_windows rows
         The input of every model. It may have columns that only some of the models select.
-    y : array-like of shape (n_windows,)
-        Labels.
-    groups : array-like of shape (n_windows,), or DataFrame
+    y : array-like of shape (n_windows,) or (n_windows, n_targets), DataFrame, str or list of str
+        Labels, or numbers for regressors. Several columns are several targets, each with its own
+        scores; NaN leaves a window out of the scores of that target. A text is the name of a column
+        of `X`, a list of texts those of several; these columns are then taken out of `X`.
+    groups : array-like of shape (n_windows,), DataFrame, or str
         The subject of each window, or a table with a column `subject` and, where known, `trial`,
         and `start` and `stop` in seconds. The windows that `skemo.segment` returns are such a
         table. The within-subject protocols need it, and with it leaks between training and test
-        windows are found by trial and time as well.
+        windows are found by trial and time as well. A text is the name of the column of `X` with
+        the subjects; `trial`, `start` and `stop` are then looked for in `X`. Those found are taken
+        out of it, unless a parameter of a model names them, as `PerSubject` names the subject.
     protocol : {"leave-one-subject-out", "group-k-fold", "leave-one-trial-out", "blocked-k-fold", \
-            "segment-k-fold"}, default="leave-one-subject-out"
+            "segment-k-fold"}, splitter or list of (train, test), default="leave-one-subject-out"
         How the folds are made, as `skemo.evaluation.protocols.protocol_splitter` describes.
-        "segment-k-fold" is optimistic.
+        "segment-k-fold" is optimistic. A splitter of scikit-learn or your own is given the subjects
+        if it uses groups; `check_split` tells whether it is optimistic.
+    scoring : str, callable, list of these or dict of them by name, default=None
+        Further scores: names of scikit-learn's scorers, such as "top_k_accuracy" or
+        "neg_median_absolute_error", functions ``scorer(estimator, X, y)``, or metrics
+        ``metric(y_true, y_pred)``. See Notes.
     n_splits : int, default=10
-        Number of folds, for the k-fold protocols.
+        Number of folds, for the k-fold protocols by name.
     n_jobs : int or None, default=None
         Number of fits that run in parallel, as for ``joblib.Parallel``. It does not change the
         result.
@@ -96,15 +135,16 @@ def compare(
         Seconds to keep between training and test windows of a trial. Only for "blocked-k-fold".
     n_repeats : int, default=1
         How often to repeat the whole comparison. Repetition r adds r to the seed of the folds and
-        to every ``random_state`` of a model that is a whole number. A subject's score is the mean
-        over the repetitions.
-    controls : sequence of {"majority", "permuted"}, default=()
+        to every ``random_state`` of a model, or of a splitter, that is a whole number. A subject's
+        score is the mean over the repetitions.
+    controls : sequence of {"majority", "mean", "permuted"}, default=()
         Controls to add to the comparison. "majority" always predicts the most frequent class of
-        the training windows. "permuted" trains and tests every model once more on labels that
-        were permuted within each subject, and should score at chance. Whole trials exchange their
-        labels if trials are known, each trial has one label, and each subject has several trials
-        of each label; otherwise windows do. One permutation is a single draw: use `n_repeats` for
-        more.
+        the training windows, and "mean", for numbers, their mean. "permuted" trains and tests
+        every model once more on labels that were permuted within each subject, and should score
+        at chance. Whole trials exchange their labels if trials are known, each trial has one
+        label, and each subject has several trials of each label (four trials, for numbers or
+        several targets); otherwise windows do. One permutation is a single draw: use `n_repeats`
+        for more.
     output : str, Path or None, default=None
         Folder in which each fit is kept as soon as it is finished. Fits of the same data, model,
         fold and versions that are already there are not computed again, so that the same call
@@ -122,8 +162,8 @@ def compare(
     Raises
     ------
     ValueError
-        Lengths differ, labels or subjects are missing, or the protocol is unknown or cannot be
-        followed with these windows.
+        Lengths differ, labels or subjects are missing, classifiers and regressors are mixed, or the
+        protocol is unknown or cannot be followed with these windows.
     RuntimeError
         Every fit failed, or one did and ``on_error="raise"``; the message names model and fold.
 
@@ -144,7 +184,33 @@ def compare(
     others, and averaged over the classes that the subject's windows have (macro). A class that is
     never predicted has precision 0. The specificity of a subject with a single class is not
     defined: it is NaN and left out of the mean over subjects. Macro sensitivity is the balanced
-    accuracy. The Brier score is half the mean over windows of Σ (p − indicator)².
+    accuracy. The Brier score is half the mean over windows of Σ (p − indicator)². The ROC AUC is
+    that of the second of two classes, or else the mean over the subject's classes of each against
+    the others; it is not defined for a subject with a single class. Both need probabilities: give
+    those of an SVM by ``CalibratedClassifierCV``.
+
+    For numbers: the root-mean-square error (RMSE) and the mean absolute error (MAE); R², 1 minus
+    the mean square error over the variance of the subject's own targets; Pearson's r; and the
+    concordance correlation coefficient (CCC; Lin 1989), 2 s_xy / (s_x² + s_y² + (x̄ − ȳ)²), which
+    also asks for the right mean and spread. For a subject whose targets are all the same, the last
+    three are NaN and left out of the mean; predictions that are all the same have r = CCC = 0.
+    If the tested subjects are in training, the mean of training is the lower the higher the
+    numbers left out, and the last three are below 0 where nothing is learnt: tests, figures and
+    reports then go by the RMSE, and otherwise by the CCC.
+
+    **Further scores** are computed from the predictions that are kept, for a subject or fold at a
+    time, so they cost no fit. The `estimator` that a scorer is given answers with these predictions
+    (``predict`` and, for models that have it, ``predict_proba``; no ``decision_function``), and its
+    `X` is their table. A function of two arguments is taken for a metric; the lower is the better
+    if its name ends in ``_error``, ``_loss`` or ``_deviance``. Where a score raises an error, it is
+    NaN.
+
+    **Several targets.** A model that takes one target only is fitted to each by itself, as
+    ``MultiOutputClassifier`` does. Training windows that lack a target are left out, except for
+    skemo's networks, which learn from the targets that are there. Permuted labels stay together.
+
+    **Your own folds** may test a window in several folds or in none. Each prediction counts once in
+    the score of its subject; `notes` says what was tested.
 
     **Features.** The leading steps of a Pipeline that learn nothing, such as `HRVTransformer`, are
     computed once for all folds and all models that share them, as by `precompute`.
@@ -184,10 +250,9 @@ def compare(
     >>> result.table()["ACC"].tolist()
     ['100.0 ± 0.0', '50.0 ± 0.0']
     """
-    models = _check_models(models, controls)
+    by_name = _check_models(models)
     _check_options(n_repeats, on_error, output, random_state, together)
-    refuse_column_name("y", y)
-    refuse_column_name("groups", groups)
+    X, y, groups = _take_columns(X, y, groups, by_name)
     if y is None:
         raise ValueError("y is None: pass the label of each window.")
     check_consistent_length(X, y, groups)
@@ -196,40 +261,55 @@ def compare(
     X = native_columns(X) if isinstance(X, pd.DataFrame) else X
     X = X if hasattr(X, "shape") else np.asarray(X)
     attributes = getattr(X, "attrs", {}) or getattr(groups, "attrs", {})
-    targets, table = column_or_1d(y), window_groups(groups)
+    table = window_groups(groups)
     subjects = table["subject"].to_numpy()
-    if pd.isna(targets).any():
-        raise ValueError(f"y is missing (NaN) in {pd.isna(targets).sum()} row(s): drop these rows.")
-    check_sortable(targets, "y")
-    check_text(np.unique(targets), "The label")
-    check_classification_targets(targets)
-    if len(np.unique(targets)) < 2:
-        raise ValueError(f"y has one class, {targets[0]}: a comparison needs at least two.")
-    folds = [
-        protocol_folds(protocol, targets, table, n_splits, _shift(random_state, repeat), gap)
-        for repeat in range(n_repeats)
-    ]
+    task = find_task(by_name, y)
+    are_classes = task == "classification"
+    targets = read_targets(y, task)
+    labels = stack_targets(targets)
+    scorers = read_scoring(scoring, task)
+    with_controls = _add_controls(by_name, controls, task)
+    of_one = labels if are_classes and len(targets) == 1 else None  # what folds are stratified by
+    is_named = isinstance(protocol, str)
+    if not is_named:
+        _check_own(protocol, gap)
+    folds = []
+    for repeat in range(n_repeats):
+        seed = _shift(random_state, repeat)
+        if is_named:
+            named = cast(ProtocolName, protocol)
+            folds.append(protocol_folds(named, of_one, table, n_splits, seed, gap))
+        else:
+            folds.append(own_folds(protocol, X, labels, table, seed, repeat))
+    leakage = check_split(X, table, folds[0], code_rows(labels))
+    kinds = set(leakage["kind"])
+    facts = PROTOCOLS[str(protocol)] if is_named else describe_own(protocol, kinds, table)
     about = describe_data(X, targets, subjects, attributes)
+    declared = {name: transductive_steps(model) for name, (model, _) in with_controls.items()}
     details = {
+        "task": task,
+        "targets": [target.name for target in targets if target.name],
+        **_name_of_target(y, task, targets),
         "data": about,
-        "protocol": protocol,
-        "description": PROTOCOLS[protocol].description,
+        "protocol": protocol_name(protocol),
+        **facts._asdict(),
         "n_splits": n_splits,
         "n_folds": len(folds[0]),
         "n_repeats": n_repeats,
         "random_state": random_state if isinstance(random_state, Integral) else None,
-        "models": {name: repr(model) for name, (model, _) in models.items()},
+        "models": {name: repr(model) for name, (model, _) in with_controls.items()},
+        "declared": {name: steps for name, steps in declared.items() if steps},
         "versions": package_versions(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "code": f"skemo.compare(models, X, y, groups, protocol={protocol!r}, "
+        "code": f"skemo.compare(models, X, y, groups, protocol={_as_code(protocol)}, "
         f"n_splits={n_splits}, random_state={random_state!r}, gap={gap!r}, "
-        f"n_repeats={n_repeats}, controls={controls!r})",
+        f"n_repeats={n_repeats}, controls={controls!r}"
+        f"{'' if scoring is None else ', scoring=scoring'})",
     }
-    leakage = check_split(X, table, folds[0], targets)
-    expected = [*PROTOCOLS[protocol].by_design, "per-subject normalisation"]
-    if PROTOCOLS[protocol].optimistic:  # it is marked so wherever it is shown
+    expected = [*facts.by_design, "per-subject normalisation"]
+    if facts.optimistic and is_named:  # it is marked so wherever it is shown
         expected += ["subject", "trial", "overlap"]
-    elif not labels_vary(table, targets) and "trial" in expected:
+    elif not labels_vary(table, labels) and "trial" in expected:
         expected.remove("trial")  # knowing the trial means knowing the label
     unexpected = leakage[~leakage["kind"].isin(expected)]
     if len(unexpected):
@@ -237,41 +317,49 @@ def compare(
 
     store = None if output is None else FitStore(output)
     # With one training subject, inner folds and validation splits are made of trials.
-    units = trial_codes(table) if protocol == "leave-one-trial-out" else subjects
+    within = protocol == "leave-one-trial-out" if is_named else _train_within(subjects, folds)
+    units = trial_codes(table) if within else subjects
     codes = pd.factorize(units)[0]
     precomputed = Precomputed(X)
     refused: dict[str, TypeError] = {}  # what cannot be kept, and why
-    data = (X, targets, units, together, settings())
+    data = (X, labels, units, together, settings())
     common = _or_none(digest, data, "the data", refused) if store else None
     in_processes = uses_processes(n_jobs)
     runs: list[Run] = []
     same: dict[tuple[str | None, ...], int] = {}
-    for repeat, own_folds in enumerate(folds):
+    for repeat, all_folds in enumerate(folds):
         seed = _shift(random_state, repeat)
-        counts = [_count_units(codes[train], targets[train]) for train, _ in own_folds]
+        counts = [
+            _count_units(codes[train], None if of_one is None else of_one[train])
+            for train, _ in all_folds
+        ]
         most, least = np.min(counts, axis=0)
         # Networks that are trained together depend on all the folds.
-        of_folds = digest(own_folds) if store else None
-        permuted = permute_labels(targets, table, seed) if "permuted" in controls else targets
-        for name, (model, is_permuted) in models.items():
-            model = _reseed(split_by_subject(model, seed, most, least), repeat)
+        of_folds = digest(all_folds) if store else None
+        permuted = labels
+        if "permuted" in controls:
+            permuted = permute_labels(labels, table, seed, are_classes)
+        for name, (model, is_permuted) in with_controls.items():
+            inner = split_by_subject(model, seed, most, least, of_one is not None)
+            model = _reseed(inner, repeat)
             params = fit_parameters(model, units)
-            labels = permuted if is_permuted else targets
+            y = permuted if is_permuted else labels
             features, rest = _compute_leading_steps(precomputed, model)
-            keys: list[Any] = [None] * len(own_folds)
+            own, rest = _for_targets(all_folds, y, rest, task)
+            keys: list[Any] = [None] * len(own)
             pickled = None
             if store:
                 of_model = _or_none(digest, model, f"the model {name!r}", refused)
                 if of_model and in_processes:
                     pickled = _or_none(pickle_by_value, rest, f"the model {name!r}", refused)
                     of_model = of_model if pickled else None
-                of_fits = (common, of_folds, of_model, digest(labels))
+                of_fits = (common, of_folds, of_model, digest(y))
                 # Equal models without a seed differ in their results, so they must not share them.
                 same[of_fits] = same.get(of_fits, -1) + 1
                 if None not in of_fits:
                     which = str(same[of_fits])
-                    keys = [(*of_fits, which, str(fold)) for fold in range(len(own_folds))]
-            runs.append(Run(name, repeat, rest, features, labels, own_folds, params, keys, pickled))
+                    keys = [(*of_fits, which, str(fold)) for fold in range(len(own))]
+            runs.append(Run(name, repeat, rest, features, y, own, params, keys, pickled))
     for name, n in precomputed.missing.items():
         about["missing"][name] = max(n, about["missing"].get(name, 0))
     if refused:
@@ -281,8 +369,9 @@ def compare(
             f"computed each time: {reasons}.",
             stacklevel=2,
         )
-    bar = functools.partial(progress_bar, protocol, drawn=progress)
-    records, failures = run_fits(runs, np.unique(targets), store, n_jobs, together, on_error, bar)
+    bar = functools.partial(progress_bar, details["protocol"], drawn=progress)
+    classes = [target.classes for target in targets]
+    records, failures = run_fits(runs, classes, store, n_jobs, together, on_error, bar)
     if not records:
         first = failures[0]
         raise RuntimeError(
@@ -290,29 +379,56 @@ def compare(
             f"{first['error']}\n\n{first['traceback']}"
         )
     comparison = assemble_comparison(
-        protocol, runs, targets, subjects, records, failures, leakage, details
+        runs, targets, subjects, records, failures, leakage, details, scorers
     )
     warn_of_comparison(comparison)
     return comparison
 
 
-def _check_models(models, controls):
-    """The models and controls by name, each with whether its labels are permuted."""
-    if not isinstance(models, dict) or not models:
-        raise ValueError(f"models must be a dict of name to classifier, got {models!r}.")
+def _check_models(models):
+    """The models by name."""
+    if isinstance(models, Sequence) and not isinstance(models, str):
+        models = _named_by_type(models)
+    if not isinstance(models, Mapping) or not models:
+        raise ValueError(
+            "models must be a dict of name to classifier or regressor, or a list of them, got "
+            f"{models!r}."
+        )
     for name, model in models.items():
         if not isinstance(name, str):
             raise ValueError(f"A model's name must be text, got {name!r}.")
         check_text([name], "The model")
         if isinstance(model, type) or not hasattr(model, "fit"):
-            raise ValueError(f"{name!r} must be a classifier, such as SVC(), got {model!r}.")
+            raise ValueError(
+                f"{name!r} must be a classifier or regressor, such as SVC(), got {model!r}."
+            )
+    return dict(models)
+
+
+def _named_by_type(models):
+    """Models by the lower-case type of their last step; several of one type are numbered from 1."""
+    types = []
+    for model in models:
+        while isinstance(getattr(model, "steps", None), list):
+            model = model.steps[-1][1]
+        types.append(type(model).__name__.lower())
+    names = [
+        f"{kind}-{types[: i + 1].count(kind)}" if types.count(kind) > 1 else kind
+        for i, kind in enumerate(types)
+    ]
+    return dict(zip(names, models, strict=True))
+
+
+def _add_controls(models, controls, task):
+    """The models and controls by name, each with whether its labels are permuted."""
     if not isinstance(controls, str | Sequence):
         raise ValueError(f"controls must be a list of names, got {controls!r}.")
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
-    unknown = [control for control in controls if control not in _CONTROLS]
+    allowed = (_GUESS[task], "permuted")
+    unknown = [control for control in controls if control not in allowed]
     if unknown:
         raise ValueError(
-            f"controls may have {', '.join(map(repr, _CONTROLS))}, got {unknown[0]!r}."
+            f"controls may have {', '.join(map(repr, allowed))} for {task}, got {unknown[0]!r}."
         )
     checked = {name: (model, False) for name, model in models.items()}
     added = {}
@@ -320,20 +436,100 @@ def _check_models(models, controls):
         added |= {
             f"{name}{PERMUTED}": (model, True)
             for name, model in models.items()
-            if name != MAJORITY  # it looks at the counts of labels only
+            if name not in GUESSES  # which do not look at the input
         }
-    if "majority" in controls:
-        added[MAJORITY] = (make_dummy("passthrough"), False)
+    if _GUESS[task] in controls:
+        name = MAJORITY if task == "classification" else MEAN
+        added[name] = (make_dummy("passthrough", task=task), False)
     taken = checked.keys() & added.keys()
     if taken:
         raise ValueError(f"A control has the name of a model: {taken.pop()!r}. Rename the model.")
     return checked | added
 
 
+def _take_columns(X, y, groups, models):
+    """X, y and groups, of which the latter may be given as names of columns of X."""
+    columns = list(X) if isinstance(X, pd.DataFrame) else []
+    targets = [y] if isinstance(y, str) else y
+    of_y = isinstance(y, str) or (
+        isinstance(y, list | tuple)
+        and len(y) > 0
+        and all(isinstance(name, str) and name in columns for name in y)
+    )
+    for what, name in (("y", y), ("groups", groups)):
+        if isinstance(name, str) and name not in columns:
+            raise ValueError(
+                f"{what} is the text {name!r}, which is no column of X: pass the name of a column "
+                "of a DataFrame, or the values of each window."
+            )
+    dropped = list(targets) if of_y else []
+    if of_y:
+        y = X[y] if isinstance(y, str) else X[list(y)]
+    if isinstance(groups, str):
+        has_end = "stop" in columns or "segment" in X.attrs
+        others = GROUP_COLUMNS[1:] if has_end else ("trial",)
+        used = [groups, *(x for x in others if x in columns and x not in (groups, *dropped))]
+        groups = X[used].rename(columns={groups: "subject"})
+        dropped += [
+            name for name in used if not any(_names_column(m, name) for m in models.values())
+        ]
+    return X.drop(columns=dropped) if dropped else X, y, groups
+
+
+def _names_column(model, column):
+    """Whether a parameter of a model is the name of a column, or a list that has it."""
+
+    def has(value):
+        if isinstance(value, list | tuple):
+            return any(map(has, value))
+        return isinstance(value, str) and value == column
+
+    return hasattr(model, "get_params") and any(map(has, model.get_params().values()))
+
+
+def _check_own(protocol, gap):
+    if not isinstance(protocol, list | tuple) and not hasattr(protocol, "split"):
+        raise ValueError(
+            f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}, a splitter such as "
+            f"GroupShuffleSplit(), or a list of pairs (train, test), got {protocol!r}."
+        )
+    if gap:
+        raise ValueError(f"gap={gap!r} is for protocol='blocked-k-fold' only.")
+
+
+def _name_of_target(y, task, targets):
+    """The name of a single target of numbers, if it has one."""
+    names = list(y) if isinstance(y, pd.DataFrame) else [getattr(y, "name", None)]
+    is_known = task == "regression" and len(targets) == 1 and names[0] is not None
+    return {"target": str(names[0])} if is_known else {}
+
+
+def _train_within(subjects, folds):
+    """Whether any model is trained on a single subject."""
+    return any(len(np.unique(subjects[train])) == 1 for own in folds for train, _ in own)
+
+
+def _as_code(protocol):
+    return "folds" if isinstance(protocol, list | tuple) else repr(protocol)
+
+
+def _for_targets(folds, y, model, task):
+    """The folds and the model for several targets, as the notes of `compare` say."""
+    if y.ndim == 1:
+        return folds, model
+    if not is_network(model):
+        known = known_rows(y)
+        folds = [(train[known[train]], test) for train, test in folds]
+    if not hasattr(model, "__sklearn_tags__") or get_tags(model).target_tags.multi_output:
+        return folds, model
+    several = MultiOutputClassifier if task == "classification" else MultiOutputRegressor
+    return folds, several(model)
+
+
 def _count_units(units, y):
     """The number of training subjects or trials, in total and with windows of the rarer class."""
     n_units = len(np.unique(units))
-    classes = np.unique(y)
+    classes = [] if y is None else np.unique(y)
     if len(classes) != 2:  # with more, training may do without one
         return n_units, n_units
     return n_units, min(len(np.unique(units[y == label])) for label in classes)

@@ -1,13 +1,15 @@
-"""Controls of a comparison: the majority class, and labels permuted within subjects."""
+"""Controls of a comparison: majority class, mean, and labels permuted within subjects."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo.evaluation.targets import code_rows
 from skemo.signals.groups import trial_codes
 
-# The name of a control, and the suffix that the other adds to the name of each model.
-MAJORITY = "majority class"
+# The names of the controls without input, and the suffix that the other adds to each model's name.
+MAJORITY, MEAN = "majority class", "mean of training"
+GUESSES = (MAJORITY, MEAN)
 PERMUTED = ", labels permuted"
 
 
@@ -15,31 +17,43 @@ def labels_vary(groups: pd.DataFrame, y: NDArray) -> bool:
     """Whether labels vary within any trial; True if trials are not known."""
     if "trial" not in groups:
         return True
-    return bool((pd.Series(y).groupby(trial_codes(groups)).nunique() > 1).any())
+    return bool((pd.Series(code_rows(y)).groupby(trial_codes(groups)).nunique() > 1).any())
 
 
 def permute_labels(
-    y: NDArray, groups: pd.DataFrame, random_state: int | np.random.RandomState | None
+    y: NDArray,
+    groups: pd.DataFrame,
+    random_state: int | np.random.RandomState | None,
+    are_classes: bool = True,
 ) -> NDArray:
-    """Permute labels within each subject, by trials if there are enough to exchange."""
-    subjects = groups["subject"].to_numpy()
-    if pd.Series(y).groupby(subjects).nunique().max() < 2:
+    """Permute labels within each subject, by trials if there are enough to exchange.
+
+    The targets of a window stay together. There are enough trials if each subject has several of
+    each class or, for numbers and several targets, at least four.
+    """
+    subjects, labels = groups["subject"].to_numpy(), code_rows(y)
+    if pd.Series(labels).groupby(subjects).nunique().max() < 2:
         raise ValueError(
             'controls="permuted" permutes labels within each subject, but here every subject has '
             "one label: leave it out, or permute whole subjects yourself."
         )
     blocks = None
     if not labels_vary(groups, y):
-        trials = pd.DataFrame({"subject": subjects, "label": y, "trial": trial_codes(groups)})
-        counts = trials.drop_duplicates("trial").groupby(["subject", "label"]).size()
+        trials = pd.DataFrame({"subject": subjects, "label": labels, "trial": trial_codes(groups)})
+        trials = trials.drop_duplicates("trial")
         # With one trial per label, the exchange would be all or nothing.
-        if counts.min() > 1:
+        one_class = are_classes and y.ndim == 1
+        counts = trials.groupby(["subject", "label"] if one_class else "subject").size()
+        if counts.min() > (1 if one_class else 3):
             blocks = groups["trial"]
     random = _as_generator(random_state)
-    permuted = y
-    while (permuted == y).all():  # with few trials, a permutation may change nothing
-        permuted = permute_within(y, subjects, blocks=blocks, random_state=random)
-    return permuted
+    permuted = labels
+    while (permuted == labels).all():  # with few trials, a permutation may change nothing
+        permuted = permute_within(labels, subjects, blocks=blocks, random_state=random)
+    if y.ndim == 1:
+        return permuted
+    _, first = np.unique(labels, return_index=True)
+    return y[first[permuted]]
 
 
 def _as_generator(

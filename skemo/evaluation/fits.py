@@ -20,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skemo._warnings import recorded_warnings
 from skemo._workers import ending_with_this_process
-from skemo.evaluation.nested import chosen_parameters
+from skemo.evaluation.nested import chosen_parameters, is_search
 from skemo.evaluation.store import FitStore
 
 _TOGETHER = 12  # fits on a CPU: more would gain little and leave less for other processes
@@ -61,9 +61,17 @@ def uses_processes(n_jobs: int | None) -> bool:
     return effective_n_jobs(n_jobs) > 1 and not shares_memory
 
 
+def is_network(model: BaseEstimator) -> bool:
+    """Return whether a model, or the one that it searches over, ends in a network of skemo."""
+    if is_search(model):
+        return is_network(model.estimator)
+    last = _last_step(model)
+    return is_network(last) if last is not model else getattr(model, "trains_together", False)
+
+
 def run_fits(
     runs: Sequence[Run],
-    classes: NDArray,
+    classes: Sequence[NDArray | None],
     store: FitStore | None,
     n_jobs: int | None,
     together: bool | Literal["auto"],
@@ -75,7 +83,8 @@ def run_fits(
     Parameters
     ----------
     runs : list of Run
-    classes : ndarray of shape (n_classes,)
+    classes : list of ndarray or None
+        The classes of each target; None for numbers.
     store : FitStore or None
         Where finished fits are kept.
     n_jobs : int or None
@@ -89,17 +98,19 @@ def run_fits(
     Returns
     -------
     records : dict of (int, int) to dict
-        By position of run and fold: `y_pred`, positions in `classes`; `probabilities`, a list per
-        row or None; `fit_time`, `predict_time`, `chosen`, `warnings`.
+        By position of run and fold: `y_pred`, a list per target of positions in its classes or of
+        numbers; `probabilities`, for each target a list per row or None; `fit_time`,
+        `predict_time`, `chosen`, `warnings`.
     failures : list of dict
         `model`, `repeat`, `fold`, `error`, `traceback`.
     """
     tasks = [(i, fold) for i, run in enumerate(runs) for fold in range(len(run.folds))]
     kept = {}
+    n_classes = [None if own is None else len(own) for own in classes]
     if store:
         for i, fold in tasks:
             _, test = runs[i].folds[fold]
-            kept[i, fold] = store.read(runs[i].keys[fold], len(test), len(classes))
+            kept[i, fold] = store.read(runs[i].keys[fold], len(test), n_classes)
     records = {task: record for task, record in kept.items() if record is not None}
     failures = {}
     # Networks that are trained together are all trained again if one is missing, so that they end
@@ -244,45 +255,79 @@ def _test(model, X, test, classes):
     started = time.perf_counter()
     y_pred, probabilities = _predict(model, take_rows(X, test), classes)
     seconds = time.perf_counter() - started
-    if y_pred.shape != test.shape:
+    shape = test.shape if len(classes) == 1 else (*test.shape, len(classes))
+    if y_pred.shape != shape:
         raise ValueError(f"It predicted an array of shape {y_pred.shape} for {len(test)} rows.")
-    codes = pd.Index(classes).get_indexer(y_pred)
-    if (codes < 0).any():
-        raise ValueError(f"It predicted {y_pred[codes < 0][0]!r}, which is not in y.")
+    columns = y_pred.reshape(len(test), -1).T
     return {
-        "y_pred": codes.tolist(),
+        "y_pred": [_plain(own, one) for own, one in zip(columns, classes, strict=True)],
         "probabilities": probabilities,
         "predict_time": seconds,
         "chosen": chosen_parameters(model),
     }
 
 
+def _plain(y_pred, classes):
+    """Positions in the classes of a target, or numbers."""
+    if classes is None:
+        numbers = y_pred.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"It predicted {numbers[~np.isfinite(numbers)][0]}.")
+        return numbers.tolist()
+    codes = pd.Index(classes).get_indexer(y_pred)
+    if (codes < 0).any():
+        raise ValueError(f"It predicted {y_pred[codes < 0][0]!r}, which is not in y.")
+    return codes.tolist()
+
+
 def _predict(model, rows, classes):
-    """Predicted labels, and a list of probabilities per row in the order of `classes`, or None."""
-    if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
-        return np.asarray(model.predict(rows)), None
+    """Predictions, and for each target a list of probabilities per row, or None.
+
+    Probabilities are in the order of `classes`.
+    """
+    none = [None] * len(classes)
+    if classes[0] is None or not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
+        return np.asarray(model.predict(rows)), none
     try:
-        own = np.asarray(model.predict_proba(rows), np.float64)
+        own = model.predict_proba(rows)
     except AttributeError as error:  # a search may have the method when its estimator does not
         if "predict_proba" not in str(error):
             raise
-        return np.asarray(model.predict(rows)), None
+        return np.asarray(model.predict(rows)), none
+    several = len(classes) > 1
+    by_target = list(own) if several else [own]
+    known = list(model.classes_) if several else [model.classes_]
+    if not len(by_target) == len(known) == len(classes):
+        raise ValueError(
+            f"It has probabilities of {len(by_target)} and classes of {len(known)} targets, but "
+            f"y has {len(classes)}."
+        )
+    by_target = [np.asarray(each, np.float64) for each in by_target]
+    probabilities = list(map(_place_probabilities, by_target, known, classes))
+    if getattr(
+        _last_step(model), "trains_together", False
+    ):  # whose classes are the most probable ones
+        best = [
+            np.asarray(own)[each.argmax(axis=1)] for own, each in zip(known, by_target, strict=True)
+        ]
+        return np.column_stack(best) if several else best[0], probabilities
+    return np.asarray(model.predict(rows)), probabilities
+
+
+def _place_probabilities(own, known, classes):
+    """A list of probabilities per row, in the order of `classes` and not of the `known` ones."""
     sums = own.sum(axis=1)
     if not np.allclose(sums, 1.0, atol=1e-3) or own.min() < 0:
         raise ValueError(
             f"Its predict_proba gives rows that are no probabilities: sums of {sums.min():g} to "
             f"{sums.max():g}, and {own.min():g} as the least."
         )
-    places = pd.Index(classes).get_indexer(model.classes_)
+    places = pd.Index(classes).get_indexer(known)
     if (places < 0).any():
         raise ValueError(
-            f"Its classes_ are {np.asarray(model.classes_).tolist()}, and the labels "
+            f"Its classes_ are {np.asarray(known).tolist()}, and the labels "
             f"{np.asarray(classes).tolist()}: its probabilities cannot be told apart."
         )
     probabilities = np.zeros((len(own), len(classes)))
     probabilities[:, places] = own
-    if getattr(
-        _last_step(model), "trains_together", False
-    ):  # whose classes are the most probable ones
-        return np.asarray(model.classes_)[own.argmax(axis=1)], probabilities.tolist()
-    return np.asarray(model.predict(rows)), probabilities.tolist()
+    return probabilities.tolist()

@@ -1,20 +1,16 @@
 """Find what training and test share: people, trials, seconds, rows and statistics."""
 
-from collections.abc import Sized
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo.evaluation.protocols import protocol_folds
+from skemo.evaluation.protocols import protocol_folds, split_rows
 from skemo.evaluation.scaling import find_scaling, input_blocks
-from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
 from skemo.signals.groups import (
     is_near,
     lay_out_trials,
@@ -217,34 +213,7 @@ def _list_folds(X, y, table, cv):
         if y is None and cv != "leave-one-subject-out":
             raise ValueError(f"The protocol {cv!r} goes by the labels, too: pass y.")
         return protocol_folds(cv, np.zeros(len(table)) if y is None else y, table)
-    if isinstance(cv, list | tuple):
-        for fold in cv:
-            if (
-                not isinstance(fold, Sized)
-                or len(fold) != 2
-                or any(np.ndim(rows) != 1 for rows in fold)
-            ):
-                raise ValueError(
-                    "cv must be a list of pairs (train, test), each the positions of rows."
-                )
-    cv = check_cv(cv, y, classifier=y is not None)
-    groups = table["subject"].to_numpy()
-    if isinstance(cv, LeaveOneTrialOut | BlockedKFold):
-        groups = table
-    elif hasattr(cv, "get_metadata_routing") and not get_routing_for_object(cv).split.requests:
-        groups = None  # scikit-learn warns about groups that a splitter does not use
-    folds, positions = [], np.arange(len(table))
-    for train, test in cv.split(X, y, groups):
-        try:
-            folds.append((positions[train], positions[test]))
-        except IndexError as error:
-            raise ValueError(
-                f"Fold {len(folds)} of cv holds positions that are not of the {len(table)} rows: "
-                f"{error}."
-            ) from error
-    if not folds:
-        raise ValueError("cv gives no folds: it is empty, or an iterator that was already used.")
-    return folds
+    return split_rows(cv, X, y, table)
 
 
 class _Rows(NamedTuple):

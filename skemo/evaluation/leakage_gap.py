@@ -13,7 +13,8 @@ from sklearn.utils.validation import column_or_1d
 
 from skemo.evaluation.compare import compare
 from skemo.evaluation.protocols import ProtocolName, protocol_folds, window_groups
-from skemo.evaluation.scores import check_metric
+from skemo.evaluation.scores import check_metric, metrics_of
+from skemo.evaluation.targets import find_task
 
 
 def leakage_gap(
@@ -24,7 +25,7 @@ def leakage_gap(
     *,
     protocol: ProtocolName = "leave-one-subject-out",
     optimistic: ProtocolName = "segment-k-fold",
-    metric: str = "balanced_accuracy",
+    metric: str | None = None,
     n_splits: int = 10,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = 0,
@@ -37,20 +38,21 @@ def leakage_gap(
 
     Parameters
     ----------
-    models : dict of str to classifier
+    models : dict of str to estimator
         As for `compare`.
     X : DataFrame or array of n_windows rows
         Input of every model.
     y : array-like of shape (n_windows,)
-        Labels.
+        Labels, or numbers for regressors.
     groups : array-like of shape (n_windows,), or DataFrame
         The subject of each window, or a table as for `compare`.
     protocol : str, default="leave-one-subject-out"
         The protocol to trust.
     optimistic : str, default="segment-k-fold"
         The protocol to compare it with.
-    metric : str, default="balanced_accuracy"
-        One of `skemo.evaluation.scores.METRICS`.
+    metric : str, default=None
+        One of `Comparison.metrics`. None means the balanced accuracy, or the concordance for
+        numbers.
     n_splits : int, default=10
         Number of folds, for the k-fold protocols.
     n_jobs : int or None, default=None
@@ -89,9 +91,12 @@ def leakage_gap(
     >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # the model knows the subjects
     1.0
     """
-    check_metric(metric)
+    task = find_task(models, y)
+    if metric is not None:
+        check_metric(metric, metrics_of(task))
+    labels = column_or_1d(y) if task == "classification" else None
     for name in (protocol, optimistic):  # fail before the first takes hours
-        protocol_folds(name, column_or_1d(y), window_groups(groups), n_splits, random_state)
+        protocol_folds(name, labels, window_groups(groups), n_splits, random_state)
     honest, other = (
         compare(
             models,

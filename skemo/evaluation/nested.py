@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV
+from sklearn.model_selection import (
+    GroupKFold,
+    StratifiedGroupKFold,
+    TunedThresholdClassifierCV,
+)
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
@@ -19,6 +24,7 @@ def split_by_subject(
     random_state: int | np.random.RandomState | None,
     n_subjects: int,
     n_of_class: int,
+    stratify: bool = True,
 ) -> BaseEstimator:
     """Return a model whose search, if any, has inner folds of subjects.
 
@@ -32,6 +38,8 @@ def split_by_subject(
         The smallest number of training subjects of any fold.
     n_of_class : int
         The smallest number of training subjects with windows of a class, for two classes.
+    stratify : bool, default=True
+        Whether to spread classes evenly over the inner folds.
 
     Returns
     -------
@@ -71,7 +79,8 @@ def split_by_subject(
             f"A search has cv={search.cv}, but training has {n_subjects} subject(s) or trial(s) "
             "for the inner folds: use fewer folds."
         )
-    inner = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
+    kind = StratifiedGroupKFold if stratify else GroupKFold
+    inner = kind(n_splits, shuffle=True, random_state=random_state)
     return clone(model).set_params(**{f"{prefix}cv": inner})
 
 
@@ -133,12 +142,26 @@ def _takes_subjects(network):
 
 def chosen_parameters(model: BaseEstimator) -> dict[str, Any] | None:
     """Return the choice of a fitted model's search in JSON types, or None without a search."""
+    if isinstance(model, MultiOutputClassifier | MultiOutputRegressor):
+        return _chosen_by_target([chosen_parameters(each) for each in model.estimators_])
     steps = getattr(model, "steps", None)
     search = steps[-1][1] if isinstance(steps, list) else model
     if not hasattr(search, "best_params_"):
         return None
     params = {name: _plain(value) for name, value in search.best_params_.items()}
     return {"params": params, "score": float(getattr(search, "best_score_", np.nan))}
+
+
+def _chosen_by_target(chosen):
+    """The choices of a search for each target, in one record."""
+    if None in chosen:
+        return None
+    params = {
+        f"{name} (target {i})": value
+        for i, each in enumerate(chosen)
+        for name, value in each["params"].items()
+    }
+    return {"params": params, "score": float(np.mean([each["score"] for each in chosen]))}
 
 
 def _last_step(model):

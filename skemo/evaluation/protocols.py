@@ -1,17 +1,24 @@
 """Evaluation protocols by name, and the question each of them answers."""
 
+import copy
+import inspect
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import (
     BaseCrossValidator,
+    GroupKFold,
+    KFold,
     LeaveOneGroupOut,
     StratifiedGroupKFold,
     StratifiedKFold,
+    check_cv,
 )
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length
 
 from skemo.evaluation.splitters import BlockedKFold, LeaveOneTrialOut
@@ -55,7 +62,7 @@ PROTOCOLS = {
         known_subjects=False,
     ),
     "group-k-fold": Protocol(
-        "subjects are dealt into k folds of similar class counts; "
+        "subjects are dealt into k folds, of similar class counts if there are classes; "
         "a fold is tested by a model trained on the others",
         optimistic=False,
         known_subjects=False,
@@ -89,6 +96,7 @@ def protocol_splitter(
     n_splits: int = 10,
     random_state: int | np.random.RandomState | None = 0,
     gap: float = 0.0,
+    stratify: bool = True,
 ) -> BaseCrossValidator:
     """Return the splitter for a named protocol.
 
@@ -101,6 +109,8 @@ def protocol_splitter(
     ``blocked-k-fold``        `BlockedKFold`                   another time of a known trial
     ``segment-k-fold``        ``StratifiedKFold``              windows of known trials
     ========================= ================================ ==========================
+
+    For numbers (``stratify=False``), the two stratified splitters are ``GroupKFold`` and ``KFold``.
 
     The last one is what many papers report. It is optimistic: windows of one recording resemble
     each other, so a model that recognises the person seems to recognise the state.
@@ -116,6 +126,9 @@ def protocol_splitter(
         Seed of the shuffle of ``group-k-fold`` and ``segment-k-fold``; the others do not shuffle.
     gap : float, default=0.0
         Seconds between training and tested windows. Only for ``blocked-k-fold``.
+    stratify : bool, default=True
+        Whether to spread classes evenly over the folds, for ``group-k-fold`` and
+        ``segment-k-fold``.
 
     Returns
     -------
@@ -142,19 +155,21 @@ def protocol_splitter(
     if name == "leave-one-subject-out":
         return LeaveOneGroupOut()
     if name == "group-k-fold":
-        return StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
+        by_subject = StratifiedGroupKFold if stratify else GroupKFold
+        return by_subject(n_splits, shuffle=True, random_state=random_state)
     if name == "leave-one-trial-out":
         return LeaveOneTrialOut()
     if name == "blocked-k-fold":
         return BlockedKFold(n_splits, gap)
     if name == "segment-k-fold":
-        return StratifiedKFold(n_splits, shuffle=True, random_state=random_state)
+        by_window = StratifiedKFold if stratify else KFold
+        return by_window(n_splits, shuffle=True, random_state=random_state)
     raise ValueError(f"Unknown protocol {name!r}; there are {', '.join(map(repr, PROTOCOLS))}.")
 
 
 def protocol_folds(
     name: ProtocolName,
-    y: ArrayLike,
+    y: ArrayLike | None,
     groups: pd.DataFrame | ArrayLike,
     n_splits: int = 10,
     random_state: int | np.random.RandomState | None = 0,
@@ -167,8 +182,8 @@ def protocol_folds(
     name : {"leave-one-subject-out", "group-k-fold", "leave-one-trial-out", "blocked-k-fold", \
             "segment-k-fold"}
         The protocol, as for `protocol_splitter`.
-    y : array-like of shape (n_windows,)
-        Labels.
+    y : array-like of shape (n_windows,), or None
+        Labels. None, for numbers or several targets, makes folds that go by the groups alone.
     groups : array-like of shape (n_windows,), or DataFrame of n_windows rows
         Subjects, or a table as for `window_groups`, which the within-subject protocols need.
     n_splits : int, default=10
@@ -199,9 +214,9 @@ def protocol_folds(
     """
     if not isinstance(n_splits, Integral) or isinstance(n_splits, bool):
         raise ValueError(f"n_splits must be an integer, got {n_splits!r}.")
-    splitter = protocol_splitter(name, n_splits, random_state, gap)
-    y = np.asarray(y)
-    if len(y) == 0:
+    splitter = protocol_splitter(name, n_splits, random_state, gap, stratify=y is not None)
+    y = None if y is None else np.asarray(y)
+    if y is not None and len(y) == 0:
         raise ValueError("There are no windows to split.")
     table = window_groups(groups)
     check_consistent_length(y, table)
@@ -218,14 +233,17 @@ def protocol_folds(
             f"{name!r} with n_splits={n_splits} needs as many subjects, got {n_subjects}: "
             f"use n_splits={n_subjects} or fewer."
         )
-    classes, counts = np.unique(y, return_counts=True)
-    if name.endswith("k-fold") and counts.min() < n_splits:
-        raise ValueError(
-            f"{name!r} with n_splits={n_splits} needs as many windows of each class, but "
-            f"{classes[counts.argmin()]} has {counts.min()}."
-        )
+    if y is None and name == "segment-k-fold" and len(table) < n_splits:
+        raise ValueError(f"{name!r} with n_splits={n_splits} needs as many windows.")
+    if y is not None:
+        classes, counts = np.unique(y, return_counts=True)
+        if name.endswith("k-fold") and counts.min() < n_splits:
+            raise ValueError(
+                f"{name!r} with n_splits={n_splits} needs as many windows of each class, but "
+                f"{classes[counts.argmin()]} has {counts.min()}."
+            )
     by = {"segment-k-fold": None, "leave-one-trial-out": table, "blocked-k-fold": table}
-    folds = list(splitter.split(np.zeros((len(y), 1)), y, by.get(name, subjects)))
+    folds = list(splitter.split(np.zeros((len(table), 1)), y, by.get(name, subjects)))
     if any(len(test) == 0 for _, test in folds):
         raise ValueError(
             f"{name!r} with n_splits={n_splits} leaves a fold without subjects: use fewer folds."
@@ -238,3 +256,139 @@ def protocol_folds(
         if both.any():
             raise RuntimeError(f"{pd.unique(subjects)[both > 0]} are in training and test.")
     return folds
+
+
+def split_rows(
+    cv: Any, X: Any, y: ArrayLike | None, groups: pd.DataFrame
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return the positions of the training and test rows in each fold, for any kind of `cv`.
+
+    Parameters
+    ----------
+    cv : splitter, int or iterable of (train, test)
+        Anything that `cross_validate` accepts. An iterator is used up.
+    X : DataFrame or array of n_windows rows
+        For splitters that look at it.
+    y : array-like of n_windows rows, or None
+        Labels or numbers, for splitters that need them.
+    groups : DataFrame
+        From `window_groups`. A splitter is given the subjects if it uses groups, and
+        `LeaveOneTrialOut` and `BlockedKFold` the whole table.
+
+    Returns
+    -------
+    list of (train, test)
+
+    Raises
+    ------
+    ValueError
+        There are no folds, or they have positions beyond the rows.
+    """
+    if isinstance(cv, list | tuple):
+        for fold in cv:
+            if (
+                not hasattr(fold, "__len__")
+                or len(fold) != 2
+                or any(np.ndim(rows) != 1 for rows in fold)
+            ):
+                raise ValueError(
+                    "cv must be a list of pairs (train, test), each the positions of rows."
+                )
+    splitter = check_cv(cv, y, classifier=y is not None)
+    given: Any = groups["subject"].to_numpy()
+    if isinstance(splitter, LeaveOneTrialOut | BlockedKFold):
+        given = groups
+    elif (
+        hasattr(splitter, "get_metadata_routing")
+        and not get_routing_for_object(splitter).split.requests
+    ):
+        given = None  # scikit-learn warns about groups that a splitter does not use
+    folds, positions = [], np.arange(len(groups))
+    for train, test in splitter.split(X, y, given):
+        try:
+            folds.append((positions[train], positions[test]))
+        except IndexError as error:
+            raise ValueError(
+                f"Fold {len(folds)} of cv holds positions that are not of the {len(groups)} rows: "
+                f"{error}."
+            ) from error
+    if not folds:
+        raise ValueError("cv gives no folds: it is empty, or an iterator that was already used.")
+    return folds
+
+
+def own_folds(
+    splitter: Any, X: Any, y: ArrayLike, groups: pd.DataFrame, random_state: Any, repeat: int
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return the folds of a repetition under a splitter or list of splits of the user's own.
+
+    A splitter whose ``random_state`` is None gets `random_state`; to one with a whole number,
+    `repeat` is added. Other splitters and lists give the same folds in each repetition.
+    """
+    seed = getattr(splitter, "random_state", "none")
+    if seed is None or (isinstance(seed, Integral) and repeat):
+        splitter = copy.copy(splitter)
+        splitter.random_state = random_state if seed is None else seed + repeat
+    folds = split_rows(splitter, X, y, groups)
+    for i, (train, test) in enumerate(folds):
+        if not len(train) or not len(test):
+            side = "tested" if len(train) else "training"
+            raise ValueError(f"Fold {i} of the protocol has no {side} windows.")
+    return folds
+
+
+def protocol_name(protocol: str | BaseCrossValidator | Sequence[Any]) -> str:
+    """Return the name of a protocol: of a splitter its class, `n_splits` and what is not default.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GroupShuffleSplit
+    >>> from skemo.evaluation.protocols import protocol_name
+    >>> protocol_name(GroupShuffleSplit(n_splits=5, random_state=0))
+    'GroupShuffleSplit(n_splits=5, random_state=0)'
+    """
+    if isinstance(protocol, str):
+        return protocol
+    if isinstance(protocol, list | tuple):
+        return f"{len(protocol)} given split{'s' * (len(protocol) != 1)}"
+    shown = [
+        f"{name}={getattr(protocol, name)!r}"
+        for name, parameter in inspect.signature(type(protocol)).parameters.items()
+        if hasattr(protocol, name)
+        and (name == "n_splits" or getattr(protocol, name) is not parameter.default)
+    ]
+    return f"{type(protocol).__name__}({', '.join(shown)})"
+
+
+def describe_own(protocol: Any, shared: set[str], groups: pd.DataFrame) -> Protocol:
+    """Return what a model knows of the people it is tested on, by what `check_split` found.
+
+    It is optimistic if windows of one trial are in training and test, except by `BlockedKFold`,
+    and, where trials are not known, if those of one subject are.
+
+    Parameters
+    ----------
+    protocol : splitter or list of (train, test)
+    shared : set of str
+        The kinds of findings.
+    groups : DataFrame
+        From `window_groups`.
+
+    Returns
+    -------
+    Protocol
+    """
+    for kind, name in (
+        (LeaveOneTrialOut, "leave-one-trial-out"),
+        (BlockedKFold, "blocked-k-fold"),
+    ):
+        if isinstance(protocol, kind):
+            return PROTOCOLS[name]
+    known = "subject" in shared
+    close = {"trial", "overlap"} if "trial" in groups else {"subject", "overlap"}
+    people = "people in training too" if known else "people who are not in training"
+    return Protocol(
+        f"folds of your own, tested on {people}",
+        optimistic=bool(close & shared),
+        known_subjects=known,
+    )

@@ -31,7 +31,9 @@ class FitStore:
         self.folder = Path(folder) / "fits"
         make_folder(self.folder)
 
-    def read(self, key: Sequence[str] | None, n_rows: int, n_classes: int) -> dict[str, Any] | None:
+    def read(
+        self, key: Sequence[str] | None, n_rows: int, n_classes: Sequence[int | None]
+    ) -> dict[str, Any] | None:
         """Return the record of a fit, or None if there is none or it is damaged.
 
         Parameters
@@ -40,7 +42,8 @@ class FitStore:
             None for a fit that cannot be kept.
         n_rows : int
             Number of predicted rows.
-        n_classes : int
+        n_classes : list of int or None
+            Number of classes of each target; None for numbers.
 
         Returns
         -------
@@ -87,18 +90,29 @@ def _checksum(path, record):
 
 def _is_sound(record, n_rows, n_classes):
     """Whether a record has the contents that `run_fits` describes."""
-    codes, probabilities, chosen = (record[x] for x in ("y_pred", "probabilities", "chosen"))
+    predicted, probabilities, chosen = (record[x] for x in ("y_pred", "probabilities", "chosen"))
+    return (
+        len(predicted) == len(probabilities) == len(n_classes)
+        and all(
+            map(_is_sound_target, predicted, probabilities, [n_rows] * len(n_classes), n_classes)
+        )
+        and all(0 <= record[name] < np.inf for name in ("fit_time", "predict_time"))
+        and (chosen is None or (type(chosen["params"]) is dict and type(chosen["score"]) is float))
+        and all(type(x) is str for pair in record["warnings"] for x in pair)
+        and all(len(pair) == 2 for pair in record["warnings"])
+    )
+
+
+def _is_sound_target(predicted, probabilities, n_rows, n_classes):
+    if len(predicted) != n_rows:
+        return False
+    if n_classes is None:
+        numbers = all(type(x) is float and -np.inf < x < np.inf for x in predicted)
+        return probabilities is None and numbers
     if probabilities is not None:
         probabilities = np.array(probabilities, np.float64)
         if probabilities.shape != (n_rows, n_classes) or not (probabilities >= 0).all():
             return False
         if not np.allclose(probabilities.sum(axis=1), 1.0, atol=1e-3):
             return False
-    return (
-        len(codes) == n_rows
-        and all(type(code) is int and 0 <= code < n_classes for code in codes)
-        and all(0 <= record[name] < np.inf for name in ("fit_time", "predict_time"))
-        and (chosen is None or (type(chosen["params"]) is dict and type(chosen["score"]) is float))
-        and all(type(x) is str for pair in record["warnings"] for x in pair)
-        and all(len(pair) == 2 for pair in record["warnings"])
-    )
+    return all(type(code) is int and 0 <= code < n_classes for code in predicted)

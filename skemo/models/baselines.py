@@ -1,21 +1,23 @@
-"""Classical classifiers as ready-made Pipelines: features, imputation, scaling, classifier."""
+"""Classical models as ready-made Pipelines: features, imputation, scaling, model."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, is_regressor
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 
 from skemo.signals.checks import refuse_signals
+
+Features: TypeAlias = TransformerMixin | Literal["passthrough"]
+Task = Literal["classification", "regression"]
 
 
 class FeatureImputer(SimpleImputer):
@@ -46,79 +48,61 @@ class FeatureImputer(SimpleImputer):
         return super().fit(X, y)
 
 
-def make_svm(
-    features: TransformerMixin | Literal["passthrough"],
-    *,
-    C: float = 1.0,
-    kernel: str = "rbf",
-    gamma: Literal["scale", "auto"] | float = "scale",
-    class_weight: Mapping[Any, float] | Literal["balanced"] | None = "balanced",
-) -> Pipeline:
+def make_svm(features: Features, *, task: Task = "classification", **parameters: Any) -> Pipeline:
     """Make a support vector machine that works on `features`.
 
     Missing features are replaced by the median of the training rows, and then every feature
     is standardised by the training rows. The steps are called ``features``, ``imputer``,
-    ``scaler`` and ``classifier``, so a grid search can vary ``classifier__C``, for example.
+    ``scaler`` and ``classifier`` (or ``regressor``), so a grid search can vary ``classifier__C``,
+    for example.
 
     Parameters
     ----------
     features : transformer, or "passthrough"
         Turns windows into numeric features: a `make_modality_transformer` whose transformers
         return features, alone or followed by `PerSubject`.
-    C : float, default=1.0
-        Inverse of the regularisation strength.
-    kernel : str, default="rbf"
-        Kernel of `sklearn.svm.SVC`.
-    gamma : "scale", "auto" or float, default="scale"
-        Coefficient of the kernel.
-    class_weight : dict, "balanced" or None, default="balanced"
-        Weights of the classes. With "balanced", a rare class counts as much as a common one.
+    task : {"classification", "regression"}, default="classification"
+        Whether to predict classes or numbers.
+    **parameters : any
+        Those of `sklearn.svm.SVC` or `sklearn.svm.SVR`, such as ``C`` and ``gamma``. For classes,
+        ``class_weight`` is "balanced" unless given: a rare class counts as much as a common one.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        It has ``decision_function``, but no ``predict_proba``.
+        For classes, it has ``decision_function``, but no ``predict_proba``.
 
     Examples
     --------
     >>> from skemo import make_svm
     >>> make_svm("passthrough").fit([[0.0], [1.0]], ["rest", "stress"]).predict([[0.9]]).tolist()
     ['stress']
+    >>> make_svm("passthrough", task="regression", epsilon=0.5)[-1]
+    SVR(epsilon=0.5)
     """
-    classifier = SVC(C=C, kernel=kernel, gamma=gamma, class_weight=class_weight)
-    return _make_pipeline(features, classifier)
+    if _is_regression(task):
+        return _make_pipeline(features, SVR(**parameters))
+    return _make_pipeline(features, SVC(**{"class_weight": "balanced", **parameters}))
 
 
 def make_random_forest(
-    features: TransformerMixin | Literal["passthrough"],
-    *,
-    n_estimators: int = 300,
-    min_samples_leaf: float = 1,
-    class_weight: (
-        Mapping[Any, float] | Literal["balanced", "balanced_subsample"] | None
-    ) = "balanced",
-    random_state: int | np.random.RandomState | None = None,
-    n_jobs: int | None = None,
+    features: Features, *, task: Task = "classification", **parameters: Any
 ) -> Pipeline:
     """Make a random forest that works on `features`.
 
     Missing features are replaced by the median of the training rows. The steps are called
-    ``features``, ``imputer`` and ``classifier``.
+    ``features``, ``imputer`` and ``classifier`` (or ``regressor``).
 
     Parameters
     ----------
     features : transformer, or "passthrough"
         Turns windows into numeric features, as for `make_svm`.
-    n_estimators : int, default=300
-        Number of trees.
-    min_samples_leaf : int or float, default=1
-        Smallest number of windows in a leaf or, if a float, smallest share of them.
-    class_weight : dict, "balanced", "balanced_subsample" or None, default="balanced"
-        Weights of the classes.
-    random_state : int, RandomState or None, default=None
-        Seed of the random numbers.
-    n_jobs : int or None, default=None
-        Number of trees grown in parallel.
+    task : {"classification", "regression"}, default="classification"
+        Whether to predict classes or numbers; several targets are possible.
+    **parameters : any
+        Those of `sklearn.ensemble.RandomForestClassifier` or
+        `sklearn.ensemble.RandomForestRegressor`. ``n_estimators`` is 300 and, for classes,
+        ``class_weight`` is "balanced" unless given.
 
     Returns
     -------
@@ -127,26 +111,78 @@ def make_random_forest(
     Examples
     --------
     >>> from skemo import make_random_forest
-    >>> forest = make_random_forest("passthrough", random_state=0)
+    >>> forest = make_random_forest("passthrough", max_features=0.5, random_state=0)
     >>> list(forest.named_steps)
     ['features', 'imputer', 'classifier']
     """
-    classifier = RandomForestClassifier(
-        n_estimators=n_estimators,
-        min_samples_leaf=min_samples_leaf,
-        class_weight=class_weight,
-        random_state=random_state,
-        n_jobs=n_jobs,
-    )
-    return _make_pipeline(features, classifier, scale=False)
+    parameters = {"n_estimators": 300, **parameters}
+    if _is_regression(task):
+        return _make_pipeline(features, RandomForestRegressor(**parameters), scale=False)
+    forest = RandomForestClassifier(**{"class_weight": "balanced", **parameters})
+    return _make_pipeline(features, forest, scale=False)
 
 
-def make_lda(
-    features: TransformerMixin | Literal["passthrough"],
-    *,
-    shrinkage: Literal["auto"] | float | None = "auto",
-    priors: ArrayLike | None = None,
-) -> Pipeline:
+def make_ridge(features: Features, *, task: Task = "classification", **parameters: Any) -> Pipeline:
+    """Make a linear model with a squared penalty that works on `features`.
+
+    Missing features are replaced by the median of the training rows, and then every feature
+    is standardised by the training rows. The steps are called as those of `make_svm`.
+
+    Parameters
+    ----------
+    features : transformer, or "passthrough"
+        Turns windows into numeric features, as for `make_svm`.
+    task : {"classification", "regression"}, default="classification"
+        Whether to predict classes or numbers; several numbers are possible.
+    **parameters : any
+        Those of `sklearn.linear_model.RidgeClassifier` or `sklearn.linear_model.Ridge`, such as
+        ``alpha``. For classes, ``class_weight`` is "balanced" unless given.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+
+    Examples
+    --------
+    >>> from skemo import make_ridge
+    >>> ridge = make_ridge("passthrough", task="regression", alpha=1e-6)
+    >>> ridge.fit([[0.0], [1.0]], [2.0, 4.0]).predict([[2.0]]).round(3).tolist()
+    [6.0]
+    """
+    if _is_regression(task):
+        return _make_pipeline(features, Ridge(**parameters))
+    return _make_pipeline(features, RidgeClassifier(**{"class_weight": "balanced", **parameters}))
+
+
+def make_logistic_regression(features: Features, **parameters: Any) -> Pipeline:
+    """Make a logistic regression, a classifier, that works on `features`.
+
+    Missing features are replaced by the median of the training rows, and then every feature
+    is standardised by the training rows. The steps are called as those of `make_svm`.
+
+    Parameters
+    ----------
+    features : transformer, or "passthrough"
+        Turns windows into numeric features, as for `make_svm`.
+    **parameters : any
+        Those of `sklearn.linear_model.LogisticRegression`, such as ``C``. ``class_weight`` is
+        "balanced" and ``max_iter`` 1000 unless given.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+
+    Examples
+    --------
+    >>> from skemo import make_logistic_regression
+    >>> make_logistic_regression("passthrough", C=0.003)[-1].C
+    0.003
+    """
+    parameters = {"class_weight": "balanced", "max_iter": 1000, **parameters}
+    return _make_pipeline(features, LogisticRegression(**parameters))
+
+
+def make_lda(features: Features, **parameters: Any) -> Pipeline:
     """Make a linear discriminant analysis that works on `features`.
 
     Missing features are replaced by the median of the training rows, and then every feature
@@ -158,12 +194,12 @@ def make_lda(
     ----------
     features : transformer, or "passthrough"
         Turns windows into numeric features, as for `make_svm`.
-    shrinkage : "auto", float in [0, 1] or None, default="auto"
-        How far the covariance is shrunk towards a multiple of the identity; "auto" estimates
-        the amount.
-    priors : array-like of shape (n_classes,), default=None
-        Prior probabilities of the classes. None uses their frequencies in the training rows,
-        so LDA, unlike the other baselines, favours the common class.
+    **parameters : any
+        Those of `sklearn.discriminant_analysis.LinearDiscriminantAnalysis`. ``solver`` is "lsqr"
+        and ``shrinkage`` "auto" unless given: a number in [0, 1] says how far the covariance is
+        shrunk towards a multiple of the identity. ``priors`` are the frequencies of the classes in
+        the training rows unless given, so LDA, unlike the other baselines, favours the common
+        class.
 
     Returns
     -------
@@ -175,30 +211,26 @@ def make_lda(
     >>> make_lda("passthrough").named_steps["classifier"].solver
     'lsqr'
     """
-    classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=priors)
-    return _make_pipeline(features, classifier)
+    parameters = {"solver": "lsqr", "shrinkage": "auto", **parameters}
+    return _make_pipeline(features, LinearDiscriminantAnalysis(**parameters))
 
 
-def make_dummy(
-    features: TransformerMixin | Literal["passthrough"],
-    *,
-    strategy: str = "most_frequent",
-    random_state: int | np.random.RandomState | None = None,
-) -> Pipeline:
-    """Make the baseline that ignores all features and predicts the most frequent class.
+def make_dummy(features: Features, *, task: Task = "classification", **parameters: Any) -> Pipeline:
+    """Make the baseline that ignores all features: the most frequent class, or the mean.
 
-    The steps are called ``features`` and ``classifier``.
+    The steps are called ``features`` and ``classifier`` (or ``regressor``).
 
     Parameters
     ----------
     features : transformer, or "passthrough"
         Turns windows into numeric features, as for `make_svm`. They are ignored, so
         "passthrough" saves the time to compute them.
-    strategy : str, default="most_frequent"
-        Strategy of `sklearn.dummy.DummyClassifier`; "stratified" draws classes by their
-        frequencies.
-    random_state : int, RandomState or None, default=None
-        Seed of the random numbers, for strategies that draw classes.
+    task : {"classification", "regression"}, default="classification"
+        Whether to predict classes or numbers.
+    **parameters : any
+        Those of `sklearn.dummy.DummyClassifier`, whose ``strategy`` is "most_frequent" unless
+        given ("stratified" draws classes by their frequencies), or of
+        `sklearn.dummy.DummyRegressor`, which predicts the mean of the training rows.
 
     Returns
     -------
@@ -210,19 +242,23 @@ def make_dummy(
     >>> make_dummy("passthrough").fit([[0], [0], [0]], [1, 1, 2]).predict([[5]]).tolist()
     [1]
     """
-    classifier = DummyClassifier(strategy=strategy, random_state=random_state)
+    if _is_regression(task):
+        return Pipeline([("features", features), ("regressor", DummyRegressor(**parameters))])
+    classifier = DummyClassifier(**{"strategy": "most_frequent", **parameters})
     return Pipeline([("features", features), ("classifier", classifier)])
 
 
-def _make_pipeline(
-    features: TransformerMixin | Literal["passthrough"],
-    classifier: ClassifierMixin,
-    scale: bool = True,
-) -> Pipeline:
+def _is_regression(task):
+    if task not in ("classification", "regression"):
+        raise ValueError(f'task must be "classification" or "regression", got {task!r}.')
+    return task == "regression"
+
+
+def _make_pipeline(features: Features, model: BaseEstimator, scale: bool = True) -> Pipeline:
     # A feature that is missing in all training windows, such as LF power in windows of 10 s, is
     # kept as a constant, so that the number of columns does not depend on the fold.
     imputer = FeatureImputer(strategy="median", keep_empty_features=True)
     steps: list[tuple[str, Any]] = [("features", features), ("imputer", imputer)]
     if scale:
         steps.append(("scaler", StandardScaler()))
-    return Pipeline([*steps, ("classifier", classifier)])
+    return Pipeline([*steps, ("regressor" if is_regressor(model) else "classifier", model)])

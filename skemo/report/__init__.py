@@ -13,9 +13,8 @@ import pandas as pd
 
 from skemo._escape import to_printable
 from skemo._files import write_whole
-from skemo.evaluation.protocols import PROTOCOLS
 from skemo.report.html import bullets, facts, join, table, tag
-from skemo.report.outcome import METRIC, find_outcome, headline, percent, points, verdicts
+from skemo.report.outcome import find_outcome, headline, verdicts
 from skemo.report.sections import data_facts, run_facts, sections_of, software_facts
 
 if TYPE_CHECKING:
@@ -33,8 +32,9 @@ def write_report(
     The file is self-contained, without network access or scripts, so it can be sent by mail. It
     has the outcome in words, what was run, the table of scores, tests, figures, the calibration
     of the probabilities, the choices of searches, the leakage found between training and test
-    windows, failures and warnings, the scores of each fold, the models, and the call that
-    reproduces the comparison. Figures need matplotlib; without it, the report says so.
+    windows, failures and warnings, the scores of each fold, the models, sentences for a paper, and
+    the call that reproduces the comparison. Figures need matplotlib; without it, the report says
+    so. A comparison of several targets has a section for each.
 
     Parameters
     ----------
@@ -79,14 +79,15 @@ def write_report(
     >>> write_report(result, f"{tempfile.mkdtemp()}/report.html").name
     'report.html'
     """
-    by_heading = comparisons if isinstance(comparisons, Mapping) else {None: comparisons}
-    if not by_heading:
+    given = comparisons if isinstance(comparisons, Mapping) else {None: comparisons}
+    if not given:
         raise ValueError(
             "There is no comparison to report: pass a Comparison, or a dict from headings to "
             "Comparisons."
         )
-    if len(by_heading) > 1 and None in by_heading:
+    if len(given) > 1 and None in given:
         raise ValueError("Only a single comparison may have the heading None: name each of them.")
+    by_heading = _by_target(given)
     if title is None:
         protocols = dict.fromkeys(one.title for one in by_heading.values())
         title = f"Comparison by {', '.join(protocols)}"
@@ -101,10 +102,21 @@ def write_report(
     return path
 
 
+def _by_target(by_heading):
+    """Give each target of a comparison its own heading."""
+    return {
+        ", ".join(filter(None, (heading, name))) or None: one
+        for heading, comparison in by_heading.items()
+        for name, one in comparison.by_target().items()
+    }
+
+
 def _with_printable_names(comparison):
     """Return the comparison; names that matplotlib cannot draw become escape sequences."""
     predictions = comparison.predictions
-    names = [*comparison.models, *predictions["subject"].unique(), *predictions["y_true"].unique()]
+    names = [*comparison.models, *predictions["subject"].unique()]
+    if comparison.task == "classification":
+        names += list(predictions["y_true"].unique())
     if all(str(name) == to_printable(str(name)) for name in names):
         return comparison
 
@@ -117,7 +129,9 @@ def _with_printable_names(comparison):
         if isinstance(getattr(comparison, field.name), pd.DataFrame)
     }
     models = {printable(name): text for name, text in comparison.details["models"].items()}
-    details = {**comparison.details, "models": models}
+    declared = comparison.details.get("declared", {})
+    declared = {printable(name): steps for name, steps in declared.items()}
+    details = {**comparison.details, "models": models, "declared": declared}
     return dataclasses.replace(comparison, **tables, details=details)
 
 
@@ -239,24 +253,26 @@ def _same_but_protocol(name, one, other_name, other):
 
 
 def _gap_table(name, optimistic, other_name, honest):
-    gap = honest.comparison.gap(optimistic, METRIC)
+    gap = honest.comparison.gap(optimistic)
     rows = [
         [
             model,
-            percent(own),
-            percent(other),
-            points(difference),
-            "–" if np.isnan(low) else f"{points(low)} to {points(high)}",
+            honest.value(own),
+            honest.value(other),
+            honest.difference(difference),
+            "–" if np.isnan(low) else f"{honest.difference(low)} to {honest.difference(high)}",
         ]
         for model, own, other, difference, low, high in gap.itertuples()
         if model in honest.models
     ]
     tested = "people that the models know"
-    if PROTOCOLS[honest.comparison.protocol].known_subjects:
+    if honest.comparison.about_protocol.known_subjects:
         tested = "neighbours of the training windows"
+    score = f"{honest.metric_name[:1].upper()}{honest.metric_name[1:]}"
+    in_percent, in_points = (" in per cent", ", in percentage points,") if honest.unit else ("", "")
     caption = (
-        f"Balanced accuracy in per cent, mean over subjects. The gap, in percentage points, is "
-        f"what {name} adds to {other_name} by testing on {tested}."
+        f"{score}{in_percent}, mean over subjects. The gap{in_points} is what {name} adds to "
+        f"{other_name} by testing on {tested}."
     )
     head = ["model", *gap.columns[:3], "95 % interval"]
     return table(f"Gap from {other_name} to {name}", caption, head, [(None, rows)])

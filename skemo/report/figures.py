@@ -61,6 +61,30 @@ def draw_confusion(comparison: "Comparison", models: Sequence[str], prefix: str)
     return _draw(draw, (beside + side * n_columns, (side + below) * n_rows), prefix)
 
 
+def draw_predictions(comparison: "Comparison", models: Sequence[str], prefix: str) -> str:
+    """Draw predicted against given numbers."""
+    from skemo.displays.numbers import PredictionsDisplay
+
+    return _draw_panels(PredictionsDisplay, comparison, models, prefix)
+
+
+def draw_residuals(comparison: "Comparison", models: Sequence[str], prefix: str) -> str:
+    """Draw the errors of predicted numbers over the windows of each subject."""
+    from skemo.displays.numbers import ResidualsDisplay
+
+    return _draw_panels(ResidualsDisplay, comparison, models, prefix)
+
+
+def _draw_panels(display, comparison, models, prefix):
+    n_columns = min(_MAX_COLUMNS, len(models))
+    n_rows = -(-len(models) // n_columns)
+
+    def draw(figure):
+        display.from_comparison(comparison, models=models, ax=figure.subplots())
+
+    return _draw(draw, (0.6 + 2.0 * n_columns, 0.5 + 2.0 * n_rows), prefix)
+
+
 def draw_calibration(
     comparison: "Comparison", models: Sequence[str], prefix: str, n_bins: int = 10
 ) -> str:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skemo.evaluation.controls import MAJORITY, PERMUTED
-from skemo.evaluation.protocols import PROTOCOLS
+from skemo.evaluation.controls import GUESSES, MAJORITY, PERMUTED
+from skemo.evaluation.scores import metric_decimals
 
 if TYPE_CHECKING:
     from skemo.evaluation.comparison import Comparison
 
-METRIC = "balanced_accuracy"
 ALPHA = 0.05
 _MAX_FOR_ALL_PAIRS = 4  # models; with more, only the pairs with the best one are shown
 
@@ -28,13 +27,13 @@ class Outcome:
     models : list of str
         The models compared.
     controls : list of str
-        The majority class, and models trained on permuted labels.
+        The majority class or the mean of training, and models trained on permuted labels.
     means : Series
-        The mean of `METRIC` over subjects, by model and control; NaN without scores.
+        The mean of the `metric` over subjects, by model and control; NaN without scores.
     intervals : DataFrame
         The bootstrap interval of the mean: `low` and `high`, by model and control.
     best : str
-        The model with the highest mean.
+        The model with the best mean.
     between : DataFrame
         Each pair of models, as `compare_models` returns it, corrected for the number of pairs.
         Pairs with the best model come first, with the best model as `model`.
@@ -61,8 +60,49 @@ class Outcome:
         return predictions.loc[predictions["model"] == self.best, "subject"].nunique()
 
     @property
+    def metric(self) -> str:
+        """The score that models are compared by."""
+        return self.comparison.main_metric
+
+    @property
+    def metric_name(self) -> str:
+        """Its name in a sentence."""
+        return self.comparison.describe_metric(self.metric).name
+
+    @property
+    def unit(self) -> str:
+        """What follows a value of it in a sentence: " %" or nothing."""
+        return " %" if self._is_share else ""
+
+    @property
+    def _is_share(self):
+        return self.comparison.describe_metric(self.metric).percent
+
+    @property
+    def sign(self) -> int:
+        """1 if higher scores are better, −1 if lower ones are."""
+        return -1 if self.comparison.describe_metric(self.metric).lower_is_better else 1
+
+    @property
+    def decimals(self) -> int:
+        """The decimals of a score that is no share."""
+        return metric_decimals(self.metric, self.means)
+
+    def value(self, score: float) -> str:
+        """Return a score as text, in per cent if it is a share."""
+        if self._is_share or np.isnan(score):
+            return percent(score)
+        return f"{score:z.{self.decimals}f}".replace("-", "−")
+
+    def difference(self, score: float) -> str:
+        """Return a difference of scores as text with its sign, in points if they are shares."""
+        return points(score) if self._is_share else signed(score, self.decimals + 1)
+
+    @property
     def guess(self) -> float:
-        """Balanced accuracy of a guess."""
+        """The score of a guess."""
+        if self.comparison.task == "regression":
+            return 0.0
         return 1 / len(self.comparison.details["data"]["classes"])
 
     @property
@@ -90,7 +130,9 @@ def find_outcome(comparison: "Comparison") -> Outcome:
     models = [name for name in comparison.models if name not in controls]
     if not models:
         models, controls = controls, []
-    scores = comparison.subject_scores().pivot(index="subject", columns="model", values=METRIC)
+    scores = comparison.subject_scores().pivot(
+        index="subject", columns="model", values=comparison.main_metric
+    )
     scores = scores.reindex(columns=[*models, *controls])
     means = scores.mean()
     intervals = pd.DataFrame(
@@ -99,19 +141,22 @@ def find_outcome(comparison: "Comparison") -> Outcome:
     # A model tested on only some of the subjects cannot be the best.
     n_scores = scores[models].notna().sum()
     complete = means[models][n_scores == n_scores.max()]
-    best = complete.idxmax() if n_scores.max() else models[0]
-    between, notes = compare_pairs(_only(comparison, models), metric=METRIC)
+    is_error = comparison.describe_metric(comparison.main_metric).lower_is_better
+    best = models[0]
+    if n_scores.max():
+        best = complete.idxmin() if is_error else complete.idxmax()
+    between, notes = compare_pairs(_only(comparison, models))
     tests = []
     for model in models:
         for control in controls:
-            if control in (MAJORITY, f"{model}{PERMUTED}"):
+            if control in (*GUESSES, f"{model}{PERMUTED}"):
                 pair = _only(comparison, [model, control])
-                table, more = compare_pairs(pair, metric=METRIC, correction=None)
+                table, more = compare_pairs(pair, correction=None)
                 tests.append(table)
                 notes += more
     against = pd.concat(tests, ignore_index=True) if tests else between[:0]
     # The two kinds of control answer two different questions, which are corrected separately.
-    kinds = against["other"] == MAJORITY
+    kinds = against["other"].isin(GUESSES)
     corrected = against["p_value"].groupby(kinds).transform(correct_p_values)
     against = against.assign(p_corrected=corrected)
     between = _see_from(best, between)
@@ -122,19 +167,32 @@ def find_outcome(comparison: "Comparison") -> Outcome:
 def headline(outcome: Outcome) -> str:
     """Return a sentence on the best model and its score."""
     low, high = outcome.intervals.loc[outcome.best]
-    interval = f" (95 % interval {percent(low)} to {percent(high)} %)" if low < high else ""
+    interval = ""
+    if low < high:
+        interval = f" (95 % interval {outcome.value(low)} to {outcome.value(high)}{outcome.unit})"
     subjects = count(outcome.n_subjects, "subject")
-    if PROTOCOLS[outcome.comparison.protocol].known_subjects:
+    if outcome.comparison.about_protocol.known_subjects:
         subjects = f"{subjects} known from training"
-    what = "has a" if len(outcome.models) == 1 else "has the highest"
+    extreme = "lowest" if outcome.sign < 0 else "highest"
+    what = "has a" if len(outcome.models) == 1 else f"has the {extreme}"
     comparison = outcome.comparison
     n_failed = (comparison.failures["model"] == outcome.best).sum()
     n_fits = comparison.n_fits
     failed = f" However, {n_failed} of its {n_fits} fits failed, and their windows do not count."
+    target = f" for {comparison.details['target']}" if "target" in comparison.details else ""
+    score = f"{outcome.metric_name} of {outcome.value(outcome.means[outcome.best])}{outcome.unit}"
     return (
-        f"{outcome.best} {what} balanced accuracy of {percent(outcome.means[outcome.best])} % "
-        f"on average over {subjects}{interval}.{failed if n_failed else ''}"
+        f"{outcome.best} {what} {score}{target} on average over {subjects}{interval}."
+        f"{_declare(outcome)}{failed if n_failed else ''}"
     )
+
+
+def _declare(outcome):
+    """Say that the best model looks at other windows of the tested person."""
+    steps = outcome.comparison.details.get("declared", {}).get(outcome.best)
+    if not steps:
+        return ""
+    return f" It is transductive ({', '.join(steps)}): it needs several windows of a new person."
 
 
 def verdicts(outcome: Outcome) -> list[str]:
@@ -143,26 +201,29 @@ def verdicts(outcome: Outcome) -> list[str]:
     rest = outcome.means[outcome.models].drop(outcome.best).dropna()
     rest = rest[~rest.index.isin(outcome.comparison.failures["model"])]
     if len(rest):
-        following = rest.idxmax()
+        following = (outcome.sign * rest).idxmax()
         (row,) = _rows(outcome.between, outcome.best, following).itertuples()
-        said.append(_lead(row, percent(rest[following]), outcome))
+        said.append(_lead(row, f"{outcome.value(rest[following])}{outcome.unit}", outcome))
     for row in _rows(outcome.against, outcome.best).itertuples():
-        control = "the majority class" if row.other == MAJORITY else "itself on permuted labels"
-        score = f"{control} ({percent(outcome.means[row.other])} %)"
+        control = "itself on permuted labels"
+        if row.other in GUESSES:
+            control = "the majority class" if row.other == MAJORITY else "the mean of training"
+        score = f"{control} ({outcome.value(outcome.means[row.other])}{outcome.unit})"
         p = format_p(row.p_corrected)
         if row.other == MAJORITY and outcome.low_majority:
             said.append(f"That it beats {score} means nothing here: a guess scores higher.")
         elif np.isnan(row.p_corrected):
             said.append(f"It could not be tested against {score}.")
         elif row.p_corrected < ALPHA:
-            side = "better" if row.mean_difference > 0 else "worse"
+            side = "better" if outcome.sign * row.mean_difference > 0 else "worse"
             said.append(f"It is established that it is {side} than {score} (corrected p {p}).")
         else:
             said.append(f"It is not established that it differs from {score} (corrected p {p}).")
     if not outcome.controls:
+        guess = "mean" if outcome.comparison.task == "regression" else "majority"
         said.append(
             "No control was run, so nothing is tested against chance: pass "
-            'controls=("majority", "permuted") to skemo.compare.'
+            f'controls=("{guess}", "permuted") to skemo.compare.'
         )
     said += _say_too_few(outcome)
     return said
@@ -205,7 +266,7 @@ def format_p(p: float) -> str:
 
 def _is_control(name, models):
     permuted = str(name).endswith(PERMUTED) and name.removesuffix(PERMUTED) in models
-    return name == MAJORITY or permuted
+    return name in GUESSES or permuted
 
 
 def _only(comparison, models):
@@ -237,10 +298,11 @@ def _rows(tests, model, other=None):
 
 
 def _lead(row, score, outcome):
-    named = f"{row.other} ({score} %)"
+    named = f"{row.other} ({score})"
     if row.mean_difference == 0:
         return f"{named} scores the same."
-    lead = f"Its lead over the next best, {named}, is {100 * row.mean_difference:.1f} points"
+    ahead = outcome.difference(outcome.sign * row.mean_difference).removeprefix("+")
+    lead = f"Its lead over the next best, {named}, is {ahead}{' points' * bool(outcome.unit)}"
     if np.isnan(row.p_corrected):
         return f"{lead}, which could not be tested."
     is_found = "" if row.p_corrected < ALPHA else "not "
@@ -252,11 +314,12 @@ def _lead(row, score, outcome):
 
 def _say_too_few(outcome: Outcome) -> Iterator[str]:
     """Name the tests in which even the smallest possible p would not be significant."""
-    is_majority = outcome.against["other"] == MAJORITY
+    is_guess = outcome.against["other"].isin(GUESSES)
+    guess = "mean" if outcome.comparison.task == "regression" else "majority class"
     kinds = {
         "a difference between the models": outcome.between,
-        "a difference from permuted labels": outcome.against[~is_majority],
-        "a difference from the majority class": outcome.against[is_majority],
+        "a difference from permuted labels": outcome.against[~is_guess],
+        f"a difference from the {guess}": outcome.against[is_guess],
     }
     lost = []
     for what, tests in kinds.items():

@@ -5,35 +5,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skemo.evaluation.controls import MAJORITY
+from skemo.evaluation.controls import GUESSES, MAJORITY
+from skemo.evaluation.declared import describe_step
 from skemo.evaluation.leakage import format_findings
-from skemo.evaluation.protocols import PROTOCOLS
-from skemo.report.figures import can_draw, draw_calibration, draw_confusion, draw_subject_scores
+from skemo.report.figures import (
+    can_draw,
+    draw_calibration,
+    draw_confusion,
+    draw_predictions,
+    draw_residuals,
+    draw_subject_scores,
+)
 from skemo.report.html import Html, bullets, code, figure, fold_away, join, table, tag
 from skemo.report.outcome import (
     ALPHA,
-    METRIC,
     Outcome,
     count,
     format_p,
     is_permuted,
     percent,
-    points,
     signed,
 )
 from skemo.signals.array import SignalDtype
 
 _MAX_FOLDS = 400  # rows shown; leave-one-trial-out may have thousands of folds
-_LOWER_IS_BETTER = ("Brier",)
 _INTERVAL = "95 % interval"
-_METRICS_OF = {  # the columns of Comparison.table
-    "ACC": "accuracy",
-    "PPR": "precision",
-    "balanced accuracy": "balanced_accuracy",
-    "macro F1": "macro_f1",
-    "Brier": "brier",
-    "SEN & SPE": "sen_spe",
-}
 
 
 def data_facts(outcome: Outcome) -> list[tuple[str, Any]]:
@@ -46,7 +42,7 @@ def data_facts(outcome: Outcome) -> list[tuple[str, Any]]:
             "Data",
             f"{data['n_windows']} windows{length} from {count(data['n_subjects'], 'subject')}",
         ),
-        ("Classes", ", ".join(f"{name} {n}" for name, n in data["classes"].items()) + " windows"),
+        _describe_values(outcome.comparison),
         ("Inputs", bullets(map(_describe_input, data["inputs"])) if data["inputs"] else "–"),
     ]
     missing = {name: n for name, n in data.get("missing", {}).items() if n}
@@ -63,6 +59,18 @@ def data_facts(outcome: Outcome) -> list[tuple[str, Any]]:
     if segment.get("short_recordings"):
         told.append(("Too short for a window", count(segment["short_recordings"], "recording")))
     return told
+
+
+def _describe_values(comparison):
+    """The counts of the classes, or the distribution of the numbers."""
+    data = comparison.details["data"]
+    missing = f"; {data['no_target']} windows without it" if "no_target" in data else ""
+    if comparison.task == "classification":
+        counts = ", ".join(f"{name} {n}" for name, n in data["classes"].items())
+        return "Classes", f"{counts} windows{missing}"
+    own = data["numbers"]
+    spread = f"{own['mean']:.4g} ± {own['std']:.4g}, from {own['low']:.4g} to {own['high']:.4g}"
+    return comparison.details.get("target", "Target").capitalize(), f"{spread}{missing}"
 
 
 def _describe_input(one):
@@ -82,7 +90,7 @@ def _describe_input(one):
 def run_facts(outcome: Outcome) -> list[tuple[str, Any]]:
     """Return what there is to say about how a comparison was run."""
     comparison, details = outcome.comparison, outcome.comparison.details
-    protocol = PROTOCOLS[comparison.protocol]
+    protocol = comparison.about_protocol
     people = (
         "people known to the model from training: this says nothing about new people"
         if protocol.known_subjects
@@ -99,10 +107,25 @@ def run_facts(outcome: Outcome) -> list[tuple[str, Any]]:
         ("Folds", f"{details['n_folds']}, {times}; {seeds}"),
         ("Models", bullets(outcome.models)),
     ]
-    controls = ["the majority class"] if MAJORITY in outcome.controls else []
+    declared = _describe_declared(comparison)
+    if declared:
+        told.append(("Transductive", bullets(declared)))
+    controls = []
+    if set(GUESSES) & set(outcome.controls):
+        is_class = MAJORITY in outcome.controls
+        controls.append("the majority class" if is_class else "the mean of the training windows")
     if len(outcome.controls) > len(controls):
         controls.append("each model trained on labels permuted within each subject")
     return [*told, ("Controls", bullets(controls))] if controls else told
+
+
+def _describe_declared(comparison):
+    """What each model with transductive steps does with the windows of a person."""
+    return [
+        f"{name}: {step} {describe_step(step)}"
+        for name, steps in comparison.details.get("declared", {}).items()
+        for step in steps
+    ]
 
 
 def software_facts(outcome: Outcome) -> list[tuple[str, Any]]:
@@ -118,41 +141,53 @@ def software_facts(outcome: Outcome) -> list[tuple[str, Any]]:
 def sections_of(outcome: Outcome, prefix: str) -> dict[str, Html]:
     """Return the sections of one comparison, by heading."""
     comparison = outcome.comparison
+    are_classes = comparison.task == "classification"
     sections = {
         "Scores": _scores(outcome),
         "Differences and tests": _tests(outcome),
         "Figures": _figures(outcome, prefix),
-        "Probabilities": _probabilities(outcome, prefix),
+        "Probabilities": _probabilities(outcome, prefix) if are_classes else None,
         "What the searches chose": _chosen(comparison.chosen),
         "Leakage": _leakage(comparison),
         "Failures and warnings": _troubles(comparison),
         "Folds and models": _fold_scores(outcome),
+        "What to write in a paper": _methods(outcome),
         "Reproduce": _reproduce(comparison),
     }
     return {heading: content for heading, content in sections.items() if content}
 
 
 def _scores(outcome):
-    texts, summary = outcome.comparison.table(), outcome.comparison.summary()
+    comparison = outcome.comparison
+    texts, summary = comparison.table(), comparison.summary()
+    metrics = {comparison.describe_metric(name).title: name for name in summary.columns.levels[0]}
     head = list(texts)
-    texts.insert(head.index("balanced accuracy") + 1, _INTERVAL, "–")
+    main = comparison.describe_metric(outcome.metric).title
+    texts.insert(head.index(main) + 1, _INTERVAL, "–")
     for name, (low, high) in outcome.intervals.iterrows():
         if not np.isnan([low, high]).any():
-            texts.loc[name, _INTERVAL] = f"{percent(low)} to {percent(high)}"
+            texts.loc[name, _INTERVAL] = f"{outcome.value(low)} to {outcome.value(high)}"
     cells = texts.astype(object)
     for column in head:
-        if column in _METRICS_OF:
-            for name in _best_rows(summary, column, outcome.models):
+        if column in metrics:
+            for name in _best_rows(outcome, metrics[column], texts[column]):
                 cells.loc[name, column] = tag("strong", texts.loc[name, column])
     rows = {name: [name, *cells.loc[name]] for name in cells.index}
     groups = [
         (None, [rows[name] for name in outcome.models]),
         ("Controls", [rows[name] for name in outcome.controls]),
     ]
+    of_classes = comparison.task == "classification"
     caption = (
-        "Per cent, mean ± standard deviation over subjects, with equal weight for each subject. "
-        "The interval is a bootstrap interval, over subjects, of the mean balanced accuracy. "
-        "SEN & SPE is the mean of sensitivity and specificity, and PPR is the precision. "
+        f"{'Per cent, m' if of_classes else 'M'}ean ± standard deviation over subjects, with equal "
+        "weight for each subject. The interval is a bootstrap interval, over subjects, of the mean "
+        f"{outcome.metric_name}. "
+        + (
+            "SEN & SPE is the mean of sensitivity and specificity, and PPR is the precision. "
+            if of_classes
+            else "RMSE and MAE are errors in the unit of the target, of which less is better; CCC "
+            "is the concordance correlation coefficient. "
+        )
         + ("A lower Brier score is better. " if "Brier" in head else "")
         + ("The best model in each column is bold." if len(outcome.models) > 1 else "")
     )
@@ -161,12 +196,13 @@ def _scores(outcome):
     )
 
 
-def _best_rows(summary, column, models):
+def _best_rows(outcome, metric, texts):
     """Return the models whose mean, as printed, is the best; none if there is only one model."""
-    means = (100 * summary[_METRICS_OF[column], "mean"]).round(1)
-    means = means.reindex(models).dropna()
-    best = means.min() if column in _LOWER_IS_BETTER else means.max()
-    return means.index[means == best] if len(models) > 1 else []
+    means = texts[outcome.models].str.partition(" ")[0]
+    means = means[means != "–"].astype(float)
+    is_error = outcome.comparison.describe_metric(metric).lower_is_better
+    best = means.min() if is_error else means.max()
+    return means.index[means == best] if len(outcome.models) > 1 else []
 
 
 def _note(text):
@@ -197,19 +233,20 @@ def _tests(outcome):
         if len(shown) < len(outcome.between):
             which = f"The pairs with {outcome.best}"
         caption = f"{which}, corrected for {count(n_pairs, 'pair')}."
-        parts.append(_test_table("Differences between models", caption, shown))
+        parts.append(_test_table(outcome, "Differences between models", caption, shown))
     if len(outcome.against):
         n_models = count(outcome.against["model"].nunique(), "model")
         caption = f"Each model against its controls, corrected for {n_models} per kind of control."
-        parts.append(_test_table("Differences from controls", caption, outcome.against))
+        parts.append(_test_table(outcome, "Differences from controls", caption, outcome.against))
     if not parts:
         return _note(
             "There is only one model and no control, so there is nothing to compare it with."
         )
     parts.append(
         _note(
-            "Differences of balanced accuracy in percentage points: mean over subjects, with its "
-            "95 % bootstrap interval. p is two-sided. A difference is called established if p, "
+            f"Differences of {outcome.metric_name}{' in percentage points' * bool(outcome.unit)}: "
+            "mean over subjects, with its 95 % bootstrap interval. p is two-sided. A "
+            "difference is called established if p, "
             f"corrected by Holm's method, is below {ALPHA}. A difference that is not established "
             "may still exist."
         )
@@ -217,22 +254,35 @@ def _tests(outcome):
     return join([*parts, *map(_note, outcome.notes)])
 
 
-def _test_table(label, caption, tests):
+def _test_table(outcome, label, caption, tests):
     effect = tests["effect"].iloc[0]
     unit = "subjects" if tests["test"].iloc[0].startswith("Wilcoxon") else "folds"
     counted = f"{unit} better / worse / same"
-    head = ["model", "against", "points", _INTERVAL, effect, "p", "p corrected", counted]
+    head = [
+        "model",
+        "against",
+        "points" if outcome.unit else "difference",
+        _INTERVAL,
+        effect,
+        "p",
+        "p corrected",
+        counted,
+    ]
     any_left_out = tests["left_out"].any()
     head += ["left out"] if any_left_out else []
     rows = []
     for row in tests.itertuples():
-        interval = "–" if np.isnan(row.low) else f"{points(row.low)} to {points(row.high)}"
+        interval = (
+            "–"
+            if np.isnan(row.low)
+            else f"{outcome.difference(row.low)} to {outcome.difference(row.high)}"
+        )
         corrected = format_p(row.p_corrected).removeprefix("= ")
         counts = f"{row.better} / {row.worse} / {row.same}"
         cells = [
             row.model,
             "itself, labels permuted" if is_permuted(row) else row.other,
-            points(row.mean_difference),
+            outcome.difference(row.mean_difference),
             interval,
             signed(row.effect_size, 2),
             format_p(row.p_value).removeprefix("= "),
@@ -251,15 +301,21 @@ def _figures(outcome, prefix):
     models = [name for name in outcome.models if not np.isnan(outcome.means[name])]
     if not models:
         return _note("No model has scores to draw.")
-    scores = "; ".join(f"{name} {percent(outcome.means[name])} %" for name in models)
+    scores = "; ".join(
+        f"{name} {outcome.value(outcome.means[name])}{outcome.unit}" for name in models
+    )
+    name = outcome.metric_name
+    of_subjects = figure(
+        f"{name[:1].upper()}{name[1:]} of each subject by model: means {scores}",
+        "Each dot is a subject. Below the dots of each model is their mean, with its "
+        "95 % bootstrap interval.",
+        draw_subject_scores(comparison, models, f"{prefix}a"),
+    )
+    if comparison.task == "regression":
+        return join([of_subjects, *_figures_of_numbers(comparison, models, prefix)])
     return join(
         [
-            figure(
-                f"Balanced accuracy of each subject by model: means {scores}",
-                "Each dot is a subject. Below the dots of each model is their mean, with its "
-                "95 % bootstrap interval.",
-                draw_subject_scores(comparison, models, f"{prefix}a"),
-            ),
+            of_subjects,
             figure(
                 f"Confusion matrices: {_say_confusion(comparison, models)}",
                 "The share of each class's windows that were predicted as each class, as the mean "
@@ -267,6 +323,23 @@ def _figures(outcome, prefix):
                 draw_confusion(comparison, models, f"{prefix}b"),
             ),
         ]
+    )
+
+
+def _figures_of_numbers(comparison, models, prefix):
+    """Yield the predictions against the targets, and the errors over time."""
+    means = comparison.summary().xs("mean", axis=1, level=1)
+    errors = "; ".join(f"{name} RMSE {means.loc[name, 'rmse']:.3g}" for name in models)
+    yield figure(
+        f"Predicted against given numbers: {errors}",
+        "Each dot is a window, and each colour a subject. On the dashed line they are the same.",
+        draw_predictions(comparison, models, f"{prefix}b"),
+    )
+    yield figure(
+        f"Residuals over the windows of each subject: {errors}",
+        "Predicted minus given number of each window, in the order of the windows; the thick line "
+        "is the mean over subjects.",
+        draw_residuals(comparison, models, f"{prefix}c"),
     )
 
 
@@ -341,7 +414,7 @@ def _leakage(comparison):
     if found.empty:
         return tag("p", "No subject, trial or second is on both sides of a fold.")
     declared = found["kind"] == "per-subject normalisation"
-    by_design = found["kind"].isin(PROTOCOLS[comparison.protocol].by_design)
+    by_design = found["kind"].isin(comparison.about_protocol.by_design)
     said = {
         "This should not be there:": found[~declared & ~by_design],
         "This is part of the protocol:": found[by_design],
@@ -390,15 +463,22 @@ def _fold_scores(outcome):
     keys = ["repeat", "fold"]
     sizes = scores.groupby(keys)[["n_train", "n_windows"]].first()
     tested = comparison.scores.groupby(keys)["subject"].unique().map(_name_some)
-    values = scores.pivot(index=keys, columns="model", values=METRIC).reindex(columns=names)
+    values = scores.pivot(index=keys, columns="model", values=outcome.metric).reindex(columns=names)
     rows = []
     for (repeat, fold), own in values.head(_MAX_FOLDS).iterrows():
         number = f"{repeat}.{fold}" if comparison.details["n_repeats"] > 1 else f"{fold}"
         n_train, n_test = sizes.loc[(repeat, fold)]
         rows.append(
-            [f"{number}: {tested[repeat, fold]}", f"{n_train}", f"{n_test}", *map(percent, own)]
+            [
+                f"{number}: {tested[repeat, fold]}",
+                f"{n_train}",
+                f"{n_test}",
+                *map(outcome.value, own),
+            ]
         )
-    caption = "Balanced accuracy of each fold in per cent, over all of its windows."
+    name = outcome.metric_name
+    percents = " in per cent" if outcome.unit else ""
+    caption = f"{name[:1].upper()}{name[1:]} of each fold{percents}, over all of its windows."
     if len(values) > _MAX_FOLDS:
         caption += f" Only the first {_MAX_FOLDS} of {len(values)} folds are shown."
     head = ["fold: subjects", "training windows", "tested windows", *names]
@@ -417,6 +497,45 @@ def _fold_scores(outcome):
 def _name_some(names, n_shown=4):
     shown = ", ".join(map(str, names[:n_shown]))
     return f"{shown} and {len(names) - n_shown} more" if len(names) > n_shown else shown
+
+
+def _methods(outcome):
+    """Return the sentences on methods and result that a paper needs."""
+    comparison, details = outcome.comparison, outcome.comparison.details
+    data, n, seed = details["data"], details["n_repeats"], details["random_state"]
+    verb = "classified" if comparison.task == "classification" else "predicted"
+    target = f", target {details['target']}" if "target" in details else ""
+    known = comparison.about_protocol.known_subjects
+    said = [
+        f"{data['n_windows']} windows of {count(data['n_subjects'], 'subject')} were {verb}{target}"
+        f" (skemo {details['versions'].get('skemo', '')}).",
+        f"Protocol: {comparison.title}; {count(details['n_folds'], 'fold')}, "
+        f"{count(n, 'repetition')}, {'no fixed seed' if seed is None else f'seed {seed}'}; tested "
+        f"on people who were{'' if known else ' not'} in the training data.",
+    ]
+    declared = _describe_declared(comparison)
+    if declared:
+        said.append(f"Transductive: {'; '.join(declared)}.")
+    else:
+        said.append("No step of skemo looked at other windows of the tested person.")
+    if not comparison.chosen.empty:
+        names = ", ".join(comparison.chosen["model"].unique())
+        said.append(f"Hyper-parameters of {names} were chosen in each fold, on its training data.")
+    low, high = outcome.intervals.loc[outcome.best]
+    score = f"{outcome.value(outcome.means[outcome.best])}{outcome.unit}"
+    said.append(
+        f"{outcome.best}: {outcome.metric_name} {score}, mean over "
+        f"{count(outcome.n_subjects, 'subject')}, 95 % bootstrap interval {outcome.value(low)} to "
+        f"{outcome.value(high)}{outcome.unit}."
+    )
+    for row in outcome.against[outcome.against["model"] == outcome.best].itertuples():
+        control = "permuted labels" if is_permuted(row) else row.other
+        said.append(
+            f"Against {control}: {outcome.difference(row.mean_difference)} "
+            f"[{outcome.difference(row.low)}, {outcome.difference(row.high)}], {row.test}, "
+            f"p {format_p(row.p_corrected)} (Holm)."
+        )
+    return join([tag("p", " ".join(said)), *map(_note, comparison.notes())])
 
 
 def _reproduce(comparison):

@@ -26,7 +26,7 @@ def test_controls_stand_in_the_same_table():
     own = result.predictions.groupby("model")["y_true"]
     shuffled = own.get_group("SVM, labels permuted").to_numpy()
     assert 0.3 < (shuffled == own.get_group("SVM").to_numpy()).mean() < 0.7
-    with pytest.raises(ValueError, match="'majority', 'permuted', got 'chance'"):
+    with pytest.raises(ValueError, match="'majority', 'permuted' for classification, got 'chance'"):
         compare(models, X, y, subjects, controls=["chance"])
     with pytest.raises(ValueError, match="name of a model: 'majority class'"):
         compare({"majority class": MODELS["SVM"]}, X, y, subjects, controls="majority")

@@ -48,7 +48,7 @@ def test_metrics_agree_with_scikit_learn():
         "specificity": np.mean(tn / (tn + fp)),
         "precision": precision_score(y_true, y_pred, average="macro"),
     }
-    assert scores.keys() == expected.keys() == set(METRICS) - {"brier"}
+    assert scores.keys() == expected.keys() == set(METRICS) - {"roc_auc", "brier"}
     for name, value in expected.items():
         assert scores[name] == pytest.approx(value), name
 

