@@ -26,9 +26,11 @@ from skemo.cli.experiments import (
     without_labels,
 )
 from skemo.evaluation.compare import compare
+from skemo.evaluation.controls import GUESSES
 from skemo.evaluation.leakage import format_findings
 from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import format_table, metric_decimals
+from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wilcoxon_test
 from skemo.report import write_report
 from skemo.report.outcome import find_outcome, format_p
 from skemo.signals.windows import segment
@@ -285,6 +287,9 @@ def _compare(args, parser, argv):
                 _write(args.output, comparisons, args.dataset, title)
     if not comparisons:
         parser.error("none of the protocols is possible with these windows")
+    if both:
+        for protocol in protocols:
+            text.add(_describe_normalizations(protocol, comparisons))
     for normalization in normalizations:
         text.add(_describe_gap(normalization, comparisons))
     if args.output is not None:
@@ -498,6 +503,50 @@ def _describe_folds(comparison):
 def _shorten(names, n_shown=4):
     more = f", … ({len(names)})" if len(names) > n_shown else ""
     return ", ".join(map(str, names[:n_shown])) + more
+
+
+def _describe_normalizations(protocol, comparisons):
+    """Describe what normalising by subject changes for each model, tested over subjects."""
+    pair = [comparisons.get((protocol, name)) for name in ("raw", "per-subject")]
+    if any(one is None for one in pair):
+        return ""
+    rows = []
+    for target, raw in pair[0].by_target().items():
+        main = raw.main_metric
+        metric = raw.describe_metric(main)
+        scale, form = (100, "{:+.1f}") if metric.percent else (1, "{:+.3f}")
+        scores = [
+            one.subject_scores().pivot(index="subject", columns="model", values=main)
+            for one in (raw, pair[1].by_target()[target])
+        ]
+        for model in raw.models:
+            difference = (scale * (scores[1][model] - scores[0][model])).round(12)
+            if model in GUESSES or difference.isna().all():
+                continue
+            low, high = bootstrap_interval(difference)
+            rows.append(
+                {
+                    **({"target": target} if target else {}),
+                    "model": model,
+                    "difference": f"{form} [{form}, {form}]".format(difference.mean(), low, high),
+                    "p": wilcoxon_test(difference).p_value,
+                }
+            )
+    if not rows:
+        return ""
+    table = pd.DataFrame(rows)
+    corrected = correct_p_values(table["p"], "holm")
+    table["p (Holm)"] = [format_p(p).removeprefix("= ") for p in corrected]
+    table["p"] = [format_p(p).removeprefix("= ") for p in table["p"]]
+    name = f"{metric.name[:1].upper()}{metric.name[1:]}{' in points' * metric.percent}"
+    return f"""\
+## What normalising by subject changes, {protocol}
+
+{name}, per-subject − raw, with 95 % bootstrap intervals over subjects; p by Wilcoxon's test over
+subjects, corrected for the number of models.
+
+{format_table(table.set_index(table.columns[0]), "markdown")}
+"""
 
 
 def _describe_gap(normalization, comparisons):

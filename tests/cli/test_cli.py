@@ -109,6 +109,14 @@ def test_the_gap_is_printed_if_known_subjects_were_tested(few, capsys):
     segments, subjects, gap = (float(cell.split()[0]) for cell in row.split("|")[2:5])
     assert gap == pytest.approx(segments - subjects, abs=0.11)
     assert "[" in row
+    section = out.split("## What normalising by subject changes, leave-one-subject-out")[1]
+    row = next(line for line in section.splitlines() if line.startswith("| SVM"))
+    change = float(row.split("|")[2].split()[0])
+    raw, own = (
+        float(part.split("| SVM |")[1].split("|")[3].split()[0])
+        for part in out.split("## leave-one-subject-out, ")[1:]
+    )
+    assert change == pytest.approx(own - raw, abs=0.11)
 
 
 def test_one_protocol_alone_has_no_gap(few, capsys):
