@@ -38,9 +38,9 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
     the number of class scores, and `parameters` are those passed as ``module__name``. Its
     ``forward(inputs, present)`` takes a list of tensors of shape (batch, ...), one per modality,
     and a tensor of shape (batch, n_modalities) that is 1 where a window has the modality; it
-    returns the scores, of shape (batch, n_outputs). The input of a missing modality is zero.
-    A subclass of :class:`skemo.nn.FusionNetwork` can give attention weights and a fused
-    representation as well.
+    returns the scores before any softmax, of shape (batch, n_outputs). The input of a missing
+    modality is zero. A subclass of :class:`skemo.nn.FusionNetwork` can give attention weights and
+    a fused representation as well.
 
     Parameters
     ----------
@@ -304,6 +304,12 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         if not isinstance(getattr(self, "classes_", None), list):
             return super().score(X, y, sample_weight)
         columns = check_labels(self, X, y)
+        n_missing = sum(np.count_nonzero(pd.isna(given)) for given in columns)
+        if n_missing:
+            raise ValueError(
+                f"Input y contains NaN: {n_missing} labels are missing, so that windows are "
+                "neither right nor wrong. Score each target on the windows that have it."
+            )
         pairs = zip(columns, self.predict(X).T, strict=True)
         is_right = np.all([np.asarray(given) == found for given, found in pairs], axis=0)
         return float(accuracy_score(np.ones_like(is_right), is_right, sample_weight=sample_weight))
@@ -331,6 +337,13 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         return check_labels(self, X, y)
 
     def _learn_targets(self, targets, sample_weight):
+        for labels in targets if self.loss == "ordinal" else ():
+            first = labels[~pd.isna(labels)][0]
+            if isinstance(first, str):
+                raise ValueError(
+                    f'loss="ordinal" takes ratings that are numbers, got text such as "{first}", '
+                    "whose order is not known: pass numbers in the order of the classes."
+                )
         counted = sample_weight > 0
         classes = [np.unique(labels[counted & ~pd.isna(labels)]) for labels in targets]
         for known in classes:

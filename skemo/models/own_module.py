@@ -39,6 +39,11 @@ class OwnModule:
         }
 
     def _make_network(self, shapes, n_outputs):
+        if isinstance(self.module, nn.Module):
+            raise TypeError(
+                f"module is an instance of {type(self.module).__name__}: pass the class, or a "
+                "function of the shapes of the windows and the number of outputs."
+            )
         parameters = {}
         for name, value in self._module_parameters().items():
             if not name.startswith(_PREFIX):

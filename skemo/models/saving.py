@@ -177,25 +177,45 @@ def read_classes(labels: list, dtype: str) -> np.ndarray:
     return classes
 
 
+def _build_own(estimator):
+    """Return the network of the user's module, with an error of its own if it cannot be built."""
+    try:
+        return estimator._build_network()
+    except Exception as error:
+        raise TypeError(f"{_CODE} module=... could not be built: {error}") from error
+
+
 def _read_tensors(file, estimator):
     """Return the tensors of a file by name, if they have the shapes of the estimator's network.
 
-    The network is only outlined, without memory for its weights, and its number of layers is
-    bounded by that of the tensors. A header that asks for a huge network is found out by this.
+    A network of this library is only outlined, without memory for its weights, and its number of
+    layers is bounded by that of the tensors. A header that asks for a huge network is found out by
+    this.
     """
     shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     windows = [dtype.shape for dtype in estimator.modalities_.values()]
-    n_layers = len(windows)
-    for name in ("n_members", "depth", "n_blocks"):
-        n_layers *= getattr(estimator, name, 1)
+    is_own = hasattr(estimator, "module")
+    n_layers = estimator.n_members
+    if not is_own:
+        n_layers *= (
+            len(windows) * getattr(estimator, "depth", 1) * getattr(estimator, "n_blocks", 1)
+        )
     if not 0 < n_layers <= len(shapes):
         raise ValueError(f"it has {len(shapes)} tensors, but its header describes more layers")
-    with torch.device("meta"):
-        outline = estimator._build_network().state_dict()
+    if is_own:  # code that may not work without memory
+        network = _build_own(estimator)
+    else:
+        with torch.device("meta"):
+            network = estimator._build_network()
     members = [""]
     if estimator.n_members > 1:
         members = [f"members.{i}." for i in range(estimator.n_members)]
-    expected = {f"network.{m}{k}": tuple(v.shape) for m in members for k, v in outline.items()}
+
+    def in_file(values):
+        return {f"network.{m}{k}": tuple(v.shape) for m in members for k, v in values}
+
+    expected = in_file(list(network.state_dict().items()))
+    masks = in_file(list(network.named_buffers())) if is_own else {}  # which may be infinite
     expected |= estimator._target_shapes()
     for i, shape in enumerate(windows):
         # One mean and scale for each channel, or for each sample of a plain table.
@@ -205,14 +225,16 @@ def _read_tensors(file, estimator):
         )
     for name in sorted(shapes.keys() | expected.keys()):
         if shapes.get(name) != expected.get(name):
+            described = "the module passed to load has" if is_own else "its header describes"
             raise ValueError(
-                f"its tensor {name!r} has the shape {shapes.get(name)}, but its header describes "
+                f"its tensor {name!r} has the shape {shapes.get(name)}, but {described} "
                 f"{expected.get(name)}"
             )
     tensors = {name: file.get_tensor(name) for name in shapes}
     for name, values in tensors.items():
         # A channel that was missing throughout training has a mean and a scale of NaN.
         may_be_nan = name.startswith(("mean.", "scale."))
-        if values.isinf().any() or (values.isnan().any() and not may_be_nan):
+        has_inf = bool(values.isinf().any()) and name not in masks
+        if has_inf or (values.isnan().any() and not may_be_nan):
             raise ValueError(f"its tensor {name!r} has values that are infinite or NaN")
     return tensors

@@ -42,7 +42,7 @@ def check_numbers(estimator: BaseEstimator, X: Any, y: Any) -> list[NDArray[np.f
     columns = []
     for column in _split_targets(estimator, X, y):
         with reading_numbers("y"):
-            column = np.where(pd.isna(column), np.nan, column)
+            column = np.where(pd.isna(column), np.nan, np.asarray(column, object))
             settings = {"ensure_2d": False, "ensure_all_finite": "allow-nan", "input_name": "y"}
             columns.append(check_array(column, dtype=np.float64, **settings))
     return columns

@@ -61,5 +61,9 @@ class _Drawing(TorchFunctionMode):
 
 
 def has_finite_weights(network: nn.Module) -> bool:
-    """Return whether all parameters and buffers of a network are finite."""
-    return all(bool(values.isfinite().all()) for values in network.state_dict().values())
+    """Return whether all parameters of a network are finite, and no buffer is NaN.
+
+    A buffer may be infinite, such as a mask.
+    """
+    are_finite = all(bool(values.isfinite().all()) for values in network.parameters())
+    return are_finite and not any(bool(values.isnan().any()) for values in network.buffers())

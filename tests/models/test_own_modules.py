@@ -132,3 +132,42 @@ def test_wrong_modules_and_parameters_are_named():
         wrong.fit(X, y)
     with pytest.raises(ValueError, match="Invalid parameter"):
         FusionClassifier(Averages).set_params(nonsense=3)
+
+
+class Masked(nn.Module):
+    """Has a mask, reads a value while it is built, and has few tensors."""
+
+    def __init__(self, shapes, n_outputs):
+        super().__init__()
+        self.scale = torch.tensor(2.0).item()
+        self.register_buffer("mask", torch.full((3,), -torch.inf))
+        self.layer = nn.Linear(shapes[0][-1], n_outputs)
+
+    def forward(self, inputs, present):
+        return self.scale * self.layer(inputs[0][:, 0])
+
+
+def test_modules_with_masks_and_few_tensors_are_saved_and_loaded(tmp_path):
+    X, y, _ = windows()
+    model = FusionClassifier(Masked, n_members=10, **{**QUICK, "max_epochs": 1}).fit(X, y)
+    model.save(tmp_path / "model.safetensors")
+    loaded = FusionClassifier.load(tmp_path / "model.safetensors", device="cpu", module=Masked)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_module_that_cannot_be_built_is_no_damaged_file(tmp_path):
+    X, y, _ = windows()
+    path = tmp_path / "model.safetensors"
+    FusionClassifier(Masked, **{**QUICK, "max_epochs": 1}).fit(X, y).save(path)
+
+    def broken(shapes, n_outputs):
+        raise RuntimeError("no such layer")
+
+    with pytest.raises(TypeError, match=r"module=\.\.\. could not be built: no such layer"):
+        FusionClassifier.load(path, module=broken)
+
+
+def test_an_instance_of_a_module_is_an_error_that_asks_for_its_class():
+    X, y, _ = windows()
+    with pytest.raises(TypeError, match="an instance of Masked: pass the class"):
+        FusionClassifier(Masked([(1, 12)], 2)).fit(X, y)

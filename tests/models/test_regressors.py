@@ -202,6 +202,12 @@ def test_concordance_loss_is_one_minus_the_coefficient():
     assert loss.item() == pytest.approx(1 - expected)
 
 
+def test_text_is_no_number(network):
+    X, _, _ = windows()
+    with pytest.raises(ValueError, match="y takes an array of real numbers"):
+        network().fit(X, np.repeat(["a"], len(X)))
+
+
 def test_an_unknown_loss_is_an_error(network):
     X, arousal, _ = windows()
     with pytest.raises(ValueError, match='loss must be "mse", "huber", "ccc" or a callable'):

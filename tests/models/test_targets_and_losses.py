@@ -255,3 +255,17 @@ def test_a_mixed_loss_is_that_of_both_labels_in_their_shares():
     own = log_p.gather(1, y)[:, 0] * weight[:, 0] * share
     others = log_p.gather(1, y[partner])[:, 0] * weight[partner, 0] * (1 - share)
     torch.testing.assert_close(loss, (own + others).mean())
+
+
+def test_ordinal_labels_without_a_known_order_are_an_error(network):
+    X, y, _ = windows()
+    with pytest.raises(ValueError, match='takes ratings that are numbers, got text such as "rest"'):
+        network(loss="ordinal").fit(X, y)
+
+
+def test_missing_labels_are_not_scored_as_wrong(network):
+    X, y, _ = two_targets()
+    model = network(max_epochs=1).fit(X, y)
+    y["level"] = y["level"].astype(float).where(y.index > 3)
+    with pytest.raises(ValueError, match="Input y contains NaN: 4 labels are missing"):
+        model.score(X, y)
