@@ -29,11 +29,13 @@ from _fuzz_inputs import (
 from skemo import (
     AccelerometerTransformer,
     CrossModalAttentionClassifier,
+    CrossModalAttentionRegressor,
     DifferentialEntropyTransformer,
     EDATransformer,
     EMGTransformer,
     HRVTransformer,
     ModalityAwareAttentionClassifier,
+    ModalityAwareAttentionRegressor,
     PerSubject,
     QualityTransformer,
     ResampleTransformer,
@@ -197,6 +199,37 @@ def network(make):
     return draw
 
 
+def regressor(make):
+    def draw(rng):
+        n = mostly(rng, (10, 20, 40), (0, 1, 2))
+        X = any_network_windows(rng, n)
+        y = rng.normal(size=n if rng.random() < 0.6 else (n, 2))
+        if n and rng.random() < 0.3:
+            y[rng.integers(n)] = pick(rng, NAN, np.inf, 1e30, 0)
+        if rng.random() < 0.2:
+            y = pick(rng, any_labels(rng, n), y.astype(object), y.astype(complex), y.tolist())
+        settings = {"n_filters": 2, "max_epochs": 1, "device": "cpu", "random_state": 0}
+        settings |= any_settings(rng, NETWORK)
+        settings["loss"] = mostly(rng, ("mse", "huber", "ccc"), ("l1", None, 3))
+        groups = mostly(rng, (np.arange(n) // 5, None), ("subject", np.arange(3), np.full(n, NAN)))
+        partial = rng.random() < 0.2
+
+        def use():
+            known = {name: value for name, value in settings.items() if name in make().get_params()}
+            model = make(**known)
+            if partial:
+                model.partial_fit(X, y)
+            else:
+                model.fit(X, y, groups=groups)
+            predicted = model.predict(X)
+            check_numbers([model.transform(X), predicted])
+            return predicted
+
+        return use
+
+    return draw
+
+
 def per_subject(rng):
     n = mostly(rng, (8, 12), (0, 1, 2))
     X = any_features(rng, n)
@@ -316,6 +349,8 @@ TARGETS = {
     **{make.__name__: transform(make, choices) for make, choices in TRANSFORMERS.items()},
     "ModalityAwareAttentionClassifier": network(ModalityAwareAttentionClassifier),
     "CrossModalAttentionClassifier": network(CrossModalAttentionClassifier),
+    "ModalityAwareAttentionRegressor": regressor(ModalityAwareAttentionRegressor),
+    "CrossModalAttentionRegressor": regressor(CrossModalAttentionRegressor),
     "PerSubject": per_subject,
     "r_peaks": kernel(r_peaks, 2, signal=("ecg", "ppg"), method=("skemo", "x")),
     "max_beats": lambda rng: partial_call(max_beats, pick(rng, 0, 1, 500, -1), any_rate(rng)),

@@ -400,11 +400,12 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         given = self.class_weight
         if given is None or isinstance(given, str | Mapping):
             given = [given] * len(lists)
-        shared = isinstance(self.class_weight, Mapping) and len(lists) > 1
-        if shared or len(given) != len(lists):
+        one_for_all = isinstance(self.class_weight, Mapping) and len(lists) > 1
+        if one_for_all or not isinstance(given, list | tuple) or len(given) != len(lists):
+            several = f", or a list with an entry for each of the {len(lists)} targets"
             raise ValueError(
-                f"class_weight must be a list with an entry for each of the {len(lists)} targets, "
-                f"got {self.class_weight!r}."
+                'class_weight must be a dict, "balanced" or None'
+                f"{several if len(lists) > 1 else ''}, got {self.class_weight!r}."
             )
         self._class_weight = []
         for codes, classes, one in zip(encoded.T, lists, given, strict=True):
