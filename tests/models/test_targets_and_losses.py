@@ -94,7 +94,7 @@ def test_partial_fit_takes_the_classes_of_each_target(network):
     model = network()
     model.partial_fit(X, y, classes=[["rest", "task"], [0, 1, 2, 3]])
     assert [part.shape[1] for part in model.predict_proba(X)] == [2, 4]
-    with pytest.raises(ValueError, match="y has 2 targets, but `classes` are those of 1"):
+    with pytest.raises(ValueError, match="y has 2 targets, but `classes` has those of 1"):
         network().partial_fit(X, y, classes=["rest", "task"])
 
 
