@@ -155,7 +155,7 @@ def _read_labels(path):
     """Return the label of each clip."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing; it holds the labels of the clips. Copy it from {URL}"
+            f"{path} is missing; it has the labels of the clips. Copy it from {URL}"
         )
     values = numbers(read_variables(path, ["label"], _REMEDY)["label"], f"{path}: label").ravel()
     if values.shape != (N_TRIALS,) or not np.isin(values, list(LABELS)).all():

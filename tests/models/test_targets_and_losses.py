@@ -186,7 +186,7 @@ def test_a_loss_of_ones_own_takes_scores_and_positions(network):
 
 def test_label_smoothing_needs_a_loss_that_has_it(network):
     X, y, _ = windows()
-    with pytest.raises(ValueError, match="label_smoothing suits"):
+    with pytest.raises(ValueError, match="label_smoothing works only with"):
         network(loss="ordinal", label_smoothing=0.1).fit(X, y)
 
 
