@@ -351,12 +351,12 @@ def format_summary(
 
 
 def metric_decimals(metric: str, values: ArrayLike) -> int:
-    """Return the decimals to show values of a score with that is no share."""
+    """Return the number of decimals with which to show a score that is not a share."""
     return 2 if metric in _CORRELATIONS else decimals_of(values)
 
 
 def decimals_of(values: ArrayLike) -> int:
-    """Return the decimals that show the largest of some numbers to three digits.
+    """Return the number of decimals that shows the largest of some numbers to three digits.
 
     Examples
     --------
