@@ -39,8 +39,8 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
     ``forward(inputs, present)`` takes a list of tensors of shape (batch, ...), one per modality,
     and a tensor of shape (batch, n_modalities) that is 1 where a window has the modality; it
     returns the scores, of shape (batch, n_outputs). The input of a missing modality is zero.
-    A subclass of :class:`skemo.nn.FusionNetwork` can also provide attention weights and a
-    fused representation.
+    A subclass of :class:`skemo.nn.FusionNetwork` can give attention weights and a fused
+    representation as well.
 
     Parameters
     ----------
