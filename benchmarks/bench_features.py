@@ -105,7 +105,7 @@ def describe_machine(share):
     threads = max((library["num_threads"] for library in threadpool_info()), default=1)
     return (
         f"Measured on {date.today():%Y-%m-%d} on one core of {processor()} ({os.cpu_count()} "
-        f"cores, {platform.machine()}), at most {max(threads, torch.get_num_threads())} thread a "
+        f"cores, {platform.machine()}), at most {max(threads, torch.get_num_threads())} thread per "
         f"library; the process had {share:.0%} of its core. Python {platform.python_version()}, "
         f"{', '.join(versions)}."
     )

@@ -30,13 +30,13 @@ START = 1714555800  # unix seconds
 SECONDS = 60.0  # of a window
 TEXT = (
     "A day of a wristband (pulse 64 Hz, acceleration 32 Hz, skin conductance and temperature "
-    "4 Hz), from the folder of an Empatica E4 to the features of windows of a minute: heartbeats "
+    "4 Hz), from the folder of an Empatica E4 to the features of one-minute windows: heartbeats "
     "and the tonic and phasic skin conductance of the whole recording, then features of all four "
-    "signals. The recording is dropped once it is cut into windows. And a CSV file with times, "
+    "signals. The recording is dropped once it is cut into windows. Then a CSV file with times, "
     "three signals at 1000 Hz and a label, read as a recording. Signals "
-    "are simulated. Each row is a process of its own that has read and processed a short recording "
-    "before, so that imports do not count. Memory is the peak of the resident memory above that "
-    "before, so it includes the signals themselves. Reproduce with "
+    "are simulated. Each row is a separate process that has first read and processed a short "
+    "recording, so that imports do not count. Memory is the peak of the resident memory above the "
+    "level before, so it includes the signals themselves. Reproduce with "
     "`python benchmarks/bench_files.py`."
 )
 

@@ -130,12 +130,12 @@ def to_page(table, wrong, seconds):
     )
     return f"""# Any input
 
-{total.total():,} inputs, drawn from their numbers by `python benchmarks/fuzz.py`: ordinary and
-strange windows (shape, type, container, content), rates, labels, groups and parameters. A *clear
-error* is a ValueError or TypeError that skemo or scikit-learn raised on purpose; an *unclear* one
-came from inside another package. A *bad result* is infinite or complex, or depends on the windows
-beside it (to the bit; to 1e-5 for `QualityTransformer`, whose last bits do). Each input had
-{SECONDS} s. Loaders have a folder without their data set; damaged files are in
+{total.total():,} inputs, each generated from its number by `python benchmarks/fuzz.py`: ordinary
+and strange windows (shape, type, container, content), rates, labels, groups and parameters. A
+*clear error* is a ValueError or TypeError that skemo or scikit-learn raised on purpose; an
+*unclear* one came from inside another package. A *bad result* is infinite or complex, or depends
+on the windows beside it (to the bit; to 1e-5 for `QualityTransformer`, whose last bits do). Each
+input had {SECONDS} s. Loaders are given a folder without their data set; damaged files are in
 `tests/damaged_files.py`.
 
 {chr(10).join(lines)}

@@ -1,4 +1,4 @@
-"""End comparisons at random moments, and see whether they go on to the same scores.
+"""End comparisons at random moments, and check that they resume and give the same scores.
 
     python tests/interruptions.py [--kills 20] [--seed 0] [--write]
 
@@ -226,8 +226,9 @@ def to_page(found, duration):
 
 `python tests/interruptions.py --write` ends `skemo compare` with two worker processes at random
 moments. Afterwards every file must be whole, no worker may be left after {PATIENCE} s, and the same
-command must go on to the predictions of the undisturbed run, byte by byte. On a full disk it must
-end with exit code 2 and a message without a traceback. The undisturbed run took {duration:.0f} s.
+command, run again, must give the predictions of the undisturbed run, byte for byte. On a full
+disk it must end with exit code 2 and a message without a traceback. The undisturbed run took
+{duration:.0f} s.
 
 | what happened | times | after | what was wrong |
 |---|---|---|---|

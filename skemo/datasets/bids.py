@@ -48,10 +48,10 @@ def load_bids(
     """Load a folder in BIDS format: physiological recordings and EEG, labelled by events.
 
     Physiological recordings are the files ``*_physio.tsv.gz``, whose sampling rate, start and
-    columns are in JSON files beside them or in a folder above. EEG files are read by mne-bids.
+    columns are in JSON files next to them or in a parent folder. EEG files are read by mne-bids.
     All files of a subject that differ only in the entity ``recording`` belong to one run. A
-    recording is a run, and its second 0 is the first sample of the EEG, or the time from which
-    the physiological recordings count their starts.
+    recording is a run, and its second 0 is the first sample of the EEG, or the time to which
+    the start times of the physiological recordings refer.
 
     The events in ``*_events.tsv`` become labels: each lasts for its duration, or until the next
     event if none of them has a duration.
@@ -90,7 +90,7 @@ def load_bids(
     -------
     list of Recording, or an iterator with `lazy`
         By subject and run, float32; EEG in µV, ECG in mV and skin conductance in µS. The trial
-        has the entities of the run, such as ``"ses-1 task-stroop run-2"``.
+        holds the entities of the run, such as ``"ses-1 task-stroop run-2"``.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _entities(path):
 
 
 def _inherited(path, root, suffix):
-    """Return the files with metadata of a file, the most general first."""
+    """Return the files with the metadata of a file, from general to specific."""
     entities = _entities(path).items()
     folders = [folder for folder in (path.parent, *path.parents) if folder.is_relative_to(root)]
     found = []
@@ -250,7 +250,7 @@ def _read_physio(path, root):
 
 
 def _read_eeg(path):
-    """Return the Raw of MNE of an EEG file."""
+    """Return an EEG file as an MNE Raw."""
     try:
         import mne_bids
     except ModuleNotFoundError as error:

@@ -85,8 +85,8 @@ def load_deap(
 
     32 people watched 40 one-minute excerpts of music videos, and rated their valence, arousal,
     dominance and liking from 1 to 9 after each. The loader reads the preprocessed signals, all
-    at 128 Hz: 32 channels of EEG in microvolts, from 4 to 45 Hz, without artefacts of the eyes
-    and with the common average as reference; EOG, EMG, skin resistance, respiration, pulse and
+    at 128 Hz: 32 channels of EEG in microvolts, from 4 to 45 Hz, with eye artefacts removed
+    and the common average as reference; EOG, EMG, skin resistance, respiration, pulse and
     skin temperature, whose units are not set except for the resistance.
 
     The publisher gives the "GSR" as resistance in ohms. The modality is therefore called
@@ -99,8 +99,8 @@ def load_deap(
     `target` is NaN or off the scale is left out with a warning.
 
     The data are available to researchers who sign the End User License Agreement of Queen Mary
-    University of London, https://www.eecs.qmul.ac.uk/mmv/datasets/deap/, and may be used under
-    its terms only. Unpack the archive of the preprocessed data for Python or for MATLAB. The
+    University of London, https://www.eecs.qmul.ac.uk/mmv/datasets/deap/, and may be used only under
+    its terms. Unpack the archive of the preprocessed data for Python or for MATLAB. The
     files for Python are pickles; nothing in them is run, and they are refused if they contain
     anything except arrays of numbers.
 
@@ -141,7 +141,7 @@ def load_deap(
     Raises
     ------
     FileNotFoundError
-        If the folder has no such files, or not that of a subject.
+        If the folder has no such files, or lacks that of a subject.
     ValueError
         If a file is truncated or differs from the published one, no trial can be used, or a
         parameter is invalid.

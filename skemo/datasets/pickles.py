@@ -58,8 +58,8 @@ def read_pickle(path: Path, remedy: str) -> Any:
         raise
     except MemoryError as error:
         raise ValueError(
-            f"{path}, of {path.stat().st_size / 1e6:.0f} MB, needs more memory than there is: the "
-            f"file is damaged, or the machine is too small. {remedy}"
+            f"{path}, of {path.stat().st_size / 1e6:.0f} MB, needs more memory than is available: "
+            f"the file is damaged, or the machine is too small. {remedy}"
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
         raise ValueError(f"{path} cannot be read: {error or 'it is empty'}. {remedy}") from error
@@ -92,7 +92,7 @@ def _check_opcodes(file):
     """Raise an error if reading a pickle could use up all memory, or the stack.
 
     The unpickler allocates what a length or a memo index asks for before it looks at the bytes
-    that there are, and hashes tuples inside tuples without limit.
+    that follow, and hashes tuples inside tuples without limit.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -176,7 +176,7 @@ class _Latin1:
     def __new__(cls, text, encoding=None):
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise pickle.UnpicklingError(
-                "it contains '_codecs.encode' with other arguments than those of bytes"
+                "it contains '_codecs.encode' with arguments other than those for bytes"
             )
         return text.encode("latin1")
 

@@ -57,14 +57,14 @@ def load_seed(
 
     15 people watched the same 15 film clips of about four minutes in three sessions, a week or
     more apart. The loader reads the preprocessed EEG: 62 channels at 200 Hz, from 0 to 75 Hz.
-    The publisher does not state its unit, so it is not set; the numbers are of the size of
+    The publisher does not state its unit, so it is not set; the values have the magnitude of
     microvolts.
 
     A recording is a trial, that is, one clip. Its label is the emotion that the clip is meant
     to elicit, which is the same for everyone; people's own ratings are not published.
 
-    The data are available to researchers who sign a licence agreement of Shanghai Jiao Tong
-    University, https://bcmi.sjtu.edu.cn/home/seed/, and may be used under its terms only.
+    The data are available to researchers who sign a licence agreement with Shanghai Jiao Tong
+    University, https://bcmi.sjtu.edu.cn/home/seed/, and may be used only under its terms.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def load_seed(
     Raises
     ------
     FileNotFoundError
-        If the folder has no such files, or not those of a subject.
+        If the folder has no such files, or lacks those of a subject.
     ValueError
         If a file is truncated or differs from the published one, or a parameter is invalid.
 

@@ -1,4 +1,4 @@
-"""Predicted numbers: against those given, and their errors over time."""
+"""Predicted against given numbers, and their errors over time."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ _SIDE = 2.4  # of a panel, in inches
 
 
 class PredictionsDisplay:
-    """Predicted against given numbers, a panel per model, a colour per subject.
+    """Predicted against given numbers, with a panel per model and a colour per subject.
 
-    On the dashed line both are the same. scikit-learn's ``PredictionErrorDisplay`` draws one model
-    and does not tell subjects apart. Create it with `from_comparison`, `from_predictions` or
+    On the dashed line, the two are equal. scikit-learn's ``PredictionErrorDisplay`` draws one
+    model and does not tell subjects apart. Create it with `from_comparison`, `from_predictions` or
     `from_estimator`.
 
     Parameters
@@ -39,7 +39,7 @@ class PredictionsDisplay:
     points_ : list of list of matplotlib PathCollection
         The dots of each subject, for each model.
     lines_ : list of matplotlib Line2D
-        The line on which both are the same, for each model.
+        The line on which the two are equal, for each model.
 
     Examples
     --------
@@ -138,8 +138,8 @@ class PredictionsDisplay:
         ----------
         y_true : array-like of shape (n_windows,)
             The numbers given.
-        y_pred : array-like of shape (n_windows,), or dict of str to such
-            Predicted numbers; for several models, a dict from their names.
+        y_pred : array-like of shape (n_windows,), or dict of str to array-like
+            Predicted numbers; for several models, a dict by name.
         subjects : array-like of shape (n_windows,)
             The subject of each window.
         name : str, default="model"
@@ -190,9 +190,9 @@ class PredictionsDisplay:
 
 
 class ResidualsDisplay:
-    """Predicted minus given numbers over time, a panel per model, a line per subject.
+    """Predicted minus given numbers over time, with a panel per model and a line per subject.
 
-    A residual that drifts says that the model follows time or a slow change of the signal rather
+    Residuals that drift show that the model follows time or a slow change of the signal rather
     than the target. Create it with `from_comparison`.
 
     Parameters

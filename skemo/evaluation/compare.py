@@ -94,22 +94,25 @@ def compare(
     Parameters
     ----------
     models : dict of str to estimator, or list of estimators
-        Classifiers, or regressors for numbers. A dict has their names in the table; those of a list
-        are named by the type of their last step, as ``make_pipeline`` does: ``svc``,
-        ``randomforestclassifier-1``. A search such as ``GridSearchCV`` is nested: see Notes.
+        Classifiers, or regressors for numbers. The keys of a dict are their names in the table;
+        models in a list are named after the type of their last step, as by ``make_pipeline``:
+        ``svc``, ``randomforestclassifier-1``. A search such as ``GridSearchCV`` is nested: see
+        Notes.
     X : DataFrame or array of n_windows rows
         The input of every model. It may have columns that only some of the models select.
     y : array-like of shape (n_windows,) or (n_windows, n_targets), DataFrame, str or list of str
         Labels, or numbers for regressors. Several columns are several targets, each with its own
-        scores; NaN leaves a window out of the scores of that target. A text is the name of a column
-        of `X`, a list of texts those of several; these columns are then taken out of `X`.
+        scores; NaN leaves a window out of the scores of that target. A string is the name of a
+        column of `X`, and a list of strings the names of several; these columns are then
+        removed from `X`.
     groups : array-like of shape (n_windows,), DataFrame, or str
         The subject of each window, or a table with a column `subject` and, where known, `trial`,
         and `start` and `stop` in seconds. The windows that `skemo.segment` returns are such a
         table. The within-subject protocols need it, and with it leaks between training and test
-        windows are found by trial and time as well. A text is the name of the column of `X` with
-        the subjects; `trial`, `start` and `stop` are then looked for in `X`. Those found are taken
-        out of it, unless a parameter of a model names them, as `PerSubject` names the subject.
+        windows are found by trial and time as well. A string is the name of the column of `X` with
+        the subjects; `trial`, `start` and `stop` are then looked for in `X`. These columns are
+        removed from it, unless a parameter of a model names them, as `PerSubject` names the
+        subject.
     protocol : {"leave-one-subject-out", "group-k-fold", "leave-one-trial-out", "blocked-k-fold", \
             "segment-k-fold"}, splitter or list of (train, test), default="leave-one-subject-out"
         How the folds are made, as `skemo.evaluation.protocols.protocol_splitter` describes.
@@ -117,10 +120,10 @@ def compare(
         if it uses groups; `check_split` tells whether it is optimistic.
     scoring : str, callable, list of these or dict of them by name, default=None
         Further scores: names of scikit-learn's scorers, such as "top_k_accuracy" or
-        "neg_median_absolute_error", functions ``scorer(estimator, X, y)``, or metrics
+        "neg_median_absolute_error", functions ``scorer(estimator, X, y)`` or metrics
         ``metric(y_true, y_pred)``. See Notes.
     n_splits : int, default=10
-        Number of folds, for the k-fold protocols by name.
+        Number of folds, for the k-fold protocols given by name.
     n_jobs : int or None, default=None
         Number of fits that run in parallel, as for ``joblib.Parallel``. It does not change the
         result.
@@ -186,31 +189,32 @@ def compare(
     defined: it is NaN and left out of the mean over subjects. Macro sensitivity is the balanced
     accuracy. The Brier score is half the mean over windows of Σ (p − indicator)². The ROC AUC is
     that of the second of two classes, or else the mean over the subject's classes of each against
-    the others; it is not defined for a subject with a single class. Both need probabilities: give
-    those of an SVM by ``CalibratedClassifierCV``.
+    the others; it is not defined for a subject with a single class. Both need probabilities: an SVM
+    gets them from ``CalibratedClassifierCV``.
 
     For numbers: the root-mean-square error (RMSE) and the mean absolute error (MAE); R², 1 minus
     the mean square error over the variance of the subject's own targets; Pearson's r; and the
     concordance correlation coefficient (CCC; Lin 1989), 2 s_xy / (s_x² + s_y² + (x̄ − ȳ)²), which
-    also asks for the right mean and spread. For a subject whose targets are all the same, the last
-    three are NaN and left out of the mean; predictions that are all the same have r = CCC = 0.
-    If the tested subjects are in training, the mean of training is the lower the higher the
-    numbers left out, and the last three are below 0 where nothing is learnt: tests, figures and
-    reports then go by the RMSE, and otherwise by the CCC.
+    also depends on the mean and spread being right. For a subject whose targets are all the same,
+    the last three are NaN and left out of the mean; predictions that are all the same have
+    r = CCC = 0.
+    If the tested subjects are in training, the higher the numbers left out, the lower the mean
+    of training, and the last three are below 0 if nothing is learnt: tests, figures and
+    reports then use the RMSE, and otherwise the CCC.
 
-    **Further scores** are computed from the predictions that are kept, for a subject or fold at a
-    time, so they cost no fit. The `estimator` that a scorer is given answers with these predictions
+    **Further scores** are computed from the stored predictions, one subject or fold at a time,
+    so they need no fit. The `estimator` that a scorer is given returns these predictions
     (``predict`` and, for models that have it, ``predict_proba``; no ``decision_function``), and its
-    `X` is their table. A function of two arguments is taken for a metric; the lower is the better
-    if its name ends in ``_error``, ``_loss`` or ``_deviance``. Where a score raises an error, it is
-    NaN.
+    `X` is their table. A function of two arguments is taken to be a metric; lower is better if its
+    name ends in ``_error``, ``_loss`` or ``_deviance``. A score that raises an error is NaN.
 
-    **Several targets.** A model that takes one target only is fitted to each by itself, as
-    ``MultiOutputClassifier`` does. Training windows that lack a target are left out, except for
-    skemo's networks, which learn from the targets that are there. Permuted labels stay together.
+    **Several targets.** A model that takes only one target is fitted to each separately, by
+    ``MultiOutputClassifier`` or ``MultiOutputRegressor``. Training windows that lack a target are
+    left out, except for skemo's networks, which learn from the targets that are there. Permuted
+    labels stay together.
 
     **Your own folds** may test a window in several folds or in none. Each prediction counts once in
-    the score of its subject; `notes` says what was tested.
+    the score of its subject; `notes` says which windows were tested.
 
     **Features.** The leading steps of a Pipeline that learn nothing, such as `HRVTransformer`, are
     computed once for all folds and all models that share them, as by `precompute`.
@@ -269,7 +273,7 @@ def compare(
     labels = stack_targets(targets)
     scorers = read_scoring(scoring, task)
     with_controls = _add_controls(by_name, controls, task)
-    of_one = labels if are_classes and len(targets) == 1 else None  # what folds are stratified by
+    of_one = labels if are_classes and len(targets) == 1 else None  # to stratify folds by
     is_named = isinstance(protocol, str)
     if not is_named:
         _check_own(protocol, gap)
@@ -406,7 +410,7 @@ def _check_models(models):
 
 
 def _named_by_type(models):
-    """Models by the lower-case type of their last step; several of one type are numbered from 1."""
+    """Models by the lower-case type of their last step, numbered from 1 if types are repeated."""
     types = []
     for model in models:
         while isinstance(getattr(model, "steps", None), list):
@@ -448,7 +452,7 @@ def _add_controls(models, controls, task):
 
 
 def _take_columns(X, y, groups, models):
-    """X, y and groups, of which the latter may be given as names of columns of X."""
+    """X, y and groups; the last two may be given as names of columns of X."""
     columns = list(X) if isinstance(X, pd.DataFrame) else []
     targets = [y] if isinstance(y, str) else y
     of_y = isinstance(y, str) or (
@@ -459,8 +463,8 @@ def _take_columns(X, y, groups, models):
     for what, name in (("y", y), ("groups", groups)):
         if isinstance(name, str) and name not in columns:
             raise ValueError(
-                f"{what} is the text {name!r}, which is no column of X: pass the name of a column "
-                "of a DataFrame, or the values of each window."
+                f"{what} is the text {name!r}, which is not a column of X: pass the name of a "
+                "column of a DataFrame, or the values of each window."
             )
     dropped = list(targets) if of_y else []
     if of_y:
@@ -477,7 +481,7 @@ def _take_columns(X, y, groups, models):
 
 
 def _names_column(model, column):
-    """Whether a parameter of a model is the name of a column, or a list that has it."""
+    """Whether a parameter of a model is the name of a column, or a list that contains it."""
 
     def has(value):
         if isinstance(value, list | tuple):

@@ -320,8 +320,8 @@ class Comparison:
         Returns
         -------
         list of str
-            One line each: models that failed, windows that were not tested or several times,
-            models that look at other windows of the tested person, subjects without a score, and
+            One line each: models that failed, windows that were tested several times or not at all,
+            models that use other windows of the tested person, subjects without a score, and
             intervals over few subjects.
         """
         notes = []
@@ -341,7 +341,7 @@ class Comparison:
         return notes
 
     def _note_coverage(self):
-        """Say what folds of the user's own leave out or test several times."""
+        """Say which windows the user's own folds leave out or test several times."""
         if self.protocol in PROTOCOLS:
             return
         data = self.details["data"]
@@ -360,22 +360,22 @@ class Comparison:
             )
 
     def _note_declared(self):
-        """Say which models look at other windows of the tested person, and how."""
+        """Say which models use other windows of the tested person, and how."""
         declared = self.details.get("declared", {})
         for step in dict.fromkeys(step for steps in declared.values() for step in steps):
             models = [repr(name) for name, steps in declared.items() if step in steps]
             yield f"{step} in {', '.join(models)} {describe_step(step)} (transductive)."
 
     def _note_undefined(self):
-        """Say which scores some of the subjects do not have."""
+        """Say which scores are missing for some subjects."""
         scores = self.subject_scores()
         subjects = scores["subject"].nunique()
         if self.task == "regression":
             if self.about_protocol.known_subjects:
                 yield (
-                    "Training has windows of the tested subjects, whose mean is the lower the "
-                    "higher the numbers left out: R², Pearson r and CCC are below 0 where nothing "
-                    "is learnt. Compare errors, and with the mean of training."
+                    "Training has windows of the tested subjects: the higher the numbers left out, "
+                    "the lower the mean of the others, so R², Pearson r and CCC are below 0 if "
+                    "nothing is learnt. Compare errors, and with the mean of training."
                 )
             lacking = scores.loc[scores["r2"].isna(), "subject"].nunique()
             if lacking:
@@ -403,7 +403,7 @@ class Comparison:
 
         Every window counts once, in the fold that tested it, so the scores of a subject mean the
         same under every protocol. With several repetitions, the scores are averaged over them.
-        Under folds of your own, a window counts as often as it was tested.
+        With your own folds, a window counts as often as it was tested.
 
         Returns
         -------
@@ -465,7 +465,7 @@ class Comparison:
             protocol, marked if it is optimistic. If any model has transductive steps, the column
             `transductive` names them. If fits failed, the column `failed` has their number, and
             the scores are over the subjects that were tested. With several targets, each has its
-            table; in a DataFrame the target is the first index.
+            own table; in a DataFrame the target is the first index.
         """
         if self.targets and format is None:
             return self._under_targets(Comparison.table)
@@ -526,7 +526,7 @@ class Comparison:
         test : str, default="auto"
             As for `skemo.evaluation.statistics.compare_models`.
         correction : {"holm", "fdr"} or None, default="holm"
-            Correction of p values for the number of pairs, for each target by itself.
+            Correction of p values for the number of pairs, for each target separately.
         confidence : float, default=0.95
             Level of the bootstrap interval over subjects.
         random_state : int, default=0

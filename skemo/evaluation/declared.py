@@ -1,4 +1,4 @@
-"""What in a model has to be declared with its scores: steps that look at other windows."""
+"""Steps of a model that must be declared with its scores, since they use other windows."""
 
 from sklearn.base import BaseEstimator
 
@@ -12,9 +12,9 @@ _TRANSDUCTIVE: dict[type, str] = {
 
 
 def transductive_steps(model: BaseEstimator) -> list[str]:
-    """Return the names of a model's steps that look at other windows of the person tested.
+    """Return the names of a model's steps that use other windows of the person tested.
 
-    Such a model needs several windows of a new person, which has to be said with its scores.
+    Such a model needs several windows of a new person, which must be declared with its scores.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def transductive_steps(model: BaseEstimator) -> list[str]:
     Returns
     -------
     list of str
-        Names of classes, each once.
+        Names of classes, without repetition.
 
     Examples
     --------

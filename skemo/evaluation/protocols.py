@@ -183,7 +183,7 @@ def protocol_folds(
             "segment-k-fold"}
         The protocol, as for `protocol_splitter`.
     y : array-like of shape (n_windows,), or None
-        Labels. None, for numbers or several targets, makes folds that go by the groups alone.
+        Labels. None, for numbers or several targets, makes folds from the groups alone.
     groups : array-like of shape (n_windows,), or DataFrame of n_windows rows
         Subjects, or a table as for `window_groups`, which the within-subject protocols need.
     n_splits : int, default=10
@@ -282,7 +282,7 @@ def split_rows(
     Raises
     ------
     ValueError
-        There are no folds, or they have positions beyond the rows.
+        There are no folds, or they hold positions outside the rows.
     """
     if isinstance(cv, list | tuple):
         for fold in cv:
@@ -309,8 +309,7 @@ def split_rows(
             folds.append((positions[train], positions[test]))
         except IndexError as error:
             raise ValueError(
-                f"Fold {len(folds)} of cv holds positions that are not of the {len(groups)} rows: "
-                f"{error}."
+                f"Fold {len(folds)} of cv holds positions outside the {len(groups)} rows: {error}."
             ) from error
     if not folds:
         raise ValueError("cv gives no folds: it is empty, or an iterator that was already used.")
@@ -320,10 +319,10 @@ def split_rows(
 def own_folds(
     splitter: Any, X: Any, y: ArrayLike, groups: pd.DataFrame, random_state: Any, repeat: int
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Return the folds of a repetition under a splitter or list of splits of the user's own.
+    """Return the folds of one repetition for the user's own splitter or list of splits.
 
-    A splitter whose ``random_state`` is None gets `random_state`; to one with a whole number,
-    `repeat` is added. Other splitters and lists give the same folds in each repetition.
+    A splitter whose ``random_state`` is None gets `random_state`; if it is a whole number,
+    `repeat` is added to it. Other splitters and lists give the same folds in each repetition.
     """
     seed = getattr(splitter, "random_state", "none")
     if seed is None or (isinstance(seed, Integral) and repeat):
@@ -332,13 +331,13 @@ def own_folds(
     folds = split_rows(splitter, X, y, groups)
     for i, (train, test) in enumerate(folds):
         if not len(train) or not len(test):
-            side = "tested" if len(train) else "training"
+            side = "test" if len(train) else "training"
             raise ValueError(f"Fold {i} of the protocol has no {side} windows.")
     return folds
 
 
 def protocol_name(protocol: str | BaseCrossValidator | Sequence[Any]) -> str:
-    """Return the name of a protocol: of a splitter its class, `n_splits` and what is not default.
+    """Return a protocol's name: for a splitter, its class, `n_splits` and other non-defaults.
 
     Examples
     --------
@@ -361,10 +360,10 @@ def protocol_name(protocol: str | BaseCrossValidator | Sequence[Any]) -> str:
 
 
 def describe_own(protocol: Any, shared: set[str], groups: pd.DataFrame) -> Protocol:
-    """Return what a model knows of the people it is tested on, by what `check_split` found.
+    """Return what a model knows of the people it is tested on, from what `check_split` found.
 
-    It is optimistic if windows of one trial are in training and test, except by `BlockedKFold`,
-    and, where trials are not known, if those of one subject are.
+    The protocol is optimistic if windows of one trial are in both training and test, except with
+    `BlockedKFold`, or if windows of one subject are and trials are not known.
 
     Parameters
     ----------

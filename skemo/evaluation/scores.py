@@ -18,9 +18,9 @@ class Metric(NamedTuple):
     Parameters
     ----------
     title : str
-        Of its column in a table, as in papers.
+        Heading of its column in a table, as in papers.
     name : str
-        In sentences and figures.
+        Name in sentences and figures.
     percent : bool, default=True
         Whether it is a share, shown in per cent.
     lower_is_better : bool, default=False
@@ -76,10 +76,10 @@ def metrics_of(task: Task) -> tuple[str, ...]:
 
 
 def main_metric(task: Task, known_subjects: bool = False) -> str:
-    """Return the score that tests and figures take unless told otherwise.
+    """Return the score that tests and figures use by default.
 
-    If the tested subjects are in training, the mean of training is the lower the higher the
-    numbers left out. Correlations are then below 0 without any relation, and errors are fair.
+    If the tested subjects are in training, the higher the numbers left out, the lower the mean of
+    training. Correlations are then below 0 if there is no relation; errors are still fair.
     """
     if task == "classification":
         return "balanced_accuracy"
@@ -115,7 +115,7 @@ def score_predictions(
     task : {"classification", "regression"}, default="classification"
         Whether the predictions are classes or numbers.
     scorers : dict of str to Scorer, default=None
-        Further scores, by name. They are NaN where they raise an error.
+        Further scores, by name. A score that raises an error is NaN.
 
     Returns
     -------
@@ -351,12 +351,12 @@ def format_summary(
 
 
 def metric_decimals(metric: str, values: ArrayLike) -> int:
-    """Return the decimals to show values of a score with that is no share."""
+    """Return the number of decimals with which to show a score that is not a share."""
     return 2 if metric in _CORRELATIONS else decimals_of(values)
 
 
 def decimals_of(values: ArrayLike) -> int:
-    """Return the decimals that show the largest of some numbers to three digits.
+    """Return the number of decimals that shows the largest of some numbers to three digits.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Scores of the user's own: scikit-learn's scorers and metrics, applied to kept predictions."""
+"""The user's own scores: scikit-learn's scorers and metrics, applied to stored predictions."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from skemo.evaluation.scores import PROBABILITY, Metric, Scorer, Task, metrics_o
 Scoring = str | Callable[..., float]
 
 _TAKEN = ("model", "target", "repeat", "fold", "subject", "n_windows", "n_train", "sen_spe")
-_ERRORS = ("_error", "_loss", "_deviance")  # how scikit-learn names what is to be small
+_ERRORS = ("_error", "_loss", "_deviance")  # how scikit-learn names scores to minimise
 
 
 def read_scoring(
@@ -54,11 +54,11 @@ def read_scoring(
     for name, each in named:
         if not isinstance(name, str) or name in scorers or name in _TAKEN:
             raise ValueError(
-                f"scoring has the name {name!r}, which is no text, is taken or occurs twice: pass "
+                f"scoring has the name {name!r}, which is not text, is taken or occurs twice: pass "
                 "a dict of names to scorers."
             )
         if name in metrics_of(task):
-            if each == name:  # scikit-learn's name of a score that is there anyway
+            if each == name:  # a score that every comparison has
                 continue
             raise ValueError(f"scoring has {name!r}, the name of a score of every comparison.")
         scorers[name] = _read(name, each, task)
@@ -75,7 +75,7 @@ def score_error(scorer: Scorer, predictions: pd.DataFrame) -> str | None:
 
 
 class _Predicted(BaseEstimator):
-    """Stands in for a fitted model: it answers for rows of predictions with what they say."""
+    """A stand-in for a fitted model: given rows of predictions, it returns these predictions."""
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
         return self
@@ -104,8 +104,8 @@ class _PredictedClasses(ClassifierMixin, _Predicted):
 
 def _read(name, each, task):
     if isinstance(each, str):
-        function = get_scorer(each)  # whose error names what there is
-        error = False  # scikit-learn's names turn errors round
+        function = get_scorer(each)  # its error lists the names that exist
+        error = False  # scikit-learn's scorers negate errors
     elif callable(each):
         if _takes_two(each):
             return Scorer(

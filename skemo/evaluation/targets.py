@@ -35,7 +35,7 @@ class Target(NamedTuple):
 def find_task(models: Mapping[str, BaseEstimator], y: Any) -> Task:
     """Return whether models predict classes or numbers.
 
-    The models say so; `y` decides only if all of them are neither classifiers nor regressors.
+    The models decide; `y` does only if none of them is a classifier or regressor.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def find_task(models: Mapping[str, BaseEstimator], y: Any) -> Task:
 
 
 def read_targets(y: Any, task: Task) -> list[Target]:
-    """Return the targets in `y`, a column each.
+    """Return the targets in `y`, one per column.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def read_targets(y: Any, task: Task) -> list[Target]:
     Raises
     ------
     ValueError
-        Values are missing, a target has only one value, or numbers are needed and `y` has others.
+        Values are missing, a target has only one value, or `y` is not numeric for regressors.
     """
     values = y if isinstance(y, pd.DataFrame | pd.Series) else np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 0:
@@ -105,12 +105,12 @@ def read_targets(y: Any, task: Task) -> list[Target]:
     if several and task == "classification":
         kinds = {isinstance(own[0], str) for _, _, own in targets if own is not None}
         if len(kinds) > 1:
-            raise ValueError("The classes of all targets must be text, or those of all be numbers.")
+            raise ValueError("The classes of all targets must be text, or all must be numbers.")
     return targets
 
 
 def stack_targets(targets: list[Target]) -> NDArray[Any]:
-    """Return what models are fitted to, ``(n_windows,)`` or ``(n_windows, n_targets)``."""
+    """Return the `y` of models, of shape ``(n_windows,)`` or ``(n_windows, n_targets)``."""
     if len(targets) == 1:
         return targets[0].values
     if targets[0].classes is None or not any(pd.isna(t.values).any() for t in targets):
@@ -120,12 +120,12 @@ def stack_targets(targets: list[Target]) -> NDArray[Any]:
 
 
 def known_rows(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which rows have all of their targets, ``(n_windows,)``."""
+    """Return which rows have all of their targets, of shape ``(n_windows,)``."""
     return ~pd.isna(y.reshape(len(y), -1)).any(axis=1)
 
 
 def code_rows(y: NDArray[Any]) -> NDArray[Any]:
-    """Return a value for each row that is the same for equal rows: `y`, or a code for several."""
+    """Return a value that is the same for equal rows: `y`, or codes for several targets."""
     if y.ndim == 1:
         return y
     return pd.DataFrame(y).groupby(list(range(y.shape[1])), dropna=False).ngroup().to_numpy()

@@ -1,4 +1,4 @@
-"""Transformers of other libraries, which take arrays, on a signal column."""
+"""Transformers of other libraries, which take arrays, applied to a signal column."""
 
 from typing import Any, Self
 
@@ -17,16 +17,16 @@ class ArrayTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
 
     Transformers of other libraries, such as the covariance matrices of pyRiemann, take arrays of
     shape (n_windows, n_channels, n_times), and many of them have no ``set_output``, which
-    :func:`make_modality_transformer` needs. This transformer gives them the array of a signal
-    column, and names what they return.
+    :func:`make_modality_transformer` needs. This transformer passes them the array of a signal
+    column and names their outputs.
 
     Windows that are missing, or have NaN anywhere, are not passed on. Their rows are NaN.
 
     Parameters
     ----------
     transformer : transformer
-        Takes an array of shape (n_windows, n_channels, n_times), and returns a number or an
-        array of numbers for each window. Not changed by ``fit``, which fits a clone.
+        Takes an array of shape (n_windows, n_channels, n_times) and returns a number or an
+        array of numbers for each window. ``fit`` does not change it, but fits a clone.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class ArrayTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     def fit_transform(
         self, X: pd.DataFrame | ArrayLike, y: Any = None
     ) -> NDArray[np.floating] | pd.DataFrame:
-        """Fit a clone of the transformer, and transform the windows.
+        """Fit a clone of the transformer and transform the windows.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class ArrayTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         values, known = self._windows(X, reset=True)
         self._name = signal_name(X) if isinstance(X, pd.DataFrame) else None
         if not known.any():
-            raise ValueError("All windows have NaN: leave this modality out.")
+            raise ValueError("All windows contain NaN: leave this modality out.")
         self.transformer_ = clone(self.transformer)
         labels = None if y is None else np.asarray(y)[known]
         found = self.transformer_.fit_transform(values[known], labels)

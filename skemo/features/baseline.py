@@ -24,12 +24,11 @@ def correct_baseline(
     them. A window is corrected by the mean over the baseline windows that come last before it in
     the same recording. The loaders of data sets return the baseline of a trial as a recording of
     its own, named ``"<trial> baseline"``; its windows come before those of the trial. Only
-    earlier windows count, and labels other than the baseline's do not, so features may be
-    corrected before cross-validation.
+    earlier windows and no labels but the baseline's are used, so features may be corrected
+    before cross-validation.
 
     The baseline windows are left out of the result, so that they are neither trained on nor
-    scored. That changes the number of rows, which is why this is a function and not a step of a
-    Pipeline.
+    scored. This changes the number of rows, so it is a function and not a step of a Pipeline.
 
     Parameters
     ----------
@@ -86,7 +85,7 @@ def correct_baseline(
     if unusable:
         raise ValueError(f"features must be columns of numbers, but {unusable[0]!r} is not.")
     if not pd.api.types.is_numeric_dtype(windows["start"]):
-        raise ValueError("The column 'start' of windows must be numbers of seconds.")
+        raise ValueError("The column 'start' of windows must be numbers, in seconds.")
     is_baseline = windows["label"].eq(label).to_numpy(bool)
     if not is_baseline.any():
         raise ValueError(

@@ -134,12 +134,12 @@ def feature_definitions(names: Sequence[str] | None = None) -> pd.DataFrame:
     ----------
     names : sequence of str, default=None
         Names of features, such as the columns of a table. Those that skemo does not know are
-        left out. None returns all that do not depend on the names of channels.
+        left out. None returns all features that do not depend on the names of channels.
 
     Returns
     -------
     DataFrame
-        The columns ``unit`` (None without one) and ``definition``, by name.
+        The columns ``unit`` (None if there is none) and ``definition``, indexed by name.
 
     Examples
     --------
@@ -188,14 +188,14 @@ def write_bids_features(
     Each subject has a file ``sub-<subject>/sub-<subject>_features.tsv`` with one row per window:
     its onset and duration in seconds, trial and label, then the features. The file
     ``features.json`` in the folder describes all columns, with the units and definitions of the
-    features of skemo, and ``dataset_description.json`` says what made them.
+    features of skemo, and ``dataset_description.json`` says what computed them.
 
     Parameters
     ----------
     folder : str or path
         Where to write; created if missing. Files of the same names are replaced.
     features : DataFrame of n_windows rows
-        Columns of numbers, in the rows of `windows`. A column ``subject`` is left out.
+        Columns of numbers, with the rows of `windows`. A column ``subject`` is left out.
     windows : DataFrame of n_windows rows
         The table that `segment` returned, with at least the column ``subject``.
     duration : float, default=None
@@ -249,7 +249,7 @@ def write_bids_features(
     labels = {s: re.sub(r"[^0-9a-zA-Z]", "", str(s)) for s in windows["subject"].unique()}
     if len(set(labels.values())) < len(labels) or "" in labels.values():
         raise ValueError(
-            f"The subjects {list(labels)} need BIDS labels of letters and digits that differ, but "
+            f"The subjects {list(labels)} need different BIDS labels of letters and digits, but "
             f"would get {list(labels.values())}. Rename them."
         )
     folder = Path(folder).expanduser()

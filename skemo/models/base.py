@@ -57,7 +57,7 @@ def check_counts(estimator: BaseEstimator, *names: str) -> None:
 class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
     """An estimator that trains a network on windows of several modalities.
 
-    `FusionClassifier` and `FusionRegressor` define what concerns the targets. A subclass of
+    `FusionClassifier` and `FusionRegressor` add what depends on the targets. A subclass of
     these stores its parameters in its constructor and may define
 
     * ``_check_parameters()``, which checks the parameters of the network,
@@ -67,7 +67,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
     """
 
     trains_together = True  # several fits can be trained as one computation
-    # What is predicted for a window without signals, in a warning.
+    # Part of a warning: what is predicted for a window without signals.
     _guess: str
 
     def fit(
@@ -86,7 +86,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             One signal column per modality. A plain array is a single modality.
         y : array-like of shape (n_windows,) or (n_windows, n_targets)
             Class labels for a classifier, numbers for a regressor. If there are several targets,
-            some of a window's may be missing (NaN or None); the others still count.
+            a window may lack some of them (NaN or None); the others still count.
         sample_weight : array-like of shape (n_windows,), default=None
             Weight of each window. A weight of 2 is the same as including the window twice,
             and 0 is the same as leaving it out.
@@ -180,8 +180,8 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
     def transform(self, X: pd.DataFrame | ArrayLike) -> NDArray[np.float32]:
         """Return the fused representation, which is the input of the last layer.
 
-        Of a module of your own that is no :class:`skemo.nn.FusionNetwork`, the outputs are
-        returned instead.
+        If the network is a module of your own and not a :class:`skemo.nn.FusionNetwork`, its
+        outputs are returned instead.
 
         Returns
         -------
@@ -241,7 +241,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         device : str or torch.device, default="auto"
             The device to use, which may differ from the one it was trained on.
         **code
-            The parameters that were not saved because they are code, such as ``module=``.
+            Parameters that were not saved because they are code, such as ``module=``.
 
         Returns
         -------
@@ -420,10 +420,11 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         return weights, fused, predicted
 
     def _evaluate_blocks(self, values, n_block, device):
-        """Return what `_evaluate` does, and which modalities are present, block by block.
+        """Return the results of `_evaluate` and which modalities are present, block by block.
 
-        On the CPU, several blocks are evaluated in parallel. No computation of torch is left to
-        the caller, where it might start threads: a process forked after that would wait for them.
+        On the CPU, several blocks are evaluated in parallel. The calling thread computes nothing
+        with torch, which might start threads there: a process forked after that would wait for
+        them.
         """
         n_windows = len(next(iter(values.values())))
 
@@ -479,7 +480,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _read_targets(self, header):
-        """Take what `_describe_targets` returned."""
+        """Restore what `_describe_targets` returned."""
 
     @abstractmethod
     def _target_shapes(self):
@@ -491,7 +492,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _set_target_tensors(self, tensors):
-        """Take what `_target_tensors` returned."""
+        """Restore what `_target_tensors` returned."""
 
     @abstractmethod
     def _strata(self, encoded):
@@ -499,7 +500,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _learn_scales(self, encoded, weight):
-        """Learn from the training rows by how much the loss of a target counts."""
+        """Learn from the training rows how the loss of each target is scaled."""
 
     @abstractmethod
     def _weigh_targets(self, encoded, weight):
@@ -515,7 +516,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _start_at_means(self, network, windows):
-        """Let an untrained network predict the mean of the targets."""
+        """Make an untrained network predict the mean of the targets."""
 
     @abstractmethod
     def _read_outputs(self, outputs):

@@ -27,9 +27,9 @@ _LOSSES = ("cross-entropy", "focal", "ordinal")
 
 
 class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
-    """A classifier of windows of several modalities, around a network of your own.
+    """A classifier for windows of several modalities, around a network of your own.
 
-    Everything but the network is that of :class:`ModalityAwareAttentionClassifier`:
+    Everything but the network is as in :class:`ModalityAwareAttentionClassifier`:
     standardisation, missing modalities, training on any device, early stopping by subject,
     ensembles, saving, several targets.
 
@@ -49,7 +49,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
     loss : {"cross-entropy", "focal", "ordinal"} or callable, default="cross-entropy"
         "focal" lowers the weight of windows that are classified well (Lin et al. 2017). "ordinal"
         is for ordered classes such as ratings, in the order of ``classes_``: a cumulative link
-        model, in which ordered thresholds cut one number into classes (McCullagh 1980). A
+        model, in which ordered thresholds divide one number into classes (McCullagh 1980). A
         callable takes class scores, (n_windows, n_classes), and positions in ``classes_``,
         (n_windows,), as tensors, and returns the loss of each window.
     label_smoothing : float, default=0.0
@@ -212,7 +212,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         X, y
             As in `fit`; at least two windows that differ.
         classes : array-like of shape (n_classes,), or list of them, default=None
-            All classes that will ever occur, a list with an array per target if there are
+            All classes that will ever occur, or a list with an array per target if there are
             several; required in the first call.
         sample_weight : array-like of shape (n_windows,), default=None
             Weight of the loss of each window.
@@ -241,7 +241,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
                 )
             if len(known) != len(targets):
                 raise ValueError(
-                    f"y has {len(targets)} targets, but `classes` are those of {len(known)}."
+                    f"y has {len(targets)} targets, but `classes` has those of {len(known)}."
                 )
             self.classes_ = known[0] if len(known) == 1 else known
 
@@ -289,12 +289,12 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
     def score(
         self, X: pd.DataFrame | ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return the accuracy; of several targets, the share of windows with all of them right.
+        """Return the accuracy; for several targets, the share of windows with all of them right.
 
         Parameters
         ----------
         X, y
-            As in `fit`; of several targets, none may be missing.
+            As in `fit`, but no target may be missing.
         sample_weight : array-like of shape (n_windows,), default=None
 
         Returns
@@ -328,7 +328,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
                 f"center_loss must be finite and at least 0, got {self.center_loss!r}."
             )
         if self.label_smoothing and (callable(self.loss) or self.loss == "ordinal"):
-            raise ValueError('label_smoothing suits loss="cross-entropy" and "focal" only.')
+            raise ValueError('label_smoothing works only with loss="cross-entropy" and "focal".')
 
     def _class_lists(self):
         return self.classes_ if isinstance(self.classes_, list) else [self.classes_]
@@ -446,7 +446,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         return FusionClassifierNet, {**settings, "predict_nonlinearity": mean_probabilities}
 
     def _start_at_means(self, network, windows):
-        """Let the untrained network predict the weighted class frequencies."""
+        """Make the untrained network predict the weighted class frequencies."""
         shares = []
         for codes, weight, classes in zip(
             windows.y.unbind(1), windows.weight.unbind(1), self._class_lists(), strict=True

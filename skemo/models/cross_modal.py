@@ -17,7 +17,7 @@ from skemo.training.objectives import Loss
 
 
 class _CrossModalAttention:
-    """What the classifier and the regressor have in common: the network."""
+    """The network, which the classifier and the regressor share."""
 
     def _attends(self):
         return self.direction is not None and self.attention is not None
@@ -154,7 +154,7 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
     loss : {"cross-entropy", "focal", "ordinal"} or callable, default="cross-entropy"
         "focal" lowers the weight of windows that are classified well (Lin et al. 2017). "ordinal"
         is for ordered classes such as ratings, in the order of ``classes_``: a cumulative link
-        model, in which ordered thresholds cut one number into classes (McCullagh 1980). A
+        model, in which ordered thresholds divide one number into classes (McCullagh 1980). A
         callable takes class scores, (n_windows, n_classes), and positions in ``classes_``,
         (n_windows,), as tensors, and returns the loss of each window.
     label_smoothing : float, default=0.0
@@ -315,9 +315,9 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
 
 
 class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
-    """Convolutional streams with attentive cross-modal connections, which predict numbers.
+    """Convolutional streams with attentive cross-modal connections that predict numbers.
 
-    The network, its inputs and what happens to missing modalities are those of
+    The network, its inputs and the handling of missing modalities are those of
     :class:`CrossModalAttentionClassifier` [1]_. The outputs are one number per target, such as
     valence and arousal, standardised by the training rows. If some targets of a window are
     missing, the others still count.

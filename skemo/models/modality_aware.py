@@ -15,7 +15,7 @@ from skemo.training.objectives import Loss
 
 
 class _ModalityAwareAttention:
-    """What the classifier and the regressor have in common: the network."""
+    """The network, which the classifier and the regressor share."""
 
     def _attends(self):
         return self.attention is not None
@@ -89,7 +89,7 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
     loss : {"cross-entropy", "focal", "ordinal"} or callable, default="cross-entropy"
         "focal" lowers the weight of windows that are classified well (Lin et al. 2017). "ordinal"
         is for ordered classes such as ratings, in the order of ``classes_``: a cumulative link
-        model, in which ordered thresholds cut one number into classes (McCullagh 1980). A
+        model, in which ordered thresholds divide one number into classes (McCullagh 1980). A
         callable takes class scores, (n_windows, n_classes), and positions in ``classes_``,
         (n_windows,), as tensors, and returns the loss of each window.
     label_smoothing : float, default=0.0
@@ -241,9 +241,9 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
 
 
 class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
-    """U-Net branches fused by modality-aware attention, which predict numbers.
+    """U-Net branches fused by modality-aware attention that predict numbers.
 
-    The network, its inputs and what happens to missing modalities are those of
+    The network, its inputs and the handling of missing modalities are those of
     :class:`ModalityAwareAttentionClassifier` [1]_. The outputs are one number per target, such as
     valence and arousal, standardised by the training rows. If some targets of a window are
     missing, the others still count.

@@ -8,9 +8,9 @@ _PREFIX = "module__"
 
 
 class OwnModule:
-    """Mixin of the estimators that take a module and its parameters, ``module__name``.
+    """Mixin for estimators that take a module and its parameters as ``module__name``.
 
-    The parameters of the module are attributes, like all others; they are those that the
+    The parameters of the module are attributes like all others; they are the ones that the
     signature of the constructor does not list.
     """
 

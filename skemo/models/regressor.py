@@ -21,9 +21,9 @@ _LOSSES = ("mse", "huber", "ccc")
 
 
 class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
-    """A regressor of windows of several modalities, around a network of your own.
+    """A regressor for windows of several modalities, around a network of your own.
 
-    Everything but the network is that of :class:`ModalityAwareAttentionRegressor`. How the
+    Everything but the network is as in :class:`ModalityAwareAttentionRegressor`. How the
     module is built and called is described in :class:`FusionClassifier`; its outputs are the
     standardised targets, of shape (batch, n_targets).
 
@@ -116,7 +116,7 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
     True
     """
 
-    _guess = "what is predicted for them depends on no signal"
+    _guess = "their predictions do not depend on any signal"
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
     ) -> Self:
         """Train the network for one more epoch, on these windows.
 
-        The first call builds the network, and standardises inputs and targets by its own windows.
+        The first call builds the network and standardises inputs and targets by its windows.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
             As in `fit`. If a window lacks a modality, its numbers are predicted from the others.
         return_std : bool, default=False
             Whether to return the standard deviation over the members of an ensemble as well. It
-            shows where members disagree, and not how far predictions are from the truth.
+            shows where members disagree, not how far predictions are from the truth.
 
         Returns
         -------
@@ -285,7 +285,7 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
         return NumberObjective(self._n_targets, self.loss)
 
     def _start_at_means(self, network, windows):
-        """Let the untrained network predict the mean of the standardised targets, which is 0."""
+        """Make the untrained network predict the mean of the standardised targets, which is 0."""
         if hasattr(network, "head"):
             network.head.bias.zero_()
 

@@ -123,14 +123,14 @@ def _damaged(cls, path, error):
 
 
 def _check_code(saved, given):
-    """Raise unless exactly those parameters are given that a file cannot hold."""
+    """Raise unless exactly the parameters that a file cannot hold are given."""
     if sorted(saved) != sorted(given):
         needed = ", ".join(f"{name}=..." for name in saved) or "none"
         raise TypeError(f"{_CODE} {needed}; got {', '.join(given) or 'none'}.")
 
 
 def _make_estimator(cls, header, file, device, code):
-    """Return the estimator of a file, whose header is compared with its tensors first."""
+    """Return the estimator of a file, after comparing the file's header with its tensors."""
     parameters = {name: from_json(value) for name, value in header["parameters"].items()}
     if "callbacks" in parameters:
         raise ValueError("its header has the parameter 'callbacks', which is never saved")
@@ -167,7 +167,7 @@ def _make_estimator(cls, header, file, device, code):
 
 
 def read_classes(labels: list, dtype: str) -> np.ndarray:
-    """Return the array of class labels; its type must not need more memory than labels do."""
+    """Return the array of class labels; its type must not need more memory than labels may."""
     kind = np.dtype(dtype)
     if kind.kind not in "biufUO" or len(labels) * kind.itemsize > _MAX_LABEL_BYTES:
         raise ValueError(f"its header has {len(labels)} classes of type {kind.str!r}")

@@ -33,12 +33,12 @@ def check_sample_weight(n_windows: int, sample_weight: ArrayLike | None) -> NDAr
 
 
 def check_labels(estimator: BaseEstimator, X: Any, y: Any) -> list[NDArray]:
-    """Check class labels, and return an array for each target; missing ones are None or NaN."""
+    """Check class labels and return an array for each target; missing labels are None or NaN."""
     return [_check_target(column) for column in _split_targets(estimator, X, y)]
 
 
 def check_numbers(estimator: BaseEstimator, X: Any, y: Any) -> list[NDArray[np.float64]]:
-    """Check numbers, and return an array for each target; missing ones are NaN."""
+    """Check numbers and return an array for each target; missing numbers are NaN."""
     columns = []
     for column in _split_targets(estimator, X, y):
         with reading_numbers("y"):

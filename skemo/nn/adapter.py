@@ -22,7 +22,7 @@ class ModuleNetwork(FusionNetwork):
     module : Module
         Called with a list of tensors of shape (batch, ...), one per modality, and with a tensor
         of shape (batch, n_modalities), which is 1 where a window has a modality and 0 elsewhere;
-        returns the outputs, of shape (batch, n_outputs). They are the fused representation, too.
+        returns the outputs, of shape (batch, n_outputs), which also are the fused representation.
     n_outputs : int
     """
 

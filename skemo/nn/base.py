@@ -10,7 +10,7 @@ from skemo.nn.blocks import ModalityDropout
 
 
 class FusionNetwork(nn.Module, ABC):
-    """Base class of the networks: handles random numbers in training, and the outputs.
+    """Base class of the networks: handles the random numbers of training and the outputs.
 
     A subclass builds its layers, calls `_finish` and defines ``_evaluate(inputs, present,
     uniform, scale)``.
@@ -29,12 +29,12 @@ class FusionNetwork(nn.Module, ABC):
         Number of features that each modality has in the fused representation.
     can_be_stacked : bool
         Whether several networks of this form can be trained as one computation
-        (:func:`skemo.fit_many`), which takes a network that draws no random numbers of its own.
+        (:func:`skemo.fit_many`), which needs a network that draws no random numbers itself.
     centers : Parameter of shape (n_classes, n_features), or None
         Centres of the classes in the fused representation. In training, the squared distances
         from them follow the outputs of `forward`.
     link : Module or None
-        What turns the outputs of the last layer into class scores, such as an
+        Turns the outputs of the last layer into class scores, such as an
         :class:`OrdinalLink`; None, the default, leaves them as they are.
     uses_bfloat16 : bool
         Whether convolutions and matrix products are computed in bfloat16, using torch's

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class OrdinalLink(nn.Module):
-    """Cumulative link model: ordered thresholds cut one number into classes.
+    """Cumulative link model: ordered thresholds divide one number into classes.
 
     With the number ``η`` and the thresholds ``θ₁ < θ₂ < …``, the probability of one of the
     first k classes is ``σ(θₖ - η)``. The distances between thresholds are positive by
@@ -36,7 +36,7 @@ class OrdinalLink(nn.Module):
     def __init__(self, n_classes: Sequence[int]) -> None:
         super().__init__()
         self.first = nn.ParameterList([nn.Parameter(torch.zeros(1)) for _ in n_classes])
-        # Distances are softplus(·), and begin as 1.
+        # Distances are softplus(·), and start at 1.
         self.distances = nn.ParameterList(
             [nn.Parameter(torch.full((n - 2,), math.log(math.e - 1))) for n in n_classes]
         )

@@ -71,7 +71,7 @@ class Outcome:
 
     @property
     def unit(self) -> str:
-        """What follows a value of it in a sentence: " %" or nothing."""
+        """What follows its values in a sentence: " %" or nothing."""
         return " %" if self._is_share else ""
 
     @property
@@ -85,7 +85,7 @@ class Outcome:
 
     @property
     def decimals(self) -> int:
-        """The decimals of a score that is no share."""
+        """The decimals of a score that is not a share."""
         return metric_decimals(self.metric, self.means)
 
     def value(self, score: float) -> str:
@@ -188,7 +188,7 @@ def headline(outcome: Outcome) -> str:
 
 
 def _declare(outcome):
-    """Say that the best model looks at other windows of the tested person."""
+    """Say that the best model uses other windows of the tested person."""
     steps = outcome.comparison.details.get("declared", {}).get(outcome.best)
     if not steps:
         return ""

@@ -185,8 +185,8 @@ def _scores(outcome):
         + (
             "SEN & SPE is the mean of sensitivity and specificity, and PPR is the precision. "
             if of_classes
-            else "RMSE and MAE are errors in the unit of the target, of which less is better; CCC "
-            "is the concordance correlation coefficient. "
+            else "RMSE and MAE are errors in the unit of the target, for which lower is better; "
+            "CCC is the concordance correlation coefficient. "
         )
         + ("A lower Brier score is better. " if "Brier" in head else "")
         + ("The best model in each column is bold." if len(outcome.models) > 1 else "")
@@ -332,7 +332,7 @@ def _figures_of_numbers(comparison, models, prefix):
     errors = "; ".join(f"{name} RMSE {means.loc[name, 'rmse']:.3g}" for name in models)
     yield figure(
         f"Predicted against given numbers: {errors}",
-        "Each dot is a window, and each colour a subject. On the dashed line they are the same.",
+        "Each dot is a window, and each colour a subject. On the dashed line, the two are equal.",
         draw_predictions(comparison, models, f"{prefix}b"),
     )
     yield figure(
@@ -500,7 +500,7 @@ def _name_some(names, n_shown=4):
 
 
 def _methods(outcome):
-    """Return the sentences on methods and result that a paper needs."""
+    """Return the sentences on methods and results that a paper needs."""
     comparison, details = outcome.comparison, outcome.comparison.details
     data, n, seed = details["data"], details["n_repeats"], details["random_state"]
     verb = "classified" if comparison.task == "classification" else "predicted"
@@ -517,7 +517,7 @@ def _methods(outcome):
     if declared:
         said.append(f"Transductive: {'; '.join(declared)}.")
     else:
-        said.append("No step of skemo looked at other windows of the tested person.")
+        said.append("No step of skemo used other windows of the tested person.")
     if not comparison.chosen.empty:
         names = ", ".join(comparison.chosen["model"].unique())
         said.append(f"Hyper-parameters of {names} were chosen in each fold, on its training data.")

@@ -1,4 +1,4 @@
-"""Between recordings and the Raw and Epochs objects of MNE."""
+"""Conversion between recordings or windows and MNE's Raw and Epochs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ _UNITS = {"eeg": "V", "ecg": "V", "eog": "V", "emg": "V", "seeg": "V", "ecog": "
 _UNITS |= {"gsr": "S", "temperature": "°C"}
 _NAMES = {"gsr": "eda", "temperature": "temp"}  # skemo's names of MNE's types
 _LEFT_OUT = ("stim", "syst", "exci", "ias")  # not signals
-_TYPES = {"eda": "gsr", "temp": "temperature"}  # MNE's names of skemo's modalities
+_TYPES = {"eda": "gsr", "temp": "temperature"}  # MNE's names for skemo's modalities
 MISSING = "BAD_NAN"  # as mne.preprocessing.annotate_nan writes it
 
 
@@ -125,7 +125,7 @@ def make_raw(
     modalities: Sequence[str] | str | None,
     types: Mapping[str, str] | None,
 ) -> Any:
-    """Make a Raw of MNE of signals of a recording: see `Recording.to_mne`.
+    """Make an MNE Raw from signals of a recording: see `Recording.to_mne`.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def make_epochs(
     units: Mapping[str, str] | None = None,
     types: Mapping[str, str] | None = None,
 ) -> Any:
-    """Make Epochs of MNE of windows: one epoch per window.
+    """Make MNE Epochs from windows, one epoch per window.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def make_epochs(
         Units of the signals. By default, EEG and EOG are in µV, ECG and EMG in mV, and skin
         conductance in µS, as in the recordings that skemo reads.
     types : mapping of str to str, default=None
-        Channel types of MNE. By default, they follow from the names of the modalities, and are
+        MNE channel types. By default, they follow from the names of the modalities and are
         "misc" for modalities that MNE does not know.
 
     Returns

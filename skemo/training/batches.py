@@ -207,8 +207,8 @@ def mix_windows(X: dict[str, Any], mixup: float, generator: torch.Generator | No
     """Mix each window of a batch, in place, with a random one of another subject.
 
     Adds to `X` the rows of the other windows, "partner", and the share of each window in its
-    mixture, "share". A modality that either of the two lacks, and a window whose partner is of
-    the same subject, is left as it is.
+    mixture, "share". A modality that either of the two lacks is left as it is, and so is a
+    window whose partner is of the same subject.
 
     Parameters
     ----------

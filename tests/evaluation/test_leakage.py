@@ -171,7 +171,7 @@ def test_unusable_input_is_named():
     X = make_features(windows)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         check_split(X[1:], windows, 3)
-    with pytest.raises(ValueError, match="Fold 0 of cv holds positions that are not of the 160"):
+    with pytest.raises(ValueError, match="Fold 0 of cv holds positions outside the 160"):
         check_split(X, windows, [([0, 1], [160])])
     with pytest.raises(ValueError, match="'segment-k-fold' goes by the labels, too: pass y"):
         check_split(X, windows, "segment-k-fold")

@@ -112,9 +112,9 @@ def test_a_trial_left_out_of_a_known_subject_is_not_optimistic():
     [
         (5, "protocol must be one of 'leave-one-subject-out', .* got 5"),
         ([], "cv gives no folds"),
-        ([([0, 1], [])], "Fold 0 of the protocol has no tested windows"),
+        ([([0, 1], [])], "Fold 0 of the protocol has no test windows"),
         ([([], [0, 1])], "Fold 0 of the protocol has no training windows"),
-        ([([0, 1], [999])], "positions that are not of the 120 rows"),
+        ([([0, 1], [999])], "positions outside the 120 rows"),
         ([0, 1], "list of pairs"),
     ],
 )
@@ -195,9 +195,9 @@ def test_trials_and_times_are_taken_from_the_columns_as_well():
 def test_a_name_that_is_no_column_is_said():
     X, y, subjects = make_features()
     table = pd.DataFrame(X, columns=list("abc"))
-    with pytest.raises(ValueError, match="y is the text 'label', which is no column of X"):
+    with pytest.raises(ValueError, match="y is the text 'label', which is not a column of X"):
         compare(LDA, table, "label", subjects)
-    with pytest.raises(ValueError, match="groups is the text 'subject', which is no column of X"):
+    with pytest.raises(ValueError, match="groups is the text 'subject', which is not a column"):
         compare(LDA, X, y, "subject")
 
 

@@ -211,7 +211,7 @@ def test_whole_trials_exchange_their_numbers_if_there_are_four():
 
 
 def test_within_subjects_numbers_are_compared_by_their_error():
-    # The mean of a subject's other trials is the lower the higher the one left out.
+    # The higher the trial left out, the lower the mean of a subject's other trials.
     X, _, subjects = make_numbers(n_subjects=8, n_rows=40)
     ratings = np.repeat(np.random.default_rng(0).normal(size=64), 5)
     result = compare(
@@ -371,5 +371,5 @@ def test_permuted_targets_stay_together():
 def test_classes_of_one_kind_are_needed_for_several_targets():
     X, _, subjects = make_features(n_subjects=2)
     y = pd.DataFrame({"a": np.tile([1, 2], 20), "b": np.tile(["x", "y"], 20)})
-    with pytest.raises(ValueError, match="The classes of all targets must be text, or"):
+    with pytest.raises(ValueError, match="The classes of all targets must be text, or all"):
         compare({"forest": RandomForestClassifier(2)}, X, y, subjects)

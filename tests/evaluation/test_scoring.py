@@ -146,7 +146,7 @@ def test_a_score_that_a_model_cannot_have_is_said_and_the_others_stay():
     ("scoring", "message"),
     [
         ("kappa", "kappa"),
-        ([hits, hits], "'hits', which is no text, is taken or occurs twice"),
+        ([hits, hits], "'hits', which is not text, is taken or occurs twice"),
         ({"subject": hits}, "'subject', which"),
         ({"brier": hits}, "'brier', the name of a score of every comparison"),
         ({"x": 3}, "scoring must have names and functions, got 3"),

@@ -145,7 +145,7 @@ def test_missing_modalities_are_ignored(network):
     assert np.corrcoef(model.predict(without), arousal)[0, 1] > 0.8
     nothing = without.copy()
     nothing["ecg"] = SignalArray(np.full((len(X), 1, 12), np.nan))
-    with pytest.warns(UserWarning, match="depends on no signal"):
+    with pytest.warns(UserWarning, match="do not depend on any signal"):
         assert np.ptp(model.predict(nothing)) == 0
 
 

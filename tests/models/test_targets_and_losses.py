@@ -94,7 +94,7 @@ def test_partial_fit_takes_the_classes_of_each_target(network):
     model = network()
     model.partial_fit(X, y, classes=[["rest", "task"], [0, 1, 2, 3]])
     assert [part.shape[1] for part in model.predict_proba(X)] == [2, 4]
-    with pytest.raises(ValueError, match="y has 2 targets, but `classes` are those of 1"):
+    with pytest.raises(ValueError, match="y has 2 targets, but `classes` has those of 1"):
         network().partial_fit(X, y, classes=["rest", "task"])
 
 
@@ -186,7 +186,7 @@ def test_a_loss_of_ones_own_takes_scores_and_positions(network):
 
 def test_label_smoothing_needs_a_loss_that_has_it(network):
     X, y, _ = windows()
-    with pytest.raises(ValueError, match="label_smoothing suits"):
+    with pytest.raises(ValueError, match="label_smoothing works only with"):
         network(loss="ordinal", label_smoothing=0.1).fit(X, y)
 
 

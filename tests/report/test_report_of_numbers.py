@@ -82,5 +82,5 @@ def test_what_is_transductive_is_in_the_first_line_and_in_the_sentences_for_a_pa
     assert "Transductive: own: PerSubject standardises each subject by the subject's own" in paper
     plain = compare({"LDA": make_lda("passthrough")}, X, y, subjects)
     text, _, _ = read(write_report(plain, tmp_path / "plain.html"))
-    assert "No step of skemo looked at other windows of the tested person." in text
+    assert "No step of skemo used other windows of the tested person." in text
     assert "It is transductive" not in text
