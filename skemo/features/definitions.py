@@ -195,7 +195,7 @@ def write_bids_features(
     folder : str or path
         Where to write; created if missing. Files of the same names are replaced.
     features : DataFrame of n_windows rows
-        Columns of numbers, with the rows of `windows`. A column ``subject`` is left out.
+        Columns of numbers, with the index of `windows`. A column ``subject`` is left out.
     windows : DataFrame of n_windows rows
         The table that `segment` returned, with at least the column ``subject``.
     duration : float, default=None
@@ -214,12 +214,16 @@ def write_bids_features(
     Raises
     ------
     ValueError
-        If the tables do not fit together, a feature is not numeric, or two subjects have the
-        same BIDS label.
+        If one of them is not a table, their indices differ, a feature is not numeric, or two
+        subjects have the same BIDS label.
 
     Notes
     -----
     BIDS allows only letters and digits in the label of a subject; others are removed.
+
+    Features are described by their names, so the units are those of features as the
+    transformers return them. `PerSubject` keeps the names: describe standardised features with
+    `definitions`.
 
     References
     ----------
@@ -230,11 +234,20 @@ def write_bids_features(
     >>> import skemo
     >>> skemo.write_bids_features("derivatives/skemo", features, windows)  # doctest: +SKIP
     """
+    for what, given in (("features", features), ("windows", windows)):
+        if not isinstance(given, pd.DataFrame):
+            raise ValueError(f"{what} must be a DataFrame, got {type(given).__name__}.")
     if "subject" not in windows or len(features) != len(windows):
         raise ValueError(
             f"windows must be the table from segment that the features were computed from, with "
             f"the column 'subject' and {len(features)} rows, but it has {len(windows)} rows and "
             f"the columns {list(windows)}."
+        )
+    if not features.index.equals(windows.index):
+        raise ValueError(
+            "features and windows must have the same index, in the same order, or rows would get "
+            "the subject and onset of others. Pass windows.loc[features.index] if the labels of "
+            "the rows agree."
         )
     features = features.drop(columns=["subject"], errors="ignore")
     unusable = [c for c in features if not pd.api.types.is_numeric_dtype(features[c])]

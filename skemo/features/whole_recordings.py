@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
 from skemo._checks import check_range, is_number
+from skemo._samples import runs
 from skemo.features.base import MERGED
 from skemo.kernels.beat_correction import correct_beats as corrected
 from skemo.kernels.filters import LARGEST_GAP_SHARE, fill_gaps
@@ -25,6 +27,7 @@ from skemo.signals.recording import Recording
 
 _WORTH_TELLING = 10  # seconds of data without beats
 _PIECE = 10.0  # s, of skin conductance looked at for gaps
+_LOOSE = 0.5  # of the median nearby: beside a gap, a lower sample is not yet on the skin
 
 
 def find_beats(
@@ -182,7 +185,9 @@ def decompose_eda(
     Recording
         With the channels ``"tonic"`` and ``"phasic"`` in the signal `name`, at the same
         rate and in the same unit. Samples that are NaN or off the skin are NaN in both;
-        the filters bridge them by straight lines.
+        the filters bridge them by straight lines. Where more than 5 % of 10 s is off the skin,
+        all samples between those are NaN too; so are samples next to one off the skin that
+        are below half of the median of the 10 s before and after.
 
     Raises
     ------
@@ -221,7 +226,7 @@ def decompose_eda(
     check_range(eda, name)
     rate = recording.sampling_rates[name]
     warn_of_repeats(SignalArray(eda[np.newaxis], sampling_rate=rate), name, stacklevel=2)
-    measured = conductance(eda.astype(float), off_skin)
+    measured = _without_loose(eda, conductance(eda.astype(float), off_skin), rate)
     _warn_of_little_conductance(eda, measured, rate, where, name)
     parts = np.concatenate(tonic_phasic(fill_gaps(measured), rate, method, off_skin=None))
     parts = np.where(np.isnan(measured), np.nan, parts)
@@ -231,6 +236,32 @@ def decompose_eda(
         signals={**recording.signals, name: parts},
         channels={**recording.channels, name: PARTS},
     )
+
+
+def _without_loose(eda, measured, sampling_rate):
+    """Measured conductance without what a loose electrode shows between samples off the skin."""
+    off = np.isnan(measured) & ~np.isnan(eda)
+    if not off.any():
+        return measured
+    n_piece = max(1, round(_PIECE * sampling_rate))
+    n_around = uniform_filter1d(off * float(n_piece), n_piece, axis=1, mode="constant")
+    often = off & (n_around > int(LARGEST_GAP_SHARE * n_piece) + 0.5)
+    # Fill what lies between two of them that are at most a piece apart.
+    n_apart = n_piece // 2 * 2 + 1
+    stretches = maximum_filter1d(often, n_apart, axis=1, mode="constant")
+    stretches = minimum_filter1d(stretches, n_apart, axis=1, mode="nearest")
+    measured = np.where(stretches, np.nan, measured)
+    for _, start, stop in zip(*runs(off | stretches, 1), strict=True):
+        before = min(start, n_piece)
+        nearby = measured[0, start - before : stop + n_piece]  # a view, to be changed
+        if np.isnan(nearby).all():
+            continue
+        # What is low beside a gap, up to the step back to the level, is not on the skin either.
+        level = np.flatnonzero(nearby >= _LOOSE * np.nanmedian(nearby))
+        after = np.searchsorted(level, before)
+        first = level[after - 1] + 1 if after else 0
+        nearby[first : level[after] if after < len(level) else None] = np.nan
+    return measured
 
 
 def _warn_of_little_conductance(eda, measured, sampling_rate, where, name):

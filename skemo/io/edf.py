@@ -10,7 +10,7 @@ import pandas as pd
 
 from skemo.io.base import existing
 from skemo.signals.channels import group_channels, to_usual_unit
-from skemo.signals.mne_raw import annotation_labels
+from skemo.signals.mne_raw import annotation_labels, split_bad
 from skemo.signals.recording import Recording
 
 
@@ -25,7 +25,7 @@ def read_edf(
     """Read an EDF, EDF+, BDF or BDF+ file as a recording.
 
     Annotations become labels. Each lasts for its duration, or until the next annotation if none
-    of them has a duration.
+    of them has a duration. Annotations that begin with "bad" become excluded intervals.
 
     Parameters
     ----------
@@ -51,6 +51,11 @@ def read_edf(
     ------
     ValueError
         If the file is truncated, unreadable or discontinuous, or a signal is missing.
+
+    Warns
+    -----
+    UserWarning
+        Annotations without a duration are left out, because others have one.
 
     Examples
     --------
@@ -82,12 +87,13 @@ def read_edf(
         parts["units"][modality] = unit
     if not parts["signals"]:
         raise ValueError(f"{path} has no signals.")
-    annotations = [(a.onset, a.duration, a.text) for a in edf.annotations]
+    annotations, excluded = split_bad([(a.onset, a.duration, a.text) for a in edf.annotations])
     return Recording(
         **parts,
         subject=path.stem if subject is None else subject,
         trial=trial,
         labels=annotation_labels(annotations, float(edf.duration), names),
+        excluded=excluded,
         start_time=_start_time(edf),
     )
 

@@ -127,7 +127,7 @@ def _judge_closely(candidates, cosines, signal, duration):
     hides = candidates.fast[beats] & (np.diff(times[beats], append=np.inf) > 1.5 * REFRACTORY)
     # A beat that is left out also makes a break.
     broken = broken | np.append(~kept[1:], False) | ~kept | hides
-    return beats[kept], _after_removal(rows[beats], broken, kept), median[kept]
+    return beats[kept], _after_removal(broken, kept), median[kept]
 
 
 def _pulse_waves(candidates, cosines):
@@ -284,7 +284,7 @@ def _in_company(rows, times):
     return np.bincount(chain)[chain] >= _FEWEST
 
 
-def _after_removal(rows, broken, kept):
+def _after_removal(broken, kept):
     """Breaks of the kept beats: those between one and the next become one after the first."""
     index = np.flatnonzero(kept)
     if not len(index):

@@ -3,10 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 
+# Electrodes of the 10-20 and 10-10 systems, without those at the ears and mastoids alone.
+_ELECTRODE = r"(fp[12z]|(af|fc|cp|po|f|c|p)([1-9]|10|z)|(ft|tp)([7-9]|10)|t([3-9]|10)|o[12z]|iz)"
+_REFERENCE = r"(ref|reference|avg|average|ar|le|re|[am][12]([+/]?[am][12])?)"
 _MODALITIES = {  # modalities by pattern of lower-case channel names or types
     r"(ecg|ekg|mli{1,3}|mv[1-6]|v[1-6]|i{1,3}|av[rlf]|d[1-6])": "ecg",
     r"(ecg|ekg)(\d+[a-z]?)?\b.*": "ecg",  # ECG1, and modules such as ECG100C
     r"eeg(\d+[a-z]?)?\b.*": "eeg",
+    rf"{_ELECTRODE}( ({_REFERENCE}|{_ELECTRODE}))?\.*": "eeg",  # C3, C3-A1, C3-REF, C3-P3, C3..
     r"eog(\d+[a-z]?)?\b.*": "eog",
     r"emg(\d+[a-z]?)?\b.*": "emg",
     r"(eda|gsr|scl?|skin conductance|electrodermal.*)(\d+[a-z]?)?\b.*": "eda",
@@ -35,7 +39,7 @@ def modality_of(name: str) -> str:
     Parameters
     ----------
     name : str
-        A name or type, such as ``"EEG Fp1"``, ``"MLII"`` or ``"GSR"``.
+        A name or type, such as ``"EEG Fp1"``, ``"C3-A2"``, ``"MLII"`` or ``"GSR"``.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def modality_of(name: str) -> str:
     Examples
     --------
     >>> from skemo.signals.channels import modality_of
-    >>> [modality_of(name) for name in ("EEG Fp1", "ECG1", "MLII", "GSR", "Trigger")]
+    >>> [modality_of(name) for name in ("Fp1", "ECG1", "MLII", "GSR", "Trigger")]
     ['eeg', 'ecg', 'ecg', 'eda', 'trigger']
     """
     lower = name.strip().lower().replace("_", " ").replace("-", " ")

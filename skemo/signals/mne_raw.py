@@ -1,5 +1,6 @@
 """Conversion between recordings or windows and MNE's Raw and Epochs."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,15 +79,33 @@ def raw_parts(
     onsets: Any = np.asarray(raw.annotations.onset, float) - first
     notes = list(zip(onsets, raw.annotations.duration, raw.annotations.description, strict=True))
     notes = [note for note in notes if note[2] != MISSING]  # the samples themselves are NaN
-    is_bad = [str(text).lower().startswith("bad") for *_, text in notes]
-    parts["excluded"] = [
-        (onset, onset + duration)
-        for (onset, duration, _), bad in zip(notes, is_bad, strict=True)
-        if bad and duration > 0
-    ]
-    others = [note for note, bad in zip(notes, is_bad, strict=True) if not bad]
+    others, parts["excluded"] = split_bad(notes)
     parts["labels"] = annotation_labels(others, raw.n_times / rate, names)
     return parts
+
+
+def split_bad(
+    annotations: Sequence[tuple[float, float | None, str]],
+) -> tuple[list[tuple[float, float | None, str]], list[tuple[float, float]]]:
+    """Return the annotations that do not begin with "bad", and the intervals of those that do.
+
+    Parameters
+    ----------
+    annotations : sequence of (onset, duration, text)
+        In seconds.
+
+    Returns
+    -------
+    others : list of (onset, duration, text)
+    excluded : list of (start, stop)
+    """
+    others, excluded = [], []
+    for onset, duration, text in annotations:
+        if not str(text).lower().startswith("bad"):
+            others.append((onset, duration, text))
+        elif duration:
+            excluded.append((float(onset), float(onset + duration)))
+    return others, excluded
 
 
 def annotation_labels(
@@ -99,7 +118,7 @@ def annotation_labels(
     Parameters
     ----------
     annotations : sequence of (onset, duration, text)
-        In seconds. Annotations without a duration last until the next one.
+        In seconds. If none has a duration, each lasts until the next one.
     stop : float
         The end of the recording.
     names : mapping of str to label, or None
@@ -108,6 +127,11 @@ def annotation_labels(
     Returns
     -------
     list of (start, stop, label)
+
+    Warns
+    -----
+    UserWarning
+        Some have a duration and others do not, which are left out.
     """
     labelled = [
         (float(onset), float(duration or 0.0), text if names is None else names[text])
@@ -115,6 +139,14 @@ def annotation_labels(
         if onset < stop and (names is None or text in names)
     ]
     if any(duration for _, duration, _ in labelled):
+        dropped = [label for _, duration, label in labelled if not duration]
+        if dropped:
+            warnings.warn(
+                f"Annotations without a duration ({len(dropped)}, such as {dropped[0]!r}) are "
+                "left out, because others have one. Pass names= with one of the two kinds.",
+                UserWarning,
+                stacklevel=3,
+            )
         return [(onset, onset + duration, label) for onset, duration, label in labelled if duration]
     last = {round(onset, 6): label for onset, _, label in labelled}  # the last one at a time
     return from_events(last.items(), stop=stop) if last else []
@@ -139,7 +171,7 @@ def make_raw(
     """
     mne = _import_mne("Recording.to_mne")
     where = f"The recording of subject {recording.subject!r}"
-    names = _chosen(modalities, recording.signals, where)
+    names = _chosen(modalities, recording.signals)
     rates = {name: recording.sampling_rates[name] for name in names}
     rate = _common_rate(rates, where)
     start = min(recording.starts[name] for name in names)
@@ -235,7 +267,7 @@ def make_epochs(
         name: kind for name, kind in windows.dtypes.items() if isinstance(kind, SignalDtype)
     }
     raw_windows = {name: kind for name, kind in dtypes.items() if len(kind.shape) == 2}
-    names = _chosen(modalities, raw_windows, where)
+    names = _chosen(modalities, raw_windows)
     rate = _common_rate({name: raw_windows[name].sampling_rate for name in names}, where)
     sizes = {name: raw_windows[name].shape for name in names}
     channels = _channel_names({n: (sizes[n][0], raw_windows[n].channels) for n in names})
@@ -273,7 +305,7 @@ def _import_mne(what):
     return mne
 
 
-def _chosen(modalities, known, where):
+def _chosen(modalities, known):
     """Return the names of the signals to use."""
     names = list(known) if modalities is None else modalities
     names = [names] if isinstance(names, str) else list(names)

@@ -130,3 +130,33 @@ def test_tables_that_do_not_fit_are_refused(tables, tmp_path):
     with pytest.raises(ValueError, match="columns of numbers, but 'film' is not"):
         skemo.write_bids_features(tmp_path, features.assign(film="a"), windows)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_in_another_order_are_refused(tables, tmp_path):
+    features, windows = tables
+    with pytest.raises(ValueError, match="features and windows must have the same index, in the"):
+        skemo.write_bids_features(tmp_path, features.iloc[::-1], windows)
+    assert list(tmp_path.iterdir()) == []
+    some = features.iloc[[5, 2]]
+    paths = skemo.write_bids_features(tmp_path, some, windows.loc[some.index])
+    for row, path in zip((5, 2), paths, strict=True):
+        back = pd.read_csv(path, sep="\t")
+        assert back["onset"].tolist() == [windows["start"][row]]
+        np.testing.assert_allclose(back["HRV_MeanNN"], features["HRV_MeanNN"][row])
+
+
+@pytest.mark.parametrize("what", ["features", "windows"])
+def test_only_tables_become_a_derivative(tables, tmp_path, what):
+    given = dict(zip(("features", "windows"), tables, strict=True))
+    given[what] = np.zeros((8, 2))
+    with pytest.raises(ValueError, match=f"{what} must be a DataFrame, got ndarray"):
+        skemo.write_bids_features(tmp_path, **given)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_the_duration_is_that_of_the_first_signal_that_is_there(tables, tmp_path, missing):
+    features, windows = tables
+    windows = windows.assign(ecg=missing)
+    windows.attrs = {}
+    paths = skemo.write_bids_features(tmp_path, features, windows)
+    assert pd.read_csv(paths[0], sep="\t")["duration"].eq(30.0).all()

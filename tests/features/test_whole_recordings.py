@@ -80,6 +80,33 @@ def test_gaps_of_a_recording_stay_gaps_and_leave_the_rest_alone():
     assert np.isnan(empty.signals["eda"]).all()
 
 
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("sampling_rate", [4, 64])
+def test_noise_of_electrodes_off_the_skin_leaves_the_windows_beside_it_alone(seed, sampling_rate):
+    rng = np.random.default_rng(seed)
+    times = np.arange(600 * sampling_rate) / sampling_rate
+    eda = 2 + 0.1 * np.sin(times / 20) + rng.normal(0, 0.001, len(times))
+    first = rng.integers(60, 400)
+    last = first + rng.uniform(0.5, 120)
+    noisy = (times >= first) & (times < last)
+    loose = np.where(noisy, rng.uniform(0, 0.03, len(times)), eda)
+
+    def phasic(samples):
+        recording = Recording({"eda": samples}, {"eda": sampling_rate}, subject="a")
+        return decompose_eda(recording).signals["eda"][1]
+
+    found, expected = phasic(loose), phasic(np.where(noisy, np.nan, eda))
+    assert np.isnan(found[noisy]).all()
+    np.testing.assert_allclose(found[~noisy], expected[~noisy], atol=1e-6)
+
+
+def test_single_samples_off_the_skin_are_single_gaps():
+    eda = make_eda(1, duration=300)
+    eda[0, [200, 300, 301, 900]] = 0.0
+    result = decompose_eda(Recording({"eda": eda}, {"eda": 4}, subject="a")).signals["eda"]
+    assert np.flatnonzero(np.isnan(result[1])).tolist() == [200, 300, 301, 900]
+
+
 def test_decompose_eda_says_what_it_cannot_take():
     recording = whole_recording()
     with pytest.raises(

@@ -44,6 +44,22 @@ def test_annotations_without_a_duration_last_to_the_next(tmp_path):
     assert read_edf(tmp_path / "S01.edf").labels == ((1, 5, "rest"), (5, 10, "task"))
 
 
+def test_bad_annotations_are_excluded_and_leave_the_labels_alone(tmp_path):
+    make_edf([(0, None, "rest"), (6, None, "task"), (7, 3, "BAD_move")]).write(tmp_path / "a.edf")
+    recording = read_edf(tmp_path / "a.edf")
+    assert recording.labels == ((0, 6, "rest"), (6, 10, "task"))
+    assert recording.excluded == ((7, 10),)
+
+
+def test_events_among_labels_with_a_duration_are_told_of(tmp_path):
+    make_edf([(0, 5, "rest"), (5, 5, "task"), (7, None, "click")]).write(tmp_path / "a.edf")
+    with pytest.warns(UserWarning, match=r"without a duration \(1, such as 'click'\) are left"):
+        recording = read_edf(tmp_path / "a.edf")
+    assert recording.labels == ((0, 5, "rest"), (5, 10, "task"))
+    names = {"rest": "rest", "task": "task"}
+    assert read_edf(tmp_path / "a.edf", names=names).labels == recording.labels
+
+
 def test_modalities_can_be_chosen(tmp_path):
     make_edf().write(tmp_path / "S01.edf")
     chosen = {"left": ["EEG Fp1"], "brain": "eeg", "skin": "GSR"}
