@@ -102,14 +102,16 @@ def compare(
     y : array-like of shape (n_windows,) or (n_windows, n_targets), DataFrame, str or list of str
         Labels, or numbers for regressors. Several columns are several targets, each with its own
         scores; NaN leaves a window out of the scores of that target. A text is the name of a column
-        of `X`, a list of texts those of several; these columns are then taken out of `X`.
+        of `X`, a list of texts those of several; these columns are then taken out of `X`, and no
+        others: a second rating stays among the inputs of models that select no columns.
     groups : array-like of shape (n_windows,), DataFrame, or str
         The subject of each window, or a table with a column `subject` and, where known, `trial`,
         and `start` and `stop` in seconds. The windows that `skemo.segment` returns are such a
         table. The within-subject protocols need it, and with it leaks between training and test
         windows are found by trial and time as well. A text is the name of the column of `X` with
         the subjects; `trial`, `start` and `stop` are then looked for in `X`. Those found are taken
-        out of it, unless a parameter of a model names them, as `PerSubject` names the subject.
+        out of it, unless a parameter of a model names them, as `PerSubject` names the subject. A
+        table or array takes nothing out of `X`, even if it is `X` itself.
     protocol : {"leave-one-subject-out", "group-k-fold", "leave-one-trial-out", "blocked-k-fold", \
             "segment-k-fold"}, splitter or list of (train, test), default="leave-one-subject-out"
         How the folds are made, as `skemo.evaluation.protocols.protocol_splitter` describes.
@@ -469,10 +471,14 @@ def _take_columns(X, y, groups, models):
         has_end = "stop" in columns or "segment" in X.attrs
         others = GROUP_COLUMNS[1:] if has_end else ("trial",)
         used = [groups, *(x for x in others if x in columns and x not in (groups, *dropped))]
-        groups = X[used].rename(columns={groups: "subject"})
         dropped += [
-            name for name in used if not any(_names_column(m, name) for m in models.values())
+            name
+            for name in columns
+            if name in (groups, *GROUP_COLUMNS[1:])
+            and name not in dropped
+            and not any(_names_column(model, name) for model in models.values())
         ]
+        groups = X[used].rename(columns={groups: "subject"})
     return X.drop(columns=dropped) if dropped else X, y, groups
 
 

@@ -285,6 +285,18 @@ def test_subjects_whose_numbers_are_all_the_same_are_said():
     assert note.startswith("R², Pearson r and CCC are means over 7 of 8 subjects; the targets")
 
 
+@pytest.mark.parametrize("times", [["start"], ["stop"], ["trial", "start", "stop"]])
+def test_trials_and_times_beside_named_subjects_are_no_input(times):
+    X, _, subjects = make_numbers(n_subjects=4)
+    layout = lay_out(subjects, length=5)
+    y = layout["trial"] + layout["start"] / 100
+    windows = pd.DataFrame(X, columns=list("abc")).assign(subject=subjects)
+    windows[times] = layout[times]
+    result = compare({"ridge": RIDGE}, windows.assign(y=y), "y", "subject")
+    alone = compare({"ridge": RIDGE}, windows[list("abc")], y, subjects)
+    pd.testing.assert_frame_equal(result.predictions, alone.predictions)
+
+
 def test_several_targets_have_a_table_each_as_if_they_were_alone():
     X, y, subjects = make_numbers()
     y = pd.DataFrame(y, columns=["arousal", "valence"])
