@@ -208,8 +208,9 @@ def compare(
     NaN.
 
     **Several targets.** A model that takes one target only is fitted to each by itself, as
-    ``MultiOutputClassifier`` does. Training windows that lack a target are left out, except for
-    skemo's networks, which learn from the targets that are there. Permuted labels stay together.
+    ``MultiOutputClassifier`` does, and so is a search. Training windows that lack a target are left
+    out, except for skemo's networks outside of a search, which learn from the targets that are
+    there. Permuted labels stay together.
 
     **Your own folds** may test a window in several folds or in none. Each prediction counts once in
     the score of its subject; `notes` says what was tested.

@@ -113,7 +113,8 @@ def stack_targets(targets: list[Target]) -> NDArray[Any]:
     """Return what models are fitted to, ``(n_windows,)`` or ``(n_windows, n_targets)``."""
     if len(targets) == 1:
         return targets[0].values
-    if targets[0].classes is None or not any(pd.isna(t.values).any() for t in targets):
+    is_text = targets[0].classes is not None and isinstance(targets[0].classes[0], str)
+    if not (is_text and any(pd.isna(target.values).any() for target in targets)):
         # Equal types, so that labels are not objects.
         return np.column_stack([np.array(target.values.tolist()) for target in targets])
     return np.column_stack([target.values.astype(object) for target in targets])

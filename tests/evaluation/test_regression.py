@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparing import MODELS, lay_out, make_features
+from networks import windows
 from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -13,9 +14,12 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 from sklearn.model_selection import GridSearchCV, GroupKFold, GroupShuffleSplit
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
 from skemo import (
+    ModalityAwareAttentionClassifier,
+    ModalityAwareAttentionRegressor,
     compare,
     leakage_gap,
     make_dummy,
@@ -290,10 +294,11 @@ def test_trials_and_times_beside_named_subjects_are_no_input(times):
     X, _, subjects = make_numbers(n_subjects=4)
     layout = lay_out(subjects, length=5)
     y = layout["trial"] + layout["start"] / 100
-    windows = pd.DataFrame(X, columns=list("abc")).assign(subject=subjects)
-    windows[times] = layout[times]
-    result = compare({"ridge": RIDGE}, windows.assign(y=y), "y", "subject")
-    alone = compare({"ridge": RIDGE}, windows[list("abc")], y, subjects)
+    features = pd.DataFrame(X, columns=list("abc"))
+    table = features.assign(subject=subjects, y=y)
+    table[times] = layout[times]
+    result = compare({"ridge": RIDGE}, table, "y", "subject")
+    alone = compare({"ridge": RIDGE}, features, y, subjects)
     pd.testing.assert_frame_equal(result.predictions, alone.predictions)
 
 
@@ -362,6 +367,33 @@ def test_a_missing_target_leaves_out_the_scores_of_that_target_alone(classes):
     assert here["y_pred"].tolist() == (
         expected.tolist() if classes else pytest.approx(expected.tolist())
     )
+
+
+def test_classes_that_are_numbers_may_be_missing_in_one_target():
+    X, numbers, subjects = make_numbers(n_subjects=4)
+    y = (numbers > 5).astype(float)
+    y[3, 0] = np.nan
+    result = compare({"logistic": LogisticRegression()}, X, y, subjects)
+    assert result.predictions["target"].value_counts().to_dict() == {"target 0": 79, "target 1": 80}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_search_over_a_network_leaves_out_windows_that_lack_a_target(task):
+    X, labels, subjects = windows(n_windows=24, n_subjects=4)
+    if task == "classification":
+        network, y = ModalityAwareAttentionClassifier, np.column_stack([labels, labels])
+        y = y.astype(object)
+    else:
+        network = ModalityAwareAttentionRegressor
+        y = np.random.default_rng(0).normal(size=(24, 2))
+    y[0, 0] = None
+    small = make_pipeline(network(n_filters=2, depth=1, max_epochs=1, random_state=0))
+    search = GridSearchCV(small, {f"{network.__name__.lower()}__lr": [0.001, 0.01]}, cv=2)
+    result = compare({"search": search}, X, y, subjects)
+    assert result.failures.empty
+    assert result.predictions["target"].value_counts().to_dict() == {"target 0": 23, "target 1": 24}
+    names = result.chosen["params"][0]
+    assert [name[-10:] for name in names] == ["(target 0)", "(target 1)"]
 
 
 def test_windows_without_any_target_are_refused():
