@@ -500,3 +500,5 @@ def test_windows_whose_ecg_shows_no_heartbeats_are_counted(tmp_path, without_mat
     assert 0.5 * len(windows) < n_lost < len(windows)
     text = Page(write_report({None: found}, tmp_path / "report.html")).text["html"]
     assert f"Missing windowsecg {n_lost}" in re.sub(r"\s*\n\s*", "", text)
+    assert f"{n_lost} of {len(windows)} windows of ecg are missing." in text
+    assert "windows of eda are missing" not in text
