@@ -149,8 +149,32 @@ def test_a_printed_test_shows_difference_interval_and_p_within_80_columns():
         assert max(map(len, lines)) <= 80
         assert lines[0].split()[-3:] == ["difference", "interval", "p"]
         row = tests.iloc[-1]
-        assert f"{row['mean_difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" in lines[-2]
-        assert lines[-1] == "concordance, Wilcoxon over subjects, p corrected (holm)"
+        assert f"{row['mean_difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" in lines[-3]
+        assert lines[-2] == "concordance, Wilcoxon over subjects, p corrected (holm)"
+
+
+def test_a_printed_test_cuts_names_only_where_the_line_is_full():
+    X, y, subjects = make_numbers(n_subjects=4)
+    name = "ridge regression of 20 features"
+    models = {name: RIDGE, "mean": make_dummy("passthrough", task="regression")}
+    lines = repr(compare(models, X, y[:, 0], subjects).test()).splitlines()
+    assert lines[1].split("mean")[0].strip() == name
+    models = {name: RIDGE, f"{name}, and again, and once more": RIDGE}
+    lines = repr(compare(models, X, y[:, 0], subjects).test()).splitlines()
+    assert lines[1].strip().startswith("ridge regression")
+    assert "…" in lines[1]
+    assert len(lines[1]) == 80
+
+
+def test_a_printed_test_says_which_sign_means_that_the_model_is_better():
+    X, y, subjects = make_numbers(n_subjects=4)
+    models = {"ridge": RIDGE, "mean": make_dummy("passthrough", task="regression")}
+    result = compare(models, X, y[:, 0], subjects)
+    for metric, sign in (("concordance", "positive"), ("rmse", "negative")):
+        said = repr(result.test(metric)).splitlines()[-1]
+        assert said == f"difference: model - other; if it is {sign}, model is better"
+    assert result.test("rmse")["mean_difference"].item() < 0
+    assert "if it is negative" in repr(compare(models, X, y, subjects).test("mae"))
 
 
 def test_numbers_are_taken_from_a_folder_as_they_were(tmp_path):
