@@ -90,7 +90,8 @@ def read_targets(y: Any, task: Task) -> list[Target]:
         if len(set(names)) < len(names):
             raise ValueError(f"The targets must have different names, got {names}.")
     else:
-        names, columns = [f"target {i}" for i in range(values.shape[1])], list(values.T)
+        names = [f"target {i}" for i in range(values.shape[1])]
+        columns = [pd.Series(column).infer_objects().to_numpy() for column in values.T]
     missing = np.all([pd.isna(column) for column in columns], axis=0)
     if missing.any():
         raise ValueError(f"y is missing (NaN) in {missing.sum()} row(s): drop these rows.")
@@ -105,7 +106,10 @@ def read_targets(y: Any, task: Task) -> list[Target]:
     if several and task == "classification":
         kinds = {isinstance(own[0], str) for _, _, own in targets if own is not None}
         if len(kinds) > 1:
-            raise ValueError("The classes of all targets must be text, or those of all be numbers.")
+            raise ValueError(
+                "The classes of all targets must be text, or those of all be numbers: convert the "
+                "columns of numbers with astype(str)."
+            )
     return targets
 
 

@@ -439,5 +439,12 @@ def test_permuted_targets_stay_together():
 def test_classes_of_one_kind_are_needed_for_several_targets():
     X, _, subjects = make_features(n_subjects=2)
     y = pd.DataFrame({"a": np.tile([1, 2], 20), "b": np.tile(["x", "y"], 20)})
-    with pytest.raises(ValueError, match="The classes of all targets must be text, or"):
+    message = (
+        r"The classes of all targets must be text, or .* columns of numbers with astype\(str\)"
+    )
+    with pytest.raises(ValueError, match=message):
         compare({"forest": RandomForestClassifier(2)}, X, y, subjects)
+    with pytest.raises(ValueError, match=message):
+        compare({"forest": RandomForestClassifier(2)}, X, y.to_numpy(), subjects)
+    text = y.assign(a=y["a"].astype(str))
+    assert compare({"forest": RandomForestClassifier(2)}, X, text, subjects).failures.empty
