@@ -104,7 +104,8 @@ def compare(
         Labels, or numbers for regressors. Several columns are several targets, each with its own
         scores; NaN leaves a window out of the scores of that target. A string is the name of a
         column of `X`, and a list of strings the names of several; these columns are then
-        removed from `X`.
+        removed from `X`, and no others: a second rating stays among the inputs of models
+        that select no columns.
     groups : array-like of shape (n_windows,), DataFrame, or str
         The subject of each window, or a table with a column `subject` and, where known, `trial`,
         and `start` and `stop` in seconds. The windows that `skemo.segment` returns are such a
@@ -112,7 +113,7 @@ def compare(
         windows are found by trial and time as well. A string is the name of the column of `X` with
         the subjects; `trial`, `start` and `stop` are then looked for in `X`. These columns are
         removed from it, unless a parameter of a model names them, as `PerSubject` names the
-        subject.
+        subject. A table or array removes nothing from `X`, even if it is `X` itself.
     protocol : {"leave-one-subject-out", "group-k-fold", "leave-one-trial-out", "blocked-k-fold", \
             "segment-k-fold"}, splitter or list of (train, test), default="leave-one-subject-out"
         How the folds are made, as `skemo.evaluation.protocols.protocol_splitter` describes.
@@ -209,9 +210,9 @@ def compare(
     name ends in ``_error``, ``_loss`` or ``_deviance``. A score that raises an error is NaN.
 
     **Several targets.** A model that takes only one target is fitted to each separately, by
-    ``MultiOutputClassifier`` or ``MultiOutputRegressor``. Training windows that lack a target are
-    left out, except for skemo's networks, which learn from the targets that are there. Permuted
-    labels stay together.
+    ``MultiOutputClassifier`` or ``MultiOutputRegressor``, and so is a search. Training windows that
+    lack a target are left out, except for skemo's networks outside of a search, which learn from
+    the targets that are there. Permuted labels stay together.
 
     **Your own folds** may test a window in several folds or in none. Each prediction counts once in
     the score of its subject; `notes` says which windows were tested.
@@ -473,10 +474,14 @@ def _take_columns(X, y, groups, models):
         has_end = "stop" in columns or "segment" in X.attrs
         others = GROUP_COLUMNS[1:] if has_end else ("trial",)
         used = [groups, *(x for x in others if x in columns and x not in (groups, *dropped))]
-        groups = X[used].rename(columns={groups: "subject"})
         dropped += [
-            name for name in used if not any(_names_column(m, name) for m in models.values())
+            name
+            for name in columns
+            if name in (groups, *GROUP_COLUMNS[1:])
+            and name not in dropped
+            and not any(_names_column(model, name) for model in models.values())
         ]
+        groups = X[used].rename(columns={groups: "subject"})
     return X.drop(columns=dropped) if dropped else X, y, groups
 
 

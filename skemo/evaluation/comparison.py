@@ -321,8 +321,8 @@ class Comparison:
         -------
         list of str
             One line each: models that failed, windows that were tested several times or not at all,
-            models that use other windows of the tested person, subjects without a score, and
-            intervals over few subjects.
+            models that use other windows of the tested person, subjects without a score, models
+            without probabilities, and intervals over few subjects.
         """
         notes = []
         for model, own in self.failures.groupby("model", sort=False):
@@ -332,6 +332,7 @@ class Comparison:
         for name, one in self.by_target().items():
             prefix = f"{name}: " if name else ""
             notes += [f"{prefix}{note}" for note in one._note_undefined()]
+        notes += self._note_probabilities()
         subjects = self.predictions["subject"].nunique()
         if subjects < 7:
             notes.append(
@@ -397,6 +398,18 @@ class Comparison:
                 n_known = own.notna().sum()
                 if n_known < len(own):
                     yield f"{name} of {model!r} is over {n_known} of {len(own)} subjects."
+
+    def _note_probabilities(self):
+        """Say which models lack the scores that need probabilities, if others have them."""
+        columns = [name for name in self.predictions if name.startswith(PROBABILITY)]
+        given = self.predictions[columns].notna().any(axis=1)
+        has_any = given.groupby(self.predictions["model"], sort=False).any()
+        lacking = [repr(name) for name in has_any.index[~has_any]]
+        if lacking and has_any.any():
+            yield (
+                f"No ROC AUC and Brier score for {', '.join(lacking)}, without probabilities: "
+                "scikit-learn's CalibratedClassifierCV gives them to a classifier."
+            )
 
     def subject_scores(self) -> pd.DataFrame:
         """Return the `metrics` per model and subject, over all windows of the subject.

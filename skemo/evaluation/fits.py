@@ -20,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skemo._warnings import recorded_warnings
 from skemo._workers import ending_with_this_process
-from skemo.evaluation.nested import chosen_parameters, is_search
+from skemo.evaluation.nested import chosen_parameters
 from skemo.evaluation.store import FitStore
 
 _TOGETHER = 12  # fits on a CPU: more would gain little and leave less for other processes
@@ -62,9 +62,7 @@ def uses_processes(n_jobs: int | None) -> bool:
 
 
 def is_network(model: BaseEstimator) -> bool:
-    """Return whether a model, or the one that it searches over, ends in a network of skemo."""
-    if is_search(model):
-        return is_network(model.estimator)
+    """Return whether a model is a network of skemo, or a Pipeline that ends in one."""
     last = _last_step(model)
     return is_network(last) if last is not model else getattr(model, "trains_together", False)
 

@@ -213,7 +213,8 @@ def _areas_under_roc(predictions, codes, n_groups):
         n_positive = np.bincount(codes, positive, n_groups)
         n_negative = np.bincount(codes, ~positive, n_groups)
         pairs = np.bincount(codes, np.where(positive, ranks, 0.0 * ranks), n_groups)
-        pairs -= n_positive * (n_positive + 1) / 2
+        # Not in place: of no windows, bincount returns whole numbers.
+        pairs = pairs - n_positive * (n_positive + 1) / 2
         both = (n_positive > 0) & (n_negative > 0)
         np.divide(pairs, n_positive * n_negative, out=areas[:, i], where=both)
     known = ~np.isnan(areas)

@@ -13,6 +13,7 @@ from skemo._checks import is_number
 from skemo._escape import to_printable
 from skemo.evaluation.scores import check_metric, decimals_of
 
+_LINE = 80  # characters of a printed line
 _LARGEST = 1e100  # of differences, whose squares are added up
 _DECIMALS = 12  # mathematically equal differences, such as 0.3 - 0.1 and 0.2, are ties
 _COLUMNS = [
@@ -47,11 +48,6 @@ class PairedTests(pd.DataFrame):
             return pd.DataFrame(self).__repr__()
         decimals = max(3, decimals_of(self[["mean_difference", "low", "high"]]))
         shown = pd.DataFrame(index=self.index)
-        names = [name for name in ("target", "model", "other") if name in self]
-        for name in names:
-            width = 44 // len(names)
-            texts = self[name].astype(str)
-            shown[name] = [t if len(t) <= width else f"{t[: width - 1]}…" for t in texts]
         shown["difference"] = [
             "–" if np.isnan(difference) else f"{difference:+.{decimals}f}"
             for difference in self["mean_difference"]
@@ -64,10 +60,26 @@ class PairedTests(pd.DataFrame):
             "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
             for p in self["p_corrected"]
         ]
+        names = [name for name in ("target", "model", "other") if name in self]
+        texts = {name: self[name].astype(str).tolist() for name in names}
+        needs = {name: max(map(len, [name, *texts[name]])) for name in names}
+        free = _LINE - len(shown.to_string(index=False).partition("\n")[0]) - len(names)
+        widths = {}
+        for i, name in enumerate(sorted(names, key=needs.__getitem__)):  # short names leave more
+            widths[name] = min(needs[name], free // (len(names) - i))
+            free -= widths[name]
+        for i, name in enumerate(names):
+            width = widths[name]
+            cut = [t if len(t) <= width else f"{t[: width - 1]}…" for t in texts[name]]
+            shown.insert(i, name, cut)
         about = f"{self['metric'].iloc[0]}, {self['test'].iloc[0]}"
         if self.attrs.get("correction"):
             about += f", p corrected ({self.attrs['correction']})"
-        return f"{to_printable(shown.to_string(index=False))}\n{about}"
+        lines = [to_printable(shown.to_string(index=False)), about]
+        if "lower_is_better" in self.attrs:
+            sign = "negative" if self.attrs["lower_is_better"] else "positive"
+            lines.append(f"difference: model - other; if it is {sign}, model is better")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> None:
         """Return nothing, so that notebooks show the same."""
@@ -439,8 +451,9 @@ def compare_models(
         `effect_size`, and `effect`, its name; `statistic`, `p_value`, `p_corrected`, and `test`,
         its name; `n`, the number of subjects or folds with a score of both models, and `left_out`,
         the number of the others, where a fit failed or the score is not defined; and in how many of
-        the n `model` is `better`, `worse` and the `same`. `attrs` holds `metric`, `confidence` and
-        `correction`.
+        the n `model` is `better`, `worse` and the `same`. `attrs` holds `metric`, `confidence`,
+        `correction` and `lower_is_better`: for errors, a negative difference means that `model` is
+        better. A printed table says so.
 
     Raises
     ------
@@ -581,7 +594,12 @@ def compare_pairs(
         )
     table = PairedTests(rows, columns=_COLUMNS)
     table["p_corrected"] = correct_p_values(table["p_value"], correction)
-    table.attrs = {"metric": metric, "confidence": confidence, "correction": correction}
+    table.attrs = {
+        "metric": metric,
+        "confidence": confidence,
+        "correction": correction,
+        "lower_is_better": lower_is_better,
+    }
     return table, notes
 
 

@@ -90,7 +90,8 @@ def read_targets(y: Any, task: Task) -> list[Target]:
         if len(set(names)) < len(names):
             raise ValueError(f"The targets must have different names, got {names}.")
     else:
-        names, columns = [f"target {i}" for i in range(values.shape[1])], list(values.T)
+        names = [f"target {i}" for i in range(values.shape[1])]
+        columns = [pd.Series(column).infer_objects().to_numpy() for column in values.T]
     missing = np.all([pd.isna(column) for column in columns], axis=0)
     if missing.any():
         raise ValueError(f"y is missing (NaN) in {missing.sum()} row(s): drop these rows.")
@@ -105,7 +106,10 @@ def read_targets(y: Any, task: Task) -> list[Target]:
     if several and task == "classification":
         kinds = {isinstance(own[0], str) for _, _, own in targets if own is not None}
         if len(kinds) > 1:
-            raise ValueError("The classes of all targets must be text, or all must be numbers.")
+            raise ValueError(
+                "The classes of all targets must be text, or all must be numbers: convert the "
+                "columns of numbers with astype(str)."
+            )
     return targets
 
 
@@ -113,7 +117,8 @@ def stack_targets(targets: list[Target]) -> NDArray[Any]:
     """Return the `y` of models, of shape ``(n_windows,)`` or ``(n_windows, n_targets)``."""
     if len(targets) == 1:
         return targets[0].values
-    if targets[0].classes is None or not any(pd.isna(t.values).any() for t in targets):
+    is_text = targets[0].classes is not None and isinstance(targets[0].classes[0], str)
+    if not (is_text and any(pd.isna(target.values).any() for target in targets)):
         # Equal types, so that labels are not objects.
         return np.column_stack([np.array(target.values.tolist()) for target in targets])
     return np.column_stack([target.values.astype(object) for target in targets])

@@ -433,7 +433,16 @@ def _leakage(comparison):
 
 
 def _troubles(comparison):
-    parts = []
+    data = comparison.details["data"]
+    parts = [
+        tag(
+            "div",
+            tag("p", f"{n} of {data['n_windows']} windows of {name} are missing."),
+            class_="alarm",
+        )
+        for name, n in data.get("missing", {}).items()
+        if n > data["n_windows"] / 2
+    ]
     for (model, error), own in comparison.failures.groupby(["model", "error"], sort=False):
         text = f"{model} failed in {len(own)} of {comparison.n_fits} fits: {error}"
         parts.append(
@@ -453,7 +462,9 @@ def _troubles(comparison):
     if rows:
         head = ["warning", "category", "models", "times"]
         parts.append(table("Warnings", "", head, [(None, rows)], texts=("category", "models")))
-    return join(parts) if parts else tag("p", "No fit failed or gave a warning.")
+    if comparison.failures.empty and not rows:
+        parts.append(tag("p", "No fit failed or gave a warning."))
+    return join(parts)
 
 
 def _fold_scores(outcome):

@@ -302,11 +302,13 @@ def test_what_has_to_be_said_beside_a_table_is_said():
     result = compare(MODELS, X, y, subjects)
     assert result.notes() == [
         "SEN & SPE and ROC AUC are means over 7 of 8 subjects; the others have windows of one "
-        "class only."
+        "class only.",
+        "No ROC AUC and Brier score for 'SVM', without probabilities: scikit-learn's "
+        "CalibratedClassifierCV gives them to a classifier.",
     ]
     assert result.notes()[0] in repr(result)
     few = compare(MODELS, X[:60], y[:60], subjects[:60])
-    assert few.notes()[0].startswith("With 3 subjects, an interval is hardly narrower")
+    assert few.notes()[-1].startswith("With 3 subjects, an interval is hardly narrower")
 
 
 def test_unusable_input_is_named():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparing import MODELS, lay_out, make_features
+from networks import windows
 from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -13,9 +14,12 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 from sklearn.model_selection import GridSearchCV, GroupKFold, GroupShuffleSplit
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
 from skemo import (
+    ModalityAwareAttentionClassifier,
+    ModalityAwareAttentionRegressor,
     compare,
     leakage_gap,
     make_dummy,
@@ -145,8 +149,32 @@ def test_a_printed_test_shows_difference_interval_and_p_within_80_columns():
         assert max(map(len, lines)) <= 80
         assert lines[0].split()[-3:] == ["difference", "interval", "p"]
         row = tests.iloc[-1]
-        assert f"{row['mean_difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" in lines[-2]
-        assert lines[-1] == "concordance, Wilcoxon over subjects, p corrected (holm)"
+        assert f"{row['mean_difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" in lines[-3]
+        assert lines[-2] == "concordance, Wilcoxon over subjects, p corrected (holm)"
+
+
+def test_a_printed_test_cuts_names_only_where_the_line_is_full():
+    X, y, subjects = make_numbers(n_subjects=4)
+    name = "ridge regression of 20 features"
+    models = {name: RIDGE, "mean": make_dummy("passthrough", task="regression")}
+    lines = repr(compare(models, X, y[:, 0], subjects).test()).splitlines()
+    assert lines[1].split("mean")[0].strip() == name
+    models = {name: RIDGE, f"{name}, and again, and once more": RIDGE}
+    lines = repr(compare(models, X, y[:, 0], subjects).test()).splitlines()
+    assert lines[1].strip().startswith("ridge regression")
+    assert "…" in lines[1]
+    assert len(lines[1]) == 80
+
+
+def test_a_printed_test_says_which_sign_means_that_the_model_is_better():
+    X, y, subjects = make_numbers(n_subjects=4)
+    models = {"ridge": RIDGE, "mean": make_dummy("passthrough", task="regression")}
+    result = compare(models, X, y[:, 0], subjects)
+    for metric, sign in (("concordance", "positive"), ("rmse", "negative")):
+        said = repr(result.test(metric)).splitlines()[-1]
+        assert said == f"difference: model - other; if it is {sign}, model is better"
+    assert result.test("rmse")["mean_difference"].item() < 0
+    assert "if it is negative" in repr(compare(models, X, y, subjects).test("mae"))
 
 
 def test_numbers_are_taken_from_a_folder_as_they_were(tmp_path):
@@ -285,6 +313,19 @@ def test_subjects_whose_numbers_are_all_the_same_are_said():
     assert note.startswith("R², Pearson r and CCC are means over 7 of 8 subjects; the targets")
 
 
+@pytest.mark.parametrize("times", [["start"], ["stop"], ["trial", "start", "stop"]])
+def test_trials_and_times_beside_named_subjects_are_no_input(times):
+    X, _, subjects = make_numbers(n_subjects=4)
+    layout = lay_out(subjects, length=5)
+    y = layout["trial"] + layout["start"] / 100
+    features = pd.DataFrame(X, columns=list("abc"))
+    table = features.assign(subject=subjects, y=y)
+    table[times] = layout[times]
+    result = compare({"ridge": RIDGE}, table, "y", "subject")
+    alone = compare({"ridge": RIDGE}, features, y, subjects)
+    pd.testing.assert_frame_equal(result.predictions, alone.predictions)
+
+
 def test_several_targets_have_a_table_each_as_if_they_were_alone():
     X, y, subjects = make_numbers()
     y = pd.DataFrame(y, columns=["arousal", "valence"])
@@ -352,6 +393,33 @@ def test_a_missing_target_leaves_out_the_scores_of_that_target_alone(classes):
     )
 
 
+def test_classes_that_are_numbers_may_be_missing_in_one_target():
+    X, numbers, subjects = make_numbers(n_subjects=4)
+    y = (numbers > 5).astype(float)
+    y[3, 0] = np.nan
+    result = compare({"logistic": LogisticRegression()}, X, y, subjects)
+    assert result.predictions["target"].value_counts().to_dict() == {"target 0": 79, "target 1": 80}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_search_over_a_network_leaves_out_windows_that_lack_a_target(task):
+    X, labels, subjects = windows(n_windows=24, n_subjects=4)
+    if task == "classification":
+        network, y = ModalityAwareAttentionClassifier, np.column_stack([labels, labels])
+        y = y.astype(object)
+    else:
+        network = ModalityAwareAttentionRegressor
+        y = np.random.default_rng(0).normal(size=(24, 2))
+    y[0, 0] = None
+    small = make_pipeline(network(n_filters=2, depth=1, max_epochs=1, random_state=0))
+    search = GridSearchCV(small, {f"{network.__name__.lower()}__lr": [0.001, 0.01]}, cv=2)
+    result = compare({"search": search}, X, y, subjects)
+    assert result.failures.empty
+    assert result.predictions["target"].value_counts().to_dict() == {"target 0": 23, "target 1": 24}
+    names = result.chosen["params"][0]
+    assert [name[-10:] for name in names] == ["(target 0)", "(target 1)"]
+
+
 def test_windows_without_any_target_are_refused():
     X, y, subjects = make_numbers(n_subjects=2)
     y[5] = np.nan
@@ -371,5 +439,10 @@ def test_permuted_targets_stay_together():
 def test_classes_of_one_kind_are_needed_for_several_targets():
     X, _, subjects = make_features(n_subjects=2)
     y = pd.DataFrame({"a": np.tile([1, 2], 20), "b": np.tile(["x", "y"], 20)})
-    with pytest.raises(ValueError, match="The classes of all targets must be text, or all"):
+    message = r"of all targets must be text, or all .* columns of numbers with astype\(str\)"
+    with pytest.raises(ValueError, match=message):
         compare({"forest": RandomForestClassifier(2)}, X, y, subjects)
+    with pytest.raises(ValueError, match=message):
+        compare({"forest": RandomForestClassifier(2)}, X, y.to_numpy(), subjects)
+    text = y.assign(a=y["a"].astype(str))
+    assert compare({"forest": RandomForestClassifier(2)}, X, text, subjects).failures.empty

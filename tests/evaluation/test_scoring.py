@@ -56,6 +56,18 @@ def test_a_calibrated_svm_has_a_roc_auc_and_a_bare_one_has_not():
     assert table.loc["calibrated", "ROC AUC"].startswith(("9", "100"))
 
 
+def test_a_note_says_how_a_model_gets_the_scores_of_probabilities():
+    X, y, subjects = make_features(n_subjects=4)
+    models = {"SVM": SVC(), "logistic": LogisticRegression()}
+    note = (
+        "No ROC AUC and Brier score for 'SVM', without probabilities: scikit-learn's "
+        "CalibratedClassifierCV gives them to a classifier."
+    )
+    assert note in compare(models, X, y, subjects).notes()
+    for name, model in models.items():  # there is no such column, or no model without it
+        assert note not in compare({name: model}, X, y, subjects).notes()
+
+
 def test_a_subject_with_one_class_has_no_roc_auc():
     X, y, subjects = make_features(n_subjects=8)
     y[subjects == "s3"] = "calm"

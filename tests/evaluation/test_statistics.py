@@ -277,6 +277,7 @@ def test_all_pairs_are_compared_in_the_order_of_the_models():
         "metric": "balanced_accuracy",
         "confidence": 0.95,
         "correction": "holm",
+        "lower_is_better": False,
     }
 
 

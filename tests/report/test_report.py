@@ -269,6 +269,15 @@ def test_failed_fits_of_the_best_model_are_mentioned(tmp_path, comparison):
 
 
 @pytest.mark.usefixtures("without_matplotlib")
+def test_a_model_that_always_failed_is_reported_beside_its_control(tmp_path, without_matplotlib):
+    X, y, subjects = make_features(n_subjects=4)
+    search = GridSearchCV(GaussianNB(), {"var_smoothing": [-1.0]})
+    result = run_quietly({"fails": search}, X, y, subjects, controls=["majority"])
+    page = Page(write_report(result, tmp_path / "report.html"))
+    assert "4 of its 4 fits failed" in page.text["p"]
+    assert "It could not be tested against the majority class (50.0 %)." in page.text["p"]
+
+
 def test_a_majority_class_below_a_guess_is_no_chance_level(tmp_path):
     X, y, subjects = make_features(4)
     groups = pd.DataFrame({"subject": subjects, "trial": np.arange(len(y))})
@@ -491,3 +500,5 @@ def test_windows_whose_ecg_shows_no_heartbeats_are_counted(tmp_path, without_mat
     assert 0.5 * len(windows) < n_lost < len(windows)
     text = Page(write_report({None: found}, tmp_path / "report.html")).text["html"]
     assert f"Missing windowsecg {n_lost}" in re.sub(r"\s*\n\s*", "", text)
+    assert f"{n_lost} of {len(windows)} windows of ecg are missing." in text
+    assert "windows of eda are missing" not in text
