@@ -170,7 +170,7 @@ def test_a_model_does_not_get_the_trials_and_times_either():
     given = compare(LDA, table, y, lay_out(subjects))
     pd.testing.assert_frame_equal(named.predictions, given.predictions)
     no_end = compare(LDA, whole.drop(columns=["stop", "trial"]), "label", "subject")
-    assert no_end.details["data"]["inputs"][0]["name"] == "4 other columns"  # start is one
+    assert no_end.details["data"]["inputs"][0]["name"] == "3 other columns"  # start is none
 
 
 def test_a_column_of_subjects_stays_where_a_model_names_it():
