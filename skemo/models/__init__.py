@@ -1,5 +1,7 @@
-"""Estimators: the two fusion networks as classifiers, and classical baselines.
+"""Estimators: the two fusion networks, networks of one's own, and classical baselines.
 
-`modality_aware` and `cross_modal` each define a classifier derived from the one in `classifier`;
-`saving` writes them to a file. `baselines` has SVM, random forest, LDA and the majority class.
+`base` holds everything that network estimators share; `classifier` and `regressor` add the
+targets, and take any module (`own_module`). `modality_aware` and `cross_modal` derive from them.
+`targets` checks labels and numbers, and `saving` writes networks to a file. `baselines` has ridge
+regression, SVM, random forest, LDA and others on features.
 """

@@ -1,5 +1,6 @@
-"""Training of networks: batches, devices, the optimiser, early stopping, many fits at once.
+"""Training of networks: losses, batches, devices, the optimiser, early stopping, many fits at once.
 
-`net` defines the skorch net, and `batches`, `devices`, `optimizer` and `early_stopping` its
-parts; `many` trains several fits as one computation.
+`objectives` say what the outputs of a network mean, and what a wrong one costs; `net` defines the
+skorch net, and `batches`, `devices`, `optimizer` and `early_stopping` its parts; `many` trains
+several fits as one computation.
 """
