@@ -148,13 +148,13 @@ def _fit_record(folder):
     from skemo.evaluation.store import FitStore
 
     store, key = FitStore(folder), ("a", "b")
-    record = {"y_pred": [0, 1, 1], "probabilities": [[0.9, 0.1], [0.25, 0.75], [0.5, 0.5]]}
+    record = {"y_pred": [[0, 1, 1]], "probabilities": [[[0.9, 0.1], [0.25, 0.75], [0.5, 0.5]]]}
     record |= {"fit_time": 0.5, "predict_time": 0.25, "chosen": None, "warnings": []}
     store.write(key, record)
     (path,) = store.folder.iterdir()
 
     def read():
-        found = store.read(key, n_rows=3, n_classes=2)
+        found = store.read(key, n_rows=3, n_classes=[2])
         if found is None:
             raise ValueError(f"{path.name} is computed again")
         if found != record:

@@ -205,7 +205,7 @@ def test_gaps_flat_and_missing_channels_are_drawn_as_they_are():
     eeg[1] = np.nan
     eeg[2, 100:200] = np.nan
     gaps = Recording(
-        {"ecg": ecg, "eeg": eeg, "eda": np.full(40, np.nan), "gsr": np.arange(40)},
+        {"ecg": ecg, "eeg": eeg, "eda": np.full(40, np.nan), "gsr": 5.0 + np.arange(40)},
         {"ecg": 100, "eeg": 100, "eda": 4, "gsr": 4},
         subject="S2",
     )

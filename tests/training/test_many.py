@@ -425,7 +425,7 @@ def test_the_estimate_of_memory_leaves_the_fit_as_it_was():
     stacked_bytes(fits[0])
     for fit in fits:
         fit.train_alone()
-    one, other = (fit.classifier.net_.history[:, "train_loss"] for fit in fits)
+    one, other = (fit.estimator.net_.history[:, "train_loss"] for fit in fits)
     assert one == other
 
 
