@@ -217,6 +217,23 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
             mean, std = mean[:, 0], std[:, 0]
         return (mean, std) if return_std else mean
 
+    def score(
+        self, X: pd.DataFrame | ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the coefficient of determination R², the mean over targets.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`; no target may be missing.
+        sample_weight : array-like of shape (n_windows,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
