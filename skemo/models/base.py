@@ -39,7 +39,8 @@ from skemo.training.devices import (
     seeded,
 )
 from skemo.training.early_stopping import hold_back
-from skemo.training.many import Fit, train_or_collect
+from skemo.training.fit import Fit
+from skemo.training.many import train_or_collect
 from skemo.training.net import FusionNet
 from skemo.training.objectives import Objective
 from skemo.training.optimizer import FlatAdamW

@@ -26,8 +26,10 @@ from skemo import (
 from skemo.nn import BatchNorm, ModalityAwareAttentionNetwork, counted_rows
 from skemo.nn.attention import _to_length
 from skemo.training import many
-from skemo.training.many import _Stack, collected_fits, stacked_bytes, train_together
+from skemo.training.graphs import Graph
+from skemo.training.many import collected_fits, stacked_bytes, train_together
 from skemo.training.optimizer import FlatAdamW
+from skemo.training.stack import Stack
 
 SUBJECTS = np.repeat(np.arange(5), [8, 10, 12, 15, 45])  # different numbers of batches
 LABELS = np.array(["calm", "stress"])[np.arange(90) % 2]
@@ -367,7 +369,7 @@ def test_precision_is_checked():
 def test_a_step_stays_on_its_device(name, early_stopping):
     """On the device "meta", which has no values, mixing devices or reading a value is an error."""
     fits = collect(name, make_windows(NETWORKS[name][2]), early_stopping)
-    stack = _Stack(fits, torch.device("meta"))
+    stack = Stack(fits, torch.device("meta"))
     sizes, rows, noise = stack._draw_epoch()
     width = sizes[:, 0].max()
     before = torch.get_rng_state()
@@ -384,7 +386,7 @@ def test_fits_that_fail_together_are_trained_one_by_one(monkeypatch):
     with collected_fits() as fits:
         for seed in range(8):
             make_network(random_state=seed).fit(X, LABELS)
-    step = _Stack._step
+    step = Stack._step
 
     def fail_together(stack, *arguments):
         n_tried.append(len(stack.fits))
@@ -392,7 +394,7 @@ def test_fits_that_fail_together_are_trained_one_by_one(monkeypatch):
             raise RuntimeError("an operation that is not implemented")
         return step(stack, *arguments)
 
-    monkeypatch.setattr(_Stack, "_step", fail_together)
+    monkeypatch.setattr(Stack, "_step", fail_together)
     with pytest.warns(RuntimeWarning, match="were trained one by one: an operation") as caught:
         train_together(fits)
     assert len(caught) == 1
@@ -453,7 +455,7 @@ def test_fits_that_run_out_of_memory_are_halved_and_it_is_said_once(monkeypatch)
     with collected_fits() as fits:
         for seed in range(8):
             make_network(random_state=seed).fit(X, LABELS)
-    step = _Stack._step
+    step = Stack._step
 
     def fail_above_two(stack, *arguments):
         sizes.append(len(stack.fits))
@@ -461,7 +463,7 @@ def test_fits_that_run_out_of_memory_are_halved_and_it_is_said_once(monkeypatch)
             raise torch.OutOfMemoryError("CUDA out of memory")
         return step(stack, *arguments)
 
-    monkeypatch.setattr(_Stack, "_step", fail_above_two)
+    monkeypatch.setattr(Stack, "_step", fail_above_two)
     with pytest.warns(RuntimeWarning, match="were trained fewer at a time: The windows") as caught:
         train_together(fits)
     assert len(caught) == 1
@@ -475,7 +477,7 @@ def test_a_training_step_that_cannot_be_recorded_is_run_as_usual_and_it_is_said_
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    monkeypatch.setattr(many._Graph, "has_failed", False)
+    monkeypatch.setattr(Graph, "has_failed", False)
     total = torch.zeros(1)
 
     def add(rows, noise):
@@ -486,8 +488,8 @@ def test_a_training_step_that_cannot_be_recorded_is_run_as_usual_and_it_is_said_
         total.add_(100)  # a recording that is broken off may have changed anything
         raise RuntimeError("capture failed")
 
-    monkeypatch.setattr(many._Graph, "_record", fail)
-    graph = many._Graph(add, [total], torch.device("cpu"))
+    monkeypatch.setattr(Graph, "_record", fail)
+    graph = Graph(add, [total], torch.device("cpu"))
     rows = torch.ones(1, 2)
     with pytest.warns(RuntimeWarning, match=r"could not be recorded \(capture failed\)") as caught:
         _ = [graph(rows, []) for _ in range(8)]
