@@ -35,6 +35,7 @@ import sklearn
 import sklearn.metrics
 import sklearn.model_selection
 import torch
+from sklearn import ensemble
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
@@ -86,6 +87,18 @@ _MORE_TYPES = {
     "skemo.models.saving.NetworkPlace",
     "skemo.signals.array.SignalDtype",
 }
+
+
+# These call their trees without checking the number of columns again.
+_FORESTS = (
+    ensemble.ExtraTreesClassifier,
+    ensemble.ExtraTreesRegressor,
+    ensemble.GradientBoostingClassifier,
+    ensemble.GradientBoostingRegressor,
+    ensemble.RandomForestClassifier,
+    ensemble.RandomForestRegressor,
+    ensemble.RandomTreesEmbedding,
+)
 
 
 class NetworkPlace:
@@ -428,8 +441,9 @@ def _fill_places(model, networks):
             _check_tree(part)
         if isinstance(part, SVC | SVR | NuSVC | NuSVR | OneClassSVM):
             _check_support_vectors(part)
-        for tree in np.ravel(getattr(part, "estimators_", [])):
-            if isinstance(tree, BaseDecisionTree) and tree.n_features_in_ != part.n_features_in_:
+        if isinstance(part, _FORESTS):
+            trees = np.ravel(getattr(part, "estimators_", []))
+            if any(tree.n_features_in_ != part.n_features_in_ for tree in trees):
                 raise ValueError("its trees have different numbers of features")
         if getattr(part, "memory", None) is not None:
             part.memory = None  # a folder with pickles
