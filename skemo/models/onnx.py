@@ -28,7 +28,7 @@ def export_onnx(network: FusionEstimator, path: str | os.PathLike[str]) -> None:
     """Write a fitted network with its standardisation to an ONNX file.
 
     ONNX Runtime runs such a file on phones and small computers, without skemo, torch or Python's
-    other packages; see the guide, "Networks on a phone or a small computer". The file
+    other packages; see the guide, "Models on a phone or a small computer". The file
     has one input per modality, named after it: windows as the network itself takes them, in
     float32, of shape (n_windows, ...) for any number of windows. A modality of a window that is
     NaN throughout is missing, as in skemo. Outputs are

@@ -1,7 +1,9 @@
 """Networks as ONNX files: ONNX Runtime gives the predictions of skemo."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,7 +93,8 @@ CASES = {
 
 @pytest.fixture
 def runtime():
-    """Return ONNX Runtime, with one thread."""
+    """Return a function that opens a file in ONNX Runtime, with one thread."""
+    pytest.importorskip("torch", minversion="2.13")
     pytest.importorskip("onnxscript")
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
@@ -150,6 +153,17 @@ def test_the_file_describes_itself(runtime, tmp_path):
         ("eda", ["n_windows", 2, 40]),
     ]
     assert [x.name for x in session.get_outputs()] == ["probabilities"]
+
+
+def test_the_lines_of_the_guide_run(runtime, tmp_path, monkeypatch, capsys):
+    page = Path(__file__).parents[2] / "docs" / "guide" / "deploy.md"
+    text = page.read_text(encoding="utf-8").partition("## A network as an ONNX file")[2]
+    export, use = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(export, page.name, "exec"), {})
+    exec(compile(use, page.name, "exec"), {})
+    assert "skemo" not in use
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_other_models_and_networks_that_are_not_fitted_are_errors(tmp_path):
