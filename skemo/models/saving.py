@@ -35,16 +35,14 @@ import sklearn
 import sklearn.metrics
 import sklearn.model_selection
 import torch
-from sklearn import ensemble
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
-from sklearn.tree import BaseDecisionTree
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._files import write_whole
 from skemo.models.base import FusionEstimator
 from skemo.models.network_files import CodeError, build_network, describe_network
+from skemo.models.places import NetworkPlace, TreePlace, check_estimator, is_tree
 from skemo.training.devices import resolve_device
 
 _FORMAT = 1
@@ -66,11 +64,10 @@ _NODES = {
     "RandomStateNode",
     "SetNode",
     "SliceNode",
-    "TreeNode",
     "TupleNode",
     "TypeNode",
 }
-# Types that skops leaves to the user to trust. The nodes of trees are checked by `_check_tree`.
+# Types that skops leaves to the user to trust.
 _MORE_TYPES = {
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
@@ -78,34 +75,15 @@ _MORE_TYPES = {
     "sklearn.metrics._scorer._MultimetricScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
-    "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "skemo.evaluation.splitters.BlockedKFold",
     "skemo.evaluation.splitters.LeaveOneTrialOut",
-    "skemo.models.saving.NetworkPlace",
+    "skemo.models.places.NetworkPlace",
+    "skemo.models.places.TreePlace",
     "skemo.signals.array.SignalDtype",
 }
-
-
-# These call their trees without checking the number of columns again.
-_FORESTS = (
-    ensemble.ExtraTreesClassifier,
-    ensemble.ExtraTreesRegressor,
-    ensemble.GradientBoostingClassifier,
-    ensemble.GradientBoostingRegressor,
-    ensemble.RandomForestClassifier,
-    ensemble.RandomForestRegressor,
-    ensemble.RandomTreesEmbedding,
-)
-
-
-class NetworkPlace:
-    """Stands in a saved model where its network number `position` belongs."""
-
-    def __init__(self, position: int) -> None:
-        self.position = position
 
 
 def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
@@ -160,12 +138,19 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
             f"There is no folder {str(path.parent)!r} to save {path.name!r} in: create it first, "
             "or choose another one."
         )
-    networks = [part for part in _walk(model) if isinstance(part, FusionEstimator)]
+    parts_of_model = list(_walk(model))
+    networks = [part for part in parts_of_model if isinstance(part, FusionEstimator)]
     _check_classes(networks)
+    try:
+        for part in parts_of_model:
+            check_estimator(part)
+    except ValueError as error:
+        raise TypeError(f"This {type(model).__name__} cannot be saved: {error}.") from error
     described = [describe_network(network) for network in networks]
     parts = {f"network-{i}.safetensors": content for i, (_, content) in enumerate(described)}
     if networks != [model]:
-        places = {id(network): NetworkPlace(i) for i, network in enumerate(networks)}
+        places: dict[int, Any] = {id(x): NetworkPlace(i) for i, x in enumerate(networks)}
+        places |= {id(part): TreePlace(part) for part in parts_of_model if is_tree(part)}
         parts[_REST] = _dump(copy.deepcopy(model, places), type(model).__name__)
     header = {
         "format": _FORMAT,
@@ -430,24 +415,21 @@ def _forbidden_nodes(content):
 
 
 def _fill_places(model, networks):
-    """Put the networks into their places, and check what is read without bounds in C."""
+    """Return a model with its networks and trees in their places."""
     if not isinstance(model, BaseEstimator):
         raise ValueError(f"it holds {type(model).__name__}, which is no estimator")
-    places = {}
+    filled = {}
     for part in _walk(model):
         if isinstance(part, NetworkPlace):
-            places[id(part)] = networks[part.position]
-        if isinstance(part, BaseDecisionTree) and hasattr(part, "tree_"):
-            _check_tree(part)
-        if isinstance(part, SVC | SVR | NuSVC | NuSVR | OneClassSVM):
-            _check_support_vectors(part)
-        if isinstance(part, _FORESTS):
-            trees = np.ravel(getattr(part, "estimators_", []))
-            if any(tree.n_features_in_ != part.n_features_in_ for tree in trees):
-                raise ValueError("its trees have different numbers of features")
+            filled[id(part)] = networks[part.position]
+        elif isinstance(part, TreePlace):
+            filled[id(part)] = part.build()
+    model = copy.deepcopy(model, filled)
+    for part in _walk(model):
+        check_estimator(part)
         if getattr(part, "memory", None) is not None:
             part.memory = None  # a folder with pickles
-    return copy.deepcopy(model, places)
+    return model
 
 
 def _walk(model):
@@ -469,54 +451,3 @@ def _walk(model):
         elif isinstance(part, np.ndarray) and part.dtype == object:
             todo += part.ravel().tolist()
         todo += getattr(part, "__dict__", {}).values()
-
-
-def _check_tree(estimator):
-    tree = estimator.tree_
-    places = np.arange(tree.node_count)
-    inner = tree.children_left != -1
-    children = np.stack([tree.children_left, tree.children_right])[:, inner]
-    features = tree.feature[inner]
-    if (
-        tree.node_count < 1
-        or (children <= places[inner]).any()
-        or (children >= tree.node_count).any()
-        or (features < 0).any()
-        or (features >= tree.n_features).any()
-        or tree.n_features != estimator.n_features_in_
-    ):
-        raise ValueError("its trees have nodes that lead nowhere")
-
-
-def _check_support_vectors(estimator):
-    """Raise unless the sizes of the arrays that libsvm reads agree."""
-    learned = {name.strip("_"): value for name, value in vars(estimator).items()}
-    if "support_vectors" not in learned:
-        return
-    is_classifier = isinstance(estimator, SVC | NuSVC)
-    n_vectors = len(learned["support"])
-    n_features = estimator.n_features_in_
-    n_classes = len(learned["n_support"]) if is_classifier else 2
-    n_pairs = n_classes * (n_classes - 1) // 2
-    precomputed = estimator.kernel == "precomputed"
-    n_support = learned["n_support"] if is_classifier else learned["n_support"][:1]
-    for name, value in vars(estimator).items():
-        bare = name.strip("_")
-        if (
-            (bare == "dual_coef" and value.shape != (n_classes - 1, n_vectors))
-            or (bare == "intercept" and value.shape != (n_pairs,))
-            or (bare in ("probA", "probB") and len(value) not in (0, n_pairs))
-            or (bare == "shape_fit" and tuple(value)[1:] != (n_features,))
-        ):
-            raise ValueError(f"its {name} has the wrong size")
-    vectors = learned["support_vectors"]
-    in_range = (learned["support"] >= 0).all() and (
-        not precomputed or (learned["support"] < n_features).all()
-    )
-    if (
-        not in_range
-        or (n_support < 0).any()
-        or n_support.sum() != n_vectors
-        or (not precomputed and vectors.shape != (n_vectors, n_features))
-    ):
-        raise ValueError("its support vectors have the wrong size")

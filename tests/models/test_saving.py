@@ -20,7 +20,7 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, StackingClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -598,25 +598,73 @@ def test_a_network_of_another_class_is_refused(name, saved, load):
         load({**network, "estimator": name}, tensors)
 
 
-def test_trees_whose_nodes_lead_nowhere_are_refused(recorded, tmp_path):
-    pytest.importorskip("skops")
-    model = fit(WHOLE["random forest"](), recorded)
-    state = model[-1].estimators_[0].tree_.__getstate__()
-    nodes = state["nodes"].copy()
-    nodes["left_child"][0] = 10**6
-    model[-1].estimators_[0].tree_.__setstate__({**state, "nodes": nodes})
-    skemo.save(model, tmp_path / "model.skemo")
-    with pytest.raises(ValueError, match="its trees have nodes that lead nowhere"):
-        skemo.load(tmp_path / "model.skemo")
+def change_array(parts, change):
+    """Change the first array of a saved model for which `change` returns another one."""
+    with zipfile.ZipFile(io.BytesIO(parts["model.skops"])) as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    for name in sorted(inside):
+        if name.endswith("npy"):
+            changed = change(np.load(io.BytesIO(inside[name])))
+            if changed is not None:
+                buffer = io.BytesIO()
+                np.save(buffer, changed)
+                inside[name] = buffer.getvalue()
+                return {"model.skops": archive_of(inside)}
+    raise AssertionError("no such array")
+
+
+def set_node(field, value):
+    def change(array):
+        if array.dtype.names and field in array.dtype.names and len(array) > 1:
+            array[field][0] = value
+            return array
+        return None
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (set_node("left_child", 10**6), "lead nowhere"),
+        (set_node("right_child", 0), "lead nowhere"),
+        (set_node("left_child", -1), "lead nowhere"),
+        (set_node("feature", 10**6), "look at no feature"),
+        (set_node("feature", -5), "look at no feature"),
+        (lambda x: x[:0] if x.dtype.names else None, "wrong size"),
+        (lambda x: x[:1] if x.ndim == 3 else None, "wrong size"),
+        (lambda x: 10**12 * x if x.shape == (1,) and x.dtype == np.intp else None, "wrong size"),
+    ],
+)
+def test_trees_with_nodes_of_no_use_are_refused(change, why, whole, tmp_path):
+    header, parts = whole
+    path = pack(tmp_path / "hostile.skemo", header, change_array(parts, change))
+    with pytest.raises(ValueError, match=rf"a tree has .*{why}"):
+        skemo.load(path)
 
 
 def test_support_vectors_of_the_wrong_size_are_refused(recorded, tmp_path):
     pytest.importorskip("skops")
+    path = tmp_path / "model.skemo"
     model = fit(WHOLE["SVM"](), recorded)
-    model[-1].support_vectors_ = model[-1].support_vectors_[:2]
-    skemo.save(model, tmp_path / "model.skemo")
-    with pytest.raises(ValueError, match="its support vectors have the wrong size"):
-        skemo.load(tmp_path / "model.skemo")
+    skemo.save(model, path)
+    header, parts = read_parts(path)
+    n_vectors = len(model[-1].support_)
+
+    def cut(array):
+        return array[:, :-1] if array.ndim == 2 and array.shape == (1, n_vectors) else None
+
+    pack(path, header, change_array(parts, cut))
+    with pytest.raises(ValueError, match=r"a support vector machine has .*dual_coef_ of the wrong"):
+        skemo.load(path)
+
+
+def test_trees_that_cannot_be_checked_are_not_saved(recorded, tmp_path):
+    pytest.importorskip("skops")
+    boosting = GradientBoostingClassifier(n_estimators=2)
+    model = fit(skemo.make_lda(features()).set_params(classifier=boosting), recorded)
+    with pytest.raises(TypeError, match="GradientBoostingClassifier is not saved"):
+        skemo.save(model, tmp_path / "model.skemo")
 
 
 # Versions
