@@ -133,7 +133,7 @@ def _check_support_vectors(part: Any) -> None:
     n_classes = len(part.classes_) if is_classifier else 2
     n_pairs = n_classes * (n_classes - 1) // 2
     # The arrays that libsvm reads have the names of public attributes, some with an underscore.
-    shapes = {
+    shapes: dict[str, list[tuple[int, ...]]] = {
         "support": [(n_vectors,)],
         "support_vectors": [(n_vectors, part.n_features_in_)],
         "n_support": [(n_classes,)],

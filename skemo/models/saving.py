@@ -5,7 +5,7 @@ A file is an uncompressed zip archive with
 * ``skemo.json``: versions, the checksum of each other part, and the parameters of each network,
 * ``network-0.safetensors``, …: the weights of each network,
 * ``model.skops``: everything around the networks, in the format of skops; missing if the model is
-  a network.
+  a network. `skemo.models.places` stands in it for networks and trees.
 
 What may be loaded is decided here, not by the file: scikit-learn's estimators and those of skemo,
 numbers, text, and containers of these.
@@ -106,7 +106,8 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If the model has parts that are not of scikit-learn or skemo, such as functions.
+        If the model has parts that are not of scikit-learn or skemo, such as functions, or
+        gradient boosting, whose trees cannot be checked on loading.
     FileNotFoundError
         If the folder does not exist.
 

@@ -29,6 +29,8 @@ from sklearn.tree import DecisionTreeClassifier
 import skemo
 from skemo import ModalityAwareAttentionClassifier as Network
 from skemo.datasets import make_emotion_recordings
+from skemo.models.base import FusionEstimator
+from skemo.models.saving import _trusted
 
 
 def read_parts(path):
@@ -339,6 +341,12 @@ def test_a_saved_pipeline_does_not_take_its_cache_along(recorded, tmp_path):
     skemo.save(fit(model, recorded), tmp_path / "model.skemo")
     assert skemo.load(tmp_path / "model.skemo").memory is None
     assert model.memory is not None
+
+
+def test_all_estimators_of_skemo_can_be_in_a_file():
+    for name, cls in skemo.all_estimators():
+        if not issubclass(cls, FusionEstimator):
+            assert f"{cls.__module__}.{name}" in _trusted()
 
 
 def test_code_and_classes_of_others_are_not_saved(recorded, tmp_path):
