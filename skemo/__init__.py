@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
         ModalityAwareAttentionRegressor as ModalityAwareAttentionRegressor,
     )
     from .models.regressor import FusionRegressor as FusionRegressor
+    from .models.streaming import Stream as Stream
     from .report import write_report as write_report
     from .signals.array import SignalArray as SignalArray
     from .signals.array import SignalDtype as SignalDtype
@@ -100,6 +101,7 @@ _HOME = {
     "CrossModalAttentionRegressor": "models.cross_modal",
     "FusionClassifier": "models.classifier",
     "FusionRegressor": "models.regressor",
+    "Stream": "models.streaming",
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",

@@ -13,6 +13,7 @@ from skemo.io.empatica_e4 import read_e4_tags, read_empatica_e4
 from skemo.io.opensignals import read_opensignals
 from skemo.io.polar import read_polar
 from skemo.io.reading import read
+from skemo.io.replaying import replay
 from skemo.io.shimmer import read_shimmer
 from skemo.io.wfdb import read_wfdb
 from skemo.io.xdf import read_xdf
@@ -34,4 +35,5 @@ __all__ = [
     "read_shimmer",
     "read_wfdb",
     "read_xdf",
+    "replay",
 ]
