@@ -25,6 +25,7 @@ PACKAGES = (
     "matplotlib",
     "pyarrow",
     "neurokit2",
+    "pylsl",
 )
 
 

@@ -505,17 +505,17 @@ def fitted_signals(model: Any) -> dict[str, SignalDtype]:
 
 
 def _find_rates(given, fitted):
+    beats = [name for name, dtype in fitted.items() if dtype.sampling_rate is None]
+    if beats:
+        raise ValueError(
+            f"{beats[0]!r} has no sampling rate, like heartbeats of whole recordings. A stream "
+            "needs a model that was fitted on the signals themselves."
+        )
     if given is None:
         given = {name: dtype.sampling_rate for name, dtype in fitted.items()}
         if not given:
             raise ValueError(
                 "The model does not know its signals: pass sampling_rates={<signal>: <hertz>}."
-            )
-        beats = [name for name, rate in given.items() if rate is None]
-        if beats:
-            raise ValueError(
-                f"{beats[0]!r} has no sampling rate, like heartbeats of whole recordings. A stream "
-                "needs a model that was fitted on the signals themselves."
             )
     if not isinstance(given, Mapping) or not given:
         raise ValueError(f"sampling_rates must be a mapping of signals to hertz, got {given!r}.")
