@@ -387,13 +387,22 @@ class Stream:
         model = getattr(self.model, "best_estimator_", self.model)
         if isinstance(model, Pipeline) and len(model) > 1:  # features once for both
             X, model = model[:-1].transform(X), model[-1]
-        predicted = np.asarray(model.predict(X))[-len(table) :]
         probabilities = None
         if hasattr(model, "predict_proba"):
             probabilities = model.predict_proba(X)
-            if not isinstance(probabilities, list):
-                probabilities = [probabilities]
+            several = isinstance(probabilities, list)
+            probabilities = probabilities if several else [probabilities]
             probabilities = [values[-len(table) :] for values in probabilities]
+        if probabilities is not None and hasattr(model, "net_"):
+            # The prediction of a network is its most probable class, and as costly to compute.
+            classes = model.classes_ if several else [model.classes_]
+            most_probable = zip(classes, probabilities, strict=True)
+            columns = [labels[values.argmax(axis=1)] for labels, values in most_probable]
+            predicted = columns[0]
+            if several:
+                predicted = np.stack([column.astype(object) for column in columns], axis=1)
+        else:
+            predicted = np.asarray(model.predict(X))[-len(table) :]
         quality = {name: self._measure(name, table) for name in self._signals}
         return self._describe(table["start"].to_numpy(), predicted, probabilities, quality)
 
