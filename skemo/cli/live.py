@@ -3,7 +3,7 @@
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from skemo.evaluation.scores import PROBABILITY
 from skemo.io.csv import read_csv
 from skemo.io.lsl import LSLStreams
 from skemo.io.reading import read
-from skemo.io.replaying import replay
+from skemo.io.replaying import Chunks, replay
 from skemo.models.streaming import Stream, fitted_signals
 from skemo.signals.array import SignalDtype
 from skemo.signals.recording import Recording
@@ -158,7 +158,7 @@ def _open_source(args, fitted):
         with LSLStreams(wanted or None) as streams:
             names = _choose(streams.sampling_rates, fitted)
             rates = {name: streams.sampling_rates[name] for name in names}
-            yield _selected(streams, streams.channels, rates, fitted)
+            yield selected(streams, streams.channels, rates, fitted)
     else:
         recording = _read(args)
         recording = _only(recording, {name: name for name in _choose(recording.signals, fitted)})
@@ -167,7 +167,7 @@ def _open_source(args, fitted):
             for name, signal in recording.signals.items()
         }
         chunks = replay(recording, speed=None if args.speed == np.inf else args.speed)
-        yield _selected(chunks, channels, recording.sampling_rates, fitted)
+        yield selected(chunks, channels, recording.sampling_rates, fitted)
 
 
 def _read(args):
@@ -212,9 +212,34 @@ def _choose(found, fitted):
     return names
 
 
-def _selected(source, channels, rates, fitted):
-    """Return chunks with the channels that the model needs, by name; and what the signals are."""
-    rates, positions, described = dict(rates), {}, {}
+def selected(
+    source: Iterable[Chunks],
+    channels: Mapping[str, Sequence[str] | int],
+    rates: Mapping[str, float],
+    fitted: Mapping[str, SignalDtype],
+) -> tuple[Iterator[Chunks], dict[str, float], dict[str, Sequence[str] | int]]:
+    """Choose the signals and channels that a model needs.
+
+    Parameters
+    ----------
+    source : iterable of (chunks, times)
+    channels : mapping of str to (sequence of str, or int)
+        Labels or numbers of the channels of each signal in the source.
+    rates : mapping of str to float
+        Rates of the signals that are wanted.
+    fitted : mapping of str to SignalDtype
+        What the model was fitted on.
+
+    Returns
+    -------
+    source : iterator of (chunks, times)
+    sampling_rates : dict of str to float
+        Of these, and of signals of the model that never arrive.
+    channels : dict of str to (sequence of str, or int)
+        Of signals that the model does not describe.
+    """
+    rates, positions = dict(rates), {}
+    described: dict[str, Sequence[str] | int] = {}
     for name, given in channels.items():
         wanted = fitted[name].channels if name in fitted else None
         if name not in rates:
@@ -223,16 +248,18 @@ def _selected(source, channels, rates, fitted):
             if name not in fitted:
                 described[name] = given
             continue
-        absent = [channel for channel in wanted if channel not in given]
+        labels = [_plain(channel, name) for channel in given]
+        absent = [channel for channel in wanted if _plain(channel, name) not in labels]
         if absent:
             raise ValueError(
                 f"The model needs the channel {absent[0]!r} of {name!r}; there are {list(given)}."
             )
-        positions[name] = [list(given).index(channel) for channel in wanted]
+        positions[name] = [labels.index(_plain(channel, name)) for channel in wanted]
     for name, dtype in fitted.items():  # a signal that the source lacks never arrives
-        rates.setdefault(name, dtype.sampling_rate)
+        if dtype.sampling_rate is not None:
+            rates.setdefault(name, dtype.sampling_rate)
 
-    def chosen() -> Iterator[tuple[dict, dict]]:
+    def chosen():
         for chunks, times in source:
             yield (
                 {
@@ -244,6 +271,11 @@ def _selected(source, channels, rates, fitted):
             )
 
     return chosen(), rates, described
+
+
+def _plain(channel, modality):
+    """Label of a channel without its case and the name of its modality: "EEG Fp1" is "fp1"."""
+    return channel.casefold().removeprefix(modality.casefold()).strip(" -_:")
 
 
 def _follow(stream: Stream, source: Iterator, seconds: float | None, log: TextIO | None) -> None:

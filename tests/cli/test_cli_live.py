@@ -13,11 +13,13 @@ import pytest
 from rich.console import Console
 
 import skemo
+import skemo.io
 from skemo import CrossModalAttentionClassifier, segment
-from skemo.cli.live import draw, format_line
+from skemo.cli.live import draw, format_line, selected
 from skemo.cli.main import main
 from skemo.datasets import make_emotion_recordings
 from skemo.io import LSLStreams, replay
+from skemo.models.streaming import fitted_signals
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def model(recordings):
 @pytest.fixture(scope="module")
 def saved(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "model.skemo"
-    model.save(path)
+    skemo.save(model, path) if "save" in skemo.__all__ else model.save(path)
     return str(path)
 
 
@@ -93,7 +95,7 @@ def test_a_sensor_that_the_source_lacks_is_missing(saved, table, capsys):
         (["MODEL", "--replay", "TABLE", "--signal", "ecg"], "'ecg' is not NAME=SOURCE"),
         (["MODEL", "--replay", "TABLE", "--speed", "0"], "0 is not a positive number"),
         (["MODEL"], "one of the arguments --lsl --replay is required"),
-        (["TABLE", "--lsl"], "does not hold a model"),
+        (["TABLE", "--lsl"], "one.csv"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message, saved, table, capsys):
@@ -102,6 +104,37 @@ def test_wrong_arguments_are_named(arguments, message, saved, table, capsys):
         main(["live", *arguments])
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_channels_are_chosen_by_their_labels(tmp_path):
+    eeg = np.random.default_rng(0).normal(size=(3, 64 * 20))
+    one = skemo.Recording(
+        {"eeg": eeg[:2]},
+        {"eeg": 64},
+        {"eeg": ["Fp1", "C3"]},
+        subject="a",
+        labels=[(0, 10, "x"), (10, 20, "y")],
+    )
+    windows = segment(one, 2.0)
+    network = CrossModalAttentionClassifier(max_epochs=1, device="cpu", random_state=0)
+    network.fit(windows[["eeg"]], windows["label"])
+    rows = {
+        "seconds": np.arange(64 * 20) / 64,
+        "EEG C3": eeg[1],
+        "EEG Oz": eeg[2],
+        "EEG FP1": eeg[0],
+    }
+    pd.DataFrame(rows).to_csv(tmp_path / "one.csv", index=False)
+    chosen = {"eeg": ["EEG C3", "EEG Oz", "EEG FP1"]}
+    recording = skemo.io.read_csv(tmp_path / "one.csv", time="seconds", signals=chosen)
+    fitted = fitted_signals(network)
+    source, rates, channels = selected(
+        replay(recording), recording.channels, recording.sampling_rates, fitted
+    )
+    stream = skemo.Stream(network, 2.0, sampling_rates=rates, channels=channels)
+    found = pd.concat([stream.push(times=times, **chunks) for chunks, times in source])
+    offline = network.predict_proba(windows[["eeg"]])
+    np.testing.assert_array_equal(found.filter(like="probability"), offline)
 
 
 def test_a_window_is_drawn_as_bars():

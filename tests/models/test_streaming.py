@@ -439,3 +439,37 @@ def test_a_wrong_chunk_is_refused_and_changes_nothing(chunks, times, message):
     with pytest.raises(ValueError, match=message):
         stream.push(times=times, **chunks)
     assert stream.received["eda"] == 4
+
+
+@pytest.mark.skipif("ContextTransformer" not in skemo.__all__, reason="no ContextTransformer")
+@pytest.mark.parametrize("chunk", [0.7, 25.0])
+def test_a_causal_context_gives_the_same_bits_as_on_the_recording(recordings, windows, chunk):
+    keys = dict.fromkeys(("subject", "trial", "start"), "passthrough")
+    features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), **keys)
+    context = skemo.ContextTransformer(reach=20.0, causal=True)
+    forest = skemo.make_random_forest(
+        make_pipeline(features, context), n_estimators=5, random_state=0
+    )
+    forest.fit(windows, windows["label"])
+    one = recordings[0]
+    stream = Stream(forest, 10.0, 5.0, context=20.0, subject=one.subject, trial=one.trial)
+    results = [
+        stream.push(times={"eda": times["eda"]}, eda=chunks["eda"])
+        for chunks, times in replay(one, chunk=chunk)
+    ]
+    found = pd.concat(results).filter(like="probability")
+    np.testing.assert_array_equal(found, forest.predict_proba(segment(one, 10.0, 5.0)))
+
+
+@pytest.mark.skipif("enroll" not in skemo.__all__, reason="no enroll")
+def test_an_enrolled_person_is_classified_as_among_their_windows(recordings, windows):
+    features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), subject="passthrough")
+    others = windows[windows["subject"] != recordings[-1].subject]
+    model = skemo.make_lda(make_pipeline(features, PerSubject())).fit(others, others["label"])
+    own = segment(recordings[-1], 10.0)
+    stream = Stream(skemo.enroll(model, own), 10.0, subject=recordings[-1].subject)
+    chunks = np.array_split(recordings[-1].signals["eda"], 9, axis=1)
+    found = pd.concat([stream.push(eda=chunk) for chunk in chunks])
+    np.testing.assert_allclose(
+        found.filter(like="probability"), model.predict_proba(own), rtol=1e-9
+    )
