@@ -50,7 +50,7 @@ class Stream:
     model : fitted estimator
         A classifier or regressor that takes tables of windows, such as a Pipeline. It gets the
         columns that it was fitted on, among them ``subject``, ``trial`` and ``start`` as `segment`
-        makes them. It may be changed between calls, by ``partial_fit`` for example.
+        makes them. It may learn between calls, by ``partial_fit`` for example.
     duration : float
         Length of a window in seconds.
     step : float, default=None
@@ -82,6 +82,8 @@ class Stream:
 
     Attributes
     ----------
+    model : fitted estimator
+        The model in use, which may be replaced, for example after `enroll`.
     received : dict of str to float
         Time up to which each signal has arrived, in seconds; NaN before its first sample.
 
@@ -209,11 +211,13 @@ class Stream:
                 name: self._check_chunk(name, chunk, times.get(name))
                 for name, chunk in chunks.items()
             }
+            checked = {name: one for name, one in checked.items() if one[0].shape[1]}
             if len({seconds is not None for samples, seconds in checked.values()}) > 1:
-                raise ValueError("times must be given for all signals or for none.")
+                raise ValueError("times must be given for all chunks of all signals, or for none.")
             for name, (samples, seconds) in checked.items():
+                self._channels[name] = len(samples), self._channels[name][1]
                 if name in self._missed and name not in self._told:
-                    self._warn_of_late(name, samples, seconds)
+                    self._warn_of_late(name, seconds)
                 self._signals[name].append(samples, seconds)
             return self._predict(self._take_windows())
 
@@ -268,19 +272,17 @@ class Stream:
             raise ValueError(f"{name!r} is not one of the signals {list(self._signals)}.")
         samples = np.atleast_2d(real_samples(chunk, name, may_be_empty=True, any_size=True))
         check_range(samples, name)
-        signal, (n_channels, names) = self._signals[name], self._channels[name]
+        signal, n_channels = self._signals[name], self._channels[name][0]
         if samples.ndim != 2 or (n_channels is not None and len(samples) != n_channels):
             wanted = "n_channels" if n_channels is None else n_channels
             raise ValueError(
                 f"A chunk of {name!r} must have shape ({wanted}, n_times), got {np.shape(chunk)}."
             )
-        if n_channels is None and samples.shape[1]:
-            self._channels[name] = len(samples), names
-        if signal.start is not None and samples.shape[1] and signal.is_timed != (times is not None):
-            with_or_without = "with" if signal.is_timed else "without"
-            raise ValueError(
-                f"The first chunk of {name!r} came {with_or_without} times, so all others must."
-            )
+        if not samples.shape[1]:
+            return samples, None
+        before = {other.is_timed for other in self._signals.values() if other.start is not None}
+        if before and (times is not None) not in before:
+            raise ValueError("times must be given for all chunks of all signals, or for none.")
         if times is None:
             return samples, None
         seconds = np.asarray(times, np.float64)
@@ -457,12 +459,10 @@ class Stream:
         share = 1 - np.isnan(values).mean(axis=(1, 2))
         return np.where(share > 0, share, np.nan)
 
-    def _warn_of_late(self, name, samples, seconds):
+    def _warn_of_late(self, name, seconds):
         """Warn if samples belong to a window that did not wait for them."""
         signal = self._signals[name]
-        if not samples.shape[1]:
-            return
-        first = max(signal.end, 0.0) if seconds is None else seconds[0]
+        first = max(signal.end, 0.0) if seconds is None else seconds[0]  # end is -inf at first
         if first < self._missed[name]:
             self._told.add(name)
             counted = "" if signal.is_timed else " Samples without times must not get lost."
