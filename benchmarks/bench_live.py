@@ -201,7 +201,8 @@ the stream itself, apart from any model. The target was less than {ENOUGH} CPU-s
 Wall time of the `push` that completes a window, in real time, with chunks of 50 ms and a window \
 every second. The target was {SOON} ms. The process had only a part of its core (see above), so \
 that its CPU time, and not the wall time, is an estimate of what a window takes on a core of its \
-own; that was not measured. A network computes 64 windows for one, so that the result does not depend on how many are predicted together.
+own; that was not measured. A network computes 64 windows for one, so that the result does not \
+depend on how many are predicted together.
 
 {to_markdown(list(latencies[0]), latencies)}
 
