@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .models.regressor import FusionRegressor as FusionRegressor
     from .models.saving import load as load
     from .models.saving import save as save
+    from .models.streaming import Stream as Stream
     from .report import write_report as write_report
     from .signals.array import SignalArray as SignalArray
     from .signals.array import SignalDtype as SignalDtype
@@ -106,6 +107,7 @@ _HOME = {
     "save": "models.saving",
     "load": "models.saving",
     "export_onnx": "models.onnx",
+    "Stream": "models.streaming",
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",

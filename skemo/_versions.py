@@ -29,6 +29,7 @@ PACKAGES = (
     "onnx",
     "onnxscript",
     "onnxruntime",
+    "pylsl",
 )
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m skemo compare`` compares models on a data set."""
+"""The command line: ``python -m skemo compare`` and ``python -m skemo live``."""
 
 import argparse
 import dataclasses
@@ -15,6 +15,7 @@ import pandas as pd
 
 from skemo._escape import to_csv
 from skemo._files import make_folder, write_whole
+from skemo.cli import live
 from skemo.cli.experiments import (
     DATASETS,
     MODELS,
@@ -58,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _make_parser()
     argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
+    if args.command == "live":
+        live.run(args, parser)
+        return 0
     try:
         _compare(args, parser, argv)
     except KeyboardInterrupt:
@@ -169,6 +173,14 @@ def _make_parser():
         metavar="DIR",
         help="write report.html, table.md, scores.csv and predictions.csv to this folder, and keep "
         "every finished fit there, so that the same command continues after an interruption",
+    )
+    live.add_arguments(
+        commands.add_parser(
+            "live",
+            help="follow a device or a recording with a saved model",
+            description="Classify each window of a device's streams, or of a recording, as soon as "
+            "it is complete, and show probabilities and signal quality. Ctrl-C ends it.",
+        )
     )
     return parser
 
