@@ -23,6 +23,7 @@ from skemo.cli.experiments import (
     decompose_conductance,
     make_models,
     modality_inputs,
+    title_with_context,
     without_labels,
 )
 from skemo.evaluation.compare import compare
@@ -141,6 +142,13 @@ def _make_parser():
     )
     add("--normalization", choices=[*NORMALIZATIONS, "both"], default="raw", help="default: raw")
     add(
+        "--context",
+        type=_positive(float),
+        metavar="S",
+        help="show every model also with its inputs averaged over the windows of the same trial "
+        "within S seconds (transductive); models of waveforms have no such average",
+    )
+    add(
         "--models",
         type=_model_names,
         metavar="A,B",
@@ -238,7 +246,8 @@ def _compare(args, parser, argv):
             parser.error(f"argument --output: {error}")
     try:
         windows = _cut(args, dataset, targets, duration)
-        inputs, columns = compute_inputs(windows, modality_inputs())
+        keys = ["subject"] if args.context is None else ["subject", "trial", "start"]
+        inputs, columns = compute_inputs(windows, modality_inputs(), keys)
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")
     n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
@@ -253,7 +262,12 @@ def _compare(args, parser, argv):
     comparisons = {}
     for normalization in normalizations:
         models = make_models(
-            args.models, columns, normalization, task=args.task, max_epochs=args.max_epochs
+            args.models,
+            columns,
+            normalization,
+            task=args.task,
+            max_epochs=args.max_epochs,
+            context=args.context,
         )
         for protocol in protocols:
             try:
@@ -290,6 +304,9 @@ def _compare(args, parser, argv):
     if both:
         for protocol in protocols:
             text.add(_describe_normalizations(protocol, comparisons))
+    if args.context is not None:
+        for names, comparison in comparisons.items():
+            text.add(_describe_context(names, comparison, args.context))
     for normalization in normalizations:
         text.add(_describe_gap(normalization, comparisons))
     if args.output is not None:
@@ -507,21 +524,39 @@ def _shorten(names, n_shown=4):
 
 def _describe_normalizations(protocol, comparisons):
     """Describe what normalising by subject changes for each model, tested over subjects."""
-    pair = [comparisons.get((protocol, name)) for name in ("raw", "per-subject")]
-    if any(one is None for one in pair):
+    raw, own = (comparisons.get((protocol, name)) for name in ("raw", "per-subject"))
+    if raw is None or own is None:
         return ""
+    names = {model: model for model in raw.models if model not in GUESSES}
+    title = f"What normalising by subject changes, {protocol}"
+    return _describe_changes(title, "per-subject − raw", raw, own, names)
+
+
+def _describe_context(names, comparison, reach):
+    """Describe what the average over neighbouring windows changes for each model."""
+    pairs = {model: title_with_context(model, reach) for model in comparison.models}
+    pairs = {model: other for model, other in pairs.items() if other in comparison.models}
+    title = f"What context changes, {', '.join(names)}"
+    what = f"averaged over ± {reach:g} s − alone"
+    return _describe_changes(title, what, comparison, comparison, pairs)
+
+
+def _describe_changes(title, what, before, after, names):
+    """Describe the differences between pairs of models, given by name, tested over subjects."""
     rows = []
-    for target, raw in pair[0].by_target().items():
-        main = raw.main_metric
-        metric = raw.describe_metric(main)
+    for target, one in before.by_target().items():
+        main = one.main_metric
+        metric = one.describe_metric(main)
         scale, form = (100, "{:+.1f}") if metric.percent else (1, "{:+.3f}")
         scores = [
-            one.subject_scores().pivot(index="subject", columns="model", values=main)
-            for one in (raw, pair[1].by_target()[target])
+            each.subject_scores().pivot(index="subject", columns="model", values=main)
+            for each in (one, after.by_target()[target])
         ]
-        for model in raw.models:
-            difference = (scale * (scores[1][model] - scores[0][model])).round(12)
-            if model in GUESSES or difference.isna().all():
+        for model, other in names.items():
+            if model not in scores[0] or other not in scores[1]:  # every fit failed
+                continue
+            difference = (scale * (scores[1][other] - scores[0][model])).round(12)
+            if difference.isna().all():
                 continue
             low, high = bootstrap_interval(difference)
             rows.append(
@@ -540,9 +575,9 @@ def _describe_normalizations(protocol, comparisons):
     table["p"] = [format_p(p).removeprefix("= ") for p in table["p"]]
     name = f"{metric.name[:1].upper()}{metric.name[1:]}{' in points' * metric.percent}"
     return f"""\
-## What normalising by subject changes, {protocol}
+## {title}
 
-{name}, per-subject − raw, with 95 % bootstrap intervals over subjects; p by Wilcoxon's test over
+{name}, {what}, with 95 % bootstrap intervals over subjects; p by Wilcoxon's test over
 subjects, corrected for the number of models.
 
 {format_table(table.set_index(table.columns[0]), "markdown")}
