@@ -22,8 +22,6 @@ from skemo.kernels.standardize import (
 )
 from skemo.signals.array import SignalDtype
 
-_STATISTICS = ("windows", "values", "mean", "std")
-
 
 class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     """Standardise the rows of each subject by that subject's own mean and spread.
@@ -59,13 +57,13 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    statistics_ : DataFrame
-        What is known of each subject: ``statistics_.loc[subject]`` has the rows ``windows`` (how
-        many were measured), ``values`` (how many numbers in them were not missing), ``mean`` and
-        ``std``, and a column for each channel of each signal column, then for each numeric
-        column. They can be saved as a table, and set again. A subject with a single window counts
-        as new in ``transform``. Drop a subject to measure them anew:
-        ``statistics_.drop(subject, level=0)``.
+    statistics_ : dict of str to ndarray
+        What is known of each subject: ``"subject"``, their names; ``"windows"``, how many of each
+        were measured; ``"values"``, ``"mean"`` and ``"std"`` of shape (n_subjects, n_numbers),
+        where values counts the numbers that were not missing; and ``"column"``, the names of the
+        n_numbers: each channel of each signal column, then each numeric column. They can be saved,
+        for example by ``numpy.savez``, and set again. A subject with a single window counts as
+        new in ``transform``.
     n_features_in_ : int
         Number of columns of `X`, including `by`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -86,9 +84,8 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     >>> step = PerSubject()
     >>> step.fit_transform(X)["rate"].tolist()
     [-1.0, 1.0, -1.0, 1.0]
-    >>> step.statistics_.loc["b"].T
-    statistic  windows  values  mean  std
-    rate           2.0     2.0  91.0  1.0
+    >>> step.statistics_["subject"].tolist(), step.statistics_["mean"].tolist()
+    (['a', 'b'], [[61.0], [91.0]])
     """
 
     def __init__(self, by: str | int = "subject", passthrough: Sequence[str | int] = ()) -> None:
@@ -223,20 +220,16 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
 
     def _known(self, n_numbers):
         """The statistics by subject, as arrays of shape (4, n_numbers)."""
-        table = self.statistics_
-        subjects = table.index.get_level_values(0)[:: len(_STATISTICS)]
-        if list(table.index.get_level_values(1)) != [*_STATISTICS] * len(subjects):
+        known = self.statistics_
+        shape = known["mean"].shape
+        if shape[1] != n_numbers:
             raise ValueError(
-                f"statistics_ must have the rows {', '.join(_STATISTICS)} of each subject, in this "
-                "order."
-            )
-        if table.shape[1] != n_numbers:
-            raise ValueError(
-                f"PerSubject was fitted on {table.shape[1]} numbers of a window, over all features "
+                f"PerSubject was fitted on {shape[1]} numbers of a window, over all features "
                 f"and channels, but got {n_numbers}."
             )
-        values = table.to_numpy(np.float64).reshape(-1, len(_STATISTICS), n_numbers)
-        return dict(zip(subjects, values, strict=True))
+        windows = np.broadcast_to(known["windows"][:, np.newaxis], shape)
+        rows = np.stack([windows, known["values"], known["mean"], known["std"]], axis=1)
+        return dict(zip(known["subject"].tolist(), rows, strict=True))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -248,8 +241,9 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
 class _Blocks:
     """The columns of a table to standardise: an array per signal column, and one of numbers.
 
-    The statistics of a subject are an array of shape (4, n_numbers) with a row for each of
-    `_STATISTICS`, and a column for each channel of each signal, then for each numeric column.
+    The statistics of a subject are an array of shape (4, n_numbers): the number of windows, and
+    for each channel of each signal and then for each numeric column the number of values, their
+    mean and their standard deviation.
     """
 
     def __init__(self, X, by, kept):
@@ -284,13 +278,16 @@ class _Blocks:
             yield mean[part].reshape(shape), scale[part].reshape(shape)
 
     def describe(self, statistics):
-        """The statistics of all subjects as a table."""
-        index = pd.MultiIndex.from_product(
-            [pd.Index(list(statistics), dtype=object).infer_objects(), _STATISTICS],
-            names=["subject", "statistic"],
+        """The statistics of all subjects, as arrays by name."""
+        windows, *others = np.reshape([*statistics.values()], (-1, 4, self.n_numbers)).swapaxes(
+            0, 1
         )
-        rows = np.reshape([*statistics.values()], (-1, self.n_numbers))
-        return pd.DataFrame(rows, index=index, columns=pd.Index(self._names(), dtype=object))
+        return {
+            "subject": _as_array(list(statistics)),
+            "windows": windows[:, 0],
+            **dict(zip(("values", "mean", "std"), others, strict=True)),
+            "column": _as_array(self._names()),
+        }
 
     def _names(self):
         X, keys = self._columns
@@ -312,13 +309,22 @@ class _Blocks:
         return [*signals, *numeric]
 
 
+def _as_array(names):
+    """Names as an array, of text or numbers unless there are both."""
+    if len({type(name) for name in names}) == 1 and np.ndim(names) == 1:
+        return np.array(names)
+    array = np.empty(len(names), object)
+    array[:] = names
+    return array
+
+
 def _rows_by_subject(subjects):
     """The name and the positions of the rows of each subject, without rows that are NaN."""
     codes, names = pd.factorize(subjects)
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
     rows = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
     rows_of = np.split(rows, np.cumsum(counts)[:-1]) if len(names) else []
-    return list(zip(names, rows_of, strict=True))
+    return list(zip(names.tolist(), rows_of, strict=True))
 
 
 def _standardize(table, subjects, known):
