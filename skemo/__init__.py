@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     )
     from .features.eda import EDATransformer as EDATransformer
     from .features.emg import EMGTransformer as EMGTransformer
+    from .features.enrolment import enroll as enroll
     from .features.hrv import HRVTransformer as HRVTransformer
     from .features.modalities import make_modality_transformer as make_modality_transformer
     from .features.per_subject import PerSubject as PerSubject
@@ -96,6 +97,7 @@ _HOME = {
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
     "ContextTransformer": "features.context",
+    "enroll": "features.enrolment",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
     "ModalityAwareAttentionRegressor": "models.modality_aware",
     "CrossModalAttentionClassifier": "models.cross_modal",

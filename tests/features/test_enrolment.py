@@ -1,13 +1,33 @@
 """A person measured beforehand: statistics that are learnt piece by piece, saved and set again."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skemo import PerSubject, SignalArray, signal_frame
+from skemo import (
+    DifferentialEntropyTransformer,
+    HRVTransformer,
+    PerSubject,
+    SignalArray,
+    enroll,
+    make_lda,
+    make_modality_transformer,
+    make_svm,
+    segment,
+    signal_frame,
+)
+from skemo.datasets import make_emotion_recordings
 from skemo.kernels.standardize import combine_moments, signal_moments, signal_statistics
 
 
@@ -199,3 +219,110 @@ def test_measuring_a_window_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         PerSubject().partial_fit(pd.DataFrame({"x": [1.0], "subject": "a"}))
+
+
+# enroll
+
+
+def make_people(seed=0):
+    """Features of people with levels of their own, in two states."""
+    rng = np.random.default_rng(seed)
+    y = np.tile(["rest", "stress"], 40)
+    subject = np.repeat(list("abcd"), 20)
+    level = np.repeat([0.0, 10.0, 20.0, 30.0], 20)
+    values = rng.normal(size=(80, 3)) + level[:, None] + 3 * (y == "stress")[:, None]
+    table = pd.DataFrame(values, columns=["x", "y", "z"]).assign(subject=subject)
+    return table, y
+
+
+class Add(TransformerMixin, BaseEstimator):
+    """Adds a number to all columns but the subject."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.assign(**(X[["x", "y", "z"]] + 1))
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+PLACES = {
+    "alone": lambda: make_pipeline(PerSubject(), LogisticRegression()),
+    "behind features": lambda: make_lda(make_pipeline(Add(), "passthrough", PerSubject())),
+    "before other steps": lambda: make_svm(make_pipeline(PerSubject(), StandardScaler())),
+    "in a ColumnTransformer": lambda: make_pipeline(
+        Add(),
+        ColumnTransformer(
+            [
+                ("own", PerSubject(), ["x", "y", "subject"]),
+                ("raw", "passthrough", ["z"]),
+            ]
+        ),
+        LogisticRegression(),
+    ),
+    "in a FeatureUnion": lambda: make_pipeline(
+        FeatureUnion([("one", PerSubject()), ("other", make_pipeline(Add(), PerSubject()))]),
+        LogisticRegression(),
+    ),
+    "in a search": lambda: GridSearchCV(
+        make_svm(PerSubject()), {"classifier__C": [0.1, 1]}, cv=GroupKFold(2)
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_enrolled_person_is_classified_window_by_window_as_all_together(place):
+    table, y = make_people()
+    known = (table["subject"] != "d").to_numpy()
+    groups = {"groups": table["subject"][known]} if place == "in a search" else {}
+    model = PLACES[place]().fit(table[known], y[known], **groups)
+    together = decide(model, table[~known])
+    enrolled = enroll(model, table[~known])
+    alone = [decide(enrolled, table[~known].iloc[[row]]).item() for row in range(20)]
+    np.testing.assert_allclose(
+        alone, together, rtol=1e-12
+    )  # sums of products differ in the last bit
+    np.testing.assert_array_equal(decide(enrolled, table[known]), decide(model, table[known]))
+
+
+def decide(model, X):
+    return model.decision_function(X)
+
+
+def test_the_old_model_does_not_change():
+    table, y = make_people()
+    known = (table["subject"] != "d").to_numpy()
+    model = make_lda(make_pipeline(Add(), PerSubject())).fit(table[known], y[known])
+    before = pickle.dumps(model)
+    enroll(model, table[~known])
+    assert pickle.dumps(model) == before
+
+
+def test_a_person_is_enrolled_by_a_baseline_of_signals():
+    windows = segment(make_emotion_recordings(4, 4, random_state=0), duration=10.0)
+    features = make_modality_transformer(
+        ecg=HRVTransformer(), eeg=DifferentialEntropyTransformer(), subject="passthrough"
+    )
+    last = windows["subject"] == windows["subject"].iloc[-1]
+    y = windows["label"]
+    model = make_lda(make_pipeline(features, PerSubject())).fit(windows[~last], y[~last])
+    person = enroll(model, windows[last])
+    again = enroll(enroll(model, windows[last][::2]), windows[last][1::2])
+    for row in np.flatnonzero(last)[:3]:
+        window = windows.iloc[[row]]
+        assert person.predict(window) == model.predict(windows[last])[row - np.argmax(last)]
+        np.testing.assert_allclose(decide(again, window), decide(person, window))
+    assert person.predict(windows[last].iloc[[0]].drop(columns="ecg")).shape == (1,)
+
+
+def test_a_model_that_cannot_enrol_says_why():
+    table, y = make_people()
+    with pytest.raises(ValueError, match="LogisticRegression has no PerSubject"):
+        enroll(LogisticRegression().fit(table[["x"]], y), table)
+    hidden = VotingClassifier([("one", make_svm(PerSubject()))]).fit(table, y)
+    with pytest.raises(ValueError, match="cannot reach the PerSubject inside VotingClassifier"):
+        enroll(hidden, table)
+    with pytest.raises(NotFittedError):
+        enroll(make_svm(PerSubject()), table)
