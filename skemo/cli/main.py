@@ -34,7 +34,7 @@ from skemo.evaluation.scores import format_table, metric_decimals
 from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wilcoxon_test
 from skemo.report import write_report
 from skemo.report.outcome import find_outcome, format_p
-from skemo.signals.windows import segment
+from skemo.signals.windows import segment, window_starts
 
 _MOST_FOLDS = 40  # that are listed one by one
 
@@ -127,6 +127,12 @@ def _make_parser():
         type=_positive(float),
         metavar="S",
         help="seconds between the starts of windows; default: the length of a window",
+    )
+    add(
+        "--training-step",
+        type=_positive(float),
+        metavar="S",
+        help="train also on windows that start every S seconds and overlap those that are tested",
     )
     add(
         "--protocol",
@@ -245,7 +251,7 @@ def _compare(args, parser, argv):
         except OSError as error:
             parser.error(f"argument --output: {error}")
     try:
-        windows = _cut(args, dataset, targets, duration)
+        windows, tested = _cut(args, dataset, targets, duration)
         keys = ["subject"] if args.context is None else ["subject", "trial", "start"]
         inputs, columns = compute_inputs(windows, modality_inputs(), keys)
     except (OSError, ValueError) as error:
@@ -258,7 +264,12 @@ def _compare(args, parser, argv):
     title = ", ".join([args.dataset, *targets])
     y = windows[targets] if args.task == "regression" else windows["label"].to_numpy()
     text = _Text(args.output)
-    text.add(_describe_run(args, title, windows, y, list(columns["raw"]), protocols, n_splits))
+    shown = slice(None) if tested is None else tested
+    text.add(
+        _describe_run(
+            args, title, windows[shown], y[shown], list(columns["raw"]), protocols, n_splits
+        )
+    )
     comparisons = {}
     for normalization in normalizations:
         models = make_models(
@@ -281,6 +292,7 @@ def _compare(args, parser, argv):
                     n_jobs=args.n_jobs,
                     progress=True,
                     gap=args.gap if protocol == "blocked-k-fold" else 0.0,
+                    tested=tested,
                     n_repeats=args.seeds,
                     controls=args.controls,
                     output=args.output,
@@ -342,15 +354,45 @@ def _choose_models(args, parser):
 
 
 def _cut(args, dataset, targets, duration):
-    """The windows of a data set; for numbers, all that have one of the targets."""
+    """The windows of a data set; for numbers, all that have one of the targets.
+
+    With windows for training only, return also which are tested, else None.
+    """
     labels = next((name for name in targets if name in dataset.targets), None)
     if labels is None and dataset.targets:  # the loader needs one
         labels = dataset.targets[0]
     recordings = decompose_conductance(dataset.load(args.data_home, labels, args.on_error))
+    step, whole = args.step, set()
+    if args.training_step is not None:
+        _check_training_step(args, duration)
+        recordings = _noting_starts(recordings, duration, args.step or duration, whole)
+        step = args.training_step
     if args.task == "classification":
-        return segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
-    windows = segment(without_labels(recordings), duration=duration, step=args.step)
-    return windows.dropna(subset=targets, how="all").reset_index(drop=True)
+        windows = segment(recordings, duration=duration, step=step, purity=dataset.purity)
+    else:
+        windows = segment(without_labels(recordings), duration=duration, step=step)
+        windows = windows.dropna(subset=targets, how="all").reset_index(drop=True)
+    if args.training_step is None:
+        return windows, None
+    keys = zip(windows["subject"], windows["trial"], windows["start"], strict=True)
+    return windows, np.array([key in whole for key in keys])
+
+
+def _check_training_step(args, duration):
+    n_steps = (args.step or duration) / args.training_step
+    if round(n_steps) < 2 or abs(n_steps - round(n_steps)) > 1e-9:
+        raise ValueError(
+            f"--training-step {args.training_step:g} must be a half, a third or another whole "
+            f"part of the {args.step or duration:g} s between tested windows."
+        )
+
+
+def _noting_starts(recordings, duration, step, whole):
+    """Yield the recordings, and add subject, trial and start of their windows to `whole`."""
+    for recording in recordings:
+        starts, _ = window_starts(recording, duration, step, "drop")
+        whole.update((recording.subject, recording.trial, start) for start in starts)
+        yield recording
 
 
 class _Text:
@@ -399,7 +441,10 @@ def _describe_run(args, title, windows, y, modalities, protocols, n_splits):
     seeds = "1 seed" if args.seeds == 1 else f"the mean of {args.seeds} seeds"
     folds = f"; k-fold with k = {n_splits}" if any("k-fold" in name for name in protocols) else ""
     cut = windows.attrs["segment"]
-    step = f", one every {cut['step']:g} s" if cut["step"] != cut["duration"] else ""
+    tested_step = args.step or cut["duration"]
+    step = f", one every {tested_step:g} s" if tested_step != cut["duration"] else ""
+    if args.training_step is not None:
+        step += f" (training: every {args.training_step:g} s)"
     return f"""\
 # skemo compare: {title}
 

@@ -250,6 +250,29 @@ def test_context_is_that_of_a_pipeline_of_the_same_steps(windows):
     np.testing.assert_array_equal(once, expected)
 
 
+def test_training_windows_may_overlap_those_that_are_tested(few, tmp_path, capsys):
+    protocols = ["--protocol", "leave-one-subject-out", "--protocol", "blocked-k-fold"]
+    more = ["--training-step", "5", "--n-splits", "2", "--output", str(tmp_path / "more")]
+    assert main([*few, *QUICK, *protocols, *more]) == 0
+    out = capsys.readouterr().out
+    assert "- windows: 48 of 10 s (training: every 5 s), from 4 subjects" in out
+    assert "- classes: aroused 24, calm 24" in out
+    assert "windows are only trained on; the scores are over the others." in out
+    assert "overlap:" not in out
+    plain = ["--n-splits", "2", "--output", str(tmp_path / "plain")]
+    assert main([*few, *QUICK, *protocols, *plain]) == 0
+    tables = [pd.read_csv(tmp_path / name / "predictions.csv") for name in ("more", "plain")]
+    columns = ["protocol", "model", "fold", "subject", "y_true"]
+    pd.testing.assert_frame_equal(tables[0][columns], tables[1][columns])
+
+
+@pytest.mark.parametrize("step", ["3", "10", "20"])
+def test_a_training_step_divides_the_time_between_tested_windows(few, step, capsys):
+    with pytest.raises(SystemExit):
+        main([*few, *QUICK, "--training-step", step])
+    assert "must be a half, a third or another whole part of the 10 s" in capsys.readouterr().err
+
+
 def test_a_single_stream_is_made_for_each_modality(windows):
     _, columns = compute_inputs(windows, modality_inputs())
     models = make_models(["single", "late-fusion"], columns, "raw")
