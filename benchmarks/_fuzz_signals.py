@@ -28,6 +28,7 @@ from _fuzz_inputs import (
 
 from skemo import (
     AccelerometerTransformer,
+    ContextTransformer,
     CrossModalAttentionClassifier,
     CrossModalAttentionRegressor,
     DifferentialEntropyTransformer,
@@ -248,6 +249,29 @@ def per_subject(rng):
     return use
 
 
+def context(rng):
+    n = mostly(rng, (8, 12), (0, 1, 2))
+    X = any_features(rng, n)
+    for name in ("subject", "trial"):
+        if rng.random() < 0.9:
+            X[name] = any_labels(rng, n, 0) if rng.random() < 0.8 else pick(rng, NAN, "a", 1.5)
+    if rng.random() < 0.9:
+        X["start"] = rng.random(n) * 60 if rng.random() < 0.8 else pick(rng, NAN, "a", 1.5)
+    if rng.random() < 0.2:
+        X["ecg"] = SignalArray(any_samples(rng, (n, 1, 9)), sampling_rate=4)
+    X = X if rng.random() < 0.8 else X.to_numpy()
+    settings = {"reach": mostly(rng, (0, 20.0), JUNK), "causal": rng.random() < 0.5}
+    if not isinstance(X, pd.DataFrame):
+        settings |= {"subject": None, "trial": 0, "start": mostly(rng, (-1, 3), (9, 0, *JUNK))}
+
+    def use():
+        result = ContextTransformer(**settings).fit_transform(X)
+        check_numbers(result)
+        return result
+
+    return use
+
+
 def kernel(function, n_axes, **choices):
     def draw(rng):
         x, rate = any_array(rng, n_axes), any_rate(rng)
@@ -352,6 +376,7 @@ TARGETS = {
     "ModalityAwareAttentionRegressor": regressor(ModalityAwareAttentionRegressor),
     "CrossModalAttentionRegressor": regressor(CrossModalAttentionRegressor),
     "PerSubject": per_subject,
+    "ContextTransformer": context,
     "r_peaks": kernel(r_peaks, 2, signal=("ecg", "ppg"), method=("skemo", "x")),
     "max_beats": lambda rng: partial_call(max_beats, pick(rng, 0, 1, 500, -1), any_rate(rng)),
     "rr_intervals": series(rr_intervals, are_times=True),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .features.arrays import ArrayTransformer as ArrayTransformer
     from .features.artefacts import find_artefacts as find_artefacts
     from .features.baseline import correct_baseline as correct_baseline
+    from .features.context import ContextTransformer as ContextTransformer
     from .features.definitions import feature_definitions as feature_definitions
     from .features.definitions import write_bids_features as write_bids_features
     from .features.differential_entropy import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     )
     from .features.eda import EDATransformer as EDATransformer
     from .features.emg import EMGTransformer as EMGTransformer
+    from .features.enrolment import enroll as enroll
     from .features.hrv import HRVTransformer as HRVTransformer
     from .features.modalities import make_modality_transformer as make_modality_transformer
     from .features.per_subject import PerSubject as PerSubject
@@ -98,6 +100,8 @@ _HOME = {
     "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
+    "ContextTransformer": "features.context",
+    "enroll": "features.enrolment",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
     "ModalityAwareAttentionRegressor": "models.modality_aware",
     "CrossModalAttentionClassifier": "models.cross_modal",

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from skemo.evaluation.controls import MAJORITY, MEAN
 from skemo.evaluation.scores import Task
+from skemo.features.context import ContextTransformer
 from skemo.features.modalities import make_modality_transformer
 from skemo.features.per_subject import PerSubject
 from skemo.models.baselines import make_dummy, make_lda, make_random_forest, make_ridge, make_svm
@@ -40,12 +41,14 @@ class Model(NamedTuple):
     In ``make(select, seed, max_epochs, task)``, `select` is a function that returns a transformer
     which selects inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
     With `each_modality`, a separate model is made for each modality. `tasks` lists what it is for.
+    `has_context` says whether its inputs can be averaged over windows: waveforms cannot.
     """
 
     title: str
     make: Callable[..., Any]
     each_modality: bool = False
     tasks: tuple[Task, ...] = ("classification",)
+    has_context: bool = True
 
 
 class Inputs(NamedTuple):
@@ -211,17 +214,22 @@ _BOTH: tuple[Task, ...] = ("classification", "regression")
 MODELS = {
     "attention": Model("modality-aware attention", _modality_aware(), tasks=_BOTH),
     "basic": Model("without attention (basic)", _modality_aware(attention=None), tasks=_BOTH),
-    "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH),
+    "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH, has_context=False),
     "late-fusion": Model(
-        "without connections (late fusion)", _cross_modal(direction=None), tasks=_BOTH
+        "without connections (late fusion)",
+        _cross_modal(direction=None),
+        tasks=_BOTH,
+        has_context=False,
     ),
-    "single": Model("single stream", _cross_modal(), each_modality=True, tasks=_BOTH),
+    "single": Model(
+        "single stream", _cross_modal(), each_modality=True, tasks=_BOTH, has_context=False
+    ),
     "svm": Model("SVM", _make_svm, tasks=_BOTH),
     "random-forest": Model("random forest", _make_random_forest, tasks=_BOTH),
     "ridge": Model("ridge", _make_ridge, tasks=("regression",)),
     "lda": Model("LDA", _make_lda),
-    "dummy": Model(MAJORITY, _make_dummy),
-    "mean": Model(MEAN, _make_dummy, tasks=("regression",)),
+    "dummy": Model(MAJORITY, _make_dummy, has_context=False),
+    "mean": Model(MEAN, _make_dummy, tasks=("regression",), has_context=False),
 }
 NORMALIZATIONS = {
     "raw": "inputs standardised by the training windows of all subjects together",
@@ -282,7 +290,7 @@ def modality_inputs() -> dict[str, Inputs]:
 
 
 def compute_inputs(
-    windows: pd.DataFrame, transformers: Mapping[str, Inputs]
+    windows: pd.DataFrame, transformers: Mapping[str, Inputs], keys: Sequence[str] = ("subject",)
 ) -> tuple[pd.DataFrame, dict[str, dict[str, list[str]]]]:
     """Compute the inputs of the networks and the baselines once for all folds.
 
@@ -295,11 +303,13 @@ def compute_inputs(
         From `skemo.segment`.
     transformers : dict of str to Inputs
         From `modality_inputs`; those of modalities that are not in `windows` are ignored.
+    keys : sequence of str, default=("subject",)
+        Columns of `windows` that are kept: for models with context, also "trial" and "start".
 
     Returns
     -------
     inputs : DataFrame
-        All inputs, and ``subject``. Names begin with the kind of input: ``series ecg``.
+        All inputs, and the keys. Names begin with the kind of input: ``series ecg``.
     columns : dict of str to dict of str to list of str
         Names of the columns by kind of input and modality.
     """
@@ -320,7 +330,7 @@ def compute_inputs(
             table.columns = [f"{kind} {x}" if x == name else f"{kind} {name} {x}" for x in table]
             tables.append(table)
             columns[kind][name] = list(table)
-    return pd.concat([*tables, windows[["subject"]]], axis=1), columns
+    return pd.concat([*tables, windows[list(keys)]], axis=1), columns
 
 
 def make_models(
@@ -331,6 +341,7 @@ def make_models(
     task: Task = "classification",
     seed: int = 0,
     max_epochs: int | None = None,
+    context: float | None = None,
 ) -> dict[str, Pipeline]:
     """Make models that take the computed inputs.
 
@@ -348,6 +359,9 @@ def make_models(
         Seed of the models.
     max_epochs : int, default=None
         Number of epochs of the networks; None means their default.
+    context : float, default=None
+        Reach of the mean over neighbouring windows, in seconds. A model that has such a context
+        is made with and without it.
 
     Returns
     -------
@@ -356,25 +370,37 @@ def make_models(
     """
     modalities = list(columns["raw"])
 
-    def selector(wanted):
+    def selector(wanted, reach=None):
         def select(kind):
             names = [name for modality in wanted for name in columns[kind][modality]]
             own = normalization == "per-subject"
-            if own:
-                names.append("subject")
+            keys = [] if reach is None else ["subject", "trial", "start"]
+            names += keys or ["subject"] * own
             chosen = ColumnTransformer(
                 [("columns", "passthrough", names)], verbose_feature_names_out=False
             ).set_output(transform="pandas")
-            return make_pipeline(chosen, PerSubject()) if own else chosen
+            steps = [PerSubject(passthrough=keys) if keys else PerSubject()] * own
+            steps += [] if reach is None else [ContextTransformer(reach)]
+            return make_pipeline(chosen, *steps) if steps else chosen
 
         return select
 
     models = {}
     for name in names:
-        title, make, each_modality, _ = MODELS[name]
-        if not each_modality:
-            models[title] = make(selector(modalities), seed, max_epochs, task)
-        else:
-            for modality in modalities:
-                models[f"{title}, {modality}"] = make(selector([modality]), seed, max_epochs, task)
+        model = MODELS[name]
+        for modality in modalities if model.each_modality else [None]:
+            wanted, title = modalities, model.title
+            if modality is not None:
+                wanted, title = [modality], f"{model.title}, {modality}"
+            models[title] = model.make(selector(wanted), seed, max_epochs, task)
+            if context is not None and model.has_context:
+                select = selector(wanted, context)
+                models[title_with_context(title, context)] = model.make(
+                    select, seed, max_epochs, task
+                )
     return models
+
+
+def title_with_context(title: str, reach: float) -> str:
+    """Return the title of a model over means of windows within `reach` seconds."""
+    return f"{title}, ± {reach:g} s"
