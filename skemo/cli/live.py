@@ -1,11 +1,9 @@
 """``python -m skemo live``: follow a device or a recording with a saved model, in the terminal."""
 
 import argparse
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,12 +16,12 @@ from skemo.io.csv import read_csv
 from skemo.io.lsl import LSLStreams
 from skemo.io.reading import read
 from skemo.io.replaying import Chunks, replay
+from skemo.models.saving import load
 from skemo.models.streaming import Stream, fitted_signals
 from skemo.signals.array import SignalDtype
 from skemo.signals.recording import Recording
 
 _QUALITY = "quality "
-_NETWORKS = {"ModalityAwareAttention": "modality_aware", "CrossModalAttention": "cross_modal"}
 _BAR = 30  # columns of the terminal
 
 
@@ -92,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Follow the signals until they end, or until an interrupt."""
     try:
-        model = _load_model(args.model)
+        model = load(args.model)
         fitted = fitted_signals(model)
         with _open_source(args, fitted) as (chunks, rates, channels):
             stream = Stream(
@@ -112,25 +110,6 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("Stopped.")
-
-
-def _load_model(path: Path) -> Any:
-    """Read a fitted model from its file."""
-    package = import_module("skemo")
-    if hasattr(package, "load"):
-        return package.load(path)
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    try:
-        with safe_open(path, framework="np") as file:
-            name = json.loads((file.metadata() or {})["skemo"])["estimator"]
-        kind = name.removesuffix("Classifier").removesuffix("Regressor")
-        module = import_module(f"skemo.models.{_NETWORKS[kind]}")
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} does not hold a model that can be read ({error!r}).") from error
-    return getattr(module, name).load(path)
 
 
 def _find_duration(given: float | None, fitted: dict[str, SignalDtype]) -> float:

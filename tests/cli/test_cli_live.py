@@ -46,7 +46,7 @@ def model(recordings):
 @pytest.fixture(scope="module")
 def saved(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "model.skemo"
-    skemo.save(model, path) if "save" in skemo.__all__ else model.save(path)
+    skemo.save(model, path)
     return str(path)
 
 

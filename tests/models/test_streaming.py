@@ -442,7 +442,6 @@ def test_a_wrong_chunk_is_refused_and_changes_nothing(chunks, times, message):
     assert stream.received == {"ecg": pytest.approx(np.nan, nan_ok=True), "eda": 4}
 
 
-@pytest.mark.skipif("ContextTransformer" not in skemo.__all__, reason="no ContextTransformer")
 @pytest.mark.parametrize("chunk", [0.7, 25.0])
 def test_a_causal_context_gives_the_same_bits_as_on_the_recording(recordings, windows, chunk):
     keys = dict.fromkeys(("subject", "trial", "start"), "passthrough")
@@ -462,7 +461,6 @@ def test_a_causal_context_gives_the_same_bits_as_on_the_recording(recordings, wi
     np.testing.assert_array_equal(found, forest.predict_proba(segment(one, 10.0, 5.0)))
 
 
-@pytest.mark.skipif("enroll" not in skemo.__all__, reason="no enroll")
 def test_an_enrolled_person_is_classified_as_among_their_windows(recordings, windows):
     features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), subject="passthrough")
     others = windows[windows["subject"] != recordings[-1].subject]
