@@ -203,7 +203,10 @@ def test_classifiers_and_regressors_together_are_refused():
 
 def test_targets_that_do_not_fit_the_models_are_named():
     X, y, subjects = make_numbers(n_subjects=2)
-    with pytest.raises(ValueError, match=r"y has no classes: .*continuous.* task=\"regression\""):
+    with pytest.raises(
+        ValueError,
+        match=r"y is numbers such as .*, but the models are classifiers.* task=\"regression\"",
+    ):
         compare(MODELS, X, y[:, 0], subjects)
     with pytest.raises(
         ValueError, match="y must be numbers for models that are regressors, got 'a'"
