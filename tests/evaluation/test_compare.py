@@ -361,6 +361,10 @@ def test_unusable_input_is_named():
         compare(MODELS, X, y, subjects[:-1])
     with pytest.raises(ValueError, match=r"y is missing \(NaN\) in 1 row"):
         compare(MODELS, X, np.where(np.arange(len(y)) == 3, None, y), subjects)
+    with pytest.raises(ValueError, match="groups must have one subject per window"):
+        compare(MODELS, X, y, [("s0", "s1"), *subjects[1:]])
+    with pytest.raises(ValueError, match=r"random_state must be at least 0 and below 2\*\*32, got"):
+        compare(MODELS, X, y, subjects, random_state=-1, protocol="group-k-fold")
     with pytest.raises(ValueError, match="groups is missing"):
         compare(MODELS, X, y, np.full(len(y), np.nan))
     with pytest.raises(ValueError, match="models must be a dict"):
