@@ -4,7 +4,8 @@
 
 `DIR` contains the folders eegmat and stress_predict. The modality-aware network is compared with
 itself under another loss or regulariser, on inputs normalised by subject, with the same folds of
-subjects and the same seeds. Nothing is chosen by these scores. Takes about a quarter of an hour on one core.
+subjects and the same seeds. Nothing is chosen by these scores. Takes about a quarter of an hour on
+one core.
 """
 
 import argparse

@@ -494,6 +494,8 @@ def _interpolate_at_beats(beats, values, duration):
         )
     times = np.arange(int(duration * RESPIRATION_RATE + 1e-9)) / RESPIRATION_RATE
     series = np.full((len(beats), len(times)), np.nan)
+    is_repeated = np.diff(beats, axis=1, prepend=np.nan) == 0  # no spline has two values at a time
+    values = np.where(is_repeated, np.nan, values)
     n_known = np.isfinite(values).sum(axis=1)
     rows = np.flatnonzero(n_known >= _LEAST_BEATS)
     if not len(rows) or not len(times):

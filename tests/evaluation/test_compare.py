@@ -363,6 +363,8 @@ def test_unusable_input_is_named():
         compare(MODELS, X, np.where(np.arange(len(y)) == 3, None, y), subjects)
     with pytest.raises(ValueError, match="groups must have one subject per window"):
         compare(MODELS, X, y, [("s0", "s1"), *subjects[1:]])
+    with pytest.raises(ValueError, match="random_state must be a whole number, a RandomState or"):
+        compare(MODELS, X, y, subjects, random_state="0")
     with pytest.raises(ValueError, match=r"random_state must be at least 0 and below 2\*\*32, got"):
         compare(MODELS, X, y, subjects, random_state=-1, protocol="group-k-fold")
     with pytest.raises(ValueError, match="groups is missing"):
