@@ -101,9 +101,10 @@ class ArrayTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
                 f"{self.transformer!r}."
             )
         self.transformer_ = clone(self.transformer)
-        if y is not None:
-            check_consistent_length(values, y)
-        labels = None if y is None else np.asarray(y)[known]
+        labels = None if y is None else np.asarray(y)
+        if labels is not None:
+            check_consistent_length(values, labels)
+            labels = labels[known]
         found = self.transformer_.fit_transform(values[known], labels)
         rows = _as_rows(found, int(known.sum()))
         self.n_outputs_ = rows.shape[1]
