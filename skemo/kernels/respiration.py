@@ -339,6 +339,8 @@ def _compare_shapes(filtered, rate, table):
     left_value = filtered[rows, left]
     shapes = left_value + (places - left) * (filtered[rows, left + 1] - left_value)
     shapes -= shapes.mean(axis=0)
+    # Dividing by a power of two changes no digit, and the squares of faint signals do not vanish.
+    shapes = np.ldexp(shapes, -np.frexp(np.abs(shapes).max(axis=0))[1])
     shapes /= np.sqrt((shapes**2).mean(axis=0))
     # The square of a sum of n shapes is n plus n (n - 1) times the mean of their products.
     n = np.bincount(rows, minlength=n_windows)
