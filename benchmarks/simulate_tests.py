@@ -2,7 +2,7 @@
 
     python benchmarks/simulate_tests.py
 
-Every study is drawn anew, people and all, so that the truth is known. Five minutes on one core.
+Every study is drawn anew, people and all, so that the truth is known. Eight minutes on one core.
 """
 
 import argparse
@@ -360,15 +360,16 @@ people. If one of the two models happens to learn more from them, it is better f
 tested people: their differences rise and fall together, but a test over subjects takes them for \
 independent. The last column of each score shows that this is the cause. There, the models of each \
 tested person are trained on {N_SUBJECTS - 1} people of their own, who are drawn anew and are in \
-no other training set, and Wilcoxon's test finds a difference in 5 %. Neither the shape of the \
-differences nor ties are the cause: logarithms of the errors, and a test that flips the signs of \
-the differences and compares their means, find as many.
+no other training set, and Wilcoxon's test finds a difference in 4 to 5 %. Neither the shape of \
+the differences nor ties are the cause: logarithms of the errors, and a test that flips the signs \
+of the differences and compares their means, find as many.
 
 How strongly the folds depend on each other cannot be estimated from one cross-validation (Bengio \
-and Grandvalet 2004, Journal of Machine Learning Research 5, 1089-1105), so no test finds exactly \
-5 %. Wilcoxon's test finds somewhat more, the more so the more a model has to learn and the more \
-people differ. The corrected t test assumes that folds depend on each other more than these do: it \
-stays below 5 % if each person is tested once, but misses more of the true differences.
+and Grandvalet 2004, Journal of Machine Learning Research 5, 1089-1105), so no test can be relied \
+on to find 5 %. Wilcoxon's test finds somewhat more, the more so the more a model has to learn and \
+the more people differ. The corrected t test assumes that folds depend on each other more than \
+these do: it stays below 5 % if each person is tested once, but misses more of the true \
+differences.
 
 {training}
 
