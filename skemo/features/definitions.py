@@ -157,7 +157,8 @@ def feature_definitions(names: Sequence[str] | None = None) -> pd.DataFrame:
         definition = _define(str(name))
         if definition is not None:
             found[name] = definition
-    return pd.DataFrame.from_dict(found, orient="index", columns=["unit", "definition"])
+    columns = ["unit", "definition"]
+    return pd.DataFrame.from_dict(found, orient="index", columns=columns, dtype=object)
 
 
 def _define(name):
