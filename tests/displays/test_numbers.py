@@ -66,8 +66,8 @@ def test_models_to_draw_are_names(comparison):
 
 def test_a_name_that_cannot_be_printed_is_escaped():
     y, subjects = np.arange(4.0), list("aabb")
-    display = PredictionsDisplay.from_predictions(y, {"\udc80": y}, subjects)
-    assert display.axes_[0, 0].get_title() == r"\udc80"
+    display = PredictionsDisplay.from_predictions(y, {"\x07": y}, subjects)
+    assert display.axes_[0, 0].get_title() == r"\x07"
 
 
 def test_predictions_may_be_those_of_a_fitted_model():
