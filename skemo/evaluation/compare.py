@@ -585,6 +585,11 @@ def _check_options(n_repeats, on_error, output, random_state, together):
         raise ValueError(f"n_repeats must be a positive whole number, got {n_repeats!r}.")
     if on_error not in ("record", "raise"):
         raise ValueError(f'on_error must be "record" or "raise", got {on_error!r}.')
+    generators = (np.random.RandomState, np.random.Generator)
+    if random_state is not None and not isinstance(random_state, (Integral, *generators)):
+        raise ValueError(
+            f"random_state must be a whole number, a RandomState or None, got {random_state!r}."
+        )
     if output is not None and not isinstance(random_state, Integral):
         raise ValueError(
             "output= continues with the same folds only if random_state is a whole number, got "

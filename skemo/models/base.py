@@ -20,7 +20,7 @@ from skorch.utils import noop
 from skemo._checks import is_number, is_positive
 from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
-from skemo.models.targets import check_sample_weight
+from skemo.models.targets import category_orders, check_sample_weight
 from skemo.nn import FusionEnsemble, FusionNetwork
 from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
@@ -107,7 +107,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         values = self._check_windows(X, reset=True)
         targets = self._check_targets(X, y)
         sample_weight = check_sample_weight(len(targets[0]), sample_weight)
-        self._learn_targets(targets, sample_weight)
+        self._learn_targets(targets, sample_weight, category_orders(y, len(targets)))
         subjects = None
         if groups is not None:
             subjects = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
@@ -433,8 +433,8 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         """Check `y`, and return it as a list of arrays, one per target."""
 
     @abstractmethod
-    def _learn_targets(self, targets, sample_weight):
-        """Learn from all rows which classes the targets have."""
+    def _learn_targets(self, targets, sample_weight, orders):
+        """Learn from all rows which classes the targets have; `orders` is by `category_orders`."""
 
     @abstractmethod
     def _encode_targets(self, targets):

@@ -128,6 +128,8 @@ def test_wrong_modules_and_parameters_are_named():
         FusionClassifier(Averages, width=3).fit(X, y)
     with pytest.raises(TypeError, match=r"must return a torch\.nn\.Module, but returned int"):
         FusionClassifier(lambda shapes, n_outputs: 3).fit(X, y)
+    with pytest.raises(TypeError, match=r"module must be a subclass of .* got 'Averages'"):
+        FusionClassifier("Averages").fit(X, y)
     wrong = FusionClassifier(lambda shapes, n_outputs: Averages(shapes, 5), **QUICK)
     with pytest.raises(ValueError, match=r"here \(2, 2\) for two windows, but returned \(2, 5\)"):
         wrong.fit(X, y)
