@@ -59,7 +59,10 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .models.modality_aware import (
         ModalityAwareAttentionRegressor as ModalityAwareAttentionRegressor,
     )
+    from .models.onnx import export_onnx as export_onnx
     from .models.regressor import FusionRegressor as FusionRegressor
+    from .models.saving import load as load
+    from .models.saving import save as save
     from .report import write_report as write_report
     from .signals.array import SignalArray as SignalArray
     from .signals.array import SignalDtype as SignalDtype
@@ -104,6 +107,9 @@ _HOME = {
     "CrossModalAttentionRegressor": "models.cross_modal",
     "FusionClassifier": "models.classifier",
     "FusionRegressor": "models.regressor",
+    "save": "models.saving",
+    "load": "models.saving",
+    "export_onnx": "models.onnx",
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",

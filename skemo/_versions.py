@@ -25,6 +25,10 @@ PACKAGES = (
     "matplotlib",
     "pyarrow",
     "neurokit2",
+    "skops",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
 )
 
 

@@ -1,11 +1,10 @@
 """Base class of the network estimators: everything but their targets and networks."""
 
 import copy
-import os
 import warnings
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,6 @@ from skorch.utils import noop
 from skemo._checks import is_number, is_positive
 from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
-from skemo.models.saving import read_estimator, write_estimator
 from skemo.models.targets import check_sample_weight
 from skemo.nn import FusionEnsemble, FusionNetwork
 from skemo.nn.adapter import ModuleNetwork
@@ -216,39 +214,6 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         weights, _, _ = self._evaluate(X)
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(weights, columns=list(self.modalities_), index=index)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator to a safetensors file, without pickle.
-
-        Its header holds parameters, classes and shapes as JSON, and its body the weights and
-        the standardisation. The parameter `callbacks`, parameters that are code (a module or a
-        loss of your own), the state of the optimiser and the training history are not saved.
-
-        Parameters
-        ----------
-        path : str or path-like
-        """
-        write_estimator(self, path)
-
-    @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto", **code: Any
-    ) -> Self:
-        """Read an estimator that was written by `save`.
-
-        Parameters
-        ----------
-        path : str or path-like
-        device : str or torch.device, default="auto"
-            The device to use, which may differ from the one it was trained on.
-        **code
-            Parameters that were not saved because they are code, such as ``module=``.
-
-        Returns
-        -------
-        fitted estimator
-        """
-        return read_estimator(cls, path, device, code)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

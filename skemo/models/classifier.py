@@ -16,8 +16,8 @@ from torch import nn
 
 from skemo._checks import is_number
 from skemo.models.base import FusionEstimator, check_loss, check_share
+from skemo.models.network_files import read_classes
 from skemo.models.own_module import OwnModule
-from skemo.models.saving import read_classes
 from skemo.models.targets import check_labels
 from skemo.nn import OrdinalLink
 from skemo.training.net import FusionClassifierNet

@@ -9,6 +9,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from torch.nn import functional
 
+import skemo
 from skemo import fit_many
 from skemo.nn import OrdinalLink
 from skemo.training.batches import mix_windows
@@ -83,8 +84,8 @@ def test_class_weights_are_given_by_target(network):
 def test_several_targets_are_saved(network, tmp_path):
     X, y, _ = two_targets()
     model = network(max_epochs=2).fit(X, y)
-    model.save(tmp_path / "model.safetensors")
-    loaded = type(model).load(tmp_path / "model.safetensors", device="cpu")
+    skemo.save(model, tmp_path / "model.skemo")
+    loaded = skemo.load(tmp_path / "model.skemo", device="cpu")
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     loaded.partial_fit(X, y)
 
