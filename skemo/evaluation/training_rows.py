@@ -29,7 +29,7 @@ def check_tested(tested: ArrayLike | None, n_windows: int) -> NDArray[np.bool_]:
 
 def add_training_rows(
     folds: Folds, tested: NDArray[np.bool_], groups: pd.DataFrame, gap: float = 0.0
-) -> Folds:
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Add windows that are never tested to the training side of folds.
 
     Such a window is trained on in a fold if all tested windows of its trial are. If some are
@@ -74,9 +74,10 @@ def add_training_rows(
         divided = np.isin(trials[candidates], trials[outside])
         chosen = ~divided
         if times is not None:
-            own = tuple(ends[candidates[divided]] for ends in times)
+            here = candidates[divided]
+            start, stop = times
             near = [
-                is_near(*own, *(ends[rows] for ends in times), distance)
+                is_near(start[here], stop[here], start[rows], stop[rows], distance)
                 for rows, distance in ((train, 0.0), (outside, 0.0), (test, gap))
             ]
             chosen[divided] = near[0] & ~near[1] & ~near[2]

@@ -21,9 +21,11 @@ from skemo import (
     PerSubject,
     SignalArray,
     enroll,
+    load,
     make_lda,
     make_modality_transformer,
     make_svm,
+    save,
     segment,
     signal_frame,
 )
@@ -315,6 +317,23 @@ def test_a_person_is_enrolled_by_a_baseline_of_signals():
         assert person.predict(window) == model.predict(windows[last])[row - np.argmax(last)]
         np.testing.assert_allclose(decide(again, window), decide(person, window))
     assert person.predict(windows[last].iloc[[0]].drop(columns="ecg")).shape == (1,)
+
+
+def test_an_enrolled_person_is_saved_with_the_model(tmp_path):
+    pytest.importorskip("skops")
+    windows = segment(make_emotion_recordings(3, 2, random_state=0), duration=10.0)
+    features = make_modality_transformer(
+        eeg=DifferentialEntropyTransformer(), subject="passthrough"
+    )
+    last = windows["subject"] == windows["subject"].iloc[-1]
+    model = make_lda(make_pipeline(features, PerSubject()))
+    model.fit(windows[~last], windows["label"][~last])
+    person = enroll(model, windows[last])
+    save(person, tmp_path / "person.skemo")
+    loaded = load(tmp_path / "person.skemo")
+    window = windows[last].head(1)
+    np.testing.assert_array_equal(decide(loaded, window), decide(person, window))
+    assert loaded.predict(window.assign(eeg=None)).shape == (1,)
 
 
 def test_a_model_that_cannot_enrol_says_why():
