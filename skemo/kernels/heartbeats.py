@@ -17,6 +17,7 @@ from skemo.kernels.beat_candidates import (
     pulse_direction,
 )
 from skemo.kernels.beat_judgement import judge
+from skemo.kernels.hrv import count_up
 from skemo.kernels.leads import step_in
 from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
@@ -353,31 +354,54 @@ def _stretches(channel, starts, length, sampling_rate, signal):
 
 def _lost_between(rows, times, usual, windows, sampling_rate):
     """After which beats the signal is lost for so long that a beat may be hidden."""
-    lost = np.zeros(len(rows), bool)
-    if len(rows) < 2:
+    n = len(rows)
+    lost = np.zeros(n, bool)
+    if n < 2:
         return lost
     intervals = np.append(np.diff(times), 0)
     same = np.append(np.diff(rows) == 0, False)
     long = same & ~(intervals <= _PAUSE * usual) & (intervals > 2 * REFRACTORY)
+    places = np.flatnonzero(long)
+    if not len(places):
+        return lost
+    samples = np.rint(times * sampling_rate).astype(int)
+    lengths = np.append(np.diff(samples), 0)
+    place = np.repeat(places, lengths[places])
+    missing = np.isnan(windows[rows[place], samples[place] + count_up(lengths[places])])
+    n_missing = np.bincount(place, missing, n)[places]
+
+    others = places + np.array([-2, -1, 1, 2])[:, np.newaxis]
+    near = np.clip(others, 0, n - 1)
+    known = (others == near) & same[near] & ~long[near] & (rows[near] == rows[places])
+    quietest = np.full(n, np.inf)
+    seen = np.unique(np.append(places, near[known]))
     n_block = max(2, round(_BLOCK * sampling_rate))
-
-    def quietest(i):
-        begin, end = (round(times[j] * sampling_rate) for j in (i, i + 1))
-        inside = windows[rows[i], begin:end]
-        inside = inside[: len(inside) // n_block * n_block].reshape(-1, n_block)
-        if not len(inside):
-            return np.inf
-        return np.nanmin(np.append(np.ptp(inside, axis=1), np.inf))
-
-    for i in np.flatnonzero(long):
-        begin, end = (round(times[j] * sampling_rate) for j in (i, i + 1))
-        if np.isnan(windows[rows[i], begin:end]).sum() > _LOST * sampling_rate:
-            lost[i] = True
-            continue
-        others = [j for j in (i - 2, i - 1, i + 1, i + 2) if 0 <= j < len(rows)]
-        others = [quietest(j) for j in others if same[j] and rows[j] == rows[i] and not long[j]]
-        lost[i] = bool(others) and quietest(i) < _FAINT * np.median(others)
+    quietest[seen] = _quietest(rows[seen], samples[seen], lengths[seen], windows, n_block)
+    n_known = np.count_nonzero(known, axis=0)
+    ordered = np.sort(np.where(known, quietest[near], np.nan), axis=0)  # NaN last
+    column = np.arange(len(places))
+    median = (ordered[(n_known - 1) // 2, column] + ordered[n_known // 2, column]) / 2
+    lost[places] = (n_known > 0) & (quietest[places] < _FAINT * median)
+    lost[places] |= n_missing > _LOST * sampling_rate
     return lost
+
+
+def _quietest(rows, starts, lengths, windows, n_block):
+    """Smallest range of the signal in the blocks of each interval; infinite if there are none."""
+    n_blocks = lengths // n_block
+    quietest = np.full(len(rows), np.inf)
+    some = np.flatnonzero(n_blocks)
+    if not len(some):
+        return quietest
+    each = np.repeat(some, n_blocks[some])
+    # A row of indices per sample of the blocks: NumPy is faster with few long rows.
+    begins = starts[each] + n_block * count_up(n_blocks[some])
+    values = windows[rows[each], begins + np.arange(n_block)[:, np.newaxis]]
+    ranges = values.max(axis=0) - values.min(axis=0)
+    first = np.cumsum(n_blocks[some]) - n_blocks[some]
+    ranges = np.fmin.reduceat(ranges, first)
+    quietest[some] = np.where(np.isnan(ranges), np.inf, ranges)
+    return quietest
 
 
 def _in_rows(rows, times, broken, n_windows, width):
