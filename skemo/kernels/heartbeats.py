@@ -24,6 +24,8 @@ from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
 _CHUNK = 1 << 20  # samples processed together, with temporary arrays of some megabytes
+_SECONDS = 8192.0  # of signal processed together, for the same reason
+_JUDGED = 16384.0  # s of signal whose candidates are judged together
 _STRETCH, _INNER = 60.0, 50.0  # s, length of the stretches of a recording, and their distance
 _DOUBT = 0.05  # s, by which the places of one beat in two stretches may differ
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
@@ -221,13 +223,13 @@ def r_peaks(
     ecg = real_samples(ecg, signal, "(n_windows, n_times)")
     n_windows, n_times = ecg.shape
     beats = np.full((n_windows, max_beats(n_times, sampling_rate)), np.nan)
-    step = max(1, _CHUNK // max(1, n_times))
+    step = max(1, int(_JUDGED * sampling_rate / max(1, n_times)))
     for start in range(0, n_windows if n_times > 2 else 0, step):
         windows = ecg[start : start + step]
-        candidates = _candidates(windows, sampling_rate, signal)
+        candidates, missing = _candidates(windows, sampling_rate, signal)
         index, broken, usual = judge(candidates, signal, n_times / sampling_rate)
         rows, times = candidates.rows[index], candidates.times[index]
-        broken = broken | _lost_between(rows, times, usual, windows, sampling_rate)
+        broken = broken | _lost_between(rows, times, usual, windows, missing, sampling_rate)
         table = _in_rows(rows, times, broken, len(windows), beats.shape[1])
         if method != "skemo":
             directions = np.bincount(candidates.rows, candidates.directions, len(windows))
@@ -256,11 +258,21 @@ def check_detector(method: str, signal: str) -> None:
 
 
 def _candidates(windows, sampling_rate, signal):
-    """Candidates in windows, each of which has its own polarity."""
-    filled, missing, _ = fill_windows(windows)
-    if signal == "ecg":
-        return ecg_candidates(filled, sampling_rate, missing)[0]
-    return pulse_candidates(filled, sampling_rate, missing)
+    """Candidates in windows, each with its own polarity, and where samples are missing, if any."""
+    n_samples = min(_CHUNK, int(_SECONDS * sampling_rate))
+    step = max(4, n_samples // windows.shape[1] // 4 * 4)
+    parts, missing = [], None
+    for start in range(0, len(windows), step):
+        filled, gaps, _ = fill_windows(windows[start : start + step])
+        if signal == "ecg":
+            found = ecg_candidates(filled, sampling_rate, gaps)[0]
+        else:
+            found = pulse_candidates(filled, sampling_rate, gaps)
+        parts.append(found._replace(rows=found.rows + start))
+        if gaps is not None:
+            missing = np.zeros(windows.shape, bool) if missing is None else missing
+            missing[start : start + step] = gaps
+    return join(parts), missing
 
 
 def _channel_of_recording(channel, sampling_rate, method, signal):
@@ -273,8 +285,9 @@ def _channel_of_recording(channel, sampling_rate, method, signal):
     candidates = _stretches(channel, starts, length, sampling_rate, signal)
     index, broken, usual = judge(candidates, signal, n_times / sampling_rate)
     times = candidates.times[index]
-    row = np.zeros(len(times), int)
-    broken = broken | _lost_between(row, times, usual, channel[np.newaxis], sampling_rate)
+    row, window = np.zeros(len(times), int), channel[np.newaxis]
+    missing = np.isnan(window)
+    broken = broken | _lost_between(row, times, usual, window, missing, sampling_rate)
     if method == "skemo" or not len(times):
         return times, broken
     found = []
@@ -352,8 +365,11 @@ def _stretches(channel, starts, length, sampling_rate, signal):
     return joined.take(np.flatnonzero(once))
 
 
-def _lost_between(rows, times, usual, windows, sampling_rate):
-    """After which beats the signal is lost for so long that a beat may be hidden."""
+def _lost_between(rows, times, usual, windows, missing, sampling_rate):
+    """After which beats the signal is lost for so long that a beat may be hidden.
+
+    `missing` are the samples that are NaN, or None if there are none.
+    """
     n = len(rows)
     lost = np.zeros(n, bool)
     if n < 2:
@@ -366,10 +382,6 @@ def _lost_between(rows, times, usual, windows, sampling_rate):
         return lost
     samples = np.rint(times * sampling_rate).astype(int)
     lengths = np.append(np.diff(samples), 0)
-    place = np.repeat(places, lengths[places])
-    missing = np.isnan(windows[rows[place], samples[place] + count_up(lengths[places])])
-    n_missing = np.bincount(place, missing, n)[places]
-
     others = places + np.array([-2, -1, 1, 2])[:, np.newaxis]
     near = np.clip(others, 0, n - 1)
     known = (others == near) & same[near] & ~long[near] & (rows[near] == rows[places])
@@ -382,7 +394,10 @@ def _lost_between(rows, times, usual, windows, sampling_rate):
     column = np.arange(len(places))
     median = (ordered[(n_known - 1) // 2, column] + ordered[n_known // 2, column]) / 2
     lost[places] = (n_known > 0) & (quietest[places] < _FAINT * median)
-    lost[places] |= n_missing > _LOST * sampling_rate
+    if missing is not None:
+        place = np.repeat(places, lengths[places])
+        holes = missing[rows[place], samples[place] + count_up(lengths[places])]
+        lost |= np.bincount(place, holes, n) > _LOST * sampling_rate
     return lost
 
 
@@ -395,8 +410,8 @@ def _quietest(rows, starts, lengths, windows, n_block):
         return quietest
     each = np.repeat(some, n_blocks[some])
     # A row of indices per sample of the blocks: NumPy is faster with few long rows.
-    begins = starts[each] + n_block * count_up(n_blocks[some])
-    values = windows[rows[each], begins + np.arange(n_block)[:, np.newaxis]]
+    begins = rows[each] * windows.shape[1] + starts[each] + n_block * count_up(n_blocks[some])
+    values = windows.reshape(-1).take(begins + np.arange(n_block)[:, np.newaxis])
     ranges = values.max(axis=0) - values.min(axis=0)
     first = np.cumsum(n_blocks[some]) - n_blocks[some]
     ranges = np.fmin.reduceat(ranges, first)
