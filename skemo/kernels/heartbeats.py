@@ -24,8 +24,7 @@ from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
 _CHUNK = 1 << 20  # samples processed together, with temporary arrays of some megabytes
-_SECONDS = 8192.0  # of signal processed together, for the same reason
-_JUDGED = 16384.0  # s of signal whose candidates are judged together
+_SECONDS = 16384.0  # of signal whose beats are judged together, for the same reason
 _STRETCH, _INNER = 60.0, 50.0  # s, length of the stretches of a recording, and their distance
 _DOUBT = 0.05  # s, by which the places of one beat in two stretches may differ
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
@@ -223,7 +222,7 @@ def r_peaks(
     ecg = real_samples(ecg, signal, "(n_windows, n_times)")
     n_windows, n_times = ecg.shape
     beats = np.full((n_windows, max_beats(n_times, sampling_rate)), np.nan)
-    step = max(1, int(_JUDGED * sampling_rate / max(1, n_times)))
+    step = max(1, int(_SECONDS * sampling_rate / max(1, n_times)))
     for start in range(0, n_windows if n_times > 2 else 0, step):
         windows = ecg[start : start + step]
         candidates, missing = _candidates(windows, sampling_rate, signal)
@@ -259,8 +258,7 @@ def check_detector(method: str, signal: str) -> None:
 
 def _candidates(windows, sampling_rate, signal):
     """Candidates in windows, each with its own polarity, and where samples are missing, if any."""
-    n_samples = min(_CHUNK, int(_SECONDS * sampling_rate))
-    step = max(4, n_samples // windows.shape[1] // 4 * 4)
+    step = max(4, _CHUNK // windows.shape[1] // 4 * 4)
     parts, missing = [], None
     for start in range(0, len(windows), step):
         filled, gaps, _ = fill_windows(windows[start : start + step])
