@@ -333,7 +333,7 @@ def _maxima_above_level(envelope, rate, signal):
     n_apart = round(REFRACTORY * rate)
     rows, columns = _maxima(envelope, n_apart - 1)
     heights, levels = envelope[rows, columns], level[rows, block[columns // n_block]]
-    above = (heights > _WEAK * levels) & (heights > 0)
+    above = heights > _WEAK * levels
     rows, columns = rows[above], columns[above]
     relative = heights[above] / levels[above]
     # The first of equal maxima is used.
@@ -342,18 +342,24 @@ def _maxima_above_level(envelope, rate, signal):
 
 
 def _maxima(values, reach):
-    """Rows and columns of non-negative values that no value within `reach` columns exceeds."""
+    """Rows and columns of positive values that no value within `reach` columns exceeds."""
+    n_rows, n_times = values.shape
+    width, places = n_times + 2 * reach, []
+    n_together = max(1, _FILTERED // width)
     # One long array, in which columns of -1 keep the rows apart.
-    padded = np.full((len(values), values.shape[1] + 2 * reach), -1, values.dtype)
-    padded[:, reach : reach + values.shape[1]] = values
-    padded = padded.reshape(-1)
-    # The largest of 1, 2, 4, ... values from each place on, until all within reach are covered.
-    largest, width = padded, 1
-    while width < 2 * reach + 1:
-        step = min(width, 2 * reach + 1 - width)
-        largest, width = np.maximum(largest[:-step], largest[step:]), width + step
-    found = np.flatnonzero(largest == padded[reach : reach + len(largest)])
-    return np.divmod(found, values.shape[1] + 2 * reach)
+    padded = np.full((min(n_together, n_rows), width), -1, values.dtype)
+    for start in range(0, n_rows, n_together):
+        some = values[start : start + n_together]
+        padded[: len(some), reach : reach + n_times] = some
+        joined = padded[: len(some)].reshape(-1)
+        # The largest of 1, 2, 4, ... values from each place on, until all within reach are covered.
+        largest, n_covered = joined, 1
+        while n_covered < 2 * reach + 1:
+            step = min(n_covered, 2 * reach + 1 - n_covered)
+            largest, n_covered = np.maximum(largest[:-step], largest[step:]), n_covered + step
+        middle = joined[reach : reach + len(largest)]
+        places.append(np.flatnonzero((largest == middle) & (middle > 0)) + start * width)
+    return np.divmod(np.concatenate(places), width)
 
 
 def _follows_higher(rows, times, heights):

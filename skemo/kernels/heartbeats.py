@@ -24,7 +24,7 @@ from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
 _CHUNK = 1 << 20  # samples processed together, with temporary arrays of some megabytes
-_SECONDS = 16384.0  # of signal whose beats are judged together, for the same reason
+_SECONDS = 8192.0  # of signal whose beats are judged together
 _STRETCH, _INNER = 60.0, 50.0  # s, length of the stretches of a recording, and their distance
 _DOUBT = 0.05  # s, by which the places of one beat in two stretches may differ
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
@@ -258,7 +258,8 @@ def check_detector(method: str, signal: str) -> None:
 
 def _candidates(windows, sampling_rate, signal):
     """Candidates in windows, each with its own polarity, and where samples are missing, if any."""
-    step = max(4, _CHUNK // windows.shape[1] // 4 * 4)
+    n_parts = max(1, round(windows.size / _CHUNK))
+    step = max(1, -(-len(windows) // n_parts // 4) * 4)  # SciPy transforms four at once
     parts, missing = [], None
     for start in range(0, len(windows), step):
         filled, gaps, _ = fill_windows(windows[start : start + step])
