@@ -172,6 +172,8 @@ def median_around(intervals: NDArray, places: NDArray) -> NDArray:
         Rows one after the other, with at least five NaN before and after each of them.
     places : int array of shape (n_places,)
     """
+    if not len(places):
+        return np.zeros(0)
     around = np.lib.stride_tricks.sliding_window_view(intervals, 2 * N_AROUND + 1)
     return nan_median(around[places - N_AROUND])
 

@@ -75,7 +75,6 @@ _APART = 0.3  # s, the least between two beats of the second detector
 _LEVEL, _BLOCK = 0.5, 2.0  # share of the median of the maxima in blocks of this many seconds
 _TOLERANCE = 0.06  # s, between beats that are the same
 _PRECISION = 2.0  # ms, of the RMSSD: the uncertainty of beat times
-_DEVIATION = 0.25  # of an interval of the pulse, as in `HRVTransformer`
 _EDGE = 1.5  # median intervals, the most between the first or last beat and the window's edge
 # Power in the first band relative to the second (Hz): Zhao and Zhang (2018), Elgendi (2016).
 _BAND = {"ecg": ((5, 15), (5, 40)), "ppg": ((1, 2.25), (0, 8))}
@@ -399,7 +398,7 @@ def beat_agreement(beats: ArrayLike, others: ArrayLike, tolerance: float = 0.06)
 
 def _intervals(beats, signal):
     intervals = rr_intervals(beats)
-    return regular_intervals(intervals, _DEVIATION) if signal == "ppg" else intervals
+    return regular_intervals(intervals) if signal == "ppg" else intervals
 
 
 def _rmssd_agreement(intervals, others):
