@@ -314,8 +314,10 @@ def _second_beats(rising, rate):
     reach = int(_APART * rate)
     highest = maximum_filter1d(rising, 2 * reach + 1, axis=1, mode="nearest")
     rows, columns = np.nonzero((rising == highest) & (rising > _LEVEL * level[:, np.newaxis]))
-    inner = (columns > 0) & (columns < n_times - 1)
-    rows, columns = rows[inner], columns[inner]
+    # The first of equal maxima is used.
+    repeated = (np.diff(rows, prepend=-1) == 0) & (np.diff(columns, prepend=0) <= reach)
+    kept = ~repeated & (columns > 0) & (columns < n_times - 1)
+    rows, columns = rows[kept], columns[kept]
     left, middle, right = (rising[rows, columns + step].astype(float) for step in (-1, 0, 1))
     bend = 2 * middle - left - right
     times = (columns + 0.5 * (right - left) / np.where(bend > 0, bend, np.inf)) / rate

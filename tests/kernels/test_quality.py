@@ -8,7 +8,7 @@ from beats import beat_times, cut, make_ecg, make_pulse
 from sklearn.metrics import roc_auc_score
 
 from skemo import HRVTransformer
-from skemo.kernels.quality import QUALITY, beat_agreement, signal_quality
+from skemo.kernels.quality import QUALITY, _second_beats, beat_agreement, signal_quality
 from skemo.kernels.skin_conductance import OFF_SKIN
 
 RATES = {"ecg": 250, "ppg": 64, "eda": 4, "eeg": 256, "acc": 32}
@@ -358,3 +358,10 @@ def test_quality_tells_which_windows_of_a_recorded_ecg_are_wrong(data_home, reco
     off = (np.abs(found - true) > 0.25 * np.array(true))[known]
     assert off.mean() > 0.02
     assert roc_auc_score(off, -quality[known]) > 0.9
+
+
+def test_two_equal_samples_at_the_top_of_a_beat_are_one_beat():
+    rising = np.zeros((1, 60))
+    rising[0, [9, 10, 11, 12]] = rising[0, [39, 40, 41, 42]] = 1, 2, 2, 1
+    beats = _second_beats(rising, 20)[0]
+    assert beats[~np.isnan(beats)] == pytest.approx([10.5 / 20, 40.5 / 20])
