@@ -1,7 +1,9 @@
 """Quality of the signals in many windows at once, as numbers from 0 to 1."""
 
 import numpy as np
+import scipy.fft
 import scipy.signal
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter1d
 
@@ -56,6 +58,7 @@ QUALITY = {
     "acc": ("ACC_Motion", "ACC_Missing", "ACC_Quality"),
 }
 _CHUNK = 1 << 19  # samples processed together, with temporary arrays of some megabytes
+_TRANSFORMED = 1 << 15  # samples whose spectra are computed together
 
 # Seconds from which a run of equal samples is flat.
 _FLAT = {"ecg": 1.0, "ppg": 1.0, "eeg": 0.25}
@@ -205,10 +208,25 @@ def _share_clipped(windows, sampling_rate, signal):
 
 
 def _density(windows, sampling_rate, n_segment):
+    """Frequencies and power densities by Welch's method, as `scipy.signal.welch`, but faster."""
     n_segment = max(2, min(n_segment, windows.shape[-1]))
-    return scipy.signal.welch(
-        windows, sampling_rate, nperseg=n_segment, nfft=2 * n_segment, detrend=False
-    )
+    hop = n_segment - n_segment // 2
+    taper = scipy.signal.windows.hann(n_segment, sym=False).astype(windows.dtype)
+    scale = np.full(n_segment + 1, 2 / (sampling_rate * np.sum(taper**2)), windows.dtype)
+    scale[[0, -1]] /= 2  # the others also count for their mirror images
+    rows = windows.reshape(-1, windows.shape[-1])
+    density = np.empty((len(rows), n_segment + 1), windows.dtype)
+    segments = sliding_window_view(rows, n_segment, axis=1)[:, ::hop]
+    n_together = max(4, _TRANSFORMED // windows.shape[-1] // 4 * 4)
+    for start in range(0, len(rows), n_together):
+        some = slice(start, start + n_together)
+        spectrum = scipy.fft.rfft(segments[some] * taper, 2 * n_segment)
+        power = spectrum.real**2
+        power += spectrum.imag**2
+        np.mean(power, axis=1, out=density[some])
+    density *= scale
+    frequencies = np.arange(n_segment + 1) * (sampling_rate / (2 * n_segment))
+    return frequencies, density.reshape(*windows.shape[:-1], -1)
 
 
 def _power(frequencies, density, band):
