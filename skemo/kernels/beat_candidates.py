@@ -250,7 +250,7 @@ def _ecg_traces(windows, sampling_rate):
     """
     # Reflection about the mean of 40 ms instead of one sample halves false beats at noisy edges.
     n_pivot = max(1, round(0.04 * sampling_rate))
-    n_together = max(4, _FILTERED // windows.shape[1] // 4 * 4)  # SciPy transforms four at once
+    n_together = _windows_together(windows)
     for start in range(0, len(windows), n_together):
         some = slice(start, start + n_together)
         few = windows[some]
@@ -268,6 +268,12 @@ def _ecg_traces(windows, sampling_rate):
         analytic = synthesise(spectrum, find, n_extended, n_envelope, analytic=True)
         np.abs(analytic[:, inner], out=envelope[some])
     return (envelope, envelope_rate), (trace, n_trace / duration), before
+
+
+def _windows_together(windows):
+    """Number of windows that are filtered together, of which SciPy transforms four at once."""
+    n = _FILTERED // windows.shape[1]
+    return max(1, n) if n < 4 else n // 4 * 4
 
 
 def _inside(duration, before, rate):
@@ -288,7 +294,7 @@ def _ecg_gains(n_extended, sampling_rate):
 
 def _pulse_slope(windows, sampling_rate):
     """Slope of the pulse, its rate, and the number of seconds it begins before the windows."""
-    n_together = max(4, _FILTERED // windows.shape[1] // 4 * 4)  # SciPy transforms four at once
+    n_together = _windows_together(windows)
     slopes = []
     for start in range(0, len(windows), n_together):
         few = windows[start : start + n_together]

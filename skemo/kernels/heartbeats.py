@@ -258,8 +258,8 @@ def check_detector(method: str, signal: str) -> None:
 
 def _candidates(windows, sampling_rate, signal):
     """Candidates in windows, each with its own polarity, and where samples are missing, if any."""
-    n_parts = max(1, round(windows.size / _CHUNK))
-    step = max(1, -(-len(windows) // n_parts // 4) * 4)  # SciPy transforms four at once
+    step = -(-len(windows) // max(1, round(windows.size / _CHUNK)))
+    step = step if step < 4 else -(-step // 4) * 4  # SciPy transforms four at once
     parts, missing = [], None
     for start in range(0, len(windows), step):
         filled, gaps, _ = fill_windows(windows[start : start + step])
