@@ -4,8 +4,9 @@
     python benchmarks/bench_features.py --rows de,peaks     # some
     python benchmarks/bench_features.py --scale             # time and memory against size
 
-Everything runs in one process on one core; a repetition runs each contender once, in turn, and
-medians over the repetitions are given. Install the other packages by ``pip install .[bench]``.
+Everything runs in one process on one core, and CPU time is measured. A repetition runs each
+contender once, in turn, and medians over the repetitions are given. Install the other packages
+by ``pip install .[bench]``.
 hrv-analysis asks for pandas 3 and, on Python 3.11, for a release of nolds that cannot be
 imported there; it works after ``pip install --no-deps hrv-analysis==1.0.6 nolds==0.6.2
 astropy pyerfa astropy-iers-data``. What is not installed is left out, and named.
@@ -61,9 +62,9 @@ def measure(key, repetitions, quick):
     seconds = np.empty((repetitions, len(contenders)))
     for repetition in seconds:
         for i, contender in enumerate(contenders):
-            start = time.perf_counter()
+            start = time.process_time()
             contender.run(contender.windows)
-            repetition[i] = (time.perf_counter() - start) / contender.n_windows
+            repetition[i] = (time.process_time() - start) / contender.n_windows
     rows = []
     for i, contender in enumerate(contenders[1:], 1):
         row = make_row(work, contender, seconds[:, 0], seconds[:, i])
@@ -138,11 +139,11 @@ def features_page(keys, repetitions, quick):
     parts = [
         "# Features: skemo and other packages, side by side",
         describe_machine(share),
-        f"Milliseconds a window: medians of {repetitions} repetitions, in each of which every "
-        "contender ran once, in turn. The ratio is the median of the repetitions' ratios, beside "
-        "its quartiles. “Windows” is the size of the batch for skemo, and for the other, whose "
-        "cost does not depend on it. A floor is work that skemo cannot do without. All data are "
-        "simulated. Reproduce with `python benchmarks/bench_features.py`.",
+        f"Milliseconds of CPU time a window: medians of {repetitions} repetitions, in each of "
+        "which every contender ran once, in turn. The ratio is the median of the repetitions' "
+        "ratios, beside its quartiles. “Windows” is the size of the batch for skemo, and for the "
+        "other, whose cost does not depend on it. A floor is work that skemo cannot do without. "
+        "All data are simulated. Reproduce with `python benchmarks/bench_features.py`.",
         to_markdown(COLUMNS, rows),
         *dict.fromkeys(" ".join(WORKS[key].__doc__.split()) for key in keys),
     ]

@@ -125,7 +125,7 @@ class DifferentialEntropyTransformer(WindowTransformer):
             detrend=self.detrend,
             reject_artefacts=self.reject_artefacts,
         )
-        flat = (entropy < _FLAT).all(axis=1, keepdims=True)
+        flat = entropy.max(axis=1, keepdims=True) < _FLAT
         np.copyto(entropy, np.nan, where=flat)
         if self.min_quality is not None:
             low = self._below_quality(signal.values, rate, "eeg")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from skemo.kernels.filters import (
     band_gain,
+    block_extremes,
     extended_spectrum,
     fill_gaps,
     loops_along_rows,
@@ -33,7 +34,7 @@ _SHARP = 0.2
 _BLURRED = 0.77
 _FASTEST = 0.2  # s, the least between two beats of such a heart
 _N_BETWEEN = 7  # values of the envelope between two maxima that measure the background
-_FILTERED = 1 << 17  # samples filtered together, so that temporary arrays fit into the cache
+_FILTERED = 1 << 18  # samples filtered together, so that temporary arrays fit into the cache
 _SLOPE_RATE = 64  # Hz, of the slope of the pulse
 _CREST_WEIGHT = 0.15  # of the width of crests relative to the steepness of rises
 _UPSIDE_DOWN = -0.05  # uprightness below which a window is turned
@@ -87,6 +88,8 @@ class Candidates(NamedTuple):
 
 def join(candidates: list[Candidates]) -> Candidates:
     """Candidates of several batches of windows, one after the other."""
+    if len(candidates) == 1:
+        return candidates[0]
     return Candidates(*(np.concatenate(each, axis=-1) for each in zip(*candidates, strict=True)))
 
 
@@ -232,9 +235,8 @@ def _asymmetry(values, rate):
     All stretches of 1.5 s have the same weight, so that movement does not decide.
     """
     n_block = min(values.shape[1], round(1.5 * rate))
-    n_blocks = values.shape[1] // n_block
-    blocks = values[:, : n_blocks * n_block].reshape(len(values), n_blocks, n_block)
-    high, low = blocks.max(axis=2), -blocks.min(axis=2)
+    high = block_extremes(np.maximum, values, n_block)
+    low = -block_extremes(np.minimum, values, n_block)
     size = np.abs(high) + np.abs(low)
     seen = size > _LEVEL_FLOOR * size.max(axis=1, keepdims=True)
     asymmetry = np.where(seen, high - low, 0) / np.where(seen, size, 1)
@@ -248,22 +250,30 @@ def _ecg_traces(windows, sampling_rate):
     """
     # Reflection about the mean of 40 ms instead of one sample halves false beats at noisy edges.
     n_pivot = max(1, round(0.04 * sampling_rate))
-    n_together = max(1, _FILTERED // windows.shape[1])
-    envelopes, traces = [], []
+    n_together = _windows_together(windows)
     for start in range(0, len(windows), n_together):
-        few = windows[start : start + n_together]
+        some = slice(start, start + n_together)
+        few = windows[some]
         spectrum, n_extended, n_before = extended_spectrum(few, int(sampling_rate / 2), n_pivot)
         duration = n_extended / sampling_rate
         n_envelope = scipy.fft.next_fast_len(max(2, round(100 * duration)))
         n_trace = scipy.fft.next_fast_len(max(2, round(200 * duration)), real=True)
         place, find = _ecg_gains(n_extended, sampling_rate)
-        traces.append(synthesise(spectrum, place, n_extended, n_trace))
-        analytic = synthesise(spectrum, find, n_extended, n_envelope, analytic=True)
         before, envelope_rate = n_before / sampling_rate, n_envelope / duration
         inner = _inside(windows.shape[1] / sampling_rate, before, envelope_rate)
-        envelopes.append(np.abs(analytic[:, inner]))
-    envelope, trace = np.concatenate(envelopes), np.concatenate(traces)
+        if start == 0:
+            trace = np.empty((len(windows), n_trace), windows.dtype)
+            envelope = np.empty((len(windows), inner.stop - inner.start), windows.dtype)
+        trace[some] = synthesise(spectrum, place, n_extended, n_trace)
+        analytic = synthesise(spectrum, find, n_extended, n_envelope, analytic=True)
+        np.abs(analytic[:, inner], out=envelope[some])
     return (envelope, envelope_rate), (trace, n_trace / duration), before
+
+
+def _windows_together(windows):
+    """Number of windows that are filtered together, of which SciPy transforms four at once."""
+    n = _FILTERED // windows.shape[1]
+    return max(1, n) if n < 4 else n // 4 * 4
 
 
 def _inside(duration, before, rate):
@@ -284,7 +294,7 @@ def _ecg_gains(n_extended, sampling_rate):
 
 def _pulse_slope(windows, sampling_rate):
     """Slope of the pulse, its rate, and the number of seconds it begins before the windows."""
-    n_together = max(1, _FILTERED // windows.shape[1])
+    n_together = _windows_together(windows)
     slopes = []
     for start in range(0, len(windows), n_together):
         few = windows[start : start + n_together]
@@ -307,8 +317,8 @@ def _maxima_above_level(envelope, rate, signal):
     """Rows and columns of maxima at least 0.3 s apart, and their height relative to the level."""
     n_windows, n_times = envelope.shape
     n_block = min(n_times, round(rate / 2))
-    n_blocks = n_times // n_block
-    highest = envelope[:, : n_blocks * n_block].reshape(n_windows, n_blocks, n_block).max(axis=2)
+    highest = block_extremes(np.maximum, envelope, n_block)
+    n_blocks = highest.shape[1]
     n_near = 4 if signal == "ecg" else 3  # two seconds, or 1.5, which hold a beat
     n_levels = max(1, n_blocks - n_near + 1)
     highest = np.max([highest[:, i : i + n_levels] for i in range(min(n_near, n_blocks))], axis=0)
@@ -329,7 +339,7 @@ def _maxima_above_level(envelope, rate, signal):
     n_apart = round(REFRACTORY * rate)
     rows, columns = _maxima(envelope, n_apart - 1)
     heights, levels = envelope[rows, columns], level[rows, block[columns // n_block]]
-    above = (heights > _WEAK * levels) & (heights > 0)
+    above = heights > _WEAK * levels
     rows, columns = rows[above], columns[above]
     relative = heights[above] / levels[above]
     # The first of equal maxima is used.
@@ -338,18 +348,24 @@ def _maxima_above_level(envelope, rate, signal):
 
 
 def _maxima(values, reach):
-    """Rows and columns of non-negative values that no value within `reach` columns exceeds."""
+    """Rows and columns of positive values that no value within `reach` columns exceeds."""
+    n_rows, n_times = values.shape
+    width, places = n_times + 2 * reach, []
+    n_together = max(1, _FILTERED // width)
     # One long array, in which columns of -1 keep the rows apart.
-    padded = np.full((len(values), values.shape[1] + 2 * reach), -1, values.dtype)
-    padded[:, reach : reach + values.shape[1]] = values
-    padded = padded.reshape(-1)
-    # The largest of 1, 2, 4, ... values from each place on, until all within reach are covered.
-    largest, width = padded, 1
-    while width < 2 * reach + 1:
-        step = min(width, 2 * reach + 1 - width)
-        largest, width = np.maximum(largest[:-step], largest[step:]), width + step
-    found = np.flatnonzero(largest == padded[reach : reach + len(largest)])
-    return np.divmod(found, values.shape[1] + 2 * reach)
+    padded = np.full((min(n_together, n_rows), width), -1, values.dtype)
+    for start in range(0, n_rows, n_together):
+        some = values[start : start + n_together]
+        padded[: len(some), reach : reach + n_times] = some
+        joined = padded[: len(some)].reshape(-1)
+        # The largest of 1, 2, 4, ... values from each place on, until all within reach are covered.
+        largest, n_covered = joined, 1
+        while n_covered < 2 * reach + 1:
+            step = min(n_covered, 2 * reach + 1 - n_covered)
+            largest, n_covered = np.maximum(largest[:-step], largest[step:]), n_covered + step
+        middle = joined[reach : reach + len(largest)]
+        places.append(np.flatnonzero((largest == middle) & (middle > 0)) + start * width)
+    return np.divmod(np.concatenate(places), width)
 
 
 def _follows_higher(rows, times, heights):

@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skemo.kernels.beat_candidates import REFRACTORY, STRONG, Candidates
-from skemo.kernels.hrv import LARGEST_DEVIATION, SLOWEST_RR
-from skemo.kernels.row_statistics import nan_median
+from skemo.kernels.hrv import LARGEST_DEVIATION, N_AROUND, SLOWEST_RR, median_around
 
 _N_NEAR, _N_ALIKE = 6, 3  # candidates on either side, and how many of them must be alike
 _N_SIDE = 3  # intervals on either side in which the background is measured
@@ -21,7 +20,6 @@ _QUIET, _AUDIBLE, _LOUD = 0.15, 0.2, 0.35
 _LONE_HEIGHT, _TALLEST = 0.28, 2.5  # of the level: range for a beat with a shape of its own
 _STEEPEST = 1.25  # of the steepness of QRS complexes: the most of such a beat
 _WEAK_LIKENESS, _N_WEAK, _WEAK_HEIGHT = 0.85, 4, 0.13  # cosine, number alike, share of the level
-_N_AROUND = 5  # intervals on either side that the median is taken of
 _N_RHYTHM, _N_REGULAR = 9, 4  # intervals in a row, and how many of them must be regular
 _N_MOSTLY, _MOSTLY = 8, 0.7  # prominent candidates on one side, and the share that must be beats
 _AT_END = 1.0  # s, the most between a lone beat and the end of the window
@@ -135,8 +133,9 @@ def _pulse_waves(candidates, cosines):
     alike, nearly = (
         (cosines > least).sum(axis=0) >= _N_ALIKE for least in (_LIKENESS["ppg"], _LIKENESS_IN_TIME)
     )
-    regular = _regular(rows, times, _IN_TIME)
-    alike |= nearly & regular & np.append(False, regular[:-1])
+    nearly = np.flatnonzero(nearly & ~alike)
+    before, after = (_regular(rows, times, _IN_TIME, near) for near in (nearly - 1, nearly))
+    alike[nearly] = before & after & (nearly > 0)
     return _in_rhythm(rows, times, alike)
 
 
@@ -222,7 +221,7 @@ def _interpolated(rows, times, clear, alike):
     odd[1:-1] = ~usual_shape[1:-1] & usual_shape[:-2] & usual_shape[2:] & (r[:-2] == r[2:])
     odd = np.flatnonzero(odd)
     if len(odd):
-        median = _local_median(r, t)[odd]
+        median = _local_median(r, t, odd)
         odd = odd[t[odd + 1] - t[odd - 1] < (1 + LARGEST_DEVIATION) * median]
     doubtful[places[odd]] = True
     return doubtful
@@ -305,10 +304,10 @@ def _in_rhythm(rows, times, chosen):
     return rhythmic
 
 
-def _regular(rows, times, deviation):
-    """Whether the interval from each place to the next resembles those around."""
-    intervals = _intervals(rows, times)
-    median = _local_median(rows, times)
+def _regular(rows, times, deviation, places=None):
+    """Whether the interval from each place, or from these, to the next resembles those around."""
+    intervals, median = _intervals(rows, times), _local_median(rows, times, places)
+    intervals = intervals if places is None else intervals[places]
     return np.abs(intervals - median) <= deviation * median + 1e-12
 
 
@@ -320,17 +319,13 @@ def _intervals(rows, times):
     return np.where(outside, np.nan, intervals)
 
 
-def _local_median(rows: NDArray, times: NDArray) -> NDArray:
-    """Median, for each beat, of the interval to the next, the five before and the five after."""
-    intervals = _intervals(rows, times)
-    n = len(rows)
-    around = np.full((2 * _N_AROUND + 1, n), np.nan)
-    around[_N_AROUND] = intervals
-    for lag in range(1, min(_N_AROUND, n - 1) + 1):
-        same = rows[lag:] == rows[:-lag]
-        around[_N_AROUND - lag, lag:] = np.where(same, intervals[:-lag], np.nan)
-        around[_N_AROUND + lag, :-lag] = np.where(same, intervals[lag:], np.nan)
-    return nan_median(around, axis=0)
+def _local_median(rows: NDArray, times: NDArray, places: NDArray | None = None) -> NDArray:
+    """Median, for each beat or these, of the interval to the next and the five on either side."""
+    n_before = N_AROUND * np.cumsum(np.diff(rows, prepend=-1) != 0)  # NaN before each row
+    spread = np.arange(len(rows)) + n_before
+    intervals = np.full(len(rows) + n_before[-1:].sum() + N_AROUND, np.nan)
+    intervals[spread] = _intervals(rows, times)
+    return median_around(intervals, spread if places is None else spread[places])
 
 
 def _count_near(rows, flags, n_before, n_after):

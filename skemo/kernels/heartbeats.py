@@ -17,12 +17,14 @@ from skemo.kernels.beat_candidates import (
     pulse_direction,
 )
 from skemo.kernels.beat_judgement import judge
+from skemo.kernels.hrv import count_up
 from skemo.kernels.leads import step_in
 from skemo.kernels.neurokit_beats import DETECTORS, neurokit_beats
 
 METHODS = {signal: ("skemo", *names) for signal, names in DETECTORS.items()}
 _LOWEST_RATE = 1.0  # Hz, below which there are fewer samples than heartbeats
 _CHUNK = 1 << 20  # samples processed together, with temporary arrays of some megabytes
+_SECONDS = 8192.0  # of signal whose beats are judged together
 _STRETCH, _INNER = 60.0, 50.0  # s, length of the stretches of a recording, and their distance
 _DOUBT = 0.05  # s, by which the places of one beat in two stretches may differ
 _PAUSE = 1.5  # times the median interval: long enough to hide a beat
@@ -220,13 +222,13 @@ def r_peaks(
     ecg = real_samples(ecg, signal, "(n_windows, n_times)")
     n_windows, n_times = ecg.shape
     beats = np.full((n_windows, max_beats(n_times, sampling_rate)), np.nan)
-    step = max(1, _CHUNK // max(1, n_times))
+    step = max(1, int(_SECONDS * sampling_rate / max(1, n_times)))
     for start in range(0, n_windows if n_times > 2 else 0, step):
         windows = ecg[start : start + step]
-        candidates = _candidates(windows, sampling_rate, signal)
+        candidates, missing = _candidates(windows, sampling_rate, signal)
         index, broken, usual = judge(candidates, signal, n_times / sampling_rate)
         rows, times = candidates.rows[index], candidates.times[index]
-        broken = broken | _lost_between(rows, times, usual, windows, sampling_rate)
+        broken = broken | _lost_between(rows, times, usual, windows, missing, sampling_rate)
         table = _in_rows(rows, times, broken, len(windows), beats.shape[1])
         if method != "skemo":
             directions = np.bincount(candidates.rows, candidates.directions, len(windows))
@@ -255,11 +257,21 @@ def check_detector(method: str, signal: str) -> None:
 
 
 def _candidates(windows, sampling_rate, signal):
-    """Candidates in windows, each of which has its own polarity."""
-    filled, missing, _ = fill_windows(windows)
-    if signal == "ecg":
-        return ecg_candidates(filled, sampling_rate, missing)[0]
-    return pulse_candidates(filled, sampling_rate, missing)
+    """Candidates in windows, each with its own polarity, and where samples are missing, if any."""
+    step = -(-len(windows) // max(1, round(windows.size / _CHUNK)))
+    step = step if step < 4 else -(-step // 4) * 4  # SciPy transforms four at once
+    parts, missing = [], None
+    for start in range(0, len(windows), step):
+        filled, gaps, _ = fill_windows(windows[start : start + step])
+        if signal == "ecg":
+            found = ecg_candidates(filled, sampling_rate, gaps)[0]
+        else:
+            found = pulse_candidates(filled, sampling_rate, gaps)
+        parts.append(found._replace(rows=found.rows + start))
+        if gaps is not None:
+            missing = np.zeros(windows.shape, bool) if missing is None else missing
+            missing[start : start + step] = gaps
+    return join(parts), missing
 
 
 def _channel_of_recording(channel, sampling_rate, method, signal):
@@ -272,8 +284,9 @@ def _channel_of_recording(channel, sampling_rate, method, signal):
     candidates = _stretches(channel, starts, length, sampling_rate, signal)
     index, broken, usual = judge(candidates, signal, n_times / sampling_rate)
     times = candidates.times[index]
-    row = np.zeros(len(times), int)
-    broken = broken | _lost_between(row, times, usual, channel[np.newaxis], sampling_rate)
+    row, window = np.zeros(len(times), int), channel[np.newaxis]
+    missing = np.isnan(window)
+    broken = broken | _lost_between(row, times, usual, window, missing, sampling_rate)
     if method == "skemo" or not len(times):
         return times, broken
     found = []
@@ -351,33 +364,58 @@ def _stretches(channel, starts, length, sampling_rate, signal):
     return joined.take(np.flatnonzero(once))
 
 
-def _lost_between(rows, times, usual, windows, sampling_rate):
-    """After which beats the signal is lost for so long that a beat may be hidden."""
-    lost = np.zeros(len(rows), bool)
-    if len(rows) < 2:
+def _lost_between(rows, times, usual, windows, missing, sampling_rate):
+    """After which beats the signal is lost for so long that a beat may be hidden.
+
+    `missing` are the samples that are NaN, or None if there are none.
+    """
+    n = len(rows)
+    lost = np.zeros(n, bool)
+    if n < 2:
         return lost
     intervals = np.append(np.diff(times), 0)
     same = np.append(np.diff(rows) == 0, False)
     long = same & ~(intervals <= _PAUSE * usual) & (intervals > 2 * REFRACTORY)
+    places = np.flatnonzero(long)
+    if not len(places):
+        return lost
+    samples = np.rint(times * sampling_rate).astype(int)
+    lengths = np.append(np.diff(samples), 0)
+    others = places + np.array([-2, -1, 1, 2])[:, np.newaxis]
+    near = np.clip(others, 0, n - 1)
+    known = (others == near) & same[near] & ~long[near] & (rows[near] == rows[places])
+    quietest = np.full(n, np.inf)
+    seen = np.unique(np.append(places, near[known]))
     n_block = max(2, round(_BLOCK * sampling_rate))
-
-    def quietest(i):
-        begin, end = (round(times[j] * sampling_rate) for j in (i, i + 1))
-        inside = windows[rows[i], begin:end]
-        inside = inside[: len(inside) // n_block * n_block].reshape(-1, n_block)
-        if not len(inside):
-            return np.inf
-        return np.nanmin(np.append(np.ptp(inside, axis=1), np.inf))
-
-    for i in np.flatnonzero(long):
-        begin, end = (round(times[j] * sampling_rate) for j in (i, i + 1))
-        if np.isnan(windows[rows[i], begin:end]).sum() > _LOST * sampling_rate:
-            lost[i] = True
-            continue
-        others = [j for j in (i - 2, i - 1, i + 1, i + 2) if 0 <= j < len(rows)]
-        others = [quietest(j) for j in others if same[j] and rows[j] == rows[i] and not long[j]]
-        lost[i] = bool(others) and quietest(i) < _FAINT * np.median(others)
+    quietest[seen] = _quietest(rows[seen], samples[seen], lengths[seen], windows, n_block)
+    n_known = np.count_nonzero(known, axis=0)
+    ordered = np.sort(np.where(known, quietest[near], np.nan), axis=0)  # NaN last
+    column = np.arange(len(places))
+    median = (ordered[(n_known - 1) // 2, column] + ordered[n_known // 2, column]) / 2
+    lost[places] = (n_known > 0) & (quietest[places] < _FAINT * median)
+    if missing is not None:
+        place = np.repeat(places, lengths[places])
+        holes = missing[rows[place], samples[place] + count_up(lengths[places])]
+        lost |= np.bincount(place, holes, n) > _LOST * sampling_rate
     return lost
+
+
+def _quietest(rows, starts, lengths, windows, n_block):
+    """Smallest range of the signal in the blocks of each interval; infinite if there are none."""
+    n_blocks = lengths // n_block
+    quietest = np.full(len(rows), np.inf)
+    some = np.flatnonzero(n_blocks)
+    if not len(some):
+        return quietest
+    each = np.repeat(some, n_blocks[some])
+    # A row of indices per sample of the blocks: NumPy is faster with few long rows.
+    begins = rows[each] * windows.shape[1] + starts[each] + n_block * count_up(n_blocks[some])
+    values = windows.reshape(-1).take(begins + np.arange(n_block)[:, np.newaxis])
+    ranges = values.max(axis=0) - values.min(axis=0)
+    first = np.cumsum(n_blocks[some]) - n_blocks[some]
+    ranges = np.fmin.reduceat(ranges, first)
+    quietest[some] = np.where(np.isnan(ranges), np.inf, ranges)
+    return quietest
 
 
 def _in_rows(rows, times, broken, n_windows, width):

@@ -8,7 +8,7 @@ from skemo.kernels.filters import hann_periodogram, interpolate
 from skemo.kernels.row_statistics import divide, mean_and_deviation, nan_median
 
 _BRIDGED = 0.2  # largest share of an RR series that is bridged for its spectrum
-_N_AROUND = 5  # intervals on either side in the running median
+N_AROUND = 5  # intervals on either side in the running median
 LARGEST_DEVIATION = 0.25  # relative, of an interval from that median
 # Share of the mean interval up to which variation is an error of timing: 0.08 ms at 75 beats per
 # minute, a twentieth of the time between the samples of an ECG at 500 Hz. R peaks of a simulated
@@ -154,13 +154,28 @@ def regular_intervals(rr: ArrayLike, max_deviation: float = LARGEST_DEVIATION) -
     """
     rr = _series(rr)
     rows, columns = np.nonzero(np.isfinite(rr))
-    beyond = np.pad(rr, ((0, 0), (_N_AROUND, _N_AROUND)), constant_values=np.nan)
-    typical = nan_median(sliding(beyond, 2 * _N_AROUND + 1)[rows, columns])
+    beyond = np.pad(rr, ((0, 0), (N_AROUND, N_AROUND)), constant_values=np.nan)
+    typical = median_around(beyond.ravel(), rows * beyond.shape[1] + columns + N_AROUND)
     alike = np.abs(rr[rows, columns] - typical) <= max_deviation * typical + 1e-9
     rows, columns = rows[alike], columns[alike]
     regular = np.full(rr.shape, np.nan)
     regular[rows, columns] = rr[rows, columns]
     return regular
+
+
+def median_around(intervals: NDArray, places: NDArray) -> NDArray:
+    """Median of the interval at each place, the five before and the five after it.
+
+    Parameters
+    ----------
+    intervals : array of shape (n_intervals,)
+        Rows one after the other, with at least five NaN before and after each of them.
+    places : int array of shape (n_places,)
+    """
+    if not len(places):
+        return np.zeros(0)
+    around = np.lib.stride_tricks.sliding_window_view(intervals, 2 * N_AROUND + 1)
+    return nan_median(around[places - N_AROUND])
 
 
 def sliding(values: NDArray, width: int) -> NDArray:

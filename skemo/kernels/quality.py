@@ -1,7 +1,9 @@
 """Quality of the signals in many windows at once, as numbers from 0 to 1."""
 
 import numpy as np
+import scipy.fft
 import scipy.signal
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter1d
 
@@ -56,6 +58,7 @@ QUALITY = {
     "acc": ("ACC_Motion", "ACC_Missing", "ACC_Quality"),
 }
 _CHUNK = 1 << 19  # samples processed together, with temporary arrays of some megabytes
+_TRANSFORMED = 1 << 15  # samples whose spectra are computed together
 
 # Seconds from which a run of equal samples is flat.
 _FLAT = {"ecg": 1.0, "ppg": 1.0, "eeg": 0.25}
@@ -75,7 +78,6 @@ _APART = 0.3  # s, the least between two beats of the second detector
 _LEVEL, _BLOCK = 0.5, 2.0  # share of the median of the maxima in blocks of this many seconds
 _TOLERANCE = 0.06  # s, between beats that are the same
 _PRECISION = 2.0  # ms, of the RMSSD: the uncertainty of beat times
-_DEVIATION = 0.25  # of an interval of the pulse, as in `HRVTransformer`
 _EDGE = 1.5  # median intervals, the most between the first or last beat and the window's edge
 # Power in the first band relative to the second (Hz): Zhao and Zhang (2018), Elgendi (2016).
 _BAND = {"ecg": ((5, 15), (5, 40)), "ppg": ((1, 2.25), (0, 8))}
@@ -206,10 +208,25 @@ def _share_clipped(windows, sampling_rate, signal):
 
 
 def _density(windows, sampling_rate, n_segment):
+    """Frequencies and power densities by Welch's method, as `scipy.signal.welch`, but faster."""
     n_segment = max(2, min(n_segment, windows.shape[-1]))
-    return scipy.signal.welch(
-        windows, sampling_rate, nperseg=n_segment, nfft=2 * n_segment, detrend=False
-    )
+    hop = n_segment - n_segment // 2
+    taper = scipy.signal.windows.hann(n_segment, sym=False).astype(windows.dtype)
+    scale = np.full(n_segment + 1, 2 / (sampling_rate * np.sum(taper**2)), windows.dtype)
+    scale[[0, -1]] /= 2  # the others also count for their mirror images
+    rows = windows.reshape(-1, windows.shape[-1])
+    density = np.empty((len(rows), n_segment + 1), windows.dtype)
+    segments = sliding_window_view(rows, n_segment, axis=1)[:, ::hop]
+    n_together = max(4, _TRANSFORMED // windows.shape[-1] // 4 * 4)
+    for start in range(0, len(rows), n_together):
+        some = slice(start, start + n_together)
+        spectrum = scipy.fft.rfft(segments[some] * taper, 2 * n_segment)
+        power = spectrum.real**2
+        power += spectrum.imag**2
+        np.mean(power, axis=1, out=density[some])
+    density *= scale
+    frequencies = np.arange(n_segment + 1) * (sampling_rate / (2 * n_segment))
+    return frequencies, density.reshape(*windows.shape[:-1], -1)
 
 
 def _power(frequencies, density, band):
@@ -315,8 +332,10 @@ def _second_beats(rising, rate):
     reach = int(_APART * rate)
     highest = maximum_filter1d(rising, 2 * reach + 1, axis=1, mode="nearest")
     rows, columns = np.nonzero((rising == highest) & (rising > _LEVEL * level[:, np.newaxis]))
-    inner = (columns > 0) & (columns < n_times - 1)
-    rows, columns = rows[inner], columns[inner]
+    # The first of equal maxima is used.
+    repeated = (np.diff(rows, prepend=-1) == 0) & (np.diff(columns, prepend=0) <= reach)
+    kept = ~repeated & (columns > 0) & (columns < n_times - 1)
+    rows, columns = rows[kept], columns[kept]
     left, middle, right = (rising[rows, columns + step].astype(float) for step in (-1, 0, 1))
     bend = 2 * middle - left - right
     times = (columns + 0.5 * (right - left) / np.where(bend > 0, bend, np.inf)) / rate
@@ -399,7 +418,7 @@ def beat_agreement(beats: ArrayLike, others: ArrayLike, tolerance: float = 0.06)
 
 def _intervals(beats, signal):
     intervals = rr_intervals(beats)
-    return regular_intervals(intervals, _DEVIATION) if signal == "ppg" else intervals
+    return regular_intervals(intervals) if signal == "ppg" else intervals
 
 
 def _rmssd_agreement(intervals, others):

@@ -64,7 +64,6 @@ _COVERED = 0.5  # least share of a window that its breaths must cover
 _LEAST_BEATS = 4
 _LONGEST_RR = 2.0  # s
 _LONGEST_WINDOW = 1e6  # s, eleven days
-_MOST_DEVIATION = 0.25  # of an RR interval from the median of those around
 _MOST_HEIGHT = 50  # percent, largest deviation of the height of a QRS complex from the median
 _QRS = 0.06  # s, on either side of the R peak
 _CHUNK = 1 << 18  # samples processed together
@@ -419,7 +418,7 @@ def respiration_of_beats(beats: ArrayLike, duration: float) -> NDArray:
     beats = _checked_beats(beats)
     if not is_positive(duration):
         raise ValueError(f"duration must be a number of seconds above 0, got {duration!r}.")
-    rr = regular_intervals(rr_intervals(beats), _MOST_DEVIATION)
+    rr = regular_intervals(rr_intervals(beats))
     return _interpolate_at_beats(beats[:, 1:], 60000 / rr, duration)
 
 

@@ -4,11 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.signal
 from beats import beat_times, cut, make_ecg, make_pulse
 from sklearn.metrics import roc_auc_score
 
 from skemo import HRVTransformer
-from skemo.kernels.quality import QUALITY, beat_agreement, signal_quality
+from skemo.kernels.quality import QUALITY, _density, _second_beats, beat_agreement, signal_quality
 from skemo.kernels.skin_conductance import OFF_SKIN
 
 RATES = {"ecg": 250, "ppg": 64, "eda": 4, "eeg": 256, "acc": 32}
@@ -139,7 +140,7 @@ def test_the_share_that_is_missing_is_counted(kind):
 def test_memory_does_not_grow_with_the_number_of_windows():
     peaks = []
     for n_windows in (200, 800):
-        windows = np.broadcast_to(clean_windows("ecg")[:1].astype("f4"), (n_windows, 1, 5000))
+        windows = np.repeat(clean_windows("ecg")[:1].astype("f4"), n_windows, axis=0)
         tracemalloc.start()
         signal_quality(windows, 250, "ecg")
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -358,3 +359,19 @@ def test_quality_tells_which_windows_of_a_recorded_ecg_are_wrong(data_home, reco
     off = (np.abs(found - true) > 0.25 * np.array(true))[known]
     assert off.mean() > 0.02
     assert roc_auc_score(off, -quality[known]) > 0.9
+
+
+def test_two_equal_samples_at_the_top_of_a_beat_are_one_beat():
+    rising = np.zeros((1, 60))
+    rising[0, [9, 10, 11, 12]] = rising[0, [39, 40, 41, 42]] = 1, 2, 2, 1
+    beats = _second_beats(rising, 20)[0]
+    assert beats[~np.isnan(beats)] == pytest.approx([10.5 / 20, 40.5 / 20])
+
+
+@pytest.mark.parametrize("n_segment", [64, 255, 1000])
+def test_power_densities_agree_with_scipy(n_segment):
+    windows = np.random.default_rng(0).normal(size=(5, 2, 500))
+    n = min(n_segment, 500)
+    theirs = scipy.signal.welch(windows, 128, nperseg=n, nfft=2 * n, detrend=False)
+    for one, other in zip(_density(windows, 128, n_segment), theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
