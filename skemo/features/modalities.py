@@ -4,6 +4,10 @@ from typing import Any
 
 from sklearn.compose import ColumnTransformer
 
+from skemo.features.quality import QualityTransformer
+
+_QUALITY = "_quality"  # ending of the name of a column that tells the quality of another
+
 
 def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
     """Apply a transformer to each modality, and put the results side by side.
@@ -13,6 +17,10 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
     and ``DifferentialEntropyTransformer(output="map")``, the result is a frame of signal columns,
     the input of a network. With transformers that return features, it is a frame of named
     features, for any scikit-learn classifier.
+
+    A :class:`QualityTransformer` may have the name of its modality followed by ``_quality``, so
+    that the signal and its quality can stand side by side, as ``ecg=HRVTransformer("series"),
+    ecg_quality=QualityTransformer("series")``.
 
     Parameters
     ----------
@@ -41,6 +49,15 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
             "make_modality_transformer needs at least one modality, for instance "
             "make_modality_transformer(ecg=HRVTransformer())."
         )
-    steps = [(name, transformer, [name]) for name, transformer in modalities.items()]
+    steps = [
+        (name, transformer, [_column_of(name, transformer)])
+        for name, transformer in modalities.items()
+    ]
     columns = ColumnTransformer(steps, verbose_feature_names_out=False)
     return columns.set_output(transform="pandas")
+
+
+def _column_of(name, transformer):
+    """Return the name of the column that a transformer takes."""
+    measures = isinstance(transformer, QualityTransformer)
+    return name.removesuffix(_QUALITY) if measures else name
