@@ -40,12 +40,14 @@ class Model(NamedTuple):
     In ``make(select, seed, max_epochs, task)``, `select` is a function that returns a transformer
     which selects inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
     With `each_modality`, a separate model is made for each modality. `tasks` lists what it is for.
+    Models with `on_request` are compared only if they are named.
     """
 
     title: str
     make: Callable[..., Any]
     each_modality: bool = False
     tasks: tuple[Task, ...] = ("classification",)
+    on_request: bool = False
 
 
 class Inputs(NamedTuple):
@@ -211,11 +213,19 @@ _BOTH: tuple[Task, ...] = ("classification", "regression")
 MODELS = {
     "attention": Model("modality-aware attention", _modality_aware(), tasks=_BOTH),
     "basic": Model("without attention (basic)", _modality_aware(attention=None), tasks=_BOTH),
+    "residual": Model(
+        "residual attention", _modality_aware(attention="residual"), tasks=_BOTH, on_request=True
+    ),
+    "scalar": Model(
+        "scalar attention", _modality_aware(attention="scalar"), tasks=_BOTH, on_request=True
+    ),
     "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH),
     "late-fusion": Model(
         "without connections (late fusion)", _cross_modal(direction=None), tasks=_BOTH
     ),
-    "single": Model("single stream", _cross_modal(), each_modality=True, tasks=_BOTH),
+    "single": Model(
+        "single stream", _cross_modal(), each_modality=True, tasks=_BOTH, on_request=True
+    ),
     "svm": Model("SVM", _make_svm, tasks=_BOTH),
     "random-forest": Model("random forest", _make_random_forest, tasks=_BOTH),
     "ridge": Model("ridge", _make_ridge, tasks=("regression",)),
@@ -301,7 +311,9 @@ def compute_inputs(
     inputs : DataFrame
         All inputs, and ``subject``. Names begin with the kind of input: ``series ecg``.
     columns : dict of str to dict of str to list of str
-        Names of the columns by kind of input and modality.
+        Names of the columns by kind of input and modality. If the windows have the reliability
+        of a modality, as from `skemo.corrupt`, it is among its features, and of the kind
+        "reliability" as a signal.
     """
     present = {name: kinds for name, kinds in transformers.items() if name in windows}
     if not present:
@@ -320,6 +332,14 @@ def compute_inputs(
             table.columns = [f"{kind} {x}" if x == name else f"{kind} {name} {x}" for x in table]
             tables.append(table)
             columns[kind][name] = list(table)
+    told = {name: f"{name}_reliability" for name in present if f"{name}_reliability" in windows}
+    if told:
+        columns["reliability"] = {name: [f"reliability {name}"] for name in told}
+    for name, column in told.items():
+        signal, feature = f"reliability {name}", f"features {name} reliability"
+        number = windows[column].array.values[:, 0, 0]
+        tables.append(pd.DataFrame({signal: windows[column], feature: number}))
+        columns["features"][name].append(feature)
     return pd.concat([*tables, windows[["subject"]]], axis=1), columns
 
 
@@ -339,7 +359,8 @@ def make_models(
     names : sequence of str
         Keys of `MODELS`.
     columns : dict
-        From `compute_inputs`.
+        From `compute_inputs`. The reliability of a modality goes to the attention of a network or,
+        if it has none, beside the signals.
     normalization : {"raw", "per-subject"}
         How the inputs are normalised.
     task : {"classification", "regression"}, default="classification"
@@ -356,9 +377,15 @@ def make_models(
     """
     modalities = list(columns["raw"])
 
+    def reliability(wanted):
+        told = columns.get("reliability", {})
+        return [name for modality in wanted for name in told.get(modality, [])]
+
     def selector(wanted):
         def select(kind):
             names = [name for modality in wanted for name in columns[kind][modality]]
+            if kind != "features":
+                names += reliability(wanted)
             own = normalization == "per-subject"
             if own:
                 names.append("subject")
@@ -371,10 +398,11 @@ def make_models(
 
     models = {}
     for name in names:
-        title, make, each_modality, _ = MODELS[name]
-        if not each_modality:
-            models[title] = make(selector(modalities), seed, max_epochs, task)
-        else:
-            for modality in modalities:
-                models[f"{title}, {modality}"] = make(selector([modality]), seed, max_epochs, task)
+        title, make, each_modality = MODELS[name][:3]
+        parts = [[modality] for modality in modalities] if each_modality else [modalities]
+        for wanted in parts:
+            model = make(selector(wanted), seed, max_epochs, task)
+            if reliability(wanted) and hasattr(model[-1], "attention_weights"):
+                model[-1].set_params(quality=reliability(wanted))
+            models[f"{title}, {wanted[0]}" if each_modality else title] = model
     return models
