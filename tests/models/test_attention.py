@@ -8,13 +8,22 @@ import torch
 from networks import NETWORKS, QUICK, windows
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from skemo import (
     CrossModalAttentionRegressor,
+    HRVTransformer,
+    ModalityAwareAttentionClassifier,
     ModalityAwareAttentionRegressor,
+    PerSubject,
+    ResampleTransformer,
     SignalArray,
+    corrupt,
     fit_many,
+    make_modality_transformer,
+    segment,
 )
+from skemo.datasets import make_emotion_recordings
 from skemo.nn import ModalityAwareAttention
 
 PAPER = {"modality-aware": "mask", "cross-modal": "channel"}
@@ -246,3 +255,32 @@ def test_a_wrong_quality_is_named(kind, parameters, message):
     X, y, _ = with_fault()
     with pytest.raises(ValueError, match=re.escape(message)):
         make(kind, **parameters).fit(X, y)
+
+
+def test_the_mask_falls_for_late_packets_in_recordings_of_new_people():
+    recordings = make_emotion_recordings(
+        n_subjects=10, n_trials=4, modalities=("ecg", "temp"), effect_size=2, random_state=0
+    )
+    windows = corrupt(
+        segment(recordings, duration=10.0),
+        "stale",
+        0.4,
+        random_state=0,
+        modalities=["ecg"],
+        reliability=True,
+    )
+    inputs = make_modality_transformer(
+        ecg=HRVTransformer("series"),
+        temp=ResampleTransformer(1),
+        ecg_reliability="passthrough",
+        subject="passthrough",
+    )
+    network = ModalityAwareAttentionClassifier(
+        attention="scalar", quality="ecg_reliability", lr=0.005, random_state=0
+    )
+    model = make_pipeline(inputs, PerSubject(), network)
+    is_new = windows["subject"].isin(["07", "08", "09"])
+    model.fit(windows[~is_new], windows["label"][~is_new])
+    weights = model[-1].attention_weights(model[:-1].transform(windows[is_new]))["ecg"]
+    is_stale = np.asarray(windows["ecg_reliability"])[is_new, 0, 0] == 0
+    assert weights[is_stale].mean() < weights[~is_stale].mean() - 0.2
