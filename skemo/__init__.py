@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .features.artefacts import find_artefacts as find_artefacts
     from .features.baseline import correct_baseline as correct_baseline
     from .features.context import ContextTransformer as ContextTransformer
+    from .features.corruption import corrupt as corrupt
     from .features.definitions import feature_definitions as feature_definitions
     from .features.definitions import write_bids_features as write_bids_features
     from .features.differential_entropy import (
@@ -94,6 +95,7 @@ _HOME = {
     "ResampleTransformer": "features.resampling",
     "ArrayTransformer": "features.arrays",
     "correct_baseline": "features.baseline",
+    "corrupt": "features.corruption",
     "feature_definitions": "features.definitions",
     "write_bids_features": "features.definitions",
     "QualityTransformer": "features.quality",

@@ -42,6 +42,7 @@ class Model(NamedTuple):
     which selects inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
     With `each_modality`, a separate model is made for each modality. `tasks` lists what it is for.
     `has_context` says whether its inputs can be averaged over windows: waveforms cannot.
+    Models with `on_request` are compared only if they are named.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Model(NamedTuple):
     each_modality: bool = False
     tasks: tuple[Task, ...] = ("classification",)
     has_context: bool = True
+    on_request: bool = False
 
 
 class Inputs(NamedTuple):
@@ -214,6 +216,12 @@ _BOTH: tuple[Task, ...] = ("classification", "regression")
 MODELS = {
     "attention": Model("modality-aware attention", _modality_aware(), tasks=_BOTH),
     "basic": Model("without attention (basic)", _modality_aware(attention=None), tasks=_BOTH),
+    "residual": Model(
+        "residual attention", _modality_aware(attention="residual"), tasks=_BOTH, on_request=True
+    ),
+    "scalar": Model(
+        "scalar attention", _modality_aware(attention="scalar"), tasks=_BOTH, on_request=True
+    ),
     "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH, has_context=False),
     "late-fusion": Model(
         "without connections (late fusion)",
@@ -222,7 +230,12 @@ MODELS = {
         has_context=False,
     ),
     "single": Model(
-        "single stream", _cross_modal(), each_modality=True, tasks=_BOTH, has_context=False
+        "single stream",
+        _cross_modal(),
+        each_modality=True,
+        tasks=_BOTH,
+        has_context=False,
+        on_request=True,
     ),
     "svm": Model("SVM", _make_svm, tasks=_BOTH),
     "random-forest": Model("random forest", _make_random_forest, tasks=_BOTH),
@@ -311,7 +324,9 @@ def compute_inputs(
     inputs : DataFrame
         All inputs, and the keys. Names begin with the kind of input: ``series ecg``.
     columns : dict of str to dict of str to list of str
-        Names of the columns by kind of input and modality.
+        Names of the columns by kind of input and modality. If the windows have the reliability
+        of a modality, as from `skemo.corrupt`, it is among its features, and of the kind
+        "reliability" as a signal.
     """
     present = {name: kinds for name, kinds in transformers.items() if name in windows}
     if not present:
@@ -330,6 +345,14 @@ def compute_inputs(
             table.columns = [f"{kind} {x}" if x == name else f"{kind} {name} {x}" for x in table]
             tables.append(table)
             columns[kind][name] = list(table)
+    told = {name: f"{name}_reliability" for name in present if f"{name}_reliability" in windows}
+    if told:
+        columns["reliability"] = {name: [f"reliability {name}"] for name in told}
+    for name, column in told.items():
+        signal, feature = f"reliability {name}", f"features {name} reliability"
+        number = windows[column].array.values[:, 0, 0]
+        tables.append(pd.DataFrame({signal: windows[column], feature: number}))
+        columns["features"][name].append(feature)
     return pd.concat([*tables, windows[list(keys)]], axis=1), columns
 
 
@@ -350,7 +373,8 @@ def make_models(
     names : sequence of str
         Keys of `MODELS`.
     columns : dict
-        From `compute_inputs`.
+        From `compute_inputs`. The reliability of a modality goes to the attention of a network or,
+        if it has none, beside the signals.
     normalization : {"raw", "per-subject"}
         How the inputs are normalised.
     task : {"classification", "regression"}, default="classification"
@@ -370,9 +394,15 @@ def make_models(
     """
     modalities = list(columns["raw"])
 
+    def reliability(wanted):
+        told = columns.get("reliability", {})
+        return [name for modality in wanted for name in told.get(modality, [])]
+
     def selector(wanted, reach=None):
         def select(kind):
             names = [name for modality in wanted for name in columns[kind][modality]]
+            if kind != "features":
+                names += reliability(wanted)
             own = normalization == "per-subject"
             keys = [] if reach is None else ["subject", "trial", "start"]
             names += keys or ["subject"] * own
@@ -392,12 +422,14 @@ def make_models(
             wanted, title = modalities, model.title
             if modality is not None:
                 wanted, title = [modality], f"{model.title}, {modality}"
-            models[title] = model.make(selector(wanted), seed, max_epochs, task)
+            reaches: dict[str, float | None] = {title: None}
             if context is not None and model.has_context:
-                select = selector(wanted, context)
-                models[title_with_context(title, context)] = model.make(
-                    select, seed, max_epochs, task
-                )
+                reaches[title_with_context(title, context)] = context
+            for title, reach in reaches.items():
+                made = model.make(selector(wanted, reach), seed, max_epochs, task)
+                if reliability(wanted) and hasattr(made[-1], "attention_weights"):
+                    made[-1].set_params(quality=reliability(wanted))
+                models[title] = made
     return models
 
 

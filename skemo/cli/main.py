@@ -33,6 +33,7 @@ from skemo.evaluation.leakage import format_findings
 from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import format_table, metric_decimals
 from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wilcoxon_test
+from skemo.features.corruption import KINDS, corrupt, describe_corruption
 from skemo.report import write_report
 from skemo.report.outcome import find_outcome, format_p
 from skemo.signals.windows import segment, window_starts
@@ -162,7 +163,8 @@ def _make_parser():
         "--models",
         type=_model_names,
         metavar="A,B",
-        help=f"any of {','.join(MODELS)}; default: all for the task, except single",
+        help=f"any of {','.join(MODELS)}; default: all for the task, except "
+        f"{', '.join(name for name, model in MODELS.items() if model.on_request)}",
     )
     add(
         "--gap",
@@ -178,6 +180,18 @@ def _make_parser():
         choices=["permuted"],
         default=[],
         help="also compare each model with itself on labels permuted within each subject",
+    )
+    add(
+        "--corrupt",
+        type=_fault,
+        metavar="KIND:P",
+        help="put faults into the windows, each modality with probability P: "
+        f"{', '.join(KINDS)}; motion:P:DB and noise:P:DB with a signal-to-noise ratio in decibels",
+    )
+    add(
+        "--reliability",
+        action="store_true",
+        help="with --corrupt: tell the models which windows were corrupted",
     )
     add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks")
     add("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N", help="default: all cores")
@@ -232,6 +246,22 @@ def _at_least_zero(text):
     return number
 
 
+def _fault(text):
+    """Read a fault as the arguments of `corrupt`."""
+    kind, *parts = text.split(":")
+    try:
+        numbers = dict(zip(("probability", "snr"), map(float, parts), strict=False))
+    except ValueError:
+        numbers = {}
+    is_complete = kind in KINDS and 1 <= len(parts) <= 1 + (kind in ("motion", "noise"))
+    if not is_complete or not 0 <= numbers.get("probability", -1) <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a fault and its probability, such as stale:0.35 or noise:0.5:-5; the "
+            f"faults are {', '.join(KINDS)}"
+        )
+    return {"kind": kind, **numbers}
+
+
 def _model_names(text):
     names = [name.strip() for name in text.split(",")]
     unknown = [name for name in names if name not in MODELS]
@@ -251,6 +281,8 @@ def _compare(args, parser, argv):
         parser.error("argument --n-jobs: must not be 0")
     if args.gap and "blocked-k-fold" not in protocols:
         parser.error("argument --gap: only for blocked-k-fold, choose it with --protocol")
+    if args.reliability and args.corrupt is None:
+        parser.error("argument --reliability: only with --corrupt")
     dataset = DATASETS[args.dataset]
     targets = _targets(args, dataset, parser)
     _choose_models(args, parser)
@@ -264,6 +296,8 @@ def _compare(args, parser, argv):
             parser.error(f"argument --output: {error}")
     try:
         windows, tested = _cut(args, dataset, targets, duration)
+        if args.corrupt is not None:
+            windows = corrupt(windows, **args.corrupt, random_state=0, reliability=args.reliability)
         keys = ["subject"] if args.context is None else ["subject", "trial", "start"]
         inputs, columns = compute_inputs(windows, modality_inputs(), keys)
     except (OSError, ValueError) as error:
@@ -274,6 +308,8 @@ def _compare(args, parser, argv):
         if args.output is not None:  # may be from another run
             (args.output / name).unlink(missing_ok=True)
     title = ", ".join([args.dataset, *targets])
+    if args.corrupt is not None:
+        title += ", corrupted ({kind} {probability:g})".format(**args.corrupt)
     y = windows[targets] if args.task == "regression" else windows["label"].to_numpy()
     text = _Text(args.output)
     shown = slice(None) if tested is None else tested
@@ -358,7 +394,7 @@ def _choose_models(args, parser):
         args.models = [
             name
             for name, model in MODELS.items()
-            if args.task in model.tasks and not model.each_modality
+            if args.task in model.tasks and not model.on_request
         ]
     others = [name for name in args.models if args.task not in MODELS[name].tasks]
     if others:
@@ -457,11 +493,14 @@ def _describe_run(args, title, windows, y, modalities, protocols, n_splits):
     step = f", one every {tested_step:g} s" if tested_step != cut["duration"] else ""
     if args.training_step is not None:
         step += f" (training: every {args.training_step:g} s)"
+    told = "; every model is told which" if args.reliability else ""
+    faults = describe_corruption(windows.attrs.get("corruption", []))
+    corrupted = "".join(f"\n- corrupted on purpose: {fault}{told}" for fault in faults)
     return f"""\
 # skemo compare: {title}
 
 - data: {DATASETS[args.dataset].description}
-- windows: {len(windows)} of {cut["duration"]:g} s{step}, from {n_subjects} subjects
+- windows: {len(windows)} of {cut["duration"]:g} s{step}, from {n_subjects} subjects{corrupted}
 {_describe_targets(args, y)}
 - modalities: {", ".join(signals)}
 - scores: mean ± standard deviation over subjects, {_SCORES[args.task].format(seeds + folds)}

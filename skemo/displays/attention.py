@@ -27,6 +27,9 @@ class AttentionDisplay:
     ``kind="subject"`` draws a heat map with one row per subject and one column per modality
     and class.
 
+    Weights of ``attention="residual"`` and "scalar" lie between 0 and 2; a line at 1 shows where a
+    modality is left as it is without attention.
+
     A weight of 0 or NaN means that the modality is missing from the window, or that there is
     no other modality to share the attention with. Such windows are left out of the means and
     counted in ``absent_``: an absent modality does not have a low weight.
@@ -36,7 +39,7 @@ class AttentionDisplay:
     Parameters
     ----------
     weights : DataFrame of n_windows rows
-        Attention weights between 0 and 1, one column per modality.
+        Attention weights between 0 and 1, or between 0 and 2, one column per modality.
     y : array-like of shape (n_windows,), default=None
         Class labels; if None, all windows are averaged together.
     subjects : array-like of shape (n_windows,), default=None
@@ -191,6 +194,7 @@ class AttentionDisplay:
 
     def _average(self):
         weights, y, subjects = _check_weights(self.weights, self.y, self.subjects)
+        self._largest = 2 if (weights > 1).any(axis=None) else 1
         present = weights.where(weights > 0)
         self.absent_ = present.isna().mean()
         self.subject_means_ = present.groupby([subjects, y]).mean()
@@ -217,7 +221,11 @@ class AttentionDisplay:
             if self.subjects is not None:
                 self._draw_subjects(label, middle, width, color_of(i))
         self.ax_.set_xticks(places, [_with_absence(name, self.absent_[name]) for name in means])
-        self.ax_.set(ylabel=f"attention weight\n(mean ± SD over {self._units()})", ylim=(0, 1))
+        if self._largest == 2:
+            self.ax_.axhline(1, color="0.4", linestyle="--", linewidth=0.8)
+        self.ax_.set(
+            ylabel=f"attention weight\n(mean ± SD over {self._units()})", ylim=(0, self._largest)
+        )
         self.ax_.spines[["top", "right"]].set_visible(False)
         if self.y is not None:
             self.ax_.legend(
@@ -248,10 +256,12 @@ class AttentionDisplay:
         self.figure_ = self.ax_.figure
         self.ax_.set_facecolor("0.93")  # shows where a modality is absent
         values = np.ma.masked_invalid(table.to_numpy())
-        self.image_ = self.ax_.pcolormesh(values, cmap="viridis", vmin=0, vmax=1, linewidth=0)
+        self.image_ = self.ax_.pcolormesh(
+            values, cmap="viridis", vmin=0, vmax=self._largest, linewidth=0
+        )
         for row, column in np.ndindex(values.shape):
             value = table.iat[row, column]
-            dark = value < 0.6
+            dark = value < 0.6 * self._largest
             self.ax_.text(
                 column + 0.5,
                 row + 0.5,
@@ -291,9 +301,9 @@ def _check_weights(weights, y, subjects):
         subjects = np.arange(len(weights))
     subjects = one_per_window(subjects, "subjects")
     check_consistent_length(weights, y, subjects)
-    if len(weights) == 0 or ((weights < 0) | (weights > 1)).any(axis=None):
+    if len(weights) == 0 or ((weights < 0) | (weights > 2)).any(axis=None):
         raise ValueError(
-            "weights must be between 0 and 1, or NaN, and there must be at least one window: got "
+            "weights must be between 0 and 2, or NaN, and there must be at least one window: got "
             f"{len(weights)} windows from {weights.min(axis=None)} to {weights.max(axis=None)}."
         )
     return weights, y, subjects

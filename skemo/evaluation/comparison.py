@@ -28,6 +28,7 @@ from skemo.evaluation.scores import (
 )
 from skemo.evaluation.scoring import score_error
 from skemo.evaluation.targets import Target, describe_target
+from skemo.features.corruption import describe_corruption
 from skemo.signals.checks import signal_columns
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def describe_data(
         "inputs": inputs,
         "missing": {str(name): int(X[name].isna().sum()) for name in signals},
         "segment": attributes.get("segment"),
+        "corruption": attributes.get("corruption", []),
     }
 
 
@@ -253,8 +255,14 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """The protocol, and whether it is optimistic."""
-        return f"{self.protocol} (optimistic)" if self.optimistic else self.protocol
+        """The protocol, whether it is optimistic, and how windows were corrupted, if they were."""
+        faults = [f"{one['kind']} {one['probability']:g}" for one in self._corruption]
+        corrupted = f", corrupted ({', '.join(faults)})" if faults else ""
+        return f"{self.protocol}{' (optimistic)' * self.optimistic}{corrupted}"
+
+    @property
+    def _corruption(self):
+        return self.details["data"].get("corruption", [])
 
     @property
     def n_fits(self) -> int:
@@ -322,11 +330,12 @@ class Comparison:
         Returns
         -------
         list of str
-            One line each: models that failed, windows that were tested several times or not at all,
-            models that use other windows of the tested person, subjects without a score, models
-            without probabilities, and intervals over few subjects.
+            One line each: faults that were put into the windows, models that failed, windows that
+            were tested several times or not at all, models that use other windows of the tested
+            person, subjects without a score, models without probabilities, and intervals over few
+            subjects.
         """
-        notes = []
+        notes = [f"Corrupted on purpose: {line}." for line in describe_corruption(self._corruption)]
         for model, own in self.failures.groupby("model", sort=False):
             error = own["error"].iloc[0].partition("\n")[0]
             notes.append(f"{model!r} failed in {len(own)} of {self.n_fits} fits: {error}")

@@ -7,8 +7,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.compose import ColumnTransformer
 
+from skemo.features.quality import QualityTransformer
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.checks import signal_columns
+
+_QUALITY = "_quality"  # ending of the name of a column that tells the quality of another
 
 
 class ModalityTransformer(ColumnTransformer):
@@ -104,6 +107,10 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
     After the fit, a sensor that is not there makes its modality missing (NaN), and the window is
     classified by the others: its column may be left out, or be NaN or None.
 
+    A :class:`QualityTransformer` may have the name of its modality followed by ``_quality``, so
+    that the signal and its quality can stand side by side, as ``ecg=HRVTransformer("series"),
+    ecg_quality=QualityTransformer("series")``.
+
     Parameters
     ----------
     **modalities : transformer, or "passthrough"
@@ -131,6 +138,15 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
             "make_modality_transformer needs at least one modality, for instance "
             "make_modality_transformer(ecg=HRVTransformer())."
         )
-    steps = [(name, transformer, [name]) for name, transformer in modalities.items()]
+    steps = [
+        (name, transformer, [_column_of(name, transformer)])
+        for name, transformer in modalities.items()
+    ]
     columns = ModalityTransformer(steps, verbose_feature_names_out=False)
     return columns.set_output(transform="pandas")
+
+
+def _column_of(name, transformer):
+    """Return the name of the column that a transformer takes."""
+    measures = isinstance(transformer, QualityTransformer)
+    return name.removesuffix(_QUALITY) if measures else name

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -62,7 +63,8 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
     * ``_check_parameters()``, which checks the parameters of the network,
     * ``_check_shapes(shapes)``, which checks the shapes of the windows, a dict by modality,
     * ``_make_network(shapes, n_outputs)``, which builds the network for a list of shapes,
-    * ``_attends()``, which returns whether the network has attention.
+    * ``_attends()``, which returns whether the network has attention,
+    * a parameter ``quality``, the columns that only the attention sees.
     """
 
     trains_together = True  # several fits can be trained as one computation
@@ -195,7 +197,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         sizes = self.net_.module_.vector_sizes
         is_plain = isinstance(self.net_.module_.members[0], ModuleNetwork)
-        names = ["output"] if is_plain else self.modalities_
+        names = ["output"] if is_plain else self._signal_names()
         return np.array(
             [f"{name}{i}" for name, size in zip(names, sizes, strict=True) for i in range(size)],
             object,
@@ -208,12 +210,14 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         Returns
         -------
         DataFrame with n_windows rows
-            One column per modality: the mean of its attention weights, between 0 and 1; 0 if
-            the window lacks the modality. The index is that of `X`.
+            One column per modality: the mean of its attention weights; 0 if the window lacks the
+            modality. They are between 0 and 1, or, for ``attention="residual"`` and "scalar",
+            between 0 and 2, where 1 leaves a modality as it is without attention. The index is
+            that of `X`.
         """
         weights, _, _ = self._evaluate(X)
         index = X.index if isinstance(X, pd.DataFrame) else None
-        return pd.DataFrame(weights, columns=list(self.modalities_), index=index)
+        return pd.DataFrame(weights, columns=self._signal_names(), index=index)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -244,8 +248,44 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         signals = validate_modalities(self, X, reset=reset)
         if reset:
             self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
-            self._check_shapes({name: dtype.shape for name, dtype in self.modalities_.items()})
-        return {modality: signal.values for modality, signal in signals.items()}
+            self._check_inputs()
+            if all(signals[name].isna().all() for name in self._signal_names()):
+                raise ValueError(
+                    f"Every window is missing (NaN) in every modality: {self._signal_names()}."
+                )
+        names = [*self._signal_names(), *self._quality_names()]
+        return {name: signals[name].values for name in names}
+
+    def _quality_names(self):
+        """Return the columns that tell how far signals can be trusted."""
+        quality = getattr(self, "quality", None)
+        if quality is None:
+            return []
+        is_one = isinstance(quality, str) or not isinstance(quality, Iterable)
+        return [quality] if is_one else list(dict.fromkeys(quality))
+
+    def _signal_names(self):
+        """Return the columns that are modalities."""
+        quality = self._quality_names()
+        return [name for name in self.modalities_ if name not in quality]
+
+    def _shapes(self, names):
+        return [self.modalities_[name].shape for name in names]
+
+    def _check_inputs(self):
+        """Raise if columns do not suit the parameters."""
+        unknown = [name for name in self._quality_names() if name not in self.modalities_]
+        if unknown:
+            raise ValueError(
+                f"quality={self.quality!r} must name signal columns of X, but it has no "
+                f"{unknown[0]!r}, only {list(self.modalities_)}."
+            )
+        names = self._signal_names()
+        if not names:
+            raise ValueError(
+                f"quality={self.quality!r} names all the columns: there is no modality left."
+            )
+        self._check_shapes(dict(zip(names, self._shapes(names), strict=True)))
 
     def _learn_inputs(self, values, rows, weight):
         """Learn the standardisation of the inputs from the training rows."""
@@ -262,7 +302,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
     def _build_network(self):
         """Return a network with its last layer, in torch's initial state."""
-        shapes = [dtype.shape for dtype in self.modalities_.values()]
+        shapes = self._shapes(self._signal_names())
         n_outputs, link = self._head()
         network = self._make_network(shapes, n_outputs)
         if not isinstance(network, FusionNetwork):
@@ -375,7 +415,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 "weights of the network are so large that they overflow. Fit it again with a "
                 "lower lr."
             )
-        n_absent = np.count_nonzero(present.sum(axis=1) == 0)
+        n_absent = np.count_nonzero(present[:, : weights.shape[1]].sum(axis=1) == 0)
         if n_absent:
             warnings.warn(
                 f"{n_absent} of {len(present)} windows are missing (NaN) in every modality that "

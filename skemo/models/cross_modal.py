@@ -27,9 +27,10 @@ class _CrossModalAttention:
         check_share(self, "dropout")
         check_counts(self, "n_filters", "n_blocks", "kernel_size", "pool_size", "reduction")
         check_odd(self.kernel_size)
-        if self.attention not in ("channel", "temporal", None):
+        if self.attention not in ("channel", "temporal", "residual", "scalar", None):
             raise ValueError(
-                f'attention must be "channel", "temporal" or None, got {self.attention!r}.'
+                'attention must be "channel", "temporal", "residual", "scalar" or None, got '
+                f"{self.attention!r}."
             )
         if self.merge not in ("sum", "concat"):
             raise ValueError(f'merge must be "sum" or "concat", got {self.merge!r}.')
@@ -89,9 +90,10 @@ class _CrossModalAttention:
         return CrossModalAttentionNetwork(
             shapes,
             n_outputs,
-            connections=self._connections(list(self.modalities_)),
+            connections=self._connections(self._signal_names()),
             stages=self._stages(),
             attention=self.attention,
+            quality_shapes=self._shapes(self._quality_names()),
             merge=self.merge,
             reduction=self.reduction,
             n_filters=self.n_filters,
@@ -137,8 +139,15 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         list of those, that it is shared with. None connects none.
     stages : int or sequence of int, default=(1, 2)
         Blocks after which the streams are connected, counted from 1.
-    attention : {"channel", "temporal"} or None, default="channel"
+    attention : {"channel", "temporal", "residual", "scalar"} or None, default="channel"
         Whether shared representations are weighted by channel, over time, or not at all.
+        "residual" has gates in (0, 2) for the channels that start at 1, so that training begins
+        exactly at the network with None; "scalar" does the same with one gate for all channels.
+    quality : str, list of str or None, default=None
+        Signal columns that tell how far the signals can be trusted, such as those of
+        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
+        does not, and without attention they have no effect. Where they are NaN, they count as
+        average.
     merge : {"sum", "concat"}, default="sum"
         Whether shared representations are added to a stream's own or concatenated with it.
     reduction : int, default=2
@@ -218,7 +227,8 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
     classes_ : ndarray of shape (n_classes,), or list of them
         The class labels; a list with an array per target if there are several.
     modalities_ : dict of str to SignalDtype
-        Shape of the windows of each modality, with sampling rate and channel names if known.
+        Shape of the windows of each modality and of `quality`, with sampling rate and channel
+        names if known.
     mean_, scale_ : dict of str to ndarray of shape (1, ..., n_channels, 1)
         Mean and standard deviation by which each modality is standardised.
     net_ : skorch.NeuralNet
@@ -254,7 +264,8 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         *,
         direction: Literal["both"] | Mapping[Any, Any] | None = "both",
         stages: int | Sequence[int] = (1, 2),
-        attention: Literal["channel", "temporal"] | None = "channel",
+        attention: Literal["channel", "temporal", "residual", "scalar"] | None = "channel",
+        quality: str | Sequence[str] | None = None,
         merge: Literal["sum", "concat"] = "sum",
         reduction: int = 2,
         n_filters: int = 8,
@@ -286,6 +297,7 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         self.direction = direction
         self.stages = stages
         self.attention = attention
+        self.quality = quality
         self.merge = merge
         self.reduction = reduction
         self.n_filters = n_filters
@@ -331,8 +343,15 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
         list of those, that it is shared with. None connects none.
     stages : int or sequence of int, default=(1, 2)
         Blocks after which the streams are connected, counted from 1.
-    attention : {"channel", "temporal"} or None, default="channel"
+    attention : {"channel", "temporal", "residual", "scalar"} or None, default="channel"
         Whether shared representations are weighted by channel, over time, or not at all.
+        "residual" has gates in (0, 2) for the channels that start at 1, so that training begins
+        exactly at the network with None; "scalar" does the same with one gate for all channels.
+    quality : str, list of str or None, default=None
+        Signal columns that tell how far the signals can be trusted, such as those of
+        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
+        does not, and without attention they have no effect. Where they are NaN, they count as
+        average.
     merge : {"sum", "concat"}, default="sum"
         Whether shared representations are added to a stream's own or concatenated with it.
     reduction : int, default=2
@@ -401,7 +420,8 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
     target_mean_, target_scale_ : ndarray of shape (n_targets,)
         Mean and standard deviation by which the targets are standardised.
     modalities_ : dict of str to SignalDtype
-        Shape of the windows of each modality, with sampling rate and channel names if known.
+        Shape of the windows of each modality and of `quality`, with sampling rate and channel
+        names if known.
     mean_, scale_ : dict of str to ndarray of shape (1, ..., n_channels, 1)
         Mean and standard deviation by which each modality is standardised.
     net_ : skorch.NeuralNet
@@ -438,7 +458,8 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
         *,
         direction: Literal["both"] | Mapping[Any, Any] | None = "both",
         stages: int | Sequence[int] = (1, 2),
-        attention: Literal["channel", "temporal"] | None = "channel",
+        attention: Literal["channel", "temporal", "residual", "scalar"] | None = "channel",
+        quality: str | Sequence[str] | None = None,
         merge: Literal["sum", "concat"] = "sum",
         reduction: int = 2,
         n_filters: int = 8,
@@ -467,6 +488,7 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
         self.direction = direction
         self.stages = stages
         self.attention = attention
+        self.quality = quality
         self.merge = merge
         self.reduction = reduction
         self.n_filters = n_filters

@@ -25,8 +25,10 @@ class _ModalityAwareAttention:
         check_share(self, "dropout")
         check_counts(self, "n_filters", "depth", "kernel_size", "reduction")
         check_odd(self.kernel_size)
-        if self.attention not in ("mask", None):
-            raise ValueError(f'attention must be "mask" or None, got {self.attention!r}.')
+        if self.attention not in ("mask", "residual", "scalar", None):
+            raise ValueError(
+                f'attention must be "mask", "residual", "scalar" or None, got {self.attention!r}.'
+            )
         if self.excitation not in ("max", "sum"):
             raise ValueError(f'excitation must be "max" or "sum", got {self.excitation!r}.')
 
@@ -43,6 +45,7 @@ class _ModalityAwareAttention:
             shapes,
             n_outputs,
             attention=self.attention,
+            quality_shapes=self._shapes(self._quality_names()),
             n_filters=self.n_filters,
             depth=self.depth,
             kernel_size=self.kernel_size,
@@ -72,9 +75,16 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
 
     Parameters
     ----------
-    attention : {"mask"} or None, default="mask"
-        "mask" is the paper's modality-aware attention; None is its "basic model", the same
-        network without the masks.
+    attention : {"mask", "residual", "scalar"} or None, default="mask"
+        "mask" is the paper's modality-aware attention, with masks in (0, 1). None is its "basic
+        model", the same network without the masks. "residual" has masks in (0, 2) that start at
+        1, so that training begins exactly at the basic model; "scalar" does the same with one
+        number for each modality instead of one for each channel.
+    quality : str, list of str or None, default=None
+        Signal columns that tell how far the signals can be trusted, such as those of
+        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
+        does not, and without attention they have no effect. Where they are NaN, they count as
+        average.
     n_filters : int, default=8
         Number of channels of the first level of each U-Net, and of the representation of each
         modality. Each deeper level has twice as many.
@@ -153,7 +163,8 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
     classes_ : ndarray of shape (n_classes,), or list of them
         The class labels; a list with an array per target if there are several.
     modalities_ : dict of str to SignalDtype
-        Shape of the windows of each modality, with sampling rate and channel names if known.
+        Shape of the windows of each modality and of `quality`, with sampling rate and channel
+        names if known.
     mean_, scale_ : dict of str to ndarray of shape (1, ..., n_channels, 1)
         Mean and standard deviation by which each modality is standardised.
     net_ : skorch.NeuralNet
@@ -184,7 +195,8 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
     def __init__(
         self,
         *,
-        attention: Literal["mask"] | None = "mask",
+        attention: Literal["mask", "residual", "scalar"] | None = "mask",
+        quality: str | Sequence[str] | None = None,
         n_filters: int = 8,
         depth: int = 2,
         kernel_size: int = 3,
@@ -213,6 +225,7 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
         verbose: int = 0,
     ) -> None:
         self.attention = attention
+        self.quality = quality
         self.n_filters = n_filters
         self.depth = depth
         self.kernel_size = kernel_size
@@ -251,9 +264,16 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
 
     Parameters
     ----------
-    attention : {"mask"} or None, default="mask"
-        "mask" is the paper's modality-aware attention; None is its "basic model", the same
-        network without the masks.
+    attention : {"mask", "residual", "scalar"} or None, default="mask"
+        "mask" is the paper's modality-aware attention, with masks in (0, 1). None is its "basic
+        model", the same network without the masks. "residual" has masks in (0, 2) that start at
+        1, so that training begins exactly at the basic model; "scalar" does the same with one
+        number for each modality instead of one for each channel.
+    quality : str, list of str or None, default=None
+        Signal columns that tell how far the signals can be trusted, such as those of
+        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
+        does not, and without attention they have no effect. Where they are NaN, they count as
+        average.
     n_filters : int, default=8
         Number of channels of the first level of each U-Net, and of the representation of each
         modality. Each deeper level has twice as many.
@@ -321,7 +341,8 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
     target_mean_, target_scale_ : ndarray of shape (n_targets,)
         Mean and standard deviation by which the targets are standardised.
     modalities_ : dict of str to SignalDtype
-        Shape of the windows of each modality, with sampling rate and channel names if known.
+        Shape of the windows of each modality and of `quality`, with sampling rate and channel
+        names if known.
     mean_, scale_ : dict of str to ndarray of shape (1, ..., n_channels, 1)
         Mean and standard deviation by which each modality is standardised.
     net_ : skorch.NeuralNet
@@ -353,7 +374,8 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
     def __init__(
         self,
         *,
-        attention: Literal["mask"] | None = "mask",
+        attention: Literal["mask", "residual", "scalar"] | None = "mask",
+        quality: str | Sequence[str] | None = None,
         n_filters: int = 8,
         depth: int = 2,
         kernel_size: int = 3,
@@ -379,6 +401,7 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
         verbose: int = 0,
     ) -> None:
         self.attention = attention
+        self.quality = quality
         self.n_filters = n_filters
         self.depth = depth
         self.kernel_size = kernel_size

@@ -126,7 +126,7 @@ def _fill(estimator, header, tensors, device):
         from_json(name): SignalDtype.construct_from_string(dtype)
         for name, dtype in header["modalities"]
     }
-    estimator._check_shapes({name: dtype.shape for name, dtype in estimator.modalities_.items()})
+    estimator._check_inputs()
     estimator.n_features_in_ = header["n_features_in"]
     if header["feature_names_in"]:
         estimator.feature_names_in_ = np.array(header["feature_names_in"], object)
@@ -182,7 +182,9 @@ def _check_tensors(tensors, estimator):
     n_layers = estimator.n_members
     if not is_own:
         n_layers *= (
-            len(windows) * getattr(estimator, "depth", 1) * getattr(estimator, "n_blocks", 1)
+            len(estimator._signal_names())
+            * getattr(estimator, "depth", 1)
+            * getattr(estimator, "n_blocks", 1)
         )
     if not 0 < n_layers <= len(shapes):
         raise ValueError(f"it has {len(shapes)} tensors, but its header describes more layers")

@@ -1,6 +1,7 @@
 """Attention across modalities."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -8,15 +9,25 @@ from torch import Tensor, nn
 
 from skemo.nn.blocks import BatchNorm
 from skemo.nn.checks import check_count
+from skemo.nn.weights import drawn_apart
+
+# Factor of the layer of the quality, with which a few hundred steps of training suffice to close a
+# mask. It was chosen among 1, 3 and 10 on simulated recordings.
+_REACH = 10.0
+# Forms of attention that start at 1, where a network is the one without attention.
+_NEUTRAL = ("residual", "scalar")
 
 
 class ModalityAwareAttention(nn.Module):
-    """Masks in (0, 1) for the channels of each modality, estimated from all modalities.
+    """Masks for the channels of each modality, estimated from all modalities.
 
     Each modality is represented by a vector, the maximum of its feature map over time or
     space. The vectors are concatenated and pass through a first convolution; its output is
     split again, and one convolution per modality gives that modality's mask. On vectors, a
     convolution of width one is a linear layer. The mask of an absent modality is zero.
+
+    Numbers that tell how far each signal can be trusted may be added: ten times a linear layer of
+    them, which starts at zero, is added to all masks before the logistic function.
 
     Parameters
     ----------
@@ -24,6 +35,13 @@ class ModalityAwareAttention(nn.Module):
         Number of modalities.
     n_channels : int
         Number of channels of each modality's feature map.
+    attention : {"mask", "residual", "scalar"}, default="mask"
+        "mask" has masks in (0, 1), a logistic function, as in the paper. "residual" has masks in
+        (0, 2), twice the logistic function of a layer that starts at zero, so that all masks are
+        1 at first. "scalar" does the same with one number for each modality instead of one for
+        each channel.
+    n_quality : int, default=0
+        Number of numbers that tell the quality of the signals.
     n_hidden : int or None, default=None
         Number of channels of each modality after the first convolution; None means
         `n_channels`. The paper does not state it.
@@ -42,23 +60,55 @@ class ModalityAwareAttention(nn.Module):
     torch.Size([5, 2, 16])
     """
 
-    def __init__(self, n_modalities: int, n_channels: int, *, n_hidden: int | None = None) -> None:
+    def __init__(
+        self,
+        n_modalities: int,
+        n_channels: int,
+        *,
+        attention: Literal["mask", "residual", "scalar"] = "mask",
+        n_quality: int = 0,
+        n_hidden: int | None = None,
+    ) -> None:
         super().__init__()
+        if attention not in ("mask", *_NEUTRAL):
+            raise ValueError(
+                f'attention must be "mask", "residual" or "scalar", got {attention!r}.'
+            )
         n_hidden = n_channels if n_hidden is None else n_hidden
-        self.joint = nn.Sequential(
-            nn.Linear(n_modalities * n_channels, n_modalities * n_hidden), nn.ReLU()
-        )
-        self.masks = nn.ModuleList(nn.Linear(n_hidden, n_channels) for _ in range(n_modalities))
+        n_masks = 1 if attention == "scalar" else n_channels
+        self.attention = attention
+        with _drawn_apart_if(attention in _NEUTRAL):
+            self.joint = nn.Sequential(
+                nn.Linear(n_modalities * n_channels, n_modalities * n_hidden), nn.ReLU()
+            )
+            self.masks = nn.ModuleList(nn.Linear(n_hidden, n_masks) for _ in range(n_modalities))
+        if attention in _NEUTRAL:
+            for mask in self.masks:
+                _set_to_zero(mask)
+        self.quality = _quality_layer(n_quality, n_modalities * n_masks)
 
-    def forward(self, vectors: Tensor, present: Tensor) -> Tensor:
-        """Return the masks, of shape (batch, n_modalities, n_channels).
+    def forward(self, vectors: Tensor, present: Tensor, quality: Tensor | None = None) -> Tensor:
+        """Return the masks.
 
-        `vectors` has that shape too; `present`, of shape (batch, n_modalities), is 1 if a window
-        has the modality and 0 otherwise.
+        Parameters
+        ----------
+        vectors : Tensor of shape (batch, n_modalities, n_channels)
+        present : Tensor of shape (batch, n_modalities)
+            1 if a window has the modality, 0 otherwise.
+        quality : Tensor of shape (batch, n_quality), default=None
+            How far the signals can be trusted, standardised, with 0 where it is not known.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_modalities, n_channels), or (batch, n_modalities, 1)
+            The latter for ``attention="scalar"``.
         """
         joint = self.joint(vectors.flatten(1)).unflatten(1, (len(self.masks), -1))
-        masks = [mask(joint[:, i]) for i, mask in enumerate(self.masks)]
-        return torch.stack(masks, dim=1).sigmoid() * present.unsqueeze(-1)
+        logits = torch.stack([mask(joint[:, i]) for i, mask in enumerate(self.masks)], dim=1)
+        if self.quality is not None:
+            logits = logits + _REACH * self.quality(quality).view_as(logits)
+        masks = logits.sigmoid() if self.attention == "mask" else 2 * logits.sigmoid()
+        return masks * present.unsqueeze(-1)
 
 
 class CrossModalConnection(nn.Module):
@@ -66,8 +116,8 @@ class CrossModalConnection(nn.Module):
 
     The representation of each source stream is converted to the channels of the target
     stream (by a convolution of width one with batch normalisation) and to its length (by
-    averaging over the duration of each sample). It is then weighted by a gate in (0, 1),
-    which is estimated from both streams, and added to the target stream's own
+    averaging over the duration of each sample). It is then weighted by a gate, which is
+    estimated from both streams, and added to the target stream's own
     representation or concatenated with it. The weight of an absent source is zero.
 
     Parameters
@@ -76,10 +126,15 @@ class CrossModalConnection(nn.Module):
         Number of channels of the target stream.
     source_channels : sequence of int
         Number of channels of each source stream.
-    attention : {"channel", "temporal"} or None, default="channel"
-        "channel" has a gate for each channel, estimated from the means over time;
+    attention : {"channel", "temporal", "residual", "scalar"} or None, default="channel"
+        "channel" has a gate in (0, 1) for each channel, estimated from the means over time;
         "temporal" has one for each sample, estimated from all channels at that time; None
-        shares the representations unweighted.
+        shares the representations unweighted. "residual" has a gate in (0, 2) for each channel,
+        twice the logistic function of a layer that starts at zero, so that all gates are 1 at
+        first, as with None. "scalar" does the same with one gate for all channels of a source.
+    n_quality : int, default=0
+        Number of numbers that tell how far the signals can be trusted. Ten times a linear layer
+        of them, which starts at zero, is added to each gate before the logistic function.
     merge : {"sum", "concat"}, default="sum"
         Whether the received representations are added to the target's own or concatenated
         with it.
@@ -125,7 +180,8 @@ class CrossModalConnection(nn.Module):
         n_channels: int,
         source_channels: Sequence[int],
         *,
-        attention: Literal["channel", "temporal"] | None = "channel",
+        attention: Literal["channel", "temporal", "residual", "scalar"] | None = "channel",
+        n_quality: int = 0,
         merge: Literal["sum", "concat"] = "sum",
         reduction: int = 2,
     ) -> None:
@@ -135,8 +191,11 @@ class CrossModalConnection(nn.Module):
             raise ValueError("source_channels must have at least one entry, got none.")
         for channels in source_channels:
             check_count("Each of source_channels", channels)
-        if attention not in ("channel", "temporal", None):
-            raise ValueError(f'attention must be "channel", "temporal" or None, got {attention!r}.')
+        if attention not in ("channel", "temporal", *_NEUTRAL, None):
+            raise ValueError(
+                'attention must be "channel", "temporal", "residual", "scalar" or None, got '
+                f"{attention!r}."
+            )
         if merge not in ("sum", "concat"):
             raise ValueError(f'merge must be "sum" or "concat", got {merge!r}.')
         check_count("reduction", reduction)
@@ -146,14 +205,24 @@ class CrossModalConnection(nn.Module):
         )
         self.gates = nn.ModuleList()
         if attention is not None:
-            self.gates.extend(_make_gate(attention, n_channels, reduction) for _ in source_channels)
+            with _drawn_apart_if(attention in _NEUTRAL):
+                self.gates.extend(
+                    _make_gate(attention, n_channels, reduction) for _ in source_channels
+                )
+        n_gates = n_channels if attention in ("channel", "residual") else 1
+        self.quality = _quality_layer(n_quality, n_gates * len(self.gates))
+        self.attention = attention
         self.merge = merge
         self.out_channels = n_channels
         if merge == "concat":
             self.out_channels = n_channels * (1 + len(source_channels))
 
     def forward(
-        self, target: Tensor, sources: Sequence[Tensor], present: Tensor
+        self,
+        target: Tensor,
+        sources: Sequence[Tensor],
+        present: Tensor,
+        quality: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the merged representation and the mean weight of each source.
 
@@ -164,14 +233,21 @@ class CrossModalConnection(nn.Module):
             Their `n_times` may differ.
         present : Tensor of shape (batch, n_sources)
             1 if the window has the source, 0 otherwise.
+        quality : Tensor of shape (batch, n_quality), default=None
+            How far the signals can be trusted, standardised, with 0 where it is not known.
         """
+        trust: Sequence[Tensor] = ()
+        if self.quality is not None:
+            trust = (_REACH * self.quality(quality)).unsqueeze(2).chunk(len(self.gates), dim=1)
         received, weights = [], []
         for i, project in enumerate(self.projections):
             source = project(_to_length(sources[i], target.shape[2]))
             weight = present[:, i, None, None]
             if self.gates:
-                # (batch, n_channels, 1) or (batch, 1, n_times)
-                weight = weight * self.gates[i](torch.cat([target, source], dim=1))
+                # (batch, n_channels, 1), (batch, 1, n_times) or (batch, 1, 1)
+                logits = self.gates[i](torch.cat([target, source], dim=1))
+                gate = (logits + trust[i] if trust else logits).sigmoid()
+                weight = weight * (2 * gate if self.attention in _NEUTRAL else gate)
             received.append(weight * source)
             weights.append(weight.mean(dim=(1, 2)))
         if self.merge == "sum":
@@ -182,20 +258,38 @@ class CrossModalConnection(nn.Module):
 
 
 def _make_gate(attention: str, n_channels: int, reduction: int) -> nn.Sequential:
-    """A gate of two streams that are concatenated along their channels.
+    """A gate, before the logistic function, of two streams concatenated along their channels.
 
-    It gives weights of shape (batch, n_channels, 1) or, over time, (batch, 1, n_times).
+    It gives weights of shape (batch, n_channels, 1); over time, (batch, 1, n_times); and for one
+    number, (batch, 1, 1).
     """
     if attention == "temporal":
-        return nn.Sequential(nn.Conv1d(2 * n_channels, 1, 1), nn.Sigmoid())
+        return nn.Sequential(nn.Conv1d(2 * n_channels, 1, 1))
     n_squeezed = max(n_channels // reduction, 1)
-    return nn.Sequential(
-        nn.AdaptiveAvgPool1d(1),
-        nn.Conv1d(2 * n_channels, n_squeezed, 1),
-        nn.ReLU(),
-        nn.Conv1d(n_squeezed, n_channels, 1),
-        nn.Sigmoid(),
-    )
+    first = nn.Conv1d(2 * n_channels, n_squeezed, 1)
+    last = nn.Conv1d(n_squeezed, 1 if attention == "scalar" else n_channels, 1)
+    if attention in _NEUTRAL:
+        _set_to_zero(last)
+    return nn.Sequential(nn.AdaptiveAvgPool1d(1), first, nn.ReLU(), last)
+
+
+def _quality_layer(n_quality: int, n_logits: int) -> nn.Linear | None:
+    """A layer of numbers on quality, which starts at zero; None if there are no such numbers."""
+    if not n_quality or not n_logits:
+        return None
+    with drawn_apart():
+        layer = nn.Linear(n_quality, n_logits, bias=False)
+    _set_to_zero(layer)
+    return layer
+
+
+def _set_to_zero(layer: nn.Module) -> None:
+    for values in layer.parameters():
+        nn.init.zeros_(values)
+
+
+def _drawn_apart_if(condition: bool) -> AbstractContextManager[None]:
+    return drawn_apart() if condition else nullcontext()
 
 
 def _to_length(x: Tensor, n_times: int) -> Tensor:

@@ -22,6 +22,9 @@ class FusionNetwork(nn.Module, ABC):
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise added to the inputs in training. Inputs that
         are exactly 0, such as padding and missing values, stay 0.
+    quality_shapes : sequence of tuple of int, default=()
+        Shapes of further inputs, which tell how far the signals can be trusted. They follow the
+        modalities in the inputs, and reach only the attention.
 
     Attributes
     ----------
@@ -44,9 +47,15 @@ class FusionNetwork(nn.Module, ABC):
     can_be_stacked = True
     uses_bfloat16 = False
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], input_noise: float = 0.0) -> None:
+    def __init__(
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        input_noise: float = 0.0,
+        quality_shapes: Sequence[tuple[int, ...]] = (),
+    ) -> None:
         super().__init__()
         self.shapes = [tuple(shape) for shape in shapes]
+        self.quality_shapes = [tuple(shape) for shape in quality_shapes]
         self.input_noise = input_noise
         self.link: nn.Module | None = None
         self.centers: nn.Parameter | None = None
@@ -79,9 +88,10 @@ class FusionNetwork(nn.Module, ABC):
         Parameters
         ----------
         inputs : sequence of Tensor of shape (batch, ...)
-            One tensor per modality.
-        present : Tensor of shape (batch, n_modalities)
-            1 if the window has the modality, 0 otherwise.
+            One tensor per modality, then one for each of `quality_shapes`.
+        present : Tensor of shape (batch, n_inputs)
+            1 if the window has the modality, 0 otherwise. Where the quality is not known, its
+            input is 0.
         noise : sequence of Tensor or None, default=None
             Random numbers from `draw_noise`. If None, they are drawn in training.
         """
@@ -132,7 +142,7 @@ class FusionNetwork(nn.Module, ABC):
         scale : Tensor of shape (n_windows, n_features), or None
             Dropout: factors of the fused representation, either 0 or 1 / (1 - dropout).
         *added : Tensor of shape (n_windows, ...), or None
-            Noise to add to the input of each modality.
+            Noise to add to each input; None for the quality.
         """
         uniform = scale = None
         if self.modality_dropout.p > 0:
@@ -142,17 +152,18 @@ class FusionNetwork(nn.Module, ABC):
             scale = torch.empty(n_windows, sum(self.vector_sizes), dtype=torch.float32)
             scale.bernoulli_(1 - self.dropout, generator=generator).div_(1 - self.dropout)
         added: list[Tensor | None] = [None] * len(self.shapes)
+        quality: list[Tensor | None] = [None] * len(self.quality_shapes)  # is not disturbed
         if self.input_noise > 0:
             empty = [torch.empty(n_windows, *shape, dtype=torch.float32) for shape in self.shapes]
             added = [x.normal_(0, self.input_noise, generator=generator) for x in empty]
-        return [uniform, scale, *added]
+        return [uniform, scale, *added, *quality]
 
     def _noise(
         self, present: Tensor, noise: Sequence[Tensor | None] | None
     ) -> Sequence[Tensor | None]:
         """The noise that was passed or, if there was none, newly drawn; none in prediction."""
         if not self.training:
-            return [None] * (2 + len(self.shapes))
+            return [None] * (2 + len(self.shapes) + len(self.quality_shapes))
         drawn = self.draw_noise(len(present)) if noise is None else noise
         return [None if x is None else x.to(present.device) for x in drawn]
 
@@ -165,6 +176,15 @@ class FusionNetwork(nn.Module, ABC):
         scale: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return attention weights, fused representation and outputs."""
+
+    def _take_quality(
+        self, inputs: Sequence[Tensor], present: Tensor
+    ) -> tuple[Sequence[Tensor], Tensor, Tensor | None]:
+        """Return the inputs and the presence of the modalities, and the numbers on quality."""
+        n = len(self.shapes)
+        if not self.quality_shapes:
+            return inputs, present, None
+        return inputs[:n], present[:, :n], torch.cat([x.flatten(1) for x in inputs[n:]], dim=1)
 
     def _score(self, fused: Tensor, scale: Tensor | None) -> Tensor:
         outputs = self.head(fused if scale is None else fused * scale)

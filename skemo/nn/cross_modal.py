@@ -1,5 +1,6 @@
 """The cross-modal attention network: connected convolutional streams."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -30,7 +31,11 @@ class CrossModalAttentionNetwork(FusionNetwork):
     stages : sequence of int, default=(1, 2)
         Blocks after which the streams are connected, counted from 1.
     attention, merge, reduction
-        See :class:`CrossModalConnection`.
+        See :class:`CrossModalConnection`. With "residual" and "scalar", the network begins
+        exactly as with None.
+    quality_shapes : sequence of tuple of int, default=()
+        Shapes of further inputs, from which the gates are estimated as well (see
+        :class:`FusionNetwork`). Without connections or attention, they have no effect.
     n_filters : int, default=8
         Number of channels of the first block; each further block has twice as many.
     n_blocks : int, default=3
@@ -71,7 +76,8 @@ class CrossModalAttentionNetwork(FusionNetwork):
         *,
         connections: Sequence[tuple[int, int]] = (),
         stages: Sequence[int] = (1, 2),
-        attention: Literal["channel", "temporal"] | None = "channel",
+        attention: Literal["channel", "temporal", "residual", "scalar"] | None = "channel",
+        quality_shapes: Sequence[tuple[int, ...]] = (),
         merge: Literal["sum", "concat"] = "sum",
         reduction: int = 2,
         n_filters: int = 8,
@@ -82,7 +88,8 @@ class CrossModalAttentionNetwork(FusionNetwork):
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
     ) -> None:
-        super().__init__(shapes, input_noise)
+        super().__init__(shapes, input_noise, quality_shapes)
+        n_quality = sum(map(math.prod, self.quality_shapes))
         self.sources = [[i for i, j in connections if j == k] for k in range(len(shapes))]
         # For each stage, a ModuleList of one block per modality.
         self.blocks: Any = nn.ModuleList()
@@ -105,6 +112,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
                             width,
                             [width] * len(sources),
                             attention=attention,
+                            n_quality=n_quality,
                             merge=merge,
                             reduction=reduction,
                         )
@@ -120,6 +128,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
         uniform: Tensor | None,
         scale: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        inputs, present, quality = self._take_quality(inputs, present)
         present = self.modality_dropout(present, uniform)
         # Split into columns: selecting them by lists would copy indices to a GPU at each step.
         columns = present.split(1, dim=1)
@@ -129,7 +138,8 @@ class CrossModalAttentionNetwork(FusionNetwork):
         for stage, blocks in enumerate(self.blocks, start=1):
             maps = [block(x) for block, x in zip(blocks, maps, strict=True)]
             if str(stage) in self.connections:
-                maps = self._exchange(maps, columns, self.connections[str(stage)], shares)
+                connections = self.connections[str(stage)]
+                maps = self._exchange(maps, columns, quality, connections, shares)
         vectors = [x.max(2).values * column for x, column in zip(maps, columns, strict=True)]
         fused = torch.cat(vectors, dim=1)
         weights = []
@@ -145,6 +155,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
         self,
         maps: list[Tensor],
         columns: Sequence[Tensor],
+        quality: Tensor | None,
         connections: Any,
         shares: list[list[tuple[Tensor, Tensor]]],
     ) -> list[Tensor]:
@@ -157,7 +168,9 @@ class CrossModalAttentionNetwork(FusionNetwork):
             target = int(key)
             sources = self.sources[target]
             present = torch.cat([columns[i] for i in sources], dim=1)
-            merged[target], weights = connection(maps[target], [maps[i] for i in sources], present)
+            merged[target], weights = connection(
+                maps[target], [maps[i] for i in sources], present, quality
+            )
             for source, weight in zip(sources, weights.detach().split(1, dim=1), strict=True):
                 shares[source].append((weight * columns[target], columns[target]))
         return merged

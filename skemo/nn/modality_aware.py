@@ -1,5 +1,6 @@
 """The modality-aware attention network: a U-Net per modality, fused by masks."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -26,8 +27,12 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         over a plane for (n_maps, height, width).
     n_outputs : int
         Number of outputs: class scores, or numbers to predict.
-    attention : {"mask"} or None, default="mask"
-        None is the paper's basic model: the same network with all masks equal to one.
+    attention : {"mask", "residual", "scalar"} or None, default="mask"
+        The masks, as in :class:`ModalityAwareAttention`. None is the paper's basic model: the
+        same network with all masks equal to one. "residual" and "scalar" begin exactly there.
+    quality_shapes : sequence of tuple of int, default=()
+        Shapes of further inputs, from which the masks are estimated as well (see
+        :class:`FusionNetwork`). Without attention, they have no effect.
     n_filters, depth, kernel_size, reduction, excitation
         See :class:`UNet`.
     dropout : float, default=0.0
@@ -62,7 +67,8 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         shapes: Sequence[tuple[int, ...]],
         n_outputs: int,
         *,
-        attention: Literal["mask"] | None = "mask",
+        attention: Literal["mask", "residual", "scalar"] | None = "mask",
+        quality_shapes: Sequence[tuple[int, ...]] = (),
         n_filters: int = 16,
         depth: int = 2,
         kernel_size: int = 3,
@@ -72,9 +78,11 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         modality_dropout: float = 0.0,
         input_noise: float = 0.0,
     ) -> None:
-        super().__init__(shapes, input_noise)
-        if attention not in ("mask", None):
-            raise ValueError(f'attention must be "mask" or None, got {attention!r}.')
+        super().__init__(shapes, input_noise, quality_shapes)
+        if attention not in ("mask", "residual", "scalar", None):
+            raise ValueError(
+                f'attention must be "mask", "residual", "scalar" or None, got {attention!r}.'
+            )
         self.branches = nn.ModuleList(
             UNet(
                 shape[0],
@@ -88,8 +96,13 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
             for shape in shapes
         )
         self.attention = None
-        if attention == "mask":
-            self.attention = ModalityAwareAttention(len(shapes), n_filters)
+        if attention is not None:
+            self.attention = ModalityAwareAttention(
+                len(shapes),
+                n_filters,
+                attention=attention,
+                n_quality=sum(map(math.prod, self.quality_shapes)),
+            )
         self._finish([n_filters] * len(shapes), n_outputs, dropout, modality_dropout)
 
     def _evaluate(
@@ -99,6 +112,7 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         uniform: Tensor | None,
         scale: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        inputs, present, quality = self._take_quality(inputs, present)
         present = self.modality_dropout(present, uniform)
         maps = [branch(x) for branch, x in zip(self.branches, inputs, strict=True)]
         vectors = torch.stack([x.flatten(2).max(2).values for x in maps], dim=1)
@@ -106,6 +120,6 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         if self.attention is None:
             masks = present.unsqueeze(-1)
         else:
-            masks = self.attention(vectors, present)
+            masks = self.attention(vectors, present, quality)
         fused = (masks * vectors).flatten(1)
         return masks.mean(2), fused, self._score(fused, scale)

@@ -1,12 +1,16 @@
 """Initial weights of networks, drawn from a generator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+# The generator that `build_network` draws from; None is torch's own.
+_generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
 # Functions of torch.nn.init and tensor methods that draw the weights of layers.
 _DRAWING = ("uniform_", "normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_")
 
@@ -37,8 +41,44 @@ def build_network(build: Callable[[], nn.Module], generator: torch.Generator) ->
     >>> torch.equal(one.weight, two.weight)
     True
     """
-    with torch.device("cpu"), _Drawing(generator):
-        return build().float()
+    token = _generator.set(generator)
+    try:
+        with torch.device("cpu"), _Drawing(generator):
+            return build().float()
+    finally:
+        _generator.reset(token)
+
+
+@contextmanager
+def drawn_apart() -> Iterator[None]:
+    """Draw the weights of some layers so that all others are as they would be without them.
+
+    Networks that differ in these layers alone then share everything else that is random: the
+    weights of the other layers, and all that is drawn from the generator afterwards.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skemo.nn.weights import build_network, drawn_apart
+    >>> def build(has_attention):
+    ...     with drawn_apart():
+    ...         attention = torch.nn.Linear(5, 4) if has_attention else None
+    ...     return torch.nn.Linear(3, 2)
+    >>> one, two = (
+    ...     build_network(lambda: build(has_attention), torch.Generator().manual_seed(0))
+    ...     for has_attention in (True, False)
+    ... )
+    >>> torch.equal(one.weight, two.weight)
+    True
+    """
+    generator = _generator.get() or torch.default_generator
+    state = generator.get_state()
+    seed = torch.randint(2**62, (), generator=generator, device="cpu")
+    generator.manual_seed(int(seed))
+    try:
+        yield
+    finally:
+        generator.set_state(state)
 
 
 class _Drawing(TorchFunctionMode):

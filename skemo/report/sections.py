@@ -8,6 +8,7 @@ import pandas as pd
 from skemo.evaluation.controls import GUESSES, MAJORITY
 from skemo.evaluation.declared import describe_step
 from skemo.evaluation.leakage import format_findings
+from skemo.features.corruption import describe_corruption
 from skemo.report.figures import (
     can_draw,
     draw_calibration,
@@ -46,6 +47,9 @@ def data_facts(outcome: Outcome) -> list[tuple[str, Any]]:
         _describe_values(outcome.comparison),
         ("Inputs", bullets(map(_describe_input, data["inputs"])) if data["inputs"] else "–"),
     ]
+    corrupted = describe_corruption(data.get("corruption", []))
+    if corrupted:
+        told.append(("Corrupted on purpose", bullets(corrupted)))
     missing = {name: n for name, n in data.get("missing", {}).items() if n}
     if missing:
         told.append(("Missing windows", ", ".join(f"{name} {n}" for name, n in missing.items())))

@@ -18,6 +18,7 @@ from skemo import (
     ModalityAwareAttentionClassifier,
     PerSubject,
     compare,
+    corrupt,
     make_modality_transformer,
     make_svm,
     segment,
@@ -475,3 +476,53 @@ def test_the_version_is_printed(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out == f"skemo {skemo.__version__}\n"
+
+
+# Faults
+
+
+def test_faults_are_declared_in_the_head_and_every_table(few, tmp_path, capsys):
+    folder = tmp_path / "faults"
+    arguments = ["--corrupt", "stale:0.35", "--reliability", "--models", "svm,residual,basic"]
+    arguments += ["--max-epochs", "1", "--n-jobs", "1", "--output", str(folder)]
+    assert main([*few, *arguments]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("# skemo compare: few, corrupted (stale 0.35)\n")
+    said = "stale, with probability 0.35 for each window of ecg, eda, eeg"
+    assert f"- corrupted on purpose: {said}; every model is told which" in out
+    assert f"- Corrupted on purpose: {said}." in out
+    assert "## leave-one-subject-out, raw" in out
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<title>skemo compare: few, corrupted (stale 0.35)" in report
+    assert "| residual attention |" in out
+
+
+def test_every_model_is_told_the_reliability_in_its_own_form(windows):
+    faulty = corrupt(windows, "dropout", 0.3, random_state=0, reliability=True)
+    inputs, columns = compute_inputs(faulty, modality_inputs())
+    names = ["residual", "cross-modal", "basic", "late-fusion", "single", "svm"]
+    models = make_models(names, columns, "per-subject")
+    told = ["reliability ecg", "reliability eda", "reliability eeg"]
+    for model in names[:2]:
+        assert models[MODELS[model].title][-1].quality == told
+    for model in names[2:4]:
+        assert models[MODELS[model].title][-1].quality is None
+        assert set(told) < set(models[MODELS[model].title][:-1].fit_transform(inputs))
+    features = models[MODELS["svm"].title][:1].fit_transform(inputs)
+    assert {"features ecg reliability", "features eeg reliability"} < set(features)
+    single = models["single stream, ecg"]
+    assert list(single[:-1].fit_transform(inputs)) == ["raw ecg", "reliability ecg"]
+    assert single.set_params(crossmodalattentionclassifier__quality=["reliability ecg"])
+
+
+@pytest.mark.parametrize("fault", ["late:0.5", "stale", "stale:2", "stale:x", "stale:0.5:3", "::"])
+def test_a_wrong_fault_is_named(few, fault, capsys):
+    with pytest.raises(SystemExit):
+        main([*few, "--corrupt", fault])
+    assert f"'{fault}' is not a fault and its probability" in capsys.readouterr().err
+
+
+def test_reliability_needs_faults(few, capsys):
+    with pytest.raises(SystemExit):
+        main([*few, "--reliability"])
+    assert "--reliability: only with --corrupt" in capsys.readouterr().err

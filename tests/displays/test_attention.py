@@ -90,6 +90,14 @@ def test_a_modality_missing_from_all_windows_is_drawn_as_absent():
     assert np.ma.getmaskarray(display.image_.get_array())[:, 4:].all()
 
 
+def test_weights_up_to_2_are_drawn_around_the_line_of_no_attention():
+    display = AttentionDisplay.from_predictions(2 * WEIGHTS, Y, subjects=SUBJECTS)
+    assert display.ax_.get_ylim() == (0, 2)
+    lines = [line for line in display.ax_.lines if list(line.get_ydata()) == [1, 1]]
+    assert [line.get_linestyle() for line in lines] == ["--"]
+    assert display.plot("subject").image_.get_clim() == (0, 2)
+
+
 def test_it_draws_on_the_given_axes():
     ax = plt.figure().add_subplot()
     assert AttentionDisplay.from_predictions(WEIGHTS, ax=ax).ax_ is ax
@@ -131,8 +139,10 @@ def test_invalid_arguments_are_named():
         AttentionDisplay(WEIGHTS).plot("subject")
     with pytest.raises(ValueError, match=r'kind must be "class" or "subject", got \'map\''):
         AttentionDisplay(WEIGHTS).plot("map")
-    with pytest.raises(ValueError, match=r"between 0 and 1, or NaN, .* got 6 windows from -0.4"):
+    with pytest.raises(ValueError, match=r"between 0 and 2, or NaN, .* got 6 windows from -0.4"):
         AttentionDisplay(WEIGHTS - 0.4).plot()
+    with pytest.raises(ValueError, match=r"from 0\.0 to 2\.7"):
+        AttentionDisplay(3 * WEIGHTS).plot()
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         AttentionDisplay(WEIGHTS, y=Y[:3]).plot()
     with pytest.raises(ValueError, match="subjects must be one name or number per window"):

@@ -99,6 +99,30 @@ def test_a_network_takes_the_quality_beside_the_signals(windows):
     assert list(weights) == ["ecg", "ecg_quality"]
 
 
+def test_the_attention_takes_the_quality_that_a_modality_transformer_measures(windows):
+    inputs = make_modality_transformer(
+        ecg=HRVTransformer("series"),
+        eda=skemo.ResampleTransformer(4),
+        ecg_quality=QualityTransformer("series", features=["ECG_Quality"]),
+    )
+    network = ModalityAwareAttentionClassifier(
+        attention="residual", quality="ecg_quality", n_filters=4, max_epochs=1, random_state=0
+    )
+    model = make_pipeline(inputs, network).fit(windows, windows["label"])
+    table = model[:-1].transform(windows)
+    assert list(table) == ["ecg", "eda", "ecg_quality"]
+    expected = QualityTransformer("series", features=["ECG_Quality"]).fit_transform(
+        windows[["ecg"]]
+    )
+    np.testing.assert_array_equal(
+        np.asarray(table["ecg_quality"]), np.asarray(expected["ecg_quality"])
+    )
+    assert list(model[-1].attention_weights(table)) == ["ecg", "eda"]
+    clone(model).set_params(columntransformer__ecg_quality__sub_windows=2).fit(
+        windows, windows["label"]
+    )
+
+
 def test_the_quality_can_be_computed_before_windows_are_split(windows):
     model = skemo.make_svm(QualityTransformer())
     table, rest = skemo.precompute(model, windows[["ecg"]])

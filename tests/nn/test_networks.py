@@ -150,7 +150,8 @@ def test_a_stream_block_shortens_series_of_any_length(size):
         ),
         (
             {"attention": "spatial"},
-            'attention must be "channel", "temporal" or None, got \'spatial\'.',
+            'attention must be "channel", "temporal", "residual", "scalar" or None, got '
+            "'spatial'.",
         ),
         ({"merge": "max"}, 'merge must be "sum" or "concat", got \'max\'.'),
         ({"reduction": 0}, "reduction must be an integer of at least 1, got 0."),
