@@ -3,8 +3,11 @@
 Each target draws an input, and returns a function that uses it and gives the result.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import torch
 from _fuzz_inputs import (
     JUNK,
     NAN,
@@ -25,19 +28,25 @@ from _fuzz_inputs import (
     partial_call,
     pick,
 )
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skemo import (
     AccelerometerTransformer,
+    ArrayTransformer,
+    ContextTransformer,
     CrossModalAttentionClassifier,
     CrossModalAttentionRegressor,
     DifferentialEntropyTransformer,
     EDATransformer,
     EMGTransformer,
+    FusionClassifier,
+    FusionRegressor,
     HRVTransformer,
     ModalityAwareAttentionClassifier,
     ModalityAwareAttentionRegressor,
     PerSubject,
     QualityTransformer,
+    Recording,
     ResampleTransformer,
     RespirationTransformer,
     SignalArray,
@@ -230,6 +239,96 @@ def regressor(make):
     return draw
 
 
+class Averages(torch.nn.Module):
+    """A network of a user: one layer on the mean of each channel."""
+
+    def __init__(self, shapes, n_outputs, width=0):
+        super().__init__()
+        n_channels = sum(shape[0] for shape in shapes)
+        self.layer = torch.nn.Linear(n_channels, n_outputs + width)
+
+    def forward(self, inputs, present):
+        means = [x.flatten(2).mean(-1) if x.ndim > 2 else x for x in inputs]
+        return self.layer(torch.cat(means, dim=1))
+
+
+def make_averages(shapes, n_outputs, **parameters):
+    return Averages(shapes, n_outputs, **parameters)
+
+
+def own_module(make):
+    def draw(rng):
+        n = mostly(rng, (10, 20, 40), (0, 1, 2))
+        X = any_network_windows(rng, n)
+        if make is FusionClassifier:
+            y = any_labels(rng, n)
+            losses = ("cross-entropy", "focal", "ordinal")
+        else:
+            y, losses = rng.normal(size=n), ("mse", "huber", "ccc")
+        if rng.random() < 0.2 and np.shape(y) == (n,):
+            y = pick(rng, np.column_stack([y, y]), pd.DataFrame({"a": y, "b": y}))
+        if n and rng.random() < 0.1 and isinstance(y, pd.DataFrame):
+            y.loc[y.index[:1], pick(rng, "a", "b")] = None
+        ratings = pd.Categorical(np.arange(n) % 3, ordered=True).rename_categories
+        if n > 3 and make is FusionClassifier and rng.random() < 0.1:
+            y = pick(rng, ratings(["low", "middle", "high"]), pd.Series(ratings(["c", "a", "b"])))
+        settings = {"max_epochs": 1, "device": "cpu", "random_state": 0}
+        settings |= any_settings(rng, NETWORK)
+        settings |= any_settings(rng, {
+            "loss": losses, "mixup": (0.2, 1.0), "label_smoothing": (0.1, 1.0),
+            "center_loss": (0.1, 1e30), "module": (Averages, make_averages),
+        })  # fmt: skip
+        settings.setdefault("module", Averages)
+        if rng.random() < 0.1:
+            settings["module__width"] = pick(rng, 0, 1)  # an output too many
+        groups = mostly(rng, (np.arange(n) // 5, None), ("subject", np.arange(3), np.full(n, NAN)))
+
+        def use():
+            known = {*make(Averages).get_params(), "module__width"}
+            model = make(**{name: value for name, value in settings.items() if name in known})
+            model.fit(X, y, groups=groups)
+            outputs = model.predict_proba(X) if make is FusionClassifier else model.predict(X)
+            for part in outputs if isinstance(outputs, list) else [outputs]:
+                if make is FusionClassifier and not np.allclose(part.sum(axis=1), 1):
+                    raise BadResultError("probabilities do not sum to one")
+                check_numbers(part)
+            model.predict(X)
+            check_numbers(model.transform(X))
+            return outputs
+
+        return use
+
+    return draw
+
+
+def of_other_libraries(rng):
+    X, _ = any_windows(rng)
+    y = mostly(rng, (None, None, any_labels(rng, len(X))), ("a", [1], 3))
+    transformers = (
+        FunctionTransformer(lambda x: x[:, :, :1]),
+        FunctionTransformer(lambda x: x.reshape(len(x), -1)),
+    )
+    strange = (
+        StandardScaler(),
+        FunctionTransformer(lambda x: x[:1]),
+        FunctionTransformer(lambda x: [str(len(x))] * len(x)),
+        FunctionTransformer(lambda x: None),
+        HRVTransformer,
+        *JUNK,
+    )
+    transformer = ArrayTransformer(mostly(rng, transformers, strange, 0.3))
+    if rng.random() < 0.2:
+        transformer.set_output(transform="pandas")
+
+    def use():
+        result = transformer.fit_transform(X, y)
+        if len(result) != len(X) or len(transformer.transform(X)) != len(X):
+            raise BadResultError(f"{len(result)} rows for {len(X)}")
+        return result
+
+    return use
+
+
 def per_subject(rng):
     n = mostly(rng, (8, 12), (0, 1, 2))
     X = any_features(rng, n)
@@ -242,6 +341,29 @@ def per_subject(rng):
 
     def use():
         result = PerSubject(by=by).fit_transform(X)
+        check_numbers(result)
+        return result
+
+    return use
+
+
+def context(rng):
+    n = mostly(rng, (8, 12), (0, 1, 2))
+    X = any_features(rng, n)
+    for name in ("subject", "trial"):
+        if rng.random() < 0.9:
+            X[name] = any_labels(rng, n, 0) if rng.random() < 0.8 else pick(rng, NAN, "a", 1.5)
+    if rng.random() < 0.9:
+        X["start"] = rng.random(n) * 60 if rng.random() < 0.8 else pick(rng, NAN, "a", 1.5)
+    if rng.random() < 0.2:
+        X["ecg"] = SignalArray(any_samples(rng, (n, 1, 9)), sampling_rate=4)
+    X = X if rng.random() < 0.8 else X.to_numpy()
+    settings = {"reach": mostly(rng, (0, 20.0), JUNK), "causal": rng.random() < 0.5}
+    if not isinstance(X, pd.DataFrame):
+        settings |= {"subject": None, "trial": 0, "start": mostly(rng, (-1, 3), (9, 0, *JUNK))}
+
+    def use():
+        result = ContextTransformer(**settings).fit_transform(X)
         check_numbers(result)
         return result
 
@@ -315,6 +437,25 @@ def recording(function, **choices):
     return draw
 
 
+def to_mne(rng):
+    build = any_recording(rng)
+    units = mostly(rng, ({"ecg": "mV", "eda": "µS"}, {"ecg": "V"}), ({}, {"ecg": "x"}))
+    settings = any_settings(rng, {
+        "modalities": ("ecg", ["ecg"], ["eda", "ecg"], ["x"], []),
+        "types": ({"ecg": "eeg"}, {"ecg": "misc", "eda": "misc"}, {"ecg": "x"}),
+    })  # fmt: skip
+    start = pick(rng, None, "2020-01-01 10:00", "2020-07-01 10:00+02:00")
+
+    def use():
+        recording = replace(build(), units=units, start_time=start)
+        raw = recording.to_mne(**settings)
+        again = Recording.from_mne(raw, subject="a")
+        if not np.isclose(again.duration, recording.duration, atol=1):
+            raise BadResultError("another duration")
+
+    return use
+
+
 def cut(rng):
     build = any_recording(rng)
     settings = any_settings(rng, {"step": (1.0, 0.3, 100, None), "purity": (0.5, 1.0)})
@@ -351,7 +492,11 @@ TARGETS = {
     "CrossModalAttentionClassifier": network(CrossModalAttentionClassifier),
     "ModalityAwareAttentionRegressor": regressor(ModalityAwareAttentionRegressor),
     "CrossModalAttentionRegressor": regressor(CrossModalAttentionRegressor),
+    "FusionClassifier": own_module(FusionClassifier),
+    "FusionRegressor": own_module(FusionRegressor),
+    "ArrayTransformer": of_other_libraries,
     "PerSubject": per_subject,
+    "ContextTransformer": context,
     "r_peaks": kernel(r_peaks, 2, signal=("ecg", "ppg"), method=("skemo", "x")),
     "max_beats": lambda rng: partial_call(max_beats, pick(rng, 0, 1, 500, -1), any_rate(rng)),
     "rr_intervals": series(rr_intervals, are_times=True),
@@ -387,6 +532,7 @@ TARGETS = {
     "find_beats": recording(find_beats, signal=("ecg", "ppg"), name=("ecg", "x")),
     "decompose_eda": recording(decompose_eda, method=("highpass", "cvxeda"), name=("eda", "x")),
     "find_artefacts": recording(find_artefacts, min_quality=(0.5,), duration=(2.0,)),
+    "Recording.to_mne": to_mne,
     "segment": cut,
     "fit_many": many,
     "precompute": leading_steps,

@@ -33,19 +33,24 @@ from skemo import (
     ChannelImportanceDisplay,
     ConfusionDisplay,
     LeaveOneTrialOut,
+    PredictionsDisplay,
     QualityDisplay,
     Recording,
     RecordingDisplay,
     RepresentationDisplay,
+    ResidualsDisplay,
     SubjectScoresDisplay,
     check_split,
     compare,
     correct_baseline,
     datasets,
+    feature_definitions,
     io,
     leakage_gap,
     make_lda,
+    make_ridge,
     make_svm,
+    write_bids_features,
     write_report,
 )
 from skemo.datasets import make_emotion_recordings
@@ -453,7 +458,63 @@ def frame_of_samples(rng):
     return lambda: Recording.from_frame(table, **{"subject": "a", "time": "time", **settings})
 
 
+# Features for papers and other programs
+
+
+def definitions(rng):
+    names = mostly(rng, (any_names(rng, 3), ["HRV_RMSSD", "alpha_Fz", "ECG_x"], None), JUNK, 0.3)
+    return lambda: feature_definitions(names)
+
+
+def bids_features(rng):
+    n = mostly(rng, (4, 12), (0, 1))
+    features, windows = any_features(rng, n), any_groups(rng, n)
+    if isinstance(windows, pd.DataFrame) and rng.random() < 0.5:
+        windows["label"] = any_labels(rng, n, 0)
+        owners = any_names(rng, 2, 0.3)
+        windows["subject"] = [owners[i % 2] for i in range(n)]
+    if rng.random() < 0.1:
+        features.index = features.index + 1
+    features.columns = mostly(rng, (list("abc"), ["HRV_RMSSD", "b", "c"]), (any_names(rng, 3),))
+    settings = any_settings(rng, {
+        "duration": (10.0, None), "name": ("Features", *any_names(rng, 1)),
+        "definitions": ({"a": {"Description": "Age"}}, {"a": "x"}, {"a": {1: set}}),
+    })  # fmt: skip
+
+    def use():
+        with tempfile.TemporaryDirectory() as folder:
+            return [
+                pd.read_csv(path, sep="\t")
+                for path in write_bids_features(folder, features, windows, **settings)
+            ]
+
+    return use
+
+
 # Displays
+
+
+def numbers_predicted(rng):
+    n = mostly(rng, (12, 40), (0, 1))
+    y = mostly(rng, (rng.normal(size=n),), (any_samples(rng, (n,)), None, "abc", [None] * n))
+    other = mostly(rng, (rng.normal(size=n), any_samples(rng, (n,))), (np.zeros(n + 1), None))
+    other = mostly(rng, (other, dict.fromkeys(any_names(rng, 2), other)), ({}, "a", y))
+    subjects = any_names(rng, 3)
+    owners = mostly(rng, ([subjects[i % 3] for i in range(n)],), (None, "a", np.arange(n + 1)))
+    return lambda: PredictionsDisplay.from_predictions(y, other, subjects=owners)
+
+
+def residuals(rng):
+    n = 24
+    y, X = rng.normal(size=n) * pick(rng, 1, 1e-300, 1e100), rng.normal(size=(n, 2))
+    models = {name: make_ridge("passthrough", task="regression") for name in any_names(rng, 2)}
+    subjects = any_names(rng, 3)
+    owners = [subjects[i % 3] for i in range(n)]
+    settings = any_settings(rng, {
+        "times": (np.arange(n) * 10.0, np.zeros(n), np.full(n, NAN), "a", [1], ["x"] * n),
+        "models": (*models, list(models), [], "nobody"),
+    })  # fmt: skip
+    return lambda: ResidualsDisplay.from_comparison(compare(models, X, y, owners), **settings)
 
 
 def display(draw_input):
@@ -566,15 +627,24 @@ TARGETS = {
     "readers of files": any_file,
     "correct_clock": clocks,
     "merge_recordings": merged,
+    "feature_definitions": definitions,
+    "write_bids_features": bids_features,
     "load_amigos": loader(datasets.load_amigos, target=("valence", "x"), videos=("all", "x")),
+    "load_bids": loader(
+        datasets.load_bids, label=("x",), tasks=(["rest"], "rest"), eeg=(False,), names=({"a": 1},)
+    ),
     "load_case": loader(datasets.load_case),
+    "load_deap": loader(datasets.load_deap, target=("valence", "x"), threshold=(5, NAN, "a")),
     "load_dreamer": loader(datasets.load_dreamer, target=("valence", "x")),
+    "load_seed": loader(datasets.load_seed, classes=(["negative"], "x"), sessions=([1], [9], 1)),
     "load_wesad": loader(datasets.load_wesad, device=("wrist", "x"), classes=(["stress"], "x")),
     "fetch_eegmat": loader(partial(datasets.fetch_eegmat, download=False)),
     "fetch_stress_predict": loader(partial(datasets.fetch_stress_predict, download=False)),
     "make_emotion_recordings": simulated,
     "ConfusionDisplay": display(predicted(ConfusionDisplay.from_predictions)),
     "SubjectScoresDisplay": display(predicted(SubjectScoresDisplay.from_predictions)),
+    "PredictionsDisplay": display(numbers_predicted),
+    "ResidualsDisplay": display(residuals),
     "AttentionDisplay": display(attention),
     "RepresentationDisplay": display(representation),
     "ChannelImportanceDisplay": display(importance),

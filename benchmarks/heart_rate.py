@@ -2,9 +2,9 @@
 
     python benchmarks/heart_rate.py --data-home DIR
 
-On Stress-Predict, leave-one-subject-out: skin conductance and pulse of a minute predict the mean
-heart rate of the minute after it, a graded target that the recordings have themselves. The rate of
-the present minute alone is the baseline to beat. Takes about ten minutes on one core.
+On Stress-Predict, leaving out one subject at a time: the skin conductance and the pulse of a minute
+predict the mean heart rate of the next, a graded target that the recordings themselves provide. The
+rate of the present minute alone is the baseline to beat. Takes about ten minutes on one core.
 """
 
 import argparse
@@ -72,10 +72,11 @@ def main(data_home):
     result = skemo.compare(make_models(), windows, y, groups=windows, controls=["mean"])
     text = [
         "# The heart rate of the next minute",
-        f"Stress-Predict, {len(y)} minutes of {windows['subject'].nunique()} people that are "
-        "followed by another minute in which the heart rate is known as well. The heart rate of "
-        "that minute, in beats per minute, is predicted from skin conductance and pulse of the "
-        "present one, each person by a model trained on the others. Scores are means over people. "
+        "The models predict the heart rate of the next minute, in beats per minute, from the skin "
+        f"conductance and the pulse of the present one, on {len(y)} minutes of "
+        f"{windows['subject'].nunique()} people from Stress-Predict in which both rates are known. "
+        "Each person is predicted by models trained on the others, and scores are means over "
+        "people. "
         "Reproduce with `python benchmarks/heart_rate.py --data-home DIR`.",
         describe_machine(),
         result.table("markdown"),

@@ -2,9 +2,10 @@
 
     python benchmarks/losses.py --data-home DIR
 
-`DIR` holds the folders eegmat and stress_predict. The modality-aware network is compared with
-itself under another loss or regulariser: inputs normalised by subject, the same folds of subjects,
-the same seeds. Nothing is chosen by these figures. Takes about a quarter of an hour on one core.
+`DIR` contains the folders eegmat and stress_predict. The modality-aware network is compared with
+itself under another loss or regulariser, on inputs normalised by subject, with the same folds of
+subjects and the same seeds. Nothing is chosen by these scores. Takes about a quarter of an hour on
+one core.
 """
 
 import argparse
@@ -33,7 +34,7 @@ FOLDS = 6
 
 
 def load(dataset, data_home):
-    """Return the inputs of the network by window, the labels and the subjects."""
+    """Return the inputs of the network, the labels and the subjects of all windows."""
     settings = DATASETS[dataset]
     recordings = settings.load(str(Path(data_home) / dataset), None, "raise")
     windows = skemo.segment(
@@ -45,7 +46,7 @@ def load(dataset, data_home):
 
 
 def measure(dataset, data_home):
-    """Return the balanced accuracy of each subject and variant, the mean over seeds."""
+    """Return the balanced accuracy of each subject and variant, averaged over seeds."""
     X, y, subjects = load(dataset, data_home)
     tables = []
     for seed in range(SEEDS):
@@ -65,7 +66,7 @@ def measure(dataset, data_home):
 
 
 def describe(dataset, scores):
-    """Yield a row for each variant: its score, and how far it lies from the plain one."""
+    """Yield a row per variant: its score, and its difference from the plain one."""
     for name in VARIANTS:
         difference = (scores[name] - scores[PLAIN]).round(3)  # so that ties are ties
         low, high = bootstrap_interval(difference)
@@ -84,10 +85,10 @@ def main(data_home):
     rows = [row for name in datasets for row in describe(name, measure(name, data_home))]
     text = [
         "# Other losses and regularisers",
-        "The modality-aware network with its default settings, inputs normalised by subject, "
-        f"{FOLDS} folds of subjects, the mean of {SEEDS} seeds. The difference from "
-        f"{PLAIN} is in points of balanced accuracy, with a 95 % bootstrap interval over "
-        "subjects. Nothing was chosen by these figures. "
+        "The modality-aware network with its default settings, on inputs normalised by subject, "
+        f"in {FOLDS} folds of subjects; scores are averaged over {SEEDS} seeds. Differences from "
+        f"{PLAIN} are in points of balanced accuracy, with 95 % bootstrap intervals over "
+        "subjects. Nothing was chosen by these scores. "
         "Reproduce with `python benchmarks/losses.py --data-home DIR`.",
         describe_machine(),
         to_markdown(pd.DataFrame(rows)),

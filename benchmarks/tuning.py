@@ -175,8 +175,16 @@ def forest_candidates(dataset):
 def lda_candidates(dataset):
     grid = {
         "inputs__form": forms_of(dataset, "features"),
-        "model__classifier__shrinkage": ["auto", 0.1, 0.3, 0.5, 0.7, 0.9],
+        "model__classifier__shrinkage": ["auto", 0.1, 0.3, 0.5, 0.7, 0.8, 0.9],
         "model__classifier__priors": [None, [0.5, 0.5]],
+    }
+    return list(ParameterGrid(grid))
+
+
+def logistic_candidates(dataset):
+    grid = {
+        "inputs__form": forms_of(dataset, "features"),
+        "model__classifier__C": [0.0003, 0.001, 0.003, 0.01, 0.1, 1.0],
     }
     return list(ParameterGrid(grid))
 
@@ -211,6 +219,11 @@ TUNED = {
     ),
     "svm": Tuned("SVM", lambda: skemo.make_svm("passthrough"), svm_candidates),
     "lda": Tuned("LDA", lambda: skemo.make_lda("passthrough"), lda_candidates),
+    "logistic-regression": Tuned(
+        "logistic regression",
+        lambda: skemo.make_logistic_regression("passthrough"),
+        logistic_candidates,
+    ),
     "random-forest": Tuned(
         "random forest",
         lambda: skemo.make_random_forest("passthrough", random_state=0),
@@ -225,7 +238,7 @@ TUNED = {
         SEEDS,
     ),
 }
-BASELINES = ("svm", "random-forest", "lda")
+BASELINES = ("svm", "random-forest", "lda", "logistic-regression")
 ABLATIONS = (("attention", "basic"), ("cross-modal", "late-fusion"))
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .features.arrays import ArrayTransformer as ArrayTransformer
     from .features.artefacts import find_artefacts as find_artefacts
     from .features.baseline import correct_baseline as correct_baseline
+    from .features.context import ContextTransformer as ContextTransformer
     from .features.corruption import corrupt as corrupt
     from .features.definitions import feature_definitions as feature_definitions
     from .features.definitions import write_bids_features as write_bids_features
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     )
     from .features.eda import EDATransformer as EDATransformer
     from .features.emg import EMGTransformer as EMGTransformer
+    from .features.enrolment import enroll as enroll
     from .features.hrv import HRVTransformer as HRVTransformer
     from .features.modalities import make_modality_transformer as make_modality_transformer
     from .features.per_subject import PerSubject as PerSubject
@@ -58,7 +60,11 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .models.modality_aware import (
         ModalityAwareAttentionRegressor as ModalityAwareAttentionRegressor,
     )
+    from .models.onnx import export_onnx as export_onnx
     from .models.regressor import FusionRegressor as FusionRegressor
+    from .models.saving import load as load
+    from .models.saving import save as save
+    from .models.streaming import Stream as Stream
     from .report import write_report as write_report
     from .signals.array import SignalArray as SignalArray
     from .signals.array import SignalDtype as SignalDtype
@@ -96,12 +102,18 @@ _HOME = {
     "find_artefacts": "features.artefacts",
     "make_modality_transformer": "features.modalities",
     "PerSubject": "features.per_subject",
+    "ContextTransformer": "features.context",
+    "enroll": "features.enrolment",
     "ModalityAwareAttentionClassifier": "models.modality_aware",
     "ModalityAwareAttentionRegressor": "models.modality_aware",
     "CrossModalAttentionClassifier": "models.cross_modal",
     "CrossModalAttentionRegressor": "models.cross_modal",
     "FusionClassifier": "models.classifier",
     "FusionRegressor": "models.regressor",
+    "save": "models.saving",
+    "load": "models.saving",
+    "export_onnx": "models.onnx",
+    "Stream": "models.streaming",
     "make_svm": "models.baselines",
     "make_random_forest": "models.baselines",
     "make_lda": "models.baselines",

@@ -25,6 +25,11 @@ PACKAGES = (
     "matplotlib",
     "pyarrow",
     "neurokit2",
+    "skops",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "pylsl",
 )
 
 

@@ -132,15 +132,17 @@ def _stress_predict_labels(folder):
     return folder / _module("datasets/test_stress_predict.py").LABEL_FILE, read
 
 
-def _safetensors(folder):
+def _saved_model(folder):
     from networks import NETWORKS, QUICK, windows
+
+    import skemo
 
     make, small = NETWORKS["modality-aware"]
     X, y, _ = windows()
     model = make(**{**QUICK, **small, "max_epochs": 1, "random_state": 0}).fit(X, y)
-    path = folder / "model.safetensors"
-    model.save(path)
-    return path, lambda: make.load(path, device="cpu").predict_proba(X)
+    path = folder / "model.skemo"
+    skemo.save(model, path)
+    return path, lambda: skemo.load(path, device="cpu").predict_proba(X)
 
 
 def _fit_record(folder):
@@ -174,7 +176,7 @@ FORMATS = {
     "csv-annotations": _case_annotations,
     "csv-wristband": _stress_predict,
     "csv-labels": _stress_predict_labels,
-    "safetensors": _safetensors,
+    "saved-model": _saved_model,
     "fit-record": _fit_record,
 }
 

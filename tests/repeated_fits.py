@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import skemo
 from skemo import (
     CrossModalAttentionClassifier,
     EDATransformer,
@@ -46,9 +47,9 @@ def network(make, **settings):
         model = make(n_filters=2, max_epochs=1, device="cpu", random_state=0, **settings)
         model.fit(X, y, groups=groups).predict_proba(X)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.safetensors"
-            model.save(path)
-            make.load(path, device="cpu").predict(X)
+            path = Path(folder) / "model.skemo"
+            skemo.save(model, path)
+            skemo.load(path, device="cpu").predict(X)
 
     return use
 

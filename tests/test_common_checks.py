@@ -12,6 +12,7 @@ import skemo
 from skemo import (
     AccelerometerTransformer,
     ArrayTransformer,
+    ContextTransformer,
     CrossModalAttentionClassifier,
     CrossModalAttentionRegressor,
     DifferentialEntropyTransformer,
@@ -87,6 +88,9 @@ ESTIMATORS = [
     ArrayTransformer(FunctionTransformer(np.tanh)),
     PerSubject(by=0),
     PerSubject(by=-1),
+    PerSubject(by=0, passthrough=[0]),
+    ContextTransformer(0, subject=None, trial=None, start=0),  # others depend on other rows
+    ContextTransformer(1e-9, subject=None, trial=None, start=-1, causal=True, weights="gaussian"),
     ModalityAwareAttentionClassifier(n_filters=8, max_epochs=20),
     ModalityAwareAttentionClassifier(
         n_filters=8, max_epochs=20, attention=None, n_members=2, input_noise=0.1
@@ -105,6 +109,7 @@ ESTIMATORS = [
 @pytest.mark.filterwarnings("ignore:PerSubject. .* have a single row:UserWarning")
 @pytest.mark.filterwarnings("ignore:The beat times of .* do not increase:UserWarning")
 @pytest.mark.filterwarnings("ignore:PerSubject. the column by=.* is NaN in:UserWarning")
+@pytest.mark.filterwarnings("ignore:ContextTransformer. the .* is NaN:UserWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(ESTIMATORS)
 def test_every_common_check_passes(estimator, check):

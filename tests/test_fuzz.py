@@ -11,13 +11,14 @@ SIGNALS = (
     "QualityTransformer", "RespirationTransformer", "TemperatureTransformer",
     "AccelerometerTransformer", "EMGTransformer", "ModalityAwareAttentionClassifier",
     "CrossModalAttentionClassifier", "ModalityAwareAttentionRegressor",
-    "CrossModalAttentionRegressor", "PerSubject", "r_peaks", "max_beats", "rr_intervals",
+    "CrossModalAttentionRegressor", "FusionClassifier", "FusionRegressor", "ArrayTransformer",
+    "PerSubject", "ContextTransformer", "r_peaks", "max_beats", "rr_intervals",
     "hrv_time", "hrv_frequency", "hrv_nonlinear", "tonic_phasic", "skin_conductance_responses",
     "cvxeda", "differential_entropy", "resample", "signal_quality", "breaths", "breathing",
     "respiration_of_beats", "respiration_of_ecg", "acceleration_by_second", "motion_features",
     "emg_envelope", "muscle_bursts", "muscle_features", "temperature_features", "correct_beats",
     "beat_agreement", "signal_statistics", "Recording", "find_beats", "decompose_eda",
-    "find_artefacts", "segment", "fit_many", "precompute",
+    "find_artefacts", "Recording.to_mne", "segment", "fit_many", "precompute",
 )  # fmt: skip
 TABLES = (
     "compare", "tables of compare", "write_report", "leakage_gap", "check_split",
@@ -25,11 +26,13 @@ TABLES = (
     "expected_calibration_error", "log_losses", "score_calibration", "labels.from_events",
     "labels.from_table", "labels.targets_from_table", "labels.from_series", "correct_baseline",
     "Recording.from_frame", "read_csv", "readers of files", "correct_clock", "merge_recordings",
-    "load_amigos", "load_case", "load_dreamer", "load_wesad", "fetch_eegmat",
+    "feature_definitions", "write_bids_features", "load_amigos", "load_bids", "load_case",
+    "load_deap", "load_dreamer", "load_seed", "load_wesad", "fetch_eegmat",
     "fetch_stress_predict", "make_emotion_recordings",
 )  # fmt: skip
 DISPLAYS = (
-    "ConfusionDisplay", "SubjectScoresDisplay", "AttentionDisplay", "RepresentationDisplay",
+    "ConfusionDisplay", "SubjectScoresDisplay", "PredictionsDisplay", "ResidualsDisplay",
+    "AttentionDisplay", "RepresentationDisplay",
     "ChannelImportanceDisplay", "RecordingDisplay", "QualityDisplay",
 )  # fmt: skip
 

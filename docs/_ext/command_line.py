@@ -14,7 +14,12 @@ def setup(app):
 
 
 def write_help():
-    """Write what ``python -m skemo compare --help`` prints, 80 columns wide, without colours."""
+    """Write what the commands print for ``--help``, 80 columns wide, without colours."""
+    for command in ("compare", "live"):
+        _write_help(command)
+
+
+def _write_help(command):
     from skemo.cli.main import main
 
     before = dict(os.environ)
@@ -22,11 +27,11 @@ def write_help():
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-            main(["compare", "--help"])
+            main([command, "--help"])
     finally:
         os.environ.clear()
         os.environ.update(before)
-    path, text = MADE / "compare.txt", printed.getvalue()
+    path, text = MADE / f"{command}.txt", printed.getvalue()
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         MADE.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

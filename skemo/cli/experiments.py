@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from skemo.evaluation.controls import MAJORITY, MEAN
 from skemo.evaluation.scores import Task
+from skemo.features.context import ContextTransformer
 from skemo.features.modalities import make_modality_transformer
 from skemo.features.per_subject import PerSubject
 from skemo.models.baselines import make_dummy, make_lda, make_random_forest, make_ridge, make_svm
@@ -40,13 +41,15 @@ class Model(NamedTuple):
     In ``make(select, seed, max_epochs, task)``, `select` is a function that returns a transformer
     which selects inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
     With `each_modality`, a separate model is made for each modality. `tasks` lists what it is for.
-    Models with `on_request` are compared only if they are named.
+    `has_context` says whether its inputs can be averaged over windows: waveforms cannot. Models
+    with `on_request` are compared only if they are named.
     """
 
     title: str
     make: Callable[..., Any]
     each_modality: bool = False
     tasks: tuple[Task, ...] = ("classification",)
+    has_context: bool = True
     on_request: bool = False
 
 
@@ -219,19 +222,27 @@ MODELS = {
     "scalar": Model(
         "scalar attention", _modality_aware(attention="scalar"), tasks=_BOTH, on_request=True
     ),
-    "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH),
+    "cross-modal": Model("cross-modal attention", _cross_modal(), tasks=_BOTH, has_context=False),
     "late-fusion": Model(
-        "without connections (late fusion)", _cross_modal(direction=None), tasks=_BOTH
+        "without connections (late fusion)",
+        _cross_modal(direction=None),
+        tasks=_BOTH,
+        has_context=False,
     ),
     "single": Model(
-        "single stream", _cross_modal(), each_modality=True, tasks=_BOTH, on_request=True
+        "single stream",
+        _cross_modal(),
+        each_modality=True,
+        tasks=_BOTH,
+        has_context=False,
+        on_request=True,
     ),
     "svm": Model("SVM", _make_svm, tasks=_BOTH),
     "random-forest": Model("random forest", _make_random_forest, tasks=_BOTH),
     "ridge": Model("ridge", _make_ridge, tasks=("regression",)),
     "lda": Model("LDA", _make_lda),
-    "dummy": Model(MAJORITY, _make_dummy),
-    "mean": Model(MEAN, _make_dummy, tasks=("regression",)),
+    "dummy": Model(MAJORITY, _make_dummy, has_context=False),
+    "mean": Model(MEAN, _make_dummy, tasks=("regression",), has_context=False),
 }
 NORMALIZATIONS = {
     "raw": "inputs standardised by the training windows of all subjects together",
@@ -292,7 +303,7 @@ def modality_inputs() -> dict[str, Inputs]:
 
 
 def compute_inputs(
-    windows: pd.DataFrame, transformers: Mapping[str, Inputs]
+    windows: pd.DataFrame, transformers: Mapping[str, Inputs], keys: Sequence[str] = ("subject",)
 ) -> tuple[pd.DataFrame, dict[str, dict[str, list[str]]]]:
     """Compute the inputs of the networks and the baselines once for all folds.
 
@@ -305,11 +316,13 @@ def compute_inputs(
         From `skemo.segment`.
     transformers : dict of str to Inputs
         From `modality_inputs`; those of modalities that are not in `windows` are ignored.
+    keys : sequence of str, default=("subject",)
+        Columns of `windows` that are kept: for models with context, also "trial" and "start".
 
     Returns
     -------
     inputs : DataFrame
-        All inputs, and ``subject``. Names begin with the kind of input: ``series ecg``.
+        All inputs, and the keys. Names begin with the kind of input: ``series ecg``.
     columns : dict of str to dict of str to list of str
         Names of the columns by kind of input and modality. If the windows have the reliability
         of a modality, as from `skemo.corrupt`, it is among its features, and of the kind
@@ -340,7 +353,7 @@ def compute_inputs(
         number = windows[column].array.values[:, 0, 0]
         tables.append(pd.DataFrame({signal: windows[column], feature: number}))
         columns["features"][name].append(feature)
-    return pd.concat([*tables, windows[["subject"]]], axis=1), columns
+    return pd.concat([*tables, windows[list(keys)]], axis=1), columns
 
 
 def make_models(
@@ -351,6 +364,7 @@ def make_models(
     task: Task = "classification",
     seed: int = 0,
     max_epochs: int | None = None,
+    context: float | None = None,
 ) -> dict[str, Pipeline]:
     """Make models that take the computed inputs.
 
@@ -369,6 +383,9 @@ def make_models(
         Seed of the models.
     max_epochs : int, default=None
         Number of epochs of the networks; None means their default.
+    context : float, default=None
+        Reach of the mean over neighbouring windows, in seconds. A model that has such a context
+        is made with and without it.
 
     Returns
     -------
@@ -381,28 +398,43 @@ def make_models(
         told = columns.get("reliability", {})
         return [name for modality in wanted for name in told.get(modality, [])]
 
-    def selector(wanted):
+    def selector(wanted, reach=None):
         def select(kind):
             names = [name for modality in wanted for name in columns[kind][modality]]
             if kind != "features":
                 names += reliability(wanted)
             own = normalization == "per-subject"
-            if own:
-                names.append("subject")
+            keys = [] if reach is None else ["subject", "trial", "start"]
+            names += keys or ["subject"] * own
             chosen = ColumnTransformer(
                 [("columns", "passthrough", names)], verbose_feature_names_out=False
             ).set_output(transform="pandas")
-            return make_pipeline(chosen, PerSubject()) if own else chosen
+            steps = [PerSubject(passthrough=keys) if keys else PerSubject()] * own
+            steps += [] if reach is None else [ContextTransformer(reach)]
+            return make_pipeline(chosen, *steps) if steps else chosen
 
         return select
 
     models = {}
     for name in names:
-        title, make, each_modality = MODELS[name][:3]
-        parts = [[modality] for modality in modalities] if each_modality else [modalities]
-        for wanted in parts:
-            model = make(selector(wanted), seed, max_epochs, task)
-            if reliability(wanted) and hasattr(model[-1], "attention_weights"):
-                model[-1].set_params(quality=reliability(wanted))
-            models[f"{title}, {wanted[0]}" if each_modality else title] = model
+        model = MODELS[name]
+
+        def make(wanted, reach=None, model=model):
+            made = model.make(selector(wanted, reach), seed, max_epochs, task)
+            if reliability(wanted) and hasattr(made[-1], "attention_weights"):
+                made[-1].set_params(quality=reliability(wanted))
+            return made
+
+        for modality in modalities if model.each_modality else [None]:
+            wanted, title = modalities, model.title
+            if modality is not None:
+                wanted, title = [modality], f"{model.title}, {modality}"
+            models[title] = make(wanted)
+            if context is not None and model.has_context:
+                models[title_with_context(title, context)] = make(wanted, context)
     return models
+
+
+def title_with_context(title: str, reach: float) -> str:
+    """Return the title of a model over means of windows within `reach` seconds."""
+    return f"{title}, ± {reach:g} s"

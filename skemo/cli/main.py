@@ -1,4 +1,4 @@
-"""The command line: ``python -m skemo compare`` compares models on a data set."""
+"""The command line: ``python -m skemo compare`` and ``python -m skemo live``."""
 
 import argparse
 import dataclasses
@@ -15,6 +15,7 @@ import pandas as pd
 
 from skemo._escape import to_csv
 from skemo._files import make_folder, write_whole
+from skemo.cli import live
 from skemo.cli.experiments import (
     DATASETS,
     MODELS,
@@ -23,6 +24,7 @@ from skemo.cli.experiments import (
     decompose_conductance,
     make_models,
     modality_inputs,
+    title_with_context,
     without_labels,
 )
 from skemo.evaluation.compare import compare
@@ -34,7 +36,7 @@ from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wi
 from skemo.features.corruption import KINDS, corrupt, describe_corruption
 from skemo.report import write_report
 from skemo.report.outcome import find_outcome, format_p
-from skemo.signals.windows import segment
+from skemo.signals.windows import segment, window_starts
 
 _MOST_FOLDS = 40  # that are listed one by one
 
@@ -59,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _make_parser()
     argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
+    if args.command == "live":
+        live.run(args, parser)
+        return 0
     try:
         _compare(args, parser, argv)
     except KeyboardInterrupt:
@@ -129,6 +134,12 @@ def _make_parser():
         help="seconds between the starts of windows; default: the length of a window",
     )
     add(
+        "--training-step",
+        type=_positive(float),
+        metavar="S",
+        help="train also on windows that start every S seconds and overlap those that are tested",
+    )
+    add(
         "--protocol",
         action="append",
         choices=[*PROTOCOLS, "all"],
@@ -141,6 +152,13 @@ def _make_parser():
         help="folds of the k-fold protocols; default: 10, or the number of subjects if fewer",
     )
     add("--normalization", choices=[*NORMALIZATIONS, "both"], default="raw", help="default: raw")
+    add(
+        "--context",
+        type=_positive(float),
+        metavar="S",
+        help="show every model also with its inputs averaged over the windows of the same trial "
+        "within S seconds (transductive); models of waveforms have no such average",
+    )
     add(
         "--models",
         type=_model_names,
@@ -183,6 +201,14 @@ def _make_parser():
         metavar="DIR",
         help="write report.html, table.md, scores.csv and predictions.csv to this folder, and keep "
         "every finished fit there, so that the same command continues after an interruption",
+    )
+    live.add_arguments(
+        commands.add_parser(
+            "live",
+            help="follow a device or a recording with a saved model",
+            description="Classify each window of a device's streams, or of a recording, as soon as "
+            "it is complete, and show probabilities and signal quality. Ctrl-C ends it.",
+        )
     )
     return parser
 
@@ -269,10 +295,11 @@ def _compare(args, parser, argv):
         except OSError as error:
             parser.error(f"argument --output: {error}")
     try:
-        windows = _cut(args, dataset, targets, duration)
+        windows, tested = _cut(args, dataset, targets, duration)
         if args.corrupt is not None:
             windows = corrupt(windows, **args.corrupt, random_state=0, reliability=args.reliability)
-        inputs, columns = compute_inputs(windows, modality_inputs())
+        keys = ["subject"] if args.context is None else ["subject", "trial", "start"]
+        inputs, columns = compute_inputs(windows, modality_inputs(), keys)
     except (OSError, ValueError) as error:
         parser.error(f"{args.dataset}: {error}")
     n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
@@ -285,11 +312,21 @@ def _compare(args, parser, argv):
         title += ", corrupted ({kind} {probability:g})".format(**args.corrupt)
     y = windows[targets] if args.task == "regression" else windows["label"].to_numpy()
     text = _Text(args.output)
-    text.add(_describe_run(args, title, windows, y, list(columns["raw"]), protocols, n_splits))
+    shown = slice(None) if tested is None else tested
+    text.add(
+        _describe_run(
+            args, title, windows[shown], y[shown], list(columns["raw"]), protocols, n_splits
+        )
+    )
     comparisons = {}
     for normalization in normalizations:
         models = make_models(
-            args.models, columns, normalization, task=args.task, max_epochs=args.max_epochs
+            args.models,
+            columns,
+            normalization,
+            task=args.task,
+            max_epochs=args.max_epochs,
+            context=args.context,
         )
         for protocol in protocols:
             try:
@@ -303,6 +340,7 @@ def _compare(args, parser, argv):
                     n_jobs=args.n_jobs,
                     progress=True,
                     gap=args.gap if protocol == "blocked-k-fold" else 0.0,
+                    tested=tested,
                     n_repeats=args.seeds,
                     controls=args.controls,
                     output=args.output,
@@ -326,6 +364,9 @@ def _compare(args, parser, argv):
     if both:
         for protocol in protocols:
             text.add(_describe_normalizations(protocol, comparisons))
+    if args.context is not None:
+        for names, comparison in comparisons.items():
+            text.add(_describe_context(names, comparison, args.context))
     for normalization in normalizations:
         text.add(_describe_gap(normalization, comparisons))
     if args.output is not None:
@@ -361,15 +402,45 @@ def _choose_models(args, parser):
 
 
 def _cut(args, dataset, targets, duration):
-    """The windows of a data set; for numbers, all that have one of the targets."""
+    """The windows of a data set; for numbers, all that have one of the targets.
+
+    With windows for training only, return also which are tested, else None.
+    """
     labels = next((name for name in targets if name in dataset.targets), None)
     if labels is None and dataset.targets:  # the loader needs one
         labels = dataset.targets[0]
     recordings = decompose_conductance(dataset.load(args.data_home, labels, args.on_error))
+    step, whole = args.step, set()
+    if args.training_step is not None:
+        _check_training_step(args, duration)
+        recordings = _noting_starts(recordings, duration, args.step or duration, whole)
+        step = args.training_step
     if args.task == "classification":
-        return segment(recordings, duration=duration, step=args.step, purity=dataset.purity)
-    windows = segment(without_labels(recordings), duration=duration, step=args.step)
-    return windows.dropna(subset=targets, how="all").reset_index(drop=True)
+        windows = segment(recordings, duration=duration, step=step, purity=dataset.purity)
+    else:
+        windows = segment(without_labels(recordings), duration=duration, step=step)
+        windows = windows.dropna(subset=targets, how="all").reset_index(drop=True)
+    if args.training_step is None:
+        return windows, None
+    keys = zip(windows["subject"], windows["trial"], windows["start"], strict=True)
+    return windows, np.array([key in whole for key in keys])
+
+
+def _check_training_step(args, duration):
+    n_steps = (args.step or duration) / args.training_step
+    if round(n_steps) < 2 or abs(n_steps - round(n_steps)) > 1e-9:
+        raise ValueError(
+            f"--training-step {args.training_step:g} must be a half, a third or another whole "
+            f"part of the {args.step or duration:g} s between tested windows."
+        )
+
+
+def _noting_starts(recordings, duration, step, whole):
+    """Yield the recordings, and add subject, trial and start of their windows to `whole`."""
+    for recording in recordings:
+        starts, _ = window_starts(recording, duration, step, "drop")
+        whole.update((recording.subject, recording.trial, start) for start in starts)
+        yield recording
 
 
 class _Text:
@@ -418,7 +489,10 @@ def _describe_run(args, title, windows, y, modalities, protocols, n_splits):
     seeds = "1 seed" if args.seeds == 1 else f"the mean of {args.seeds} seeds"
     folds = f"; k-fold with k = {n_splits}" if any("k-fold" in name for name in protocols) else ""
     cut = windows.attrs["segment"]
-    step = f", one every {cut['step']:g} s" if cut["step"] != cut["duration"] else ""
+    tested_step = args.step or cut["duration"]
+    step = f", one every {tested_step:g} s" if tested_step != cut["duration"] else ""
+    if args.training_step is not None:
+        step += f" (training: every {args.training_step:g} s)"
     told = "; every model is told which" if args.reliability else ""
     faults = describe_corruption(windows.attrs.get("corruption", []))
     corrupted = "".join(f"\n- corrupted on purpose: {fault}{told}" for fault in faults)
@@ -546,21 +620,39 @@ def _shorten(names, n_shown=4):
 
 def _describe_normalizations(protocol, comparisons):
     """Describe what normalising by subject changes for each model, tested over subjects."""
-    pair = [comparisons.get((protocol, name)) for name in ("raw", "per-subject")]
-    if any(one is None for one in pair):
+    raw, own = (comparisons.get((protocol, name)) for name in ("raw", "per-subject"))
+    if raw is None or own is None:
         return ""
+    names = {model: model for model in raw.models if model not in GUESSES}
+    title = f"What normalising by subject changes, {protocol}"
+    return _describe_changes(title, "per-subject − raw", raw, own, names)
+
+
+def _describe_context(names, comparison, reach):
+    """Describe what the average over neighbouring windows changes for each model."""
+    pairs = {model: title_with_context(model, reach) for model in comparison.models}
+    pairs = {model: other for model, other in pairs.items() if other in comparison.models}
+    title = f"What context changes, {', '.join(names)}"
+    what = f"averaged over ± {reach:g} s − alone"
+    return _describe_changes(title, what, comparison, comparison, pairs)
+
+
+def _describe_changes(title, what, before, after, names):
+    """Describe the differences between pairs of models, given by name, tested over subjects."""
     rows = []
-    for target, raw in pair[0].by_target().items():
-        main = raw.main_metric
-        metric = raw.describe_metric(main)
+    for target, one in before.by_target().items():
+        main = one.main_metric
+        metric = one.describe_metric(main)
         scale, form = (100, "{:+.1f}") if metric.percent else (1, "{:+.3f}")
         scores = [
-            one.subject_scores().pivot(index="subject", columns="model", values=main)
-            for one in (raw, pair[1].by_target()[target])
+            each.subject_scores().pivot(index="subject", columns="model", values=main)
+            for each in (one, after.by_target()[target])
         ]
-        for model in raw.models:
-            difference = (scale * (scores[1][model] - scores[0][model])).round(12)
-            if model in GUESSES or difference.isna().all():
+        for model, other in names.items():
+            if model not in scores[0] or other not in scores[1]:  # every fit failed
+                continue
+            difference = (scale * (scores[1][other] - scores[0][model])).round(12)
+            if difference.isna().all():
                 continue
             low, high = bootstrap_interval(difference)
             rows.append(
@@ -579,9 +671,9 @@ def _describe_normalizations(protocol, comparisons):
     table["p"] = [format_p(p).removeprefix("= ") for p in table["p"]]
     name = f"{metric.name[:1].upper()}{metric.name[1:]}{' in points' * metric.percent}"
     return f"""\
-## What normalising by subject changes, {protocol}
+## {title}
 
-{name}, per-subject − raw, with 95 % bootstrap intervals over subjects; p by Wilcoxon's test over
+{name}, {what}, with 95 % bootstrap intervals over subjects; p by Wilcoxon's test over
 subjects, corrected for the number of models.
 
 {format_table(table.set_index(table.columns[0]), "markdown")}

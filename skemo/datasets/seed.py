@@ -116,11 +116,11 @@ def load_seed(
     """
     folder = local_folder(data_home)
     known = tuple(LABELS.values())
-    classes = [classes] if isinstance(classes, str) else list(classes)
-    if len(set(classes)) < 2 or not set(classes) <= set(known):
+    classes = np.ravel(classes).tolist()
+    if any(name not in known for name in classes) or len(set(classes)) < 2:
         raise ValueError(f"classes must be at least two of {list(known)}, got {classes}.")
-    wanted_sessions = [1, 2, 3] if sessions is None else list(sessions)
-    if not wanted_sessions or not set(wanted_sessions) <= {1, 2, 3}:
+    wanted_sessions = [1, 2, 3] if sessions is None else np.ravel(sessions).tolist()
+    if not wanted_sessions or any(session not in (1, 2, 3) for session in wanted_sessions):
         raise ValueError(f"sessions must be among 1, 2 and 3, got {sessions!r}.")
     files = _session_files(folder)
     if not files:

@@ -1,6 +1,6 @@
 """Simulated signals of people in calm and aroused trials, with a planted effect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 
 import numpy as np
@@ -203,8 +203,8 @@ def _check(n_subjects, n_trials, duration, effect_size, modalities, rates, chann
         ("sampling_rates", rates, SAMPLING_RATES),
         ("channels", channels, POSITIONS),
     ):
-        unknown = [name for name in given if name not in known]
-        if isinstance(given, str) or unknown or not given:
+        is_list = isinstance(given, Iterable) and not isinstance(given, str)
+        if not is_list or not given or any(name not in list(known) for name in given):
             raise ValueError(f"{what} must be among {', '.join(known)}, got {given!r}.")
     for modality, lowest in {"ecg": 64, "eda": 1, "eeg": 64, "resp": 4, "temp": 1}.items():
         if modality in modalities and not lowest <= rates[modality] < np.inf:

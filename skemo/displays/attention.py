@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
 from skemo._escape import to_printable
 from skemo.displays.representation import enter_last_step
 from skemo.displays.style import check_axes, color_of
+from skemo.displays.subject_scores import one_per_window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -295,8 +296,10 @@ def _check_weights(weights, y, subjects):
     if weights is None or any(dtype.kind not in "biuf" for dtype in weights.dtypes):
         raise ValueError("weights must be a table of numbers with a column per modality.")
     weights = weights.astype(float).reset_index(drop=True)
-    y = np.full(len(weights), _ALL) if y is None else column_or_1d(y)
-    subjects = np.arange(len(weights)) if subjects is None else column_or_1d(subjects)
+    y = np.full(len(weights), _ALL) if y is None else one_per_window(y, "y")
+    if subjects is None:
+        subjects = np.arange(len(weights))
+    subjects = one_per_window(subjects, "subjects")
     check_consistent_length(weights, y, subjects)
     if len(weights) == 0 or ((weights < 0) | (weights > 2)).any(axis=None):
         raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._escape import to_printable
 from skemo.displays.style import NEUTRAL, check_panels, color_of
 from skemo.displays.subject_scores import chosen_models, predictions_by_model
 
@@ -298,8 +299,22 @@ class ResidualsDisplay:
         if times is None:
             table["time"] = table.groupby("subject")["row"].rank(method="dense").astype(int)
             return cls(table).plot(ax)
-        table["time"] = np.asarray(times)[table["row"]]
+        table["time"] = _check_times(times, 1 + table["row"].max())[table["row"]]
         return cls(table, time_label="Time (s)").plot(ax)
+
+
+def _check_times(times, n_needed):
+    """Return a time for each row of `X`, checked."""
+    try:
+        checked = np.asarray(times, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"times must be seconds: {error}.") from error
+    if checked.ndim != 1 or len(checked) < n_needed:
+        raise ValueError(
+            f"times must have an entry for each row of X, at least {n_needed}, got shape "
+            f"{checked.shape}."
+        )
+    return checked
 
 
 def _predictions_of(comparison, models):
@@ -326,7 +341,7 @@ def _panels(table, ax, name_width):
     for panel in axes.flat[len(models) :]:
         panel.set_axis_off()
     for model, panel in zip(models, axes.flat, strict=False):
-        panel.set_title(textwrap.fill(str(model), name_width), fontsize="small")
+        panel.set_title(textwrap.fill(to_printable(str(model)), name_width), fontsize="small")
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize="small")
     return axes, [table[table["model"] == model] for model in models]

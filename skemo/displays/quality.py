@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
+from skemo._escape import to_printable
 from skemo.displays.style import NEUTRAL, check_panels
 from skemo.signals.recording import Recording
 
@@ -95,7 +96,7 @@ class QualityDisplay:
             name: self._plot_strip(panel, self.quality[name], scale)
             for name, panel in self.axes_.items()
         }
-        panels[0].set_title(self.title, loc="left", fontsize="medium")
+        panels[0].set_title(to_printable(self.title), loc="left", fontsize="medium")
         if self.min_quality is not None:
             note = f"hatched: below {self.min_quality:g}"
             panels[0].set_title(note, loc="right", fontsize="small", color=NEUTRAL)

@@ -493,6 +493,8 @@ def _kinds_of(recording, modalities, kinds):
     if isinstance(modalities, str) or not isinstance(modalities, Iterable | None):
         modalities = [modalities]
     names = list(recording.signals) if modalities is None else list(modalities)
+    if not names:
+        raise ValueError(f"modalities is empty: choose among {list(recording.signals)}.")
     for name in [*names, *kinds]:
         if name not in recording.signals:
             raise ValueError(

@@ -1,12 +1,12 @@
 """Scores of each subject under each model, with their means and intervals."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length
 
@@ -392,7 +392,11 @@ def chosen_models(comparison: "Comparison", models: str | Sequence[str] | None) 
     """Return the names of the models to draw: all of the comparison's, or those in `models`."""
     if models is None:
         return list(comparison.models)
-    models = [models] if isinstance(models, str) else list(dict.fromkeys(models))
+    if isinstance(models, str):
+        models = [models]
+    elif not isinstance(models, Iterable):
+        raise ValueError(f"models must be a name or a list of names, got {models!r}.")
+    models = list(dict.fromkeys(models))
     unknown = [model for model in models if model not in comparison.models]
     if unknown or not models:
         raise ValueError(
@@ -401,7 +405,7 @@ def chosen_models(comparison: "Comparison", models: str | Sequence[str] | None) 
     return models
 
 
-def _one_per_window(values, name):
+def one_per_window(values: Any, name: str) -> NDArray[Any]:
     """Return values as an array of shape (n_windows,)."""
     try:
         array = np.asarray(values)
@@ -420,17 +424,17 @@ def predictions_by_model(
 ) -> pd.DataFrame:
     """Return a table of predictions with the columns `model`, `subject`, `y_true`, `y_pred`."""
     by_model = y_pred if isinstance(y_pred, dict) else {name: y_pred}
-    true_labels = _one_per_window(y_true, "y_true")
+    true_labels = one_per_window(y_true, "y_true")
     if not by_model or not len(true_labels):
         raise ValueError("There are no predictions to draw.")
-    if subjects is None or pd.isna(_one_per_window(subjects, "subjects")).any():
+    if subjects is None or pd.isna(one_per_window(subjects, "subjects")).any():
         raise ValueError("subjects must name the subject of every window, without NaN or None.")
     parts = []
     for model, labels in by_model.items():
         columns = {
-            "subject": _one_per_window(subjects, "subjects"),
+            "subject": one_per_window(subjects, "subjects"),
             "y_true": true_labels,
-            "y_pred": _one_per_window(labels, "y_pred"),
+            "y_pred": one_per_window(labels, "y_pred"),
         }
         check_consistent_length(*columns.values())
         own, known = (set(columns[what].tolist()) for what in ("y_pred", "y_true"))

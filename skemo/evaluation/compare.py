@@ -34,7 +34,7 @@ from skemo.evaluation.controls import (
 )
 from skemo.evaluation.declared import transductive_steps
 from skemo.evaluation.digest import digest, package_versions, pickle_by_value, settings
-from skemo.evaluation.fits import Run, is_network, run_fits, uses_processes
+from skemo.evaluation.fits import Run, is_network, run_fits, take_rows, uses_processes
 from skemo.evaluation.leakage import check_split, format_findings
 from skemo.evaluation.nested import fit_parameters, split_by_subject
 from skemo.evaluation.precompute import Precomputed
@@ -50,6 +50,7 @@ from skemo.evaluation.protocols import (
 )
 from skemo.evaluation.scores import Task
 from skemo.evaluation.scoring import Scoring, read_scoring
+from skemo.evaluation.splitters import BlockedKFold
 from skemo.evaluation.store import FitStore
 from skemo.evaluation.targets import (
     code_rows,
@@ -58,6 +59,7 @@ from skemo.evaluation.targets import (
     read_targets,
     stack_targets,
 )
+from skemo.evaluation.training_rows import add_training_rows, check_tested
 from skemo.models.baselines import make_dummy
 from skemo.signals.checks import check_text
 from skemo.signals.groups import GROUP_COLUMNS, trial_codes
@@ -80,6 +82,7 @@ def compare(
     progress: bool = False,
     together: bool | Literal["auto"] = "auto",
     gap: float = 0.0,
+    tested: ArrayLike | None = None,
     n_repeats: int = 1,
     controls: Sequence[Literal["majority", "mean", "permuted"]] = (),
     output: str | Path | None = None,
@@ -137,6 +140,9 @@ def compare(
         "auto" does so where it was measured to be faster: for small windows, on a CPU.
     gap : float, default=0.0
         Seconds to keep between training and test windows of a trial. Only for "blocked-k-fold".
+    tested : array-like of bool, shape (n_windows,), default=None
+        Which windows are tested; None means all. The others are only trained on, as is useful
+        for windows that overlap: see Notes.
     n_repeats : int, default=1
         How often to repeat the whole comparison. Repetition r adds r to the seed of the folds and
         to every ``random_state`` of a model, or of a splitter, that is a whole number. A subject's
@@ -217,6 +223,18 @@ def compare(
     **Your own folds** may test a window in several folds or in none. Each prediction counts once in
     the score of its subject; `notes` says which windows were tested.
 
+    **Overlapping windows** are more to learn from, but not more to be tested by. Cut with
+    ``step=``, and test those that do not overlap::
+
+        windows = segment(recordings, duration=10.0, step=2.5)
+        compare(models, windows[["ecg"]], windows["label"], windows,
+                tested=windows["start"] % 10 == 0)
+
+    The folds are made of the tested windows, and are the same as without the others. Another
+    window is trained on in a fold if all tested windows of its trial are; in a trial that is
+    divided between training and test, if it overlaps a training window, and no window that
+    is tested or left out. A list of splits says itself what is trained on, and takes no `tested`.
+
     **Features.** The leading steps of a Pipeline that learn nothing, such as `HRVTransformer`, are
     computed once for all folds and all models that share them, as by `precompute`.
 
@@ -268,6 +286,7 @@ def compare(
     attributes = getattr(X, "attrs", {}) or getattr(groups, "attrs", {})
     table = window_groups(groups)
     subjects = table["subject"].to_numpy()
+    is_tested = check_tested(tested, len(table))
     task = find_task(by_name, y)
     are_classes = task == "classification"
     targets = read_targets(y, task)
@@ -277,19 +296,28 @@ def compare(
     of_one = labels if are_classes and len(targets) == 1 else None  # to stratify folds by
     is_named = isinstance(protocol, str)
     if not is_named:
-        _check_own(protocol, gap)
+        _check_own(protocol, gap, tested)
+    whole = np.flatnonzero(is_tested)
+    of_whole = table.iloc[whole].reset_index(drop=True)
     folds = []
     for repeat in range(n_repeats):
         seed = _shift(random_state, repeat)
         if is_named:
             named = cast(ProtocolName, protocol)
-            folds.append(protocol_folds(named, of_one, table, n_splits, seed, gap))
+            classes_of_whole = None if of_one is None else of_one[whole]
+            own = protocol_folds(named, classes_of_whole, of_whole, n_splits, seed, gap)
         else:
-            folds.append(own_folds(protocol, X, labels, table, seed, repeat))
+            own = own_folds(protocol, take_rows(X, whole), labels[whole], of_whole, seed, repeat)
+        if tested is not None:
+            distance = protocol.gap if isinstance(protocol, BlockedKFold) else gap
+            own = add_training_rows(own, is_tested, table, distance)
+        folds.append(own)
     leakage = check_split(X, table, folds[0], code_rows(labels))
     kinds = set(leakage["kind"])
     facts = PROTOCOLS[str(protocol)] if is_named else describe_own(protocol, kinds, table)
     about = describe_data(X, targets, subjects, attributes)
+    if tested is not None:
+        about["n_only_trained_on"] = len(table) - len(whole)
     declared = {name: transductive_steps(model) for name, (model, _) in with_controls.items()}
     details = {
         "task": task,
@@ -309,6 +337,7 @@ def compare(
         "code": f"skemo.compare(models, X, y, groups, protocol={_as_code(protocol)}, "
         f"n_splits={n_splits}, random_state={random_state!r}, gap={gap!r}, "
         f"n_repeats={n_repeats}, controls={controls!r}"
+        f"{'' if tested is None else ', tested=tested'}"
         f"{'' if scoring is None else ', scoring=scoring'})",
     }
     expected = [*facts.by_design, "per-subject normalisation"]
@@ -384,7 +413,7 @@ def compare(
             f"{first['error']}\n\n{first['traceback']}"
         )
     comparison = assemble_comparison(
-        runs, targets, subjects, records, failures, leakage, details, scorers
+        runs, targets, subjects, records, failures, leakage, details, scorers, is_tested
     )
     warn_of_comparison(comparison)
     return comparison
@@ -496,7 +525,12 @@ def _names_column(model, column):
     return hasattr(model, "get_params") and any(map(has, model.get_params().values()))
 
 
-def _check_own(protocol, gap):
+def _check_own(protocol, gap, tested):
+    if tested is not None and isinstance(protocol, list | tuple):
+        raise ValueError(
+            "A list of splits says itself which windows are tested and which are trained on: leave "
+            "out tested=."
+        )
     if not isinstance(protocol, list | tuple) and not hasattr(protocol, "split"):
         raise ValueError(
             f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}, a splitter such as "
@@ -551,6 +585,11 @@ def _check_options(n_repeats, on_error, output, random_state, together):
         raise ValueError(f"n_repeats must be a positive whole number, got {n_repeats!r}.")
     if on_error not in ("record", "raise"):
         raise ValueError(f'on_error must be "record" or "raise", got {on_error!r}.')
+    generators = (np.random.RandomState, np.random.Generator)
+    if random_state is not None and not isinstance(random_state, (Integral, *generators)):
+        raise ValueError(
+            f"random_state must be a whole number, a RandomState or None, got {random_state!r}."
+        )
     if output is not None and not isinstance(random_state, Integral):
         raise ValueError(
             "output= continues with the same folds only if random_state is a whole number, got "

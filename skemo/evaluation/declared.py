@@ -1,13 +1,22 @@
 """Steps of a model that must be declared with its scores, since they use other windows."""
 
+from typing import Any
+
+import numpy as np
 from sklearn.base import BaseEstimator
 
+from skemo.evaluation.nested import is_search, searched_parameters
+from skemo.features.context import ContextTransformer
 from skemo.features.per_subject import PerSubject
 
-# Steps whose output for a window depends on the other windows predicted with it.
-_TRANSDUCTIVE: dict[type, str] = {
-    PerSubject: "standardises each subject by the subject's own windows, tested ones included, "
-    "without their labels"
+# What steps do whose output for a window depends on other windows.
+_DECLARED = {
+    "PerSubject": "standardises each subject by the subject's own windows, tested ones included, "
+    "without their labels",
+    "ContextTransformer": "averages each window and the windows before and after it in the same "
+    "trial, tested ones included, without their labels",
+    "ContextTransformer (causal)": "averages each window and earlier windows of the same trial, "
+    "tested ones included, without their labels",
 }
 
 
@@ -19,12 +28,12 @@ def transductive_steps(model: BaseEstimator) -> list[str]:
     Parameters
     ----------
     model : estimator
-        Its parameters are searched, at any depth.
+        Its parameters are searched, at any depth, and so are the candidates of a search.
 
     Returns
     -------
     list of str
-        Names of classes, without repetition.
+        Names of classes, without repetition, and whether they use earlier windows alone.
 
     Examples
     --------
@@ -34,11 +43,26 @@ def transductive_steps(model: BaseEstimator) -> list[str]:
     >>> transductive_steps(make_svm(make_pipeline("passthrough", PerSubject())))
     ['PerSubject']
     """
-    parts = [model, *model.get_params().values()] if hasattr(model, "get_params") else [model]
-    found = [kind.__name__ for part in parts for kind in _TRANSDUCTIVE if isinstance(part, kind)]
+    parts = _parts(model)
+    candidates = [pair for part in parts if is_search(part) for pair in searched_parameters(part)]
+    chosen = [value for _, values in candidates if np.iterable(values) for value in values]
+    parts += [part for value in chosen for part in _parts(value)]
+    any_reach = any(name.split("__")[-1] == "reach" for name, _ in candidates)
+    found = []
+    for part in parts:
+        if isinstance(part, PerSubject):
+            found.append("PerSubject")
+        elif isinstance(part, ContextTransformer) and (part.reach or any_reach):
+            found.append(f"ContextTransformer{' (causal)' if part.causal else ''}")
     return list(dict.fromkeys(found))
 
 
 def describe_step(name: str) -> str:
     """Return what a step of `transductive_steps` does with the windows of a person."""
-    return {kind.__name__: text for kind, text in _TRANSDUCTIVE.items()}[name]
+    return _DECLARED[name]
+
+
+def _parts(model: Any) -> list[Any]:
+    """A model and all its parameters; other values by themselves."""
+    is_instance = hasattr(model, "get_params") and not isinstance(model, type)
+    return [model, *model.get_params().values()] if is_instance else [model]

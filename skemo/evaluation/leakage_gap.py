@@ -15,6 +15,7 @@ from skemo.evaluation.compare import compare
 from skemo.evaluation.protocols import ProtocolName, protocol_folds, window_groups
 from skemo.evaluation.scores import check_metric, metrics_of
 from skemo.evaluation.targets import find_task
+from skemo.signals.groups import refuse_column_name
 
 
 def leakage_gap(
@@ -91,6 +92,7 @@ def leakage_gap(
     >>> gap.loc["SVM", "segment-k-fold (optimistic)"].item()  # the model knows the subjects
     1.0
     """
+    refuse_column_name("y", y)
     task = find_task(models, y)
     if metric is not None:
         check_metric(metric, metrics_of(task))

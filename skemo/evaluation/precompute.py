@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from skemo.evaluation.nested import is_search, searched_parameters
 from skemo.features.base import WindowTransformer
+from skemo.features.modalities import ModalityTransformer
 from skemo.signals.checks import signal_name
 
 
@@ -158,7 +159,7 @@ def _is_windowwise(step):
         return step != "drop"
     if type(step) is Pipeline:
         return step.transform_input is None and all(_is_windowwise(part) for _, part in step.steps)
-    if type(step) is ColumnTransformer:
+    if type(step) in (ColumnTransformer, ModalityTransformer):
         parts = [*((part, columns) for _, part, columns in step.transformers), (step.remainder, "")]
         return all(
             (part == "drop" or _is_windowwise(part))

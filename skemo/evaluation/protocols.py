@@ -214,6 +214,8 @@ def protocol_folds(
     """
     if not isinstance(n_splits, Integral) or isinstance(n_splits, bool):
         raise ValueError(f"n_splits must be an integer, got {n_splits!r}.")
+    if isinstance(random_state, Integral) and not 0 <= random_state < 2**32:
+        raise ValueError(f"random_state must be at least 0 and below 2**32, got {random_state!r}.")
     splitter = protocol_splitter(name, n_splits, random_state, gap, stratify=y is not None)
     y = None if y is None else np.asarray(y)
     if y is not None and len(y) == 0:

@@ -178,6 +178,9 @@ def number_scores(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     {'rmse': 1.0, 'mae': 1.0, 'r2': -0.5, 'pearson': 1.0, 'concordance': 0.571}
     """
     true, predicted = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
+    # Dividing by a power of two changes no digit, and squares neither overflow nor vanish.
+    _, exponent = np.frexp(max(np.abs(true).max(), np.abs(predicted).max()))
+    true, predicted = np.ldexp(true, -exponent), np.ldexp(predicted, -exponent)
     errors = predicted - true
     mean_square = np.mean(errors**2)
     r2 = pearson = concordance = np.nan
@@ -192,7 +195,8 @@ def number_scores(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
         pearson = covariance / np.sqrt(variance * spread) if spread else 0.0
         shift = true.mean() - predicted.mean()
         concordance = 2 * covariance / (variance + spread + shift**2)
-    values = (np.sqrt(mean_square), np.mean(np.abs(errors)), r2, pearson, concordance)
+    sizes = np.ldexp([np.sqrt(mean_square), np.mean(np.abs(errors))], exponent)
+    values = (*sizes, r2, pearson, concordance)
     return dict(zip(REGRESSION_METRICS, map(float, values), strict=True))
 
 

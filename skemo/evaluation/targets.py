@@ -83,18 +83,23 @@ def read_targets(y: Any, task: Task) -> list[Target]:
     if values.ndim == 2 and values.shape[1] == 0:
         raise ValueError("y has no columns: pass the labels or numbers of each window.")
     several = values.ndim == 2 and values.shape[1] > 1
-    if not several:
-        names, columns = [""], [column_or_1d(y)]
-    elif isinstance(y, pd.DataFrame):
-        names, columns = list(map(str, y)), [y.iloc[:, i].to_numpy() for i in range(y.shape[1])]
-        if len(set(names)) < len(names):
-            raise ValueError(f"The targets must have different names, got {names}.")
+    names = [""]
+    if isinstance(values, pd.DataFrame):
+        columns = [_plain(values.iloc[:, i]) for i in range(values.shape[1])]
+        if several:
+            names = list(map(str, values))
+            if len(set(names)) < len(names):
+                raise ValueError(f"The targets must have different names, got {names}.")
+    elif several:
+        columns = [_plain(column) for column in values.T]
+        names = [f"target {i}" for i in range(len(columns))]
     else:
-        names = [f"target {i}" for i in range(values.shape[1])]
-        columns = [pd.Series(column).infer_objects().to_numpy() for column in values.T]
+        columns = [_plain(values if isinstance(values, pd.Series) else column_or_1d(values))]
     missing = np.all([pd.isna(column) for column in columns], axis=0)
     if missing.any():
-        raise ValueError(f"y is missing (NaN) in {missing.sum()} row(s): drop these rows.")
+        raise ValueError(
+            f"y is missing (NaN) in {missing.sum()} row(s): drop these rows of X, y and groups."
+        )
     targets = []
     for name, column in zip(names, columns, strict=True):
         where = f"y, target {name!r}," if several else "y"
@@ -154,16 +159,39 @@ def describe_target(target: Target) -> dict[str, Any]:
     return {"classes": counted, **missing}
 
 
+def _plain(column):
+    """A target as NumPy has it: no nullable types, numbers as numbers, NaN or None if missing."""
+    if isinstance(column.dtype, np.dtype) and column.dtype != object:
+        return np.asarray(column)
+    values = np.array(column, object)
+    missing = pd.isna(values)
+    known = pd.Series(values[~missing]).infer_objects().to_numpy()
+    if not missing.any():
+        return known
+    is_numeric = known.dtype.kind in "iuf"
+    filled = np.full(len(values), np.nan if is_numeric else None, float if is_numeric else object)
+    filled[~missing] = known
+    return filled
+
+
 def _classes_of(known, where):
     check_sortable(known, where)
     check_text(known, "The label")
     try:
-        check_classification_targets(known)
+        is_continuous = type_of_target(known) == "continuous"
+        if not is_continuous:
+            check_classification_targets(known)
     except ValueError as error:
         raise ValueError(
             f"{where} has no classes: {error} For numbers, compare regressors, such as "
             'make_svm(..., task="regression").'
         ) from error
+    if is_continuous:
+        raise ValueError(
+            f"{where} is numbers such as {known[known % 1 != 0][0]:g}, but the models are "
+            'classifiers. Compare regressors, such as make_svm(..., task="regression"), or divide '
+            "the numbers into classes, for example by pandas.cut."
+        )
     classes = np.unique(known)
     if len(classes) < 2:
         raise ValueError(f"{where} has one class, {classes[0]}: a comparison needs at least two.")

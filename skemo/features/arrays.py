@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skemo._doc_links import DocLinkMixin
 from skemo.signals.checks import signal_name, validate_signals
@@ -95,8 +95,16 @@ class ArrayTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         self._name = signal_name(X) if isinstance(X, pd.DataFrame) else None
         if not known.any():
             raise ValueError("All windows contain NaN: leave this modality out.")
+        if isinstance(self.transformer, type) or not hasattr(self.transformer, "fit_transform"):
+            raise ValueError(
+                "transformer must be a transformer with fit_transform and transform, got "
+                f"{self.transformer!r}."
+            )
         self.transformer_ = clone(self.transformer)
-        labels = None if y is None else np.asarray(y)[known]
+        labels = None if y is None else np.asarray(y)
+        if labels is not None:
+            check_consistent_length(values, labels)
+            labels = labels[known]
         found = self.transformer_.fit_transform(values[known], labels)
         rows = _as_rows(found, int(known.sum()))
         self.n_outputs_ = rows.shape[1]

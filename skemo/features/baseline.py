@@ -86,6 +86,8 @@ def correct_baseline(
         raise ValueError(f"features must be columns of numbers, but {unusable[0]!r} is not.")
     if not pd.api.types.is_numeric_dtype(windows["start"]):
         raise ValueError("The column 'start' of windows must be numbers, in seconds.")
+    if np.ndim(label):
+        raise ValueError(f"label must be one label, got {label!r}.")
     is_baseline = windows["label"].eq(label).to_numpy(bool)
     if not is_baseline.any():
         raise ValueError(

@@ -1,8 +1,9 @@
 """Units and definitions of the features, and tables of features in BIDS format."""
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from skemo._checks import is_number, native_columns
 from skemo._files import write_whole
 from skemo.signals.array import SignalDtype
 
@@ -148,12 +150,15 @@ def feature_definitions(names: Sequence[str] | None = None) -> pd.DataFrame:
     ['Root mean square of the differences of successive RR intervals', \
 'Differential entropy of the alpha band, Fz']
     """
+    if isinstance(names, str) or not (names is None or isinstance(names, Iterable)):
+        raise ValueError(f"names must be a list of names of features, got {names!r}.")
     found = {}
     for name in _DEFINITIONS if names is None else names:
         definition = _define(str(name))
         if definition is not None:
             found[name] = definition
-    return pd.DataFrame.from_dict(found, orient="index", columns=["unit", "definition"])
+    columns = ["unit", "definition"]
+    return pd.DataFrame.from_dict(found, orient="index", columns=columns, dtype=object)
 
 
 def _define(name):
@@ -249,11 +254,17 @@ def write_bids_features(
             "the subject and onset of others. Pass windows.loc[features.index] if the labels of "
             "the rows agree."
         )
-    features = features.drop(columns=["subject"], errors="ignore")
+    features = native_columns(features).drop(columns=["subject"], errors="ignore")
     unusable = [c for c in features if not pd.api.types.is_numeric_dtype(features[c])]
     if unusable:
         raise ValueError(f"features must be columns of numbers, but {unusable[0]!r} is not.")
-    table = pd.DataFrame({"onset": windows["start"].to_numpy() if "start" in windows else None})
+    if duration is not None and not (is_number(duration) and 0 < duration < math.inf):
+        raise ValueError(f"duration must be a positive number of seconds, got {duration!r}.")
+    described = _check_definitions(definitions)
+    if not isinstance(name, str):
+        raise ValueError(f"name must be text, got {name!r}.")
+    onset = windows["start"].to_numpy() if "start" in windows else None
+    table = pd.DataFrame({"onset": onset}, index=range(len(windows)))
     table.insert(1, "duration", _duration(windows) if duration is None else duration)
     for column, title in (("trial", "trial"), ("label", "trial_type")):
         if column in windows:
@@ -275,7 +286,7 @@ def write_bids_features(
     about = {column: text for column, text in about.items() if column in table}
     for column, unit, text in feature_definitions(list(features)).itertuples():
         about[column] = {"Description": text} | ({"Units": unit} if unit else {})
-    about |= {column: dict(text) for column, text in (definitions or {}).items()}
+    about |= described
     _write_json(folder / "features.json", about)
     _write_json(
         folder / "dataset_description.json",
@@ -293,6 +304,24 @@ def write_bids_features(
         write_whole(path, rows.to_csv(sep="\t", na_rep="n/a", index=False, lineterminator="\n"))
         paths.append(path)
     return paths
+
+
+def _check_definitions(definitions):
+    """Return the user's descriptions of features as a dict of dicts."""
+    if definitions is None:
+        return {}
+    is_mapping = isinstance(definitions, Mapping)
+    if not is_mapping or not all(isinstance(text, Mapping) for text in definitions.values()):
+        raise ValueError(
+            'definitions must be a dict such as {"age": {"Description": "Age", "Units": "year"}}, '
+            f"got {definitions!r}."
+        )
+    described = {column: dict(text) for column, text in definitions.items()}
+    try:
+        json.dumps(described)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"definitions cannot be written as JSON: {error}.") from error
+    return described
 
 
 def _duration(windows):

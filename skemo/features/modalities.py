@@ -2,11 +2,97 @@
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.compose import ColumnTransformer
 
 from skemo.features.quality import QualityTransformer
+from skemo.signals.array import SignalArray, SignalDtype
+from skemo.signals.checks import signal_columns
 
 _QUALITY = "_quality"  # ending of the name of a column that tells the quality of another
+
+
+class ModalityTransformer(ColumnTransformer):
+    """A `sklearn.compose.ColumnTransformer` in whose ``transform`` a signal may be missing.
+
+    `make_modality_transformer` makes it. Its parameters and attributes are those of
+    `ColumnTransformer`, and `signals_`.
+
+    Attributes
+    ----------
+    signals_ : dict of str to SignalDtype
+        The types of the signal columns of the fit that a transformer takes.
+    """
+
+    signals_: dict[str, SignalDtype]
+
+    def fit_transform(
+        self, X: pd.DataFrame | ArrayLike, y: Any = None, **params: Any
+    ) -> pd.DataFrame | NDArray:
+        """Fit all transformers, and put their results side by side.
+
+        Parameters
+        ----------
+        X : DataFrame of n_windows rows
+        y : array-like of shape (n_windows,), default=None
+        **params : dict
+            As for `ColumnTransformer`.
+
+        Returns
+        -------
+        DataFrame of n_windows rows
+        """
+        result = super().fit_transform(X, y, **params)
+        taken = {name for _, _, columns in self.transformers for name in columns}
+        signals = signal_columns(X)
+        dtypes = X.dtypes if isinstance(X, pd.DataFrame) else {}
+        self.signals_ = {str(name): dtypes[name] for name in signals if name in taken}
+        return result
+
+    def transform(self, X: pd.DataFrame | ArrayLike, **params: Any) -> pd.DataFrame | NDArray:
+        """Transform each modality, and put the results side by side.
+
+        Parameters
+        ----------
+        X : DataFrame of n_windows rows
+            A signal whose column is not there, or holds nothing but NaN or None, is missing in
+            all windows.
+        **params : dict
+            As for `ColumnTransformer`.
+
+        Returns
+        -------
+        DataFrame of n_windows rows
+        """
+        return super().transform(self._complete(X), **params)
+
+    def _complete(self, X):
+        """`X` with a missing signal for each one that it lacks."""
+        signals = getattr(self, "signals_", {})
+        present = signal_columns(X)
+        if not isinstance(X, pd.DataFrame) or set(signals) <= set(present):
+            return X
+        absent = [name for name in signals if name not in X]
+        strange = [name for name in present if name not in self.feature_names_in_]
+        if absent and (strange or len(absent) == len(signals)):
+            raise ValueError(
+                f"X has no column {absent[0]!r}, which the model was fitted on, but {list(X)}. A "
+                "signal may be left out if it was not measured, but not renamed, and not all of "
+                "them."
+            )
+        empty = [name for name in signals if name in X and name not in present]
+        missing = {
+            name: _missing_signal(signals[name], len(X))
+            for name in [*absent, *(name for name in empty if X[name].isna().all())]
+        }
+        return X.assign(**missing) if missing else X
+
+
+def _missing_signal(dtype, n_windows):
+    values = np.full((n_windows, *dtype.shape), np.nan, dtype.value_type)
+    return SignalArray(values, sampling_rate=dtype.sampling_rate, channels=dtype.channels)
 
 
 def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
@@ -22,6 +108,9 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
     that the signal and its quality can stand side by side, as ``ecg=HRVTransformer("series"),
     ecg_quality=QualityTransformer("series")``.
 
+    After the fit, a sensor that is not there makes its modality missing (NaN), and the window is
+    classified by the others: its column may be left out, or be NaN or None.
+
     Parameters
     ----------
     **modalities : transformer, or "passthrough"
@@ -29,10 +118,10 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
 
     Returns
     -------
-    sklearn.compose.ColumnTransformer
-        Its output is a DataFrame, which keeps signal columns whole. The parameters of a
-        transformer have the prefix of its modality: ``ecg__signal`` or, inside
-        ``make_pipeline``, ``columntransformer__ecg__signal``.
+    ModalityTransformer
+        A `sklearn.compose.ColumnTransformer`. Its output is a DataFrame, which keeps signal
+        columns whole. The parameters of a transformer have the prefix of its modality:
+        ``ecg__signal`` or, inside ``make_pipeline``, ``modalitytransformer__ecg__signal``.
 
     Examples
     --------
@@ -53,7 +142,7 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
         (name, transformer, [_column_of(name, transformer)])
         for name, transformer in modalities.items()
     ]
-    columns = ColumnTransformer(steps, verbose_feature_names_out=False)
+    columns = ModalityTransformer(steps, verbose_feature_names_out=False)
     return columns.set_output(transform="pandas")
 
 

@@ -1,22 +1,26 @@
 """Standardisation of each subject by the subject's own mean and spread."""
 
+import functools
+import math
 import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skemo._checks import check_range, float_type, native_columns
 from skemo._doc_links import DocLinkMixin
-from skemo._samples import fill_mask
-from skemo.kernels.standardize import mean_and_scale, signal_statistics, standardize_signals
-from skemo.signals.array import SignalArray
-from skemo.signals.checks import reading_numbers, signal_columns
-
-_LARGEST_FEATURE = 1e18  # whose square is a number in single precision
+from skemo.features.columns import find_column, fitted_names, split_blocks, validate_table
+from skemo.kernels.standardize import (
+    combine_moments,
+    moments,
+    signal_moments,
+    standardize_signals,
+)
+from skemo.signals.array import SignalDtype
 
 
 class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
@@ -33,25 +37,33 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     Subjects seen in ``fit`` keep the statistics of their rows in the fit, where there were any.
     New subjects are standardised by the rows passed to ``transform``. This is transductive: no
     labels are used, but all rows of a new subject are needed together. Mention it with each
-    result. The values in the column `by` must be unique to a person: the same name in two data
-    sets is taken for the same person.
+    result. ``partial_fit`` measures a new subject beforehand, for example at rest, so that a
+    single row is enough from then on; `skemo.enroll` does it inside a fitted model. The values in
+    the column `by` must be unique to a person: the same name in two data sets is taken for the
+    same person.
 
     In a pipeline, `PerSubject` follows the features. The steps before it pass the column `by`
     through, as ``make_modality_transformer(ecg=HRVTransformer(), subject="passthrough")`` does;
-    `PerSubject` drops it. All other columns are standardised: a step that needs the columns
-    ``trial`` or ``start`` must come before `PerSubject` and drop them.
+    `PerSubject` drops it. All other columns are standardised, except for those in `passthrough`,
+    which are for a later step such as `ContextTransformer`.
 
     Parameters
     ----------
     by : str or int, default="subject"
         The column of `X` with the subject of each row: a column name if `X` is a DataFrame, or a
         position.
+    passthrough : list of str or int, default=()
+        Columns that are returned as they are. It may contain `by`, which is then not dropped.
 
     Attributes
     ----------
-    statistics_ : dict of subject to list of (mean, scale)
-        Statistics of each subject with more than one row at fit: one pair per signal column,
-        then one for the numeric columns. NaN where all of the subject's values were missing.
+    statistics_ : dict of str to ndarray
+        What is known of each subject: ``"subject"``, their names; ``"windows"``, how many of each
+        were measured; ``"values"``, ``"mean"`` and ``"std"`` of shape (n_subjects, n_numbers),
+        where values counts the numbers that were not missing; and ``"column"``, the names of the
+        n_numbers: each channel of each signal column, then each numeric column. They can be saved,
+        for example by ``numpy.savez``, and set again. A subject with a single window counts as
+        new in ``transform``.
     n_features_in_ : int
         Number of columns of `X`, including `by`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -69,12 +81,16 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     >>> import pandas as pd
     >>> from skemo import PerSubject
     >>> X = pd.DataFrame({"rate": [60.0, 62.0, 90.0, 92.0], "subject": ["a", "a", "b", "b"]})
-    >>> PerSubject().fit_transform(X)["rate"].tolist()
+    >>> step = PerSubject()
+    >>> step.fit_transform(X)["rate"].tolist()
     [-1.0, 1.0, -1.0, 1.0]
+    >>> step.statistics_["subject"].tolist(), step.statistics_["mean"].tolist()
+    (['a', 'b'], [[61.0], [91.0]])
     """
 
-    def __init__(self, by: str | int = "subject") -> None:
+    def __init__(self, by: str | int = "subject", passthrough: Sequence[str | int] = ()) -> None:
         self.by = by
+        self.passthrough = passthrough
 
     def fit(self, X: pd.DataFrame | ArrayLike, y: Any = None) -> Self:
         """Compute the statistics of each subject.
@@ -109,9 +125,37 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         -------
         DataFrame or ndarray of n_windows rows
         """
-        subjects, X = self._take_subjects(X, reset=True)
-        X, self.statistics_ = _standardize_by_subject(X, subjects, {})
-        return X
+        X, subjects, by, kept = self._take_subjects(X, reset=True)
+        table = _Blocks(X, by, kept)
+        measured = {name: table.measure(rows) for name, rows in _rows_by_subject(subjects)}
+        self.statistics_ = table.describe(measured)
+        return _standardize(table, subjects, measured)
+
+    def partial_fit(self, X: pd.DataFrame | ArrayLike, y: Any = None) -> Self:
+        """Measure new subjects, or go on measuring known ones.
+
+        The statistics of a known subject become those of the earlier rows and these together.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_windows, n_columns)
+            Windows or features of one or several subjects, and the column `by`.
+        y : array-like of shape (n_windows,), default=None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        is_first = not hasattr(self, "statistics_")
+        X, subjects, by, kept = self._take_subjects(X, reset=is_first)
+        table = _Blocks(X, by, kept)
+        known = {} if is_first else self._known(table.n_numbers)
+        for name, rows in _rows_by_subject(subjects):
+            own = table.measure(rows)
+            known[name] = _combine(known[name], own) if name in known else own
+        self.statistics_ = table.describe(known)
+        return self
 
     def transform(self, X: pd.DataFrame | ArrayLike) -> pd.DataFrame | NDArray[np.floating]:
         """Standardise the rows of each subject, and drop the column `by`.
@@ -127,9 +171,9 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
             A DataFrame with the index of `X` if `X` is a DataFrame.
         """
         check_is_fitted(self)
-        subjects, X = self._take_subjects(X, reset=False)
-        X, _ = _standardize_by_subject(X, subjects, self.statistics_)
-        return X
+        X, subjects, by, kept = self._take_subjects(X, reset=False)
+        table = _Blocks(X, by, kept)
+        return _standardize(table, subjects, self._known(table.n_numbers))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of all columns except for `by`.
@@ -144,39 +188,21 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         ndarray of str
         """
         check_is_fitted(self)
-        if input_features is None:
-            numbered = [f"x{i}" for i in range(self.n_features_in_)]
-            input_features = getattr(self, "feature_names_in_", numbered)
-        names = list(np.asarray(input_features, object))
-        if len(names) != self.n_features_in_:
-            raise ValueError(
-                "input_features should have length equal to the number of features "
-                f"({self.n_features_in_}), got {len(names)}."
-            )
-        by = names.index(self.by) if isinstance(self.by, str) else self.by
-        return np.delete(np.asarray(names, object), by)
+        names = fitted_names(self, input_features)
+        columns = pd.DataFrame(columns=names)
+        by, kept = find_column(columns, self.by, "by"), self._find_passthrough(columns)
+        return np.asarray([name for i, name in enumerate(names) if i != by or i in kept], object)
 
     def _take_subjects(self, X, *, reset):
-        """Check `X`, and return the subject of each row and the other columns."""
-        if isinstance(X, pd.DataFrame):
-            X = native_columns(X)
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if len(X) == 0:
-                raise ValueError("Found array with 0 sample(s): X has no rows.")
-        else:
-            X = fill_mask(X) if isinstance(X, np.ma.MaskedArray) else X
-            with reading_numbers("PerSubject"):
-                X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
-        position = self._find_by(X)
-        if X.shape[1] < 2:
+        """Check `X`; return it, the subject of each row, and the columns `by` and `passthrough`."""
+        X = validate_table(self, X, reset=reset)
+        by, kept = find_column(X, self.by, "by"), self._find_passthrough(X)
+        if X.shape[1] <= len({by, *kept}):
             raise ValueError(
-                f"X has 1 feature(s), which is the column by={self.by!r}: PerSubject also needs "
-                "columns to standardise."
+                f"X has {X.shape[1]} feature(s), which is the column by={self.by!r}: PerSubject "
+                "also needs columns to standardise."
             )
-        if isinstance(X, pd.DataFrame):
-            subjects, X = X.iloc[:, position], X.drop(columns=X.columns[position])
-        else:
-            subjects, X = X[:, position], np.delete(X, position, axis=1)
+        subjects = X.iloc[:, by] if isinstance(X, pd.DataFrame) else X[:, by]
         unknown = int(pd.isna(subjects).sum())
         if unknown:
             warnings.warn(
@@ -185,27 +211,25 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=4,
             )
-        return np.asarray(subjects), X
+        return X, np.asarray(subjects), by, kept
 
-    def _find_by(self, X):
-        if isinstance(self.by, str):
-            if not isinstance(X, pd.DataFrame):
-                raise ValueError(
-                    f"by={self.by!r} names a column, but X is an array: pass a DataFrame with "
-                    "that column, or its position as by=<int>."
-                )
-            if list(X.columns).count(self.by) != 1:
-                raise ValueError(
-                    f"by={self.by!r} is not a column of X, which has {list(X.columns)}. Pass it "
-                    f"through, as with make_modality_transformer(..., {self.by}='passthrough'), or "
-                    "set by=<its name>."
-                )
-            return X.columns.get_loc(self.by)
-        if not isinstance(self.by, int | np.integer) or isinstance(self.by, bool):
-            raise ValueError(f"by must be a column's name or position, got {self.by!r}.")
-        if not -X.shape[1] <= self.by < X.shape[1]:
-            raise ValueError(f"by={self.by} is not a column of X, which has {X.shape[1]} columns.")
-        return int(self.by) % X.shape[1]
+    def _find_passthrough(self, X):
+        if isinstance(self.passthrough, str) or not isinstance(self.passthrough, Iterable):
+            raise ValueError(f"passthrough must be a list of columns, got {self.passthrough!r}.")
+        return [find_column(X, column, "passthrough") for column in self.passthrough]
+
+    def _known(self, n_numbers):
+        """The statistics by subject, as arrays of shape (4, n_numbers)."""
+        known = self.statistics_
+        shape = known["mean"].shape
+        if shape[1] != n_numbers:
+            raise ValueError(
+                f"PerSubject was fitted on {shape[1]} numbers of a window, over all features "
+                f"and channels, but got {n_numbers}."
+            )
+        windows = np.broadcast_to(known["windows"][:, np.newaxis], shape)
+        rows = np.stack([windows, known["values"], known["mean"], known["std"]], axis=1)
+        return dict(zip(known["subject"].tolist(), rows, strict=True))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -214,87 +238,122 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _standardize_by_subject(X, subjects, known):
-    """Standardise the columns of `X`, numeric and signal, within each subject.
+class _Blocks:
+    """The columns of a table to standardise: an array per signal column, and one of numbers.
 
-    The statistics of a subject are taken from `known` or, if they are missing there, computed
-    from the rows in `X`. Return the result, and the statistics used for each subject with several
-    rows.
+    The statistics of a subject are an array of shape (4, n_numbers): the number of windows, and
+    for each channel of each signal and then for each numeric column the number of values, their
+    mean and their standard deviation.
     """
-    blocks, padded, rebuild = _split_blocks(X)
-    codes, names = pd.factorize(subjects)  # -1 where the subject is NaN
+
+    def __init__(self, X, by, kept):
+        self.arrays, self.padded, rebuild = split_blocks(X, {by, *kept}, "PerSubject standardises")
+        self.rebuild = functools.partial(rebuild, kept=kept)
+        self.shapes = [
+            (1, *values.shape[1:-1], 1) if values.ndim > 2 else values.shape[1:]
+            for values in self.arrays
+        ]
+        self.ends = np.cumsum([math.prod(shape) for shape in self.shapes])
+        self.n_numbers = int(self.ends[-1])
+        self._columns = X, {by, *kept}
+
+    def measure(self, rows):
+        """The statistics of some rows."""
+        found = []
+        for values, padded in zip(self.arrays, self.padded, strict=True):
+            if values.ndim > 2:
+                own = signal_moments(values[rows], padded=padded)
+            else:
+                own = moments(values[rows][:, :, np.newaxis])
+            found.append([part.ravel() for part in own])
+        measured = np.concatenate(found, axis=1)
+        return np.vstack([np.full(self.n_numbers, len(rows)), measured])
+
+    def mean_and_scale(self, statistics):
+        """The mean and scale of each array."""
+        _, _, mean, std = statistics
+        scale = np.where(std == 0, 1.0, std)
+        for shape, stop in zip(self.shapes, self.ends, strict=True):
+            part = slice(stop - math.prod(shape), stop)
+            yield mean[part].reshape(shape), scale[part].reshape(shape)
+
+    def describe(self, statistics):
+        """The statistics of all subjects, as arrays by name."""
+        windows, *others = np.reshape([*statistics.values()], (-1, 4, self.n_numbers)).swapaxes(
+            0, 1
+        )
+        return {
+            "subject": _as_array(list(statistics)),
+            "windows": windows[:, 0],
+            **dict(zip(("values", "mean", "std"), others, strict=True)),
+            "column": _as_array(self._names()),
+        }
+
+    def _names(self):
+        X, keys = self._columns
+        if not isinstance(X, pd.DataFrame):
+            return [f"x{i}" for i in range(X.shape[1]) if i not in keys]
+        signals, numeric = [], []
+        for i, (name, dtype) in enumerate(X.dtypes.items()):
+            if i in keys:
+                continue
+            if not isinstance(dtype, SignalDtype):
+                numeric.append(name)
+                continue
+            channels = dtype.channels or range(dtype.shape[-2])
+            signals += [
+                " ".join(map(str, (name, *place, channel)))
+                for place in np.ndindex(dtype.shape[:-2])
+                for channel in channels
+            ]
+        return [*signals, *numeric]
+
+
+def _as_array(names):
+    """Names as an array, of text or numbers unless there are both."""
+    if len({type(name) for name in names}) == 1 and np.ndim(names) == 1:
+        return np.array(names)
+    array = np.empty(len(names), object)
+    array[:] = names
+    return array
+
+
+def _rows_by_subject(subjects):
+    """The name and the positions of the rows of each subject, without rows that are NaN."""
+    codes, names = pd.factorize(subjects)
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
-    _warn_of_single_rows([name for name in names[counts == 1] if name not in known])
     rows = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
     rows_of = np.split(rows, np.cumsum(counts)[:-1]) if len(names) else []
-    statistics = {}
-    standardized = [np.full_like(values, np.nan) for values in blocks]
-    for name, rows in zip(names, rows_of, strict=True):
-        parts = [values[rows] for values in blocks]
-        used = known.get(name)
-        if used is None or any(np.isnan(mean).any() for mean, _ in used):
-            own = list(map(_measure, parts, padded))
-            used = own if used is None else list(map(_fill, used, own))
-        if len(rows) > 1:
-            statistics[name] = used
-        for out, part, pads, (mean, scale) in zip(standardized, parts, padded, used, strict=True):
-            out[rows] = standardize_signals(part, mean, scale, padded=pads)
-    return rebuild(standardized), statistics
+    return list(zip(names.tolist(), rows_of, strict=True))
 
 
-def _fill(known, own):
-    """Return the known mean and scale, with those of the rows where they are NaN."""
-    unknown = np.isnan(known[0])
-    return tuple(np.where(unknown, mine, theirs) for theirs, mine in zip(known, own, strict=True))
+def _standardize(table, subjects, known):
+    """Standardise the rows of each subject.
 
-
-def _split_blocks(X):
-    """Split `X` into arrays: one per signal column, and one of all numeric columns.
-
-    Return these, whether each may have zero padding, and a function that joins them again.
+    The statistics of a subject are taken from `known`, if they are of several rows, or else from
+    the rows in the table. So are those that were missing.
     """
-    if not isinstance(X, pd.DataFrame):
-        numbers = np.asarray(X).astype(float_type(np.asarray(X).dtype), copy=False)
-        check_range(numbers, "X", _LARGEST_FEATURE)
-        return [numbers], [False], lambda blocks: blocks[0]
-    signals = signal_columns(X)
-    numeric = X.columns.difference(signals, sort=False)
-    unusable = [name for name in numeric if not _is_real(X[name].dtype)]
-    if unusable:
-        raise ValueError(
-            f"PerSubject standardises numeric and signal columns, but got {unusable}. Encode "
-            "or drop them in an earlier step."
-        )
-    single = len(numeric) > 0 and all(dtype == np.float32 for dtype in X[numeric].dtypes)
-    numbers = X[numeric].to_numpy(np.float32 if single else np.float64, na_value=np.nan)
-    check_range(numbers, "X", _LARGEST_FEATURE)
-
-    def rebuild(blocks):
-        columns = dict(zip(numeric, blocks[-1].T, strict=True))
-        for name, values in zip(signals, blocks, strict=False):
-            known = X[name].dtype
-            columns[name] = SignalArray(
-                values, sampling_rate=known.sampling_rate, channels=known.channels
-            )
-        return pd.DataFrame(columns, index=X.index)[list(X.columns)]
-
-    for name in signals:
-        check_range(X[name].array.values, name)
-    blocks = [*(X[name].array.values for name in signals), numbers]
-    padded = [*(X[name].dtype.may_be_padded for name in signals), False]
-    return blocks, padded, rebuild
+    standardized = [np.full_like(values, np.nan) for values in table.arrays]
+    single = []
+    for name, rows in _rows_by_subject(subjects):
+        used = known.get(name)
+        if used is None or used[0].max(initial=0) < 2:
+            used = table.measure(rows)
+            single += [name] if len(rows) == 1 else []
+        elif np.isnan(used).any():
+            used = np.where(np.isnan(used), table.measure(rows), used)
+        statistics = table.mean_and_scale(used)
+        for out, values, padded, (mean, scale) in zip(
+            standardized, table.arrays, table.padded, statistics, strict=True
+        ):
+            out[rows] = standardize_signals(values[rows], mean, scale, padded=padded)
+    _warn_of_single_rows(single)
+    return table.rebuild(standardized)
 
 
-def _is_real(dtype):
-    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
-
-
-def _measure(values, padded):
-    """Return the mean and scale of one subject's rows; signals have more than two axes."""
-    if values.ndim > 2:
-        return signal_statistics(values, padded=padded)
-    mean, scale = mean_and_scale(values[:, :, np.newaxis])
-    return mean[..., 0], scale[..., 0]
+def _combine(one, other):
+    """The statistics of two sets of rows together."""
+    return np.vstack([one[0] + other[0], *combine_moments(one[1:], other[1:])])
 
 
 def _warn_of_single_rows(names):

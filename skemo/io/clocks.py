@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from skemo.signals.recording import Recording
 from skemo.signals.times import even_grid
@@ -23,6 +23,17 @@ _MERGED = (
     "beat_gaps",
     "starts",
 )
+
+
+def _seconds(times: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return times as an array of finite numbers."""
+    try:
+        seconds = np.atleast_1d(np.asarray(times, np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers of seconds: {error}.") from error
+    if not np.isfinite(seconds).all():
+        raise ValueError(f"{name} must be finite numbers of seconds, got {times!r}.")
+    return seconds
 
 
 def correct_clock(recording: Recording, times: ArrayLike, true_times: ArrayLike) -> Recording:
@@ -61,7 +72,7 @@ def correct_clock(recording: Recording, times: ArrayLike, true_times: ArrayLike)
     >>> correct_clock(wrist, times=[10.0], true_times=[12.5]).starts
     {'eda': 2.5}
     """
-    own, true = (np.atleast_1d(np.asarray(x, np.float64)) for x in (times, true_times))
+    own, true = _seconds(times, "times"), _seconds(true_times, "true_times")
     if own.shape != true.shape or own.ndim != 1 or not len(own):
         raise ValueError(
             f"times and true_times must have the same events, got {own.size} and {true.size}."

@@ -210,6 +210,12 @@ def read_table(
             )
         header += [""] * (len(first) - len(header))  # lines end with a separator
     header = [name or f"{_EMPTY}{i}" for i, name in enumerate(header)]
+    repeated = [name for name in header if header.count(name) > 1]
+    if repeated:
+        raise ValueError(
+            f"{path} has several columns {repeated[0]!r}; its columns, separated by {separator!r}, "
+            f"are {header}. Rename them, or pass skip_rows= if the names are in another line."
+        )
     absent = [name for name in columns or () if name not in header]
     if absent:
         raise ValueError(

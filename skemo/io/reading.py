@@ -78,8 +78,14 @@ def _reader_of(path: Path) -> Callable[..., Any]:
     if start[:4] == b"Obj\x01":
         return read_embraceplus
     if start[:2] == b"PK":
-        with zipfile.ZipFile(path) as archive:
-            names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"{path} begins like a zip file, but cannot be read as one ({error}): copy or "
+                "download it again."
+            ) from error
         if _E4 & set(names):
             return read_empatica_e4
         raise ValueError(f"{path} is a zip file of {names[:5]}. Unpack it and read the files.")

@@ -77,7 +77,8 @@ def _checked(acceleration: ArrayLike, sampling_rate: float) -> NDArray:
 
 def _cut_seconds(acceleration, sampling_rate, gravity):
     """Windows cut into seconds, (n_windows, n_axes, n_seconds, n_times), and which to leave out."""
-    windows = np.asarray(acceleration, float)
+    # Sums are rounded in the order of memory, which should not depend on the container.
+    windows = np.ascontiguousarray(acceleration, float)
     n_windows, n_axes, n_times = windows.shape
     n_block = round(sampling_rate)
     n_seconds = n_times // n_block

@@ -339,6 +339,8 @@ def _compare_shapes(filtered, rate, table):
     left_value = filtered[rows, left]
     shapes = left_value + (places - left) * (filtered[rows, left + 1] - left_value)
     shapes -= shapes.mean(axis=0)
+    # Dividing by a power of two changes no digit, and the squares of faint signals do not vanish.
+    shapes = np.ldexp(shapes, -np.frexp(np.abs(shapes).max(axis=0))[1])
     shapes /= np.sqrt((shapes**2).mean(axis=0))
     # The square of a sum of n shapes is n plus n (n - 1) times the mean of their products.
     n = np.bincount(rows, minlength=n_windows)
@@ -494,6 +496,8 @@ def _interpolate_at_beats(beats, values, duration):
         )
     times = np.arange(int(duration * RESPIRATION_RATE + 1e-9)) / RESPIRATION_RATE
     series = np.full((len(beats), len(times)), np.nan)
+    is_repeated = np.diff(beats, axis=1, prepend=np.nan) == 0  # no spline has two values at a time
+    values = np.where(is_repeated, np.nan, values)
     n_known = np.isfinite(values).sum(axis=1)
     rows = np.flatnonzero(n_known >= _LEAST_BEATS)
     if not len(rows) or not len(times):

@@ -67,21 +67,81 @@ def signal_statistics(
     >>> mean.item(), scale.item()
     (2.0, 1.0)
     """
-    _check_real(values, 3)
-    if 0 in values.shape:
-        raise ValueError(
-            f"Statistics need at least one sample, got windows of shape {values.shape}."
-        )
-    check_range(values, "values")
-    inside = np.ones((len(values), values.shape[-1]), bool)
-    if padded:
-        inside = np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
+    _check_statistics(values)
+    inside = _not_padding(values, padded)
     if by_time:
         leading = tuple(range(1, values.ndim - 1))
         values = np.where(np.expand_dims(inside, leading), values, np.nan)[..., np.newaxis]
         mean, scale = mean_and_scale(values, None, sample_weight)
         return mean[..., 0], scale[..., 0]
     return mean_and_scale(values, inside, sample_weight)
+
+
+def signal_moments(
+    values: NDArray[np.floating], *, padded: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many samples each channel has, their mean and their standard deviation.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_windows, ..., n_channels, n_times)
+        Windows of a signal.
+    padded : bool, default=True
+        Whether zeros at the end of a window are padding.
+
+    Returns
+    -------
+    count, mean, std : ndarray of shape (1, ..., n_channels, 1)
+        The mean is that of `signal_statistics`, and so is the standard deviation, except that
+        it is 0 in a constant channel. NaN for both in a channel without any sample.
+    """
+    _check_statistics(values)
+    return moments(values, _not_padding(values, padded))
+
+
+def combine_moments(
+    one: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    other: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the count, mean and standard deviation of two sets of samples together.
+
+    Parameters
+    ----------
+    one, other : tuple of (count, mean, std)
+        Arrays of the same shape, as `signal_moments` returns them.
+
+    Returns
+    -------
+    count, mean, std : ndarray
+        Those of all samples, as ``signal_moments`` computes them from these, up to rounding
+        [1]_.
+
+    References
+    ----------
+    .. [1] Chan, T. F., Golub, G. H., & LeVeque, R. J. (1983). Algorithms for computing the sample
+       variance: analysis and recommendations. The American Statistician, 37(3), 242-247.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skemo.kernels.standardize import combine_moments
+    >>> one, other = (np.array([x]) for x in (2.0, 1.0, 1.0)), (np.array([x]) for x in (1, 4.0, 0))
+    >>> [x.item() for x in combine_moments(tuple(one), tuple(other))]
+    [3.0, 2.0, 1.632993161855452]
+    """
+    (n_one, mean_one, std_one), (n_other, mean_other, std_other) = one, other
+    count = n_one + n_other
+    share = n_other / np.maximum(count, 1)
+    between = mean_other - mean_one
+    mean = mean_one + between * share
+    variance = std_one**2 * (1 - share) + std_other**2 * share + between**2 * share * (1 - share)
+    std = np.where(_is_constant(count, mean, variance), 0.0, np.sqrt(variance))
+    first, last = n_other == 0, n_one == 0
+    return (
+        count,
+        np.where(first, mean_one, np.where(last, mean_other, mean)),
+        np.where(first, std_one, np.where(last, std_other, std)),
+    )
 
 
 def standardize_signals(
@@ -120,6 +180,22 @@ def standardize_signals(
     return standardized
 
 
+def _not_padding(values, padded):
+    """Which samples are no padding, of shape (n_windows, n_times)."""
+    if not padded:
+        return np.ones((len(values), values.shape[-1]), bool)
+    return np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
+
+
+def _check_statistics(values):
+    _check_real(values, 3)
+    if 0 in values.shape:
+        raise ValueError(
+            f"Statistics need at least one sample, got windows of shape {values.shape}."
+        )
+    check_range(values, "values")
+
+
 def _check_real(values, n_axes):
     if values.dtype.kind not in "iuf" or values.ndim < n_axes:
         raise ValueError(
@@ -149,6 +225,27 @@ def mean_and_scale(
     -------
     mean, scale : ndarray of shape (1, ..., 1)
         As in `signal_statistics`.
+    """
+    _, mean, std = moments(values, inside, sample_weight)
+    return mean, np.where(std == 0, 1.0, std)
+
+
+def moments(
+    values: NDArray[np.floating],
+    inside: NDArray[np.bool_] | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the count, mean and standard deviation over the first and last axes.
+
+    Parameters
+    ----------
+    values, inside, sample_weight
+        As for `mean_and_scale`.
+
+    Returns
+    -------
+    count, mean, std : ndarray of shape (1, ..., 1)
+        As in `signal_moments`; the count is the sum of the weights.
     """
     axes = (0, values.ndim - 1)
     leading = tuple(range(1, values.ndim - 1))
@@ -181,22 +278,25 @@ def mean_and_scale(
             second = second + weight.sum(axis=axes, keepdims=True)
         return count, first, second
 
-    count, first, _ = weighted_sums(0.0)
-    absent = count == 0
-    count[absent] = 1.0
+    total, first, _ = weighted_sums(0.0)
+    absent = total == 0
+    count = np.where(absent, 1.0, total)
     mean = first / count
     # The second pass corrects the rounding errors of the first, so that the mean of a constant is
     # exactly that constant.
     _, first, second = weighted_sums(mean)
     mean = mean + first / count
     variance = np.maximum(second / count - (first / count) ** 2, 0.0)
-    # Rounding leaves a constant channel with a variance slightly above 0. This is the bound of
-    # scikit-learn's StandardScaler.
+    std = np.where(_is_constant(count, mean, variance), 0.0, np.sqrt(variance))
+    mean[absent] = std[absent] = np.nan
+    return total, mean, std
+
+
+def _is_constant(count, mean, variance):
+    """Whether a variance is within the rounding errors of a constant."""
+    # This is the bound of scikit-learn's StandardScaler.
     eps = np.finfo(np.float64).eps
-    constant = variance <= count * eps * variance + (count * mean * eps) ** 2
-    scale = np.where(constant, 1.0, np.sqrt(variance))
-    mean[absent] = scale[absent] = np.nan
-    return mean, scale
+    return variance <= count * eps * variance + (count * mean * eps) ** 2
 
 
 def _row_chunks(values):

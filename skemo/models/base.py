@@ -1,12 +1,11 @@
 """Base class of the network estimators: everything but their targets and networks."""
 
 import copy
-import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -22,8 +21,7 @@ from skorch.utils import noop
 from skemo._checks import is_number, is_positive
 from skemo._doc_links import DocLinkMixin
 from skemo.kernels.standardize import signal_statistics, standardize_signals
-from skemo.models.saving import read_estimator, write_estimator
-from skemo.models.targets import check_sample_weight
+from skemo.models.targets import category_orders, check_sample_weight
 from skemo.nn import FusionEnsemble, FusionNetwork
 from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
@@ -111,7 +109,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         values = self._check_windows(X, reset=True)
         targets = self._check_targets(X, y)
         sample_weight = check_sample_weight(len(targets[0]), sample_weight)
-        self._learn_targets(targets, sample_weight)
+        self._learn_targets(targets, sample_weight, category_orders(y, len(targets)))
         subjects = None
         if groups is not None:
             subjects = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
@@ -220,39 +218,6 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         weights, _, _ = self._evaluate(X)
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(weights, columns=self._signal_names(), index=index)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator to a safetensors file, without pickle.
-
-        Its header holds parameters, classes and shapes as JSON, and its body the weights and
-        the standardisation. The parameter `callbacks`, parameters that are code (a module or a
-        loss of your own), the state of the optimiser and the training history are not saved.
-
-        Parameters
-        ----------
-        path : str or path-like
-        """
-        write_estimator(self, path)
-
-    @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto", **code: Any
-    ) -> Self:
-        """Read an estimator that was written by `save`.
-
-        Parameters
-        ----------
-        path : str or path-like
-        device : str or torch.device, default="auto"
-            The device to use, which may differ from the one it was trained on.
-        **code
-            Parameters that were not saved because they are code, such as ``module=``.
-
-        Returns
-        -------
-        fitted estimator
-        """
-        return read_estimator(cls, path, device, code)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -508,8 +473,8 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         """Check `y`, and return it as a list of arrays, one per target."""
 
     @abstractmethod
-    def _learn_targets(self, targets, sample_weight):
-        """Learn from all rows which classes the targets have."""
+    def _learn_targets(self, targets, sample_weight, orders):
+        """Learn from all rows which classes the targets have; `orders` is by `category_orders`."""
 
     @abstractmethod
     def _encode_targets(self, targets):

@@ -62,7 +62,9 @@ def make_svm(features: Features, *, task: Task = "classification", **parameters:
         Turns windows into numeric features: a `make_modality_transformer` whose transformers
         return features, alone or followed by `PerSubject`.
     task : {"classification", "regression"}, default="classification"
-        Whether to predict classes or numbers.
+        Whether to predict classes or numbers. It is not inferred from `y`, which is not known until
+        ``fit``, when the last step is an SVC or SVR already. `compare` refuses classifiers for
+        numbers with fractions.
     **parameters : any
         Those of `sklearn.svm.SVC` or `sklearn.svm.SVR`, such as ``C`` and ``gamma``. For classes,
         ``class_weight`` is "balanced" unless given: a rare class counts as much as a common one.

@@ -16,9 +16,9 @@ from torch import nn
 
 from skemo._checks import is_number
 from skemo.models.base import FusionEstimator, check_loss, check_share
+from skemo.models.network_files import read_classes
 from skemo.models.own_module import OwnModule
-from skemo.models.saving import read_classes
-from skemo.models.targets import check_labels
+from skemo.models.targets import category_orders, check_labels
 from skemo.nn import OrdinalLink
 from skemo.training.net import FusionClassifierNet
 from skemo.training.objectives import ClassObjective, Loss, mean_probabilities
@@ -48,10 +48,11 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         A subclass of ``torch.nn.Module``, or a function that returns one.
     loss : {"cross-entropy", "focal", "ordinal"} or callable, default="cross-entropy"
         "focal" lowers the weight of windows that are classified well (Lin et al. 2017). "ordinal"
-        is for ordered classes such as ratings, in the order of ``classes_``: a cumulative link
-        model, in which ordered thresholds divide one number into classes (McCullagh 1980). A
-        callable takes class scores, (n_windows, n_classes), and positions in ``classes_``,
-        (n_windows,), as tensors, and returns the loss of each window.
+        is for ordered classes: ratings that are numbers, or text whose order is that of the
+        categories of an ordered pandas Categorical. It is a cumulative link model, in which
+        ordered thresholds divide one number into classes (McCullagh 1980). A callable takes class
+        scores, (n_windows, n_classes), and positions in ``classes_``, (n_windows,), as tensors,
+        and returns the loss of each window.
     label_smoothing : float, default=0.0
         Share of the probability of the label that is spread evenly over all classes.
     center_loss : float, default=0.0
@@ -222,9 +223,9 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
         self
         """
         known = None if classes is None else _sorted_classes(classes)
-        if hasattr(self, "net_") and known is not None and not _equal(known, self._class_lists()):
+        if hasattr(self, "net_") and known is not None and not _equal(known, self._sorted_lists()):
             raise ValueError(
-                f"classes={_as_lists(known)} differ from {_as_lists(self._class_lists())}, which "
+                f"classes={_as_lists(known)} differ from {_as_lists(self._sorted_lists())}, which "
                 "were passed to the first call of partial_fit or found by fit."
             )
 
@@ -243,7 +244,7 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
                 raise ValueError(
                     f"y has {len(targets)} targets, but `classes` has those of {len(known)}."
                 )
-            self.classes_ = known[0] if len(known) == 1 else known
+            self._set_classes(known, category_orders(y, len(targets)))
 
         return self._fit_partially(X, y, sample_weight, begin)
 
@@ -264,8 +265,9 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
             several.
         """
         _, _, predicted = self._evaluate(X)
-        ends = np.cumsum([len(classes) for classes in self._class_lists()])[:-1]
-        parts = np.split(predicted, ends, axis=1)
+        lists = self._class_lists()
+        parts = np.split(predicted, np.cumsum(list(map(len, lists)))[:-1], axis=1)
+        parts = [part[:, np.argsort(classes)] for part, classes in zip(parts, lists, strict=True)]
         return parts[0] if len(parts) == 1 else parts
 
     def predict(self, X: pd.DataFrame | ArrayLike) -> NDArray:
@@ -331,19 +333,23 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
             raise ValueError('label_smoothing works only with loss="cross-entropy" and "focal".')
 
     def _class_lists(self):
+        """Return the classes of each target in the order of the outputs of the network."""
+        return self._ordered_classes
+
+    def _sorted_lists(self):
         return self.classes_ if isinstance(self.classes_, list) else [self.classes_]
+
+    def _set_classes(self, classes, orders):
+        """Set the sorted classes, and the order of those that are ordinal."""
+        self.classes_ = classes[0] if len(classes) == 1 else classes
+        self._ordered_classes = classes
+        if self.loss == "ordinal":
+            self._ordered_classes = list(map(_put_in_order, classes, orders))
 
     def _check_targets(self, X, y):
         return check_labels(self, X, y)
 
-    def _learn_targets(self, targets, sample_weight):
-        for labels in targets if self.loss == "ordinal" else ():
-            first = labels[~pd.isna(labels)][0]
-            if isinstance(first, str):
-                raise ValueError(
-                    f'loss="ordinal" takes ratings that are numbers, got text such as "{first}", '
-                    "whose order is not known: pass numbers in the order of the classes."
-                )
+    def _learn_targets(self, targets, sample_weight, orders):
         counted = sample_weight > 0
         classes = [np.unique(labels[counted & ~pd.isna(labels)]) for labels in targets]
         for known in classes:
@@ -352,10 +358,10 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
                     f"{type(self).__name__} needs windows of at least two classes, got one class: "
                     f"{known.tolist()}."
                 )
-        self.classes_ = classes[0] if len(classes) == 1 else classes
+        self._set_classes(classes, orders)
 
     def _encode_targets(self, targets):
-        """Return positions in `classes_`; -1 if the label is missing."""
+        """Return positions among the outputs of the network; -1 if the label is missing."""
         columns = []
         for labels, classes in zip(targets, self._class_lists(), strict=True):
             known = ~pd.isna(labels)
@@ -363,7 +369,8 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
             if len(unknown):
                 raise ValueError(f"y has classes {unknown.tolist()} that are not in `classes`.")
             codes = np.full(len(labels), -1)
-            codes[known] = np.searchsorted(classes, labels[known])
+            by_label = np.argsort(classes)
+            codes[known] = by_label[np.searchsorted(classes, labels[known], sorter=by_label)]
             columns.append(codes)
         return np.stack(columns, axis=1)
 
@@ -376,7 +383,8 @@ class FusionClassifier(ClassifierMixin, OwnModule, FusionEstimator):
 
     def _read_targets(self, header):
         pairs = zip(header["classes"], header["classes_type"], strict=True)
-        lists = [read_classes(*pair) for pair in pairs]
+        self._ordered_classes = [read_classes(*pair) for pair in pairs]
+        lists = list(map(np.sort, self._ordered_classes))
         self.classes_ = lists[0] if len(lists) == 1 else lists
 
     def _target_shapes(self):
@@ -470,6 +478,19 @@ def _sorted_classes(classes):
         isinstance(one, list | tuple | np.ndarray | pd.Series) for one in classes
     )
     return [np.unique(column_or_1d(one)) for one in (classes if several else [classes])]
+
+
+def _put_in_order(classes, order):
+    """Return ordinal classes in the order of their categories or, if they are numbers, sorted."""
+    if order is not None:
+        return classes[np.argsort(pd.Index(order).get_indexer(classes))]
+    if isinstance(classes[0], str):
+        raise ValueError(
+            f'loss="ordinal" got text such as "{classes[0]}", whose order is not known: pass '
+            "numbers in the order of the classes or, outside of `compare`, an ordered Categorical "
+            "of pandas."
+        )
+    return classes
 
 
 def _equal(one, other):

@@ -162,10 +162,11 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         Factor by which each block shortens the series.
     loss : {"cross-entropy", "focal", "ordinal"} or callable, default="cross-entropy"
         "focal" lowers the weight of windows that are classified well (Lin et al. 2017). "ordinal"
-        is for ordered classes such as ratings, in the order of ``classes_``: a cumulative link
-        model, in which ordered thresholds divide one number into classes (McCullagh 1980). A
-        callable takes class scores, (n_windows, n_classes), and positions in ``classes_``,
-        (n_windows,), as tensors, and returns the loss of each window.
+        is for ordered classes: ratings that are numbers, or text whose order is that of the
+        categories of an ordered pandas Categorical. It is a cumulative link model, in which
+        ordered thresholds divide one number into classes (McCullagh 1980). A callable takes class
+        scores, (n_windows, n_classes), and positions in ``classes_``, (n_windows,), as tensors,
+        and returns the loss of each window.
     label_smoothing : float, default=0.0
         Share of the probability of the label that is spread evenly over all classes.
     center_loss : float, default=0.0

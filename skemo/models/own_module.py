@@ -44,6 +44,12 @@ class OwnModule:
                 f"module is an instance of {type(self.module).__name__}: pass the class, or a "
                 "function of the shapes of the windows and the number of outputs."
             )
+        is_class = isinstance(self.module, type)
+        if not callable(self.module) or (is_class and not issubclass(self.module, nn.Module)):
+            raise TypeError(
+                "module must be a subclass of torch.nn.Module or a function that returns a "
+                f"module, got {self.module!r}."
+            )
         parameters = {}
         for name, value in self._module_parameters().items():
             if not name.startswith(_PREFIX):

@@ -248,7 +248,7 @@ class FusionRegressor(RegressorMixin, OwnModule, FusionEstimator):
     def _check_targets(self, X, y):
         return check_numbers(self, X, y)
 
-    def _learn_targets(self, targets, sample_weight):
+    def _learn_targets(self, targets, sample_weight, orders):
         self._n_targets = len(targets)
 
     def _encode_targets(self, targets):

@@ -1,242 +1,454 @@
-"""Fitted network estimators as safetensors files: JSON in the header, tensors in the body."""
+"""Fitted models as files that run nothing when they are read.
 
+A file is an uncompressed zip archive with
+
+* ``skemo.json``: versions, the checksum of each other part, and the parameters of each network,
+* ``network-0.safetensors``, …: the weights of each network,
+* ``model.skops``: everything around the networks, in the format of skops; missing if the model is
+  a network. `skemo.models.places` stands in it for networks and trees.
+
+What may be loaded is decided here, not by the file: scikit-learn's estimators and those of skemo,
+numbers, text, and containers of these.
+"""
+
+import copy
+import hashlib
+import importlib
+import inspect
+import io
 import json
 import os
-import reprlib
-from collections.abc import Mapping
+import pkgutil
+import re
+import types
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sklearn
+import sklearn.metrics
+import sklearn.model_selection
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skemo._files import write_whole
-from skemo.signals.array import SignalDtype
-from skemo.training.devices import reproducible, resolve_device
+from skemo.models.base import FusionEstimator
+from skemo.models.network_files import CodeError, build_network, describe_network
+from skemo.models.places import NetworkPlace, TreePlace, check_estimator, is_tree
+from skemo.training.devices import resolve_device
 
-_CODE = "Parameters that are code are not saved and must be passed to load:"
-_MAX_LABEL_BYTES = 2**24  # in memory, of all class labels
+_FORMAT = 1
+_HEADER = "skemo.json"
+_REST = "model.skops"
+_PART_OF_REST = re.compile(r"schema\.json|\d+\.(npy|bin)")
+# How skops may put an object together. Calls of methods, partial functions and constructors with
+# arguments are left out.
+_NODES = {
+    "DefaultDictNode",
+    "DictNode",
+    "DTypeNode",
+    "FunctionNode",
+    "JsonNode",
+    "ListNode",
+    "MaskedArrayNode",
+    "NdArrayNode",
+    "ObjectNode",
+    "RandomStateNode",
+    "SetNode",
+    "SliceNode",
+    "TupleNode",
+    "TypeNode",
+}
+# Types that skops leaves to the user to trust.
+_MORE_TYPES = {
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.metrics._scorer._MultimetricScorer",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
+    "skemo.evaluation.splitters.BlockedKFold",
+    "skemo.evaluation.splitters.LeaveOneTrialOut",
+    "skemo.models.places.NetworkPlace",
+    "skemo.models.places.TreePlace",
+    "skemo.signals.array.SignalDtype",
+}
 
 
-def to_json(parameter: Any) -> Any:
-    """Convert a parameter to values that JSON can represent.
+def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
+    """Write a fitted model to a file that runs nothing when it is loaded.
 
-    Mappings, lists and tuples become a dict that names their type, since JSON has no tuples
-    and no mappings with numbers as keys.
+    The model is a network, a transformer or any other scikit-learn estimator, or a Pipeline, a
+    ColumnTransformer, a search or a calibrated classifier of these. The file has the parameters and
+    everything that was learned, such as the weights of networks and the statistics of
+    `PerSubject`, and no code. For networks, the parameter `callbacks`, parameters that are code
+    (a module or a loss of your own), the state of the optimiser and the training history are not
+    saved.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted model. Other models than networks need skops: ``pip install "skemo[save]"``.
+    path : str or path-like
+        The file to write, such as ``"model.skemo"``; its folder must exist.
+
+    Raises
+    ------
+    TypeError
+        If the model has parts that are not of scikit-learn or skemo, such as functions, or
+        gradient boosting, whose trees cannot be checked on loading.
+    FileNotFoundError
+        If the folder does not exist.
+
+    See Also
+    --------
+    load : Read the model.
+    export_onnx : Write a network for devices without skemo and torch.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import skemo
+    >>> X = np.random.default_rng(0).normal(size=(20, 1, 32))
+    >>> y = np.repeat(["calm", "stress"], 10)
+    >>> network = skemo.CrossModalAttentionClassifier(max_epochs=1, random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     skemo.save(network, f"{folder}/model.skemo")
+    ...     loaded = skemo.load(f"{folder}/model.skemo")
+    >>> bool((loaded.predict(X) == network.predict(X)).all())
+    True
     """
-    if isinstance(parameter, Mapping):
-        return {"mapping": [[to_json(key), to_json(x)] for key, x in parameter.items()]}
-    if isinstance(parameter, tuple | list):
-        return {type(parameter).__name__: [to_json(x) for x in parameter]}
-    if isinstance(parameter, np.generic):
-        return parameter.item()
-    if parameter is None or isinstance(parameter, str | int | float):
-        return parameter
-    raise ValueError(f"The parameter value {parameter!r} cannot be written as JSON.")
-
-
-def from_json(parameter: Any) -> Any:
-    """Convert the result of `to_json` back to the parameter."""
-    if not isinstance(parameter, dict):
-        return parameter
-    ((kind, values),) = parameter.items()
-    if kind == "mapping":
-        return {from_json(key): from_json(x) for key, x in values}
-    return {"tuple": tuple, "list": list}[kind](from_json(x) for x in values)
-
-
-def write_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
-    """Write a fitted estimator to a file; see `FusionEstimator.save`."""
-    check_is_fitted(estimator)
-    parameters = estimator.get_params(deep=False)
-    parameters.pop("callbacks")
-    code = sorted(name for name, value in parameters.items() if callable(value))
-    for name in code:
-        del parameters[name]
-    parameters["device"] = str(parameters["device"])
-    if isinstance(parameters["random_state"], np.random.RandomState):
-        parameters["random_state"] = None
-    header = {
-        "estimator": type(estimator).__name__,
-        "parameters": {name: to_json(value) for name, value in parameters.items()},
-        "code": code,
-        **estimator._describe_targets(),
-        "modalities": [
-            (to_json(name), dtype.name) for name, dtype in estimator.modalities_.items()
-        ],
-        "n_features_in": estimator.n_features_in_,
-        "feature_names_in": getattr(estimator, "feature_names_in_", np.array([])).tolist(),
-    }
-    state = estimator.net_.module_.state_dict()
-    tensors = {f"network.{name}": values for name, values in state.items()}
-    for i, name in enumerate(estimator.modalities_):
-        tensors[f"mean.{i}"] = torch.from_numpy(estimator.mean_[name].copy())
-        tensors[f"scale.{i}"] = torch.from_numpy(estimator.scale_[name].copy())
-    for name, values in estimator._target_tensors().items():
-        tensors[name] = torch.from_numpy(values.copy())
+    if not isinstance(model, BaseEstimator):
+        raise TypeError(f"save takes a fitted scikit-learn model, got {type(model).__name__}.")
+    check_is_fitted(model)
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"There is no folder {str(path.parent)!r} to save {path.name!r} in: create it first, "
             "or choose another one."
         )
-    write_whole(path, save(tensors, {"skemo": json.dumps(header)}))
-
-
-def read_estimator(
-    cls: Any,
-    path: str | os.PathLike[str],
-    device: str | torch.device,
-    code: Mapping[str, Any],
-) -> Any:
-    """Read an estimator of class `cls` from a file; see `FusionEstimator.load`."""
-    resolve_device(device)
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r} to load.")
+    parts_of_model = list(_walk(model))
+    networks = [part for part in parts_of_model if isinstance(part, FusionEstimator)]
+    _check_classes(networks)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("skemo", "{}"))
-            name = header.get("estimator", "no skemo estimator")
-            if name == cls.__name__:
-                _check_code(header.get("code", []), code)
-                return _make_estimator(cls, header, file, device, code)
-    except TypeError as error:
-        if _CODE not in str(error):
-            raise _damaged(cls, path, error) from error
-        raise
-    except Exception as error:  # a damaged file can raise anything
-        raise _damaged(cls, path, error) from error
-    raise ValueError(
-        f"{str(path)!r} holds {name}, not {cls.__name__}: load it with the class that saved it."
-    )
-
-
-def _damaged(cls, path, error):
-    return ValueError(
-        f"{str(path)!r} is damaged or not a saved {cls.__name__} ({error or error!r}). Copy it "
-        "again, or fit the estimator and save it again."
-    )
-
-
-def _check_code(saved, given):
-    """Raise unless exactly the parameters that a file cannot hold are given."""
-    if sorted(saved) != sorted(given):
-        needed = ", ".join(f"{name}=..." for name in saved) or "none"
-        raise TypeError(f"{_CODE} {needed}; got {', '.join(given) or 'none'}.")
-
-
-def _make_estimator(cls, header, file, device, code):
-    """Return the estimator of a file, after comparing the file's header with its tensors."""
-    parameters = {name: from_json(value) for name, value in header["parameters"].items()}
-    if "callbacks" in parameters:
-        raise ValueError("its header has the parameter 'callbacks', which is never saved")
-    estimator = cls(**{**parameters, **code, "device": device})
-    estimator._check_parameters()
-    estimator._read_targets(header)
-    estimator.modalities_ = {
-        from_json(name): SignalDtype.construct_from_string(dtype)
-        for name, dtype in header["modalities"]
+        for part in parts_of_model:
+            check_estimator(part)
+    except ValueError as error:
+        raise TypeError(f"This {type(model).__name__} cannot be saved: {error}.") from error
+    described = [describe_network(network) for network in networks]
+    parts = {f"network-{i}.safetensors": content for i, (_, content) in enumerate(described)}
+    if networks != [model]:
+        places: dict[int, Any] = {id(x): NetworkPlace(i) for i, x in enumerate(networks)}
+        places |= {id(part): TreePlace(part) for part in parts_of_model if is_tree(part)}
+        parts[_REST] = _dump(copy.deepcopy(model, places), type(model).__name__)
+    header = {
+        "format": _FORMAT,
+        "versions": _versions(),
+        "networks": [one for one, _ in described],
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()},
     }
-    estimator._check_inputs()
-    estimator.n_features_in_ = header["n_features_in"]
-    if header["feature_names_in"]:
-        estimator.feature_names_in_ = np.array(header["feature_names_in"], object)
-    with reproducible(torch.device("cpu")):
-        tensors = _read_tensors(file, estimator)
-    estimator.mean_, estimator.scale_ = {}, {}
-    for i, name in enumerate(estimator.modalities_):
-        estimator.mean_[name] = tensors[f"mean.{i}"].numpy()
-        estimator.scale_[name] = tensors[f"scale.{i}"].numpy()
-    estimator._set_target_tensors(
-        {name: tensors[name].numpy() for name in estimator._target_shapes()}
-    )
-    estimator._random_state = check_random_state(estimator.random_state)
-    state = {
-        name.removeprefix("network."): values
-        for name, values in tensors.items()
-        if name.startswith("network.")
-    }
-    with reproducible(resolve_device(device)):
-        estimator.net_ = estimator._make_net(torch.Generator()).initialize()
-        estimator.net_.module_.load_state_dict(state)
-    return estimator
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, content in {_HEADER: json.dumps(header).encode(), **parts}.items():
+            file.writestr(zipfile.ZipInfo(name), content)
+    write_whole(path, archive.getvalue())
 
 
-def read_classes(labels: list, dtype: str) -> np.ndarray:
-    """Return the array of class labels; its type must not need more memory than labels may."""
-    kind = np.dtype(dtype)
-    if kind.kind not in "biufUO" or len(labels) * kind.itemsize > _MAX_LABEL_BYTES:
-        raise ValueError(f"its header has {len(labels)} classes of type {kind.str!r}")
-    classes = np.array(labels, dtype=kind)
-    if len(classes) < 2 or not np.array_equal(classes, np.unique(classes)):
-        raise ValueError(f"its header has the classes {reprlib.repr(labels)}")
-    return classes
+def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto", **code: Any) -> Any:
+    """Read a model that was written by `save`.
 
+    Nothing in the file is executed, and pickles are not read. A part that was changed after
+    saving does not have the checksum that the file gives for it, and is refused; so are types that
+    are neither scikit-learn's nor skemo's, whatever the file says. A checksum is no signature: it
+    does not tell who wrote the file. The parameter `memory` of pipelines is set to None.
 
-def _build_own(estimator):
-    """Return the network of the user's module, with an error of its own if it cannot be built."""
-    try:
-        return estimator._build_network()
-    except Exception as error:
-        raise TypeError(f"{_CODE} module=... could not be built: {error}") from error
+    Parameters
+    ----------
+    path : str or path-like
+    device : str or torch.device, default="auto"
+        The device of the networks, which may differ from the one they were trained on.
+    **code
+        Parameters of networks that were not saved because they are code, such as ``module=``.
 
+    Returns
+    -------
+    fitted estimator
 
-def _read_tensors(file, estimator):
-    """Return the tensors of a file by name, if they have the shapes of the estimator's network.
+    Raises
+    ------
+    ValueError
+        If the file is damaged, was changed, holds other types, or is of a newer skemo.
+    TypeError
+        If parameters that are code are missing.
 
-    A network of this library is only outlined, without memory for its weights, and its number of
-    layers is bounded by that of the tensors. A header that asks for a huge network is found out by
-    this.
+    Warns
+    -----
+    UserWarning
+        If the model was saved with another version of skemo or scikit-learn.
+
+    See Also
+    --------
+    save : Write a model, with an example.
     """
-    shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    windows = [dtype.shape for dtype in estimator.modalities_.values()]
-    is_own = hasattr(estimator, "module")
-    n_layers = estimator.n_members
-    if not is_own:
-        n_layers *= (
-            len(estimator._signal_names())
-            * getattr(estimator, "depth", 1)
-            * getattr(estimator, "n_blocks", 1)
+    resolve_device(device)
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {str(path)!r} to load.")
+    content = path.read_bytes()
+    with _naming(path):
+        parts = _read_archive(content)
+        header = json.loads(parts.pop(_HEADER))
+        written_by = {name: str(header["versions"][name]) for name in _versions()}
+        newer = header["format"] > _FORMAT
+    if newer:
+        raise ValueError(
+            f"{str(path)!r} was written by skemo {written_by['skemo']}, in a newer format than "
+            f"this one, {version('skemo')}, can read: update skemo."
         )
-    if not 0 < n_layers <= len(shapes):
-        raise ValueError(f"it has {len(shapes)} tensors, but its header describes more layers")
-    if is_own:  # code that may not work without memory
-        network = _build_own(estimator)
-    else:
-        with torch.device("meta"):
-            network = estimator._build_network()
-    members = [""]
-    if estimator.n_members > 1:
-        members = [f"members.{i}." for i in range(estimator.n_members)]
-
-    def in_file(values):
-        return {f"network.{m}{k}": tuple(v.shape) for m in members for k, v in values}
-
-    expected = in_file(list(network.state_dict().items()))
-    masks = in_file(list(network.named_buffers())) if is_own else {}  # which may be infinite
-    expected |= estimator._target_shapes()
-    for i, shape in enumerate(windows):
-        # One mean and scale for each channel, or for each sample of a plain table.
-        by_time = shapes.get(f"mean.{i}") == (1, *shape)
-        expected[f"mean.{i}"] = expected[f"scale.{i}"] = (
-            (1, *shape) if by_time else (1, *shape[:-1], 1)
-        )
-    for name in sorted(shapes.keys() | expected.keys()):
-        if shapes.get(name) != expected.get(name):
-            described = "the module passed to load has" if is_own else "its header describes"
-            raise ValueError(
-                f"its tensor {name!r} has the shape {shapes.get(name)}, but {described} "
-                f"{expected.get(name)}"
+    with _naming(path):
+        _check_parts(header, parts)
+        needed = sorted({name for network in header["networks"] for name in network["code"]})
+    if needed != sorted(code):
+        shown = ", ".join(f"{name}=..." for name in needed) or "none"
+        raise CodeError(f"{shown}; got {', '.join(code) or 'none'}.")
+    if written_by != _versions():
+        _warn_of_versions(path, written_by)
+    if _REST in parts:
+        _import_skops("Loading")
+    with _naming(path), warnings.catch_warnings():
+        if written_by != _versions():  # one warning is enough
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+        networks = [
+            build_network(
+                _network_classes()[network["estimator"]],
+                network,
+                parts[f"network-{i}.safetensors"],
+                device,
+                code,
             )
-    tensors = {name: file.get_tensor(name) for name in shapes}
-    for name, values in tensors.items():
-        # A channel that was missing throughout training has a mean and a scale of NaN.
-        may_be_nan = name.startswith(("mean.", "scale."))
-        has_inf = bool(values.isinf().any()) and name not in masks
-        if has_inf or (values.isnan().any() and not may_be_nan):
-            raise ValueError(f"its tensor {name!r} has values that are infinite or NaN")
-    return tensors
+            for i, network in enumerate(header["networks"])
+        ]
+        if _REST not in parts:
+            (model,) = networks
+        else:
+            model = _fill_places(_undump(parts[_REST]), networks)
+        check_is_fitted(model)
+    return model
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file raises into an error that names the file."""
+    try:
+        yield
+    except CodeError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged or not a saved model ({error or repr(error)}). Copy it "
+            "again, or fit the model and save it again."
+        ) from error
+
+
+def _versions():
+    return {"skemo": version("skemo"), "scikit-learn": sklearn.__version__}
+
+
+def _warn_of_versions(path, written_by):
+    pairs = [
+        f"{name} {old}, and this is {_versions()[name]}"
+        for name, old in written_by.items()
+        if old != _versions()[name]
+    ]
+    warnings.warn(
+        f"{str(path)!r} was saved with {'; with '.join(pairs)}. Predictions may differ: compare "
+        "some, install the old version, or fit the model again.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _read_archive(content: bytes) -> dict[str, bytes]:
+    """Return the parts of an archive, none of which may be compressed or stand twice."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        infos = archive.infolist()
+        names = [info.filename for info in infos]
+        if len(set(names)) < len(names):
+            raise ValueError(f"its parts {names} have the same name")
+        stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
+        if not stored or sum(info.file_size for info in infos) > len(content):
+            raise ValueError("its parts are larger than the file")
+        return {name: archive.read(name) for name in names}
+
+
+def _check_parts(header, parts):
+    n_networks = len(header["networks"])
+    expected = {f"network-{i}.safetensors" for i in range(n_networks)}
+    if header["format"] != _FORMAT or type(header["format"]) is not int:
+        raise ValueError(f"its format is {header['format']!r}")
+    if parts.keys() != expected | (parts.keys() & {_REST}):
+        raise ValueError(f"its parts are {sorted(parts)}")
+    for name, content in parts.items():
+        if hashlib.sha256(content).hexdigest() != header["sha256"].get(name):
+            raise ValueError(f"its part {name!r} was changed: the checksum is not the one saved")
+
+
+@cache
+def _network_classes() -> dict[str, type]:
+    """The classes of skemo's network estimators by name."""
+    found = {}
+    for cls in _estimators():
+        if issubclass(cls, FusionEstimator) and not inspect.isabstract(cls):
+            found[cls.__name__] = cls
+    return found
+
+
+def _estimators() -> Iterator[type]:
+    """Yield all estimators of skemo."""
+    for name in ("skemo.features", "skemo.models"):
+        package = importlib.import_module(name)
+        for info in pkgutil.iter_modules(package.__path__, f"{name}."):
+            module = importlib.import_module(info.name)
+            for value in vars(module).values():
+                defined_here = getattr(value, "__module__", None) == module.__name__
+                if isinstance(value, type) and defined_here and issubclass(value, BaseEstimator):
+                    yield value
+
+
+@cache
+def _trusted() -> frozenset[str]:
+    """Names of the types and functions that a file may have, besides those that skops trusts."""
+    mine = {cls for cls in _estimators() if not issubclass(cls, FusionEstimator)}
+    splitters = {
+        value
+        for name in sklearn.model_selection.__all__
+        if isinstance(value := vars(sklearn.model_selection).get(name), type)
+    }
+    scores = {
+        value
+        for name in sklearn.metrics.__all__
+        if name.endswith(("_score", "_error", "_loss", "_corrcoef"))
+        and inspect.isfunction(value := getattr(sklearn.metrics, name))
+    }
+    names = {f"{value.__module__}.{value.__name__}" for value in mine | splitters | scores}
+    return frozenset(names | _MORE_TYPES)
+
+
+def _import_skops(what):
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError(
+            f"{what} models other than networks needs skops, which is not installed: "
+            'pip install "skemo[save]".'
+        ) from error
+    return skops.io
+
+
+def _check_classes(networks):
+    for network in networks:
+        if _network_classes().get(type(network).__name__) is not type(network):
+            raise TypeError(
+                f"{type(network).__name__} is a class of your own, which a file cannot hold: pass "
+                "the network as module= of FusionClassifier or FusionRegressor."
+            )
+
+
+def _dump(model, name):
+    """Return what is around the networks of a model as bytes."""
+    skops = _import_skops("Saving")
+    try:
+        content = skops.dumps(model)
+    except Exception as error:
+        raise TypeError(f"This {name} has parts that cannot be saved: {error}") from error
+    unknown = sorted({*skops.get_untrusted_types(data=content)} - _trusted())
+    unknown += sorted(_forbidden_nodes(content) - {*unknown})
+    if unknown:
+        raise TypeError(
+            f"This {name} has parts that are not estimators of scikit-learn or skemo, and are not "
+            f"saved: {', '.join(unknown)}."
+        )
+    return content
+
+
+def _undump(content):
+    """Return the model in bytes of `_dump`, in which places stand for networks."""
+    forbidden = _forbidden_nodes(content)
+    if forbidden:
+        raise ValueError(f"it asks for {', '.join(sorted(forbidden))}, which is never loaded")
+    return _import_skops("Loading").loads(content, trusted=sorted(_trusted()))
+
+
+def _forbidden_nodes(content):
+    """Return the names of what skops would put together by calling it."""
+    parts = _read_archive(content)
+    strange = [name for name in parts if not _PART_OF_REST.fullmatch(name)]
+    if strange:
+        raise ValueError(f"it has the parts {strange}")
+    found = set()
+    todo = [json.loads(parts["schema.json"])]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, list):
+            todo += node
+        if not isinstance(node, dict):
+            continue
+        todo += node.values()
+        if "__loader__" in node and node["__loader__"] not in _NODES:
+            found.add(f"{node.get('__module__')}.{node.get('__class__')}")
+        keys = node.get("key_types")
+        if isinstance(keys, dict):  # called with each key
+            kinds = keys["content"]
+            found |= {str(kind) for kind in kinds if kind["__loader__"] != "TypeNode"}
+    return found
+
+
+def _fill_places(model, networks):
+    """Return a model with its networks and trees in their places."""
+    if not isinstance(model, BaseEstimator):
+        raise ValueError(f"it holds {type(model).__name__}, which is no estimator")
+    filled = {}
+    for part in _walk(model):
+        if isinstance(part, NetworkPlace):
+            filled[id(part)] = networks[part.position]
+        elif isinstance(part, TreePlace):
+            filled[id(part)] = part.build()
+    model = copy.deepcopy(model, filled)
+    for part in _walk(model):
+        check_estimator(part)
+        if getattr(part, "memory", None) is not None:
+            part.memory = None  # a folder with pickles
+    return model
+
+
+def _walk(model):
+    """Yield a model and all objects in it; nothing inside networks."""
+    seen = {}
+    todo = [model]
+    while todo:
+        part = todo.pop()
+        if id(part) in seen or isinstance(part, type | types.FunctionType | types.ModuleType):
+            continue
+        seen[id(part)] = part  # kept, so that its id is not given to another object
+        yield part
+        if isinstance(part, FusionEstimator):
+            continue
+        if isinstance(part, Mapping):
+            todo += part.values()
+        elif isinstance(part, list | tuple | set):
+            todo += part
+        elif isinstance(part, np.ndarray) and part.dtype == object:
+            todo += part.ravel().tolist()
+        todo += getattr(part, "__dict__", {}).values()

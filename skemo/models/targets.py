@@ -48,6 +48,19 @@ def check_numbers(estimator: BaseEstimator, X: Any, y: Any) -> list[NDArray[np.f
     return columns
 
 
+def category_orders(y: Any, n_targets: int) -> list[NDArray | None]:
+    """Return the categories of each target in order, None if they have no order or `y` no types."""
+    columns = [y.iloc[:, i] for i in range(n_targets)] if isinstance(y, pd.DataFrame) else [y]
+    types = [getattr(column, "dtype", None) for column in columns]
+    orders = [
+        kind.categories.to_numpy()
+        if isinstance(kind, pd.CategoricalDtype) and kind.ordered
+        else None
+        for kind in types
+    ]
+    return orders if len(orders) == n_targets else [None] * n_targets
+
+
 def _check_target(labels):
     known = ~pd.isna(labels)
     if labels.dtype == object:  # such as integers beside None

@@ -166,6 +166,8 @@ def find_outcome(comparison: "Comparison") -> Outcome:
 
 def headline(outcome: Outcome) -> str:
     """Return a sentence on the best model and its score."""
+    if np.isnan(outcome.means[outcome.best]):
+        return _headline_without_score(outcome)
     low, high = outcome.intervals.loc[outcome.best]
     interval = ""
     if low < high:
@@ -185,6 +187,19 @@ def headline(outcome: Outcome) -> str:
         f"{outcome.best} {what} {score}{target} on average over {subjects}{interval}."
         f"{_declare(outcome)}{failed if n_failed else ''}"
     )
+
+
+def _headline_without_score(outcome):
+    """Say why there is no best model."""
+    named = outcome.best if len(outcome.models) == 1 else "every model"
+    failures, n_fits = outcome.comparison.failures, outcome.comparison.n_fits
+    counts = failures["model"].value_counts().reindex(outcome.models, fill_value=0)
+    if (counts == n_fits).all():
+        return f"All fits of {named} failed, so there is no score."
+    named = outcome.best if len(outcome.models) == 1 else "no model"
+    verb = "has no" if len(outcome.models) == 1 else "has a"
+    sentence = f"{named} {verb} {outcome.metric_name}, which is not defined for these windows."
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _declare(outcome):

@@ -23,6 +23,7 @@ from skemo.report.outcome import (
     Outcome,
     count,
     format_p,
+    headline,
     is_permuted,
     percent,
     signed,
@@ -538,12 +539,16 @@ def _methods(outcome):
         said.append(f"Hyper-parameters of {names} were chosen in each fold, on its training data.")
     low, high = outcome.intervals.loc[outcome.best]
     score = f"{outcome.value(outcome.means[outcome.best])}{outcome.unit}"
-    said.append(
-        f"{outcome.best}: {outcome.metric_name} {score}, mean over "
-        f"{count(outcome.n_subjects, 'subject')}, 95 % bootstrap interval {outcome.value(low)} to "
-        f"{outcome.value(high)}{outcome.unit}."
-    )
-    for row in outcome.against[outcome.against["model"] == outcome.best].itertuples():
+    if np.isnan(outcome.means[outcome.best]):
+        said.append(headline(outcome))
+    else:
+        said.append(
+            f"{outcome.best}: {outcome.metric_name} {score}, mean over "
+            f"{count(outcome.n_subjects, 'subject')}, 95 % bootstrap interval "
+            f"{outcome.value(low)} to {outcome.value(high)}{outcome.unit}."
+        )
+    tested = outcome.against.dropna(subset="p_value")
+    for row in tested[tested["model"] == outcome.best].itertuples():
         control = "permuted labels" if is_permuted(row) else row.other
         said.append(
             f"Against {control}: {outcome.difference(row.mean_difference)} "

@@ -98,7 +98,7 @@ def validate_signals(
             )
         estimator.signal_dtype_ = signal.dtype
     elif hasattr(estimator, "signal_dtype_"):
-        check_same_signal(type(estimator).__name__, estimator.signal_dtype_, signal)
+        signal = check_same_signal(type(estimator).__name__, estimator.signal_dtype_, signal)
     return signal
 
 
@@ -153,7 +153,8 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
             raise ValueError(f"Found array with 0 sample(s): {modality!r} has no windows.")
         check_range(signal.values, modality)
         if not reset:
-            check_same_signal(f"{name}, in {modality!r},", estimator.modalities_[modality], signal)
+            fitted = estimator.modalities_[modality]
+            signals[modality] = check_same_signal(f"{name}, in {modality!r},", fitted, signal)
     if reset:
         if all(signal.isna().all() for signal in signals.values()):
             raise ValueError(f"Every window is missing (NaN) in every modality: {list(signals)}.")
@@ -161,14 +162,29 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
     return signals
 
 
-def check_same_signal(name: str, fitted: SignalDtype, signal: SignalArray) -> None:
-    """Raise if the rate, the channels or the shape of `signal` differ from the fitted ones."""
+def check_same_signal(name: str, fitted: SignalDtype, signal: SignalArray) -> SignalArray:
+    """Raise if the rate, the channels or the shape of `signal` differ from the fitted ones.
+
+    A single channel without a name gets that of the fitted one, with a warning. Return the signal.
+    """
+    if fitted.shape[-2:-1] == (1,) and signal.dtype.channels is None and fitted.channels:
+        warnings.warn(
+            f"{name} was fitted on the channel {fitted.channels[0]!r}, and takes the channel "
+            "without a name for it. Name it, as in SignalArray(values, "
+            f"channels={list(fitted.channels)}).",
+            UserWarning,
+            stacklevel=2,
+        )
+        signal = SignalArray(
+            signal.values, sampling_rate=signal.dtype.sampling_rate, channels=fitted.channels
+        )
     for what in ("sampling_rate", "channels", "shape"):
         now, then = getattr(signal.dtype, what), getattr(fitted, what)
         if now != then:
             raise ValueError(
                 f"{name} was fitted on a signal of {what}={then}, but got one of {what}={now}."
             )
+    return signal
 
 
 def _find_signal(estimator, X, sampling_rate, reset, needs_rate):

@@ -60,7 +60,10 @@ def window_groups(groups: ArrayLike | pd.DataFrame | None) -> pd.DataFrame:
         )
     refuse_column_name("groups", groups)
     if not isinstance(groups, pd.DataFrame):
-        subjects = column_or_1d(groups)
+        try:
+            subjects = column_or_1d(groups)
+        except ValueError as error:
+            raise ValueError(f"groups must have one subject per window: {error}") from error
         check_text(subjects, "The subject")
         table = pd.DataFrame({"subject": subjects})
         _refuse_missing(table["subject"], "groups")

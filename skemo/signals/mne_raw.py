@@ -1,7 +1,7 @@
 """Conversion between recordings or windows and MNE's Raw and Epochs."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -197,8 +197,9 @@ def make_raw(
         raw.set_meas_date((origin + pd.Timedelta(start, "s")).to_pydatetime(warn=False))
     notes = [(*interval, "BAD_excluded") for interval in recording.excluded]
     notes += [(first, last, str(label)) for first, last, label in recording.labels]
-    inside = [(max(first, start), last, text) for first, last, text in notes]
-    inside = [note for note in inside if note[1] > note[0] and note[0] < start + n_times / rate]
+    stop = start + n_times / rate
+    inside = [(max(first, start), min(last, stop), text) for first, last, text in notes]
+    inside = [note for note in inside if note[1] > note[0]]
     onsets = [first - start for first, _, _ in inside]
     durations = [last - first for first, last, _ in inside]
     texts = [text for *_, text in inside]
@@ -210,9 +211,15 @@ def make_raw(
             durations.append((last - first) / rate)
             texts.append(MISSING)
             missing.append([channel])
-    raw.set_annotations(
-        mne.Annotations(onsets, durations, texts, orig_time=raw.info["meas_date"], ch_names=missing)
-    )
+    begin = raw.info["meas_date"]
+    annotations = mne.Annotations(onsets, durations, texts, orig_time=begin, ch_names=missing)
+    try:
+        raw.set_annotations(annotations)
+    except OverflowError as error:
+        raise ValueError(
+            f"{where} lasts {n_times / rate:g} s, longer than the dates of MNE reach: check its "
+            "sampling rate."
+        ) from error
     return raw
 
 
@@ -308,7 +315,11 @@ def _import_mne(what):
 def _chosen(modalities, known):
     """Return the names of the signals to use."""
     names = list(known) if modalities is None else modalities
-    names = [names] if isinstance(names, str) else list(names)
+    if isinstance(names, str):
+        names = [names]
+    elif not isinstance(names, Iterable):
+        raise ValueError(f"modalities must be a name or a list of names, got {modalities!r}.")
+    names = list(names)
     absent = [name for name in names if name not in known]
     if absent or not names:
         raise ValueError(
@@ -345,7 +356,17 @@ def _channel_names(channels):
 
 def _type_and_factor(name, unit, types):
     """Return the channel type of a modality in MNE, and the factor to MNE's unit."""
+    if types is not None and not isinstance(types, Mapping):
+        raise ValueError(
+            f'types must be a dict of modality to channel type, such as {{"brain": "eeg"}}, got '
+            f"{types!r}."
+        )
     kind = (types or {}).get(name)
+    known = _import_mne("types=").io.get_channel_type_constants(include_defaults=True)
+    if kind is not None and kind not in known:
+        raise ValueError(
+            f"types has {kind!r} for {name!r}, but MNE's channel types are {', '.join(known)}."
+        )
     if kind is None:
         kind = modality_of(name)
         kind = _TYPES.get(kind, kind)

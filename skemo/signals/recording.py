@@ -351,7 +351,8 @@ since 2024-05-01 09:30:00>
         """Make a recording of a Raw of MNE, and thus of every file that MNE reads.
 
         Annotations become labels: each lasts for its duration, or to the next annotation if none
-        has a duration. Annotations that begin with "bad" become excluded intervals.
+        has a duration. If only some have one, the others are left out. Annotations that begin with
+        "bad" become excluded intervals.
 
         Parameters
         ----------
@@ -377,6 +378,12 @@ since 2024-05-01 09:30:00>
         ------
         ValueError
             If there is no such channel.
+
+        Warns
+        -----
+        UserWarning
+            Some annotations have a duration and others do not, which are left out: pass `names`
+            with those of one kind.
 
         Examples
         --------

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from skemo._checks import float_type, is_positive
 from skemo.signals.array import SignalArray
@@ -183,7 +183,7 @@ def segment(
     return frame
 
 
-def _to_samples(seconds, rate):
+def to_samples(seconds: ArrayLike, rate: float) -> NDArray[np.intp]:
     """Convert seconds to a whole number of samples, rounding halves up."""
     return np.clip(
         np.floor(np.asarray(seconds) * rate + 0.5 + _TOLERANCE), -_MOST_SAMPLES, _MOST_SAMPLES
@@ -194,7 +194,7 @@ def _window_shape(recording, name, duration):
     if name in recording.beats:
         return 1, int(duration / _SHORTEST_RR + _TOLERANCE) + 1
     rate = recording.sampling_rates[name]
-    n_times = int(_to_samples(duration, rate))
+    n_times = int(to_samples(duration, rate))
     if n_times == 0:
         raise ValueError(f"A window of {duration:g} s has no sample of {name!r} at {rate:g} Hz.")
     return len(recording.signals[name]), n_times
@@ -202,7 +202,7 @@ def _window_shape(recording, name, duration):
 
 def _begins(recording, name, starts):
     """Return the sample of a signal at which each window begins; it may lie outside."""
-    return _to_samples(starts - recording.starts[name], recording.sampling_rates[name])
+    return to_samples(starts - recording.starts[name], recording.sampling_rates[name])
 
 
 def _inside(recording, name, starts, duration):
@@ -339,7 +339,7 @@ def _window_targets(recording, starts, duration):
             continue
         series, rate = target
         since = starts - recording.starts.get(name, 0.0)
-        begin, end = (_to_samples(seconds, rate) for seconds in (since, since + duration))
+        begin, end = (to_samples(seconds, rate) for seconds in (since, since + duration))
         # A window between two samples takes the last sample before it.
         begin = np.where(begin == end, np.floor(since * rate + _TOLERANCE).astype(int), begin)
         end = np.where(end > 0, np.maximum(begin + 1, end), 0)

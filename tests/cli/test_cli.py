@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 
 import skemo
 from skemo import (
+    ContextTransformer,
     CrossModalAttentionClassifier,
     ModalityAwareAttentionClassifier,
     PerSubject,
@@ -207,6 +209,66 @@ def test_inputs_computed_once_give_the_scores_of_pipelines(windows, normalizatio
     one = compare(once, inputs, y, subjects, protocol=protocol, n_splits=3).predictions
     other = compare(pipelines, windows, y, subjects, protocol=protocol, n_splits=3).predictions
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_context_shows_every_model_with_and_without(few, tmp_path, capsys):
+    models = ["--models", "attention,cross-modal,svm,lda,dummy", "--max-epochs", "1"]
+    arguments = [*models, "--n-jobs", "1", "--normalization", "both", "--context", "20"]
+    assert main([*few, *arguments, "--output", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split("|")[1].strip() for line in out.splitlines() if line.startswith("| ")]
+    for title, n_tables in (("modality-aware attention", 2), ("SVM", 2), ("LDA", 2)):
+        assert rows.count(f"{title}, ± 20 s") >= n_tables
+    assert "cross-modal attention, ± 20 s" not in rows
+    for normalization in ("raw", "per-subject"):
+        heading = f"## What context changes, leave-one-subject-out, {normalization}\n"
+        part = out.partition(heading)[2].partition("##")[0]
+        assert "Balanced accuracy in points, averaged over ± 20 s − alone" in part
+        shown = [line.split("|")[1].strip() for line in part.splitlines() if "[" in line]
+        assert shown == ["modality-aware attention", "SVM", "LDA"]
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert {"SVM", "SVM, ± 20 s"} <= set(scores["model"])
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "ContextTransformer averages each window and the windows before and after it" in report
+
+
+def test_context_is_that_of_a_pipeline_of_the_same_steps(windows):
+    keys = ["subject", "trial", "start"]
+    inputs, columns = compute_inputs(windows, modality_inputs(), keys)
+    models = make_models(["lda"], columns, "per-subject", context=20.0)
+    features = make_pipeline(
+        make_modality_transformer(
+            **{
+                name: kinds.features for name, kinds in modality_inputs().items() if name in windows
+            },
+            **dict.fromkeys(keys, "passthrough"),
+        ),
+        PerSubject(passthrough=keys),
+        ContextTransformer(reach=20.0),
+    )
+    once = models["LDA, ± 20 s"].named_steps["features"].fit_transform(inputs)
+    expected = features.fit_transform(windows)
+    np.testing.assert_array_equal(once, expected)
+
+
+def test_training_windows_may_overlap_those_that_are_tested(few, tmp_path, capsys):
+    more = ["--training-step", "5", "--output", str(tmp_path / "more")]
+    assert main([*few, *QUICK, *more]) == 0
+    out = capsys.readouterr().out
+    assert "- windows: 48 of 10 s (training: every 5 s), from 4 subjects" in out
+    assert "- classes: aroused 24, calm 24" in out
+    assert "windows are only trained on; the scores are over the others." in out
+    assert main([*few, *QUICK, "--output", str(tmp_path / "plain")]) == 0
+    tables = [pd.read_csv(tmp_path / name / "predictions.csv") for name in ("more", "plain")]
+    columns = ["model", "fold", "subject", "y_true"]
+    pd.testing.assert_frame_equal(tables[0][columns], tables[1][columns])
+
+
+@pytest.mark.parametrize("step", ["3", "10", "20"])
+def test_a_training_step_divides_the_time_between_tested_windows(few, step, capsys):
+    with pytest.raises(SystemExit):
+        main([*few, *QUICK, "--training-step", step])
+    assert "must be a half, a third or another whole part of the 10 s" in capsys.readouterr().err
 
 
 def test_a_single_stream_is_made_for_each_modality(windows):

@@ -155,6 +155,41 @@ def test_valence_and_arousal_of_deap_are_told_apart(deap, capsys):
     assert abs(rows(valence, "CCC")["ridge"]) < 0.3
 
 
+@pytest.mark.parametrize(
+    ("dataset", "options", "duration", "warning"),
+    [
+        ("case", ["--on-error", "skip"], 5, "sub_4"),
+        ("amigos", [], 5, "without a rating of valence"),
+        ("deap", [], 60, "Too few heartbeats"),
+    ],
+)
+def test_the_valence_of_each_data_set_can_be_the_target(
+    dataset, options, duration, warning, request, capsys
+):
+    home = request.getfixturevalue(dataset)
+    arguments = ["--dataset", dataset, "--data-home", home, "--task", "regression", *options]
+    arguments += ["--target", "valence", "--models", "ridge,mean"]
+    with pytest.warns(UserWarning, match=warning):
+        out = run(capsys, *arguments, duration=duration)
+    assert f"# skemo compare: {dataset}, valence\n" in out
+    assert "Differences of concordance correlation for valence, with" in out
+    assert "arousal" not in out
+    table = out.split("Differences of concordance correlation")[0]
+    assert abs(rows(table, "CCC")["ridge"]) < 0.3
+
+
+def test_both_ratings_of_case_are_predicted_at_once(case, capsys):
+    arguments = ["--dataset", "case", "--data-home", case, "--task", "regression"]
+    arguments += ["--target", "arousal,valence", "--models", "ridge,mean", "--on-error", "skip"]
+    with pytest.warns(UserWarning, match="sub_4"):
+        out = run(capsys, *arguments)
+    arousal, valence = out.split("Differences of concordance correlation for arousal")[0].split(
+        "\nvalence\n"
+    )
+    assert rows(arousal, "CCC")["ridge"] > 0.8
+    assert abs(rows(valence, "CCC")["ridge"]) < 0.3
+
+
 def test_the_gap_of_numbers_is_of_the_concordance(case, capsys):
     arguments = ["--dataset", "case", "--data-home", case, "--task", "regression", "--models"]
     protocols = ["--protocol", "segment-k-fold", "--protocol", "group-k-fold"]

@@ -134,6 +134,8 @@ def test_labels_that_are_not_as_published_are_named(tmp_path, labels):
     [
         ({"classes": ["sad", "neutral"]}, r"classes must be at least two of .*, got \['sad', "),
         ({"classes": "neutral"}, r"classes must be at least two of"),
+        ({"classes": 3}, r"classes must be at least two of .*, got \[3\]"),
+        ({"sessions": "x"}, r"sessions must be among 1, 2 and 3, got 'x'"),
         ({"sessions": [4]}, r"sessions must be among 1, 2 and 3, got \[4\]"),
         ({"subjects": ["16"]}, r"subjects must be among the 15 from '1' to '15'"),
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'skip'"),

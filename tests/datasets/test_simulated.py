@@ -299,6 +299,7 @@ def test_calm_trials_do_not_depend_on_the_effect_size():
             r"modalities must be among ecg, eda, eeg, resp, temp, got \['ecg', '",
         ),
         ({"modalities": "ecg"}, "modalities must be among ecg, eda, eeg, resp, temp, got 'ecg'"),
+        ({"modalities": 3}, "modalities must be among ecg, eda, eeg, resp, temp, got 3"),
         ({"modalities": []}, "modalities must be among"),
         (
             {"sampling_rates": {"emg": 4}},

@@ -145,3 +145,5 @@ def test_invalid_arguments_are_named():
         AttentionDisplay(3 * WEIGHTS).plot()
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         AttentionDisplay(WEIGHTS, y=Y[:3]).plot()
+    with pytest.raises(ValueError, match="subjects must be one name or number per window"):
+        AttentionDisplay(WEIGHTS, subjects=[(1, 2), *"abcde"]).plot()

@@ -53,6 +53,23 @@ def test_residuals_may_be_over_seconds(comparison):
     assert display.axes_[0, 0].get_xlabel() == "Time (s)"
 
 
+@pytest.mark.parametrize("times", [3.0, [1.0, 2.0], ["x"] * 80])
+def test_times_that_are_not_those_of_the_windows_are_refused(comparison, times):
+    with pytest.raises(ValueError, match="times must"):
+        ResidualsDisplay.from_comparison(comparison, times=times)
+
+
+def test_models_to_draw_are_names(comparison):
+    with pytest.raises(ValueError, match="models must be a name or a list of names, got 3"):
+        PredictionsDisplay.from_comparison(comparison, 3)
+
+
+def test_a_name_that_cannot_be_printed_is_escaped():
+    y, subjects = np.arange(4.0), list("aabb")
+    display = PredictionsDisplay.from_predictions(y, {"\x07": y}, subjects)
+    assert display.axes_[0, 0].get_title() == r"\x07"
+
+
 def test_predictions_may_be_those_of_a_fitted_model():
     X, _, subjects = make_features(n_subjects=2)
     display = PredictionsDisplay.from_estimator(Ridge().fit(X, X[:, 0]), X, X[:, 0], subjects)

@@ -266,6 +266,7 @@ def test_wrong_arguments_are_errors(recording):
     windows = segment(recording, duration=20.0)
     for arguments, message in (
         ({"start": 70}, "Nothing of the recording of subject '00' lies between start=70 s"),
+        ({"modalities": []}, "modalities is empty: choose among"),
         ({"modalities": ["ppg"]}, "has no signal 'ppg'. Its signals are"),
         (
             {"kinds": {"ecg": "heart"}},

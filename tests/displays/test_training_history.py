@@ -7,6 +7,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+import skemo
 from skemo import CrossModalAttentionClassifier
 from skemo.displays.training_history import TrainingHistoryDisplay, best_epoch
 
@@ -120,8 +121,8 @@ def test_an_estimator_without_a_training_history_is_an_error(plain, tmp_path, da
         TrainingHistoryDisplay.from_estimator(DummyClassifier().fit(*data))
     with pytest.raises(ValueError, match="has no training history: fit it first"):
         TrainingHistoryDisplay.from_estimator(make_network())
-    plain.save(tmp_path / "network.safetensors")
-    loaded = CrossModalAttentionClassifier.load(tmp_path / "network.safetensors")
+    skemo.save(plain, tmp_path / "network.skemo")
+    loaded = skemo.load(tmp_path / "network.skemo")
     with pytest.raises(ValueError, match="the file does not keep it"):
         TrainingHistoryDisplay.from_estimator(loaded)
     with pytest.raises(ValueError, match="estimator is an empty list"):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from comparing import MODELS, Wary, lay_out, make_features
+from networks import NETWORKS, QUICK, windows
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
@@ -108,6 +109,24 @@ def test_scores_equal_cross_validate():
         np.testing.assert_allclose(result.scores[ours], expected[f"test_{theirs}"])
 
 
+def test_the_table_has_the_mean_that_cross_validate_gives():
+    X, y, subjects = windows()
+    kind, small = NETWORKS["cross-modal"]
+    settings = {**QUICK, **small, "max_epochs": 2, "device": "cpu", "random_state": 0}
+    result = compare({"network": kind(**settings)}, X, y, subjects, together=False)
+    scores = cross_validate(
+        kind(**settings),
+        X,
+        y,
+        groups=subjects,
+        cv=LeaveOneGroupOut(),
+        scoring="balanced_accuracy",
+    )
+    mean = result.summary().loc["network", ("balanced_accuracy", "mean")]
+    assert 0.5 < mean < 1
+    assert mean == pytest.approx(scores["test_score"].mean(), abs=1e-12)
+
+
 def test_a_subject_counts_once_whatever_the_number_of_windows():
     X, y, subjects = make_features(effect=0.5, n_subjects=5)
     subjects[:10] = "s1"  # 10, 30, 20, 20 and 20 windows
@@ -161,6 +180,27 @@ def test_labels_may_be_of_any_kind(values):
     result = compare(MODELS, X, pd.Series(y), pd.Series(subjects))
     assert result.summary().loc["SVM", ("accuracy", "mean")] > 0.95
     assert set(result.predictions["y_pred"]) == set(values)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "string", "category", object])
+def test_nullable_types_are_read_as_those_of_numpy(dtype):
+    X, y, subjects = make_features(effect=0.7)
+    codes = pd.Series((y == "stress").astype(int))
+    labels = codes.map({0: "no", 1: "yes"}) if dtype in ("string", "category") else codes
+    plain = labels.astype(bool) if dtype == "boolean" else labels
+    found = compare(MODELS, X, labels.astype(dtype), subjects).predictions
+    expected = compare(MODELS, X, plain, subjects).predictions
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    assert list(found) == list(expected)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", object])
+def test_a_missing_label_of_any_type_is_an_error_with_a_remedy(dtype):
+    X, y, subjects = make_features()
+    labels = pd.Series((y == "stress").astype(int)).astype(dtype)
+    labels[[3, 5]] = pd.NA
+    with pytest.raises(ValueError, match=r"missing \(NaN\) in 2 row\(s\): drop these rows of X, y"):
+        compare(MODELS, X, labels, subjects)
 
 
 def test_a_class_may_be_missing_from_training():
@@ -321,6 +361,12 @@ def test_unusable_input_is_named():
         compare(MODELS, X, y, subjects[:-1])
     with pytest.raises(ValueError, match=r"y is missing \(NaN\) in 1 row"):
         compare(MODELS, X, np.where(np.arange(len(y)) == 3, None, y), subjects)
+    with pytest.raises(ValueError, match="groups must have one subject per window"):
+        compare(MODELS, X, y, [("s0", "s1"), *subjects[1:]])
+    with pytest.raises(ValueError, match="random_state must be a whole number, a RandomState or"):
+        compare(MODELS, X, y, subjects, random_state="0")
+    with pytest.raises(ValueError, match=r"random_state must be at least 0 and below 2\*\*32, got"):
+        compare(MODELS, X, y, subjects, random_state=-1, protocol="group-k-fold")
     with pytest.raises(ValueError, match="groups is missing"):
         compare(MODELS, X, y, np.full(len(y), np.nan))
     with pytest.raises(ValueError, match="models must be a dict"):
@@ -331,7 +377,7 @@ def test_unusable_input_is_named():
         compare(MODELS, X, y, subjects, on_error="skip")
     with pytest.raises(ValueError, match="Unknown protocol"):
         compare(MODELS, X, y, subjects, protocol="k-fold")
-    with pytest.raises(ValueError, match="continuous"):
+    with pytest.raises(ValueError, match=r"y is numbers such as .* the models are classifiers"):
         compare(MODELS, X, X[:, 0], subjects)
 
 

@@ -166,6 +166,8 @@ def test_what_the_gap_cannot_be_measured_with_is_told_before_anything_is_fitted(
         leakage_gap(*arguments, metric="acc")
     with pytest.raises(ValueError, match="n_splits=100 needs as many windows"):
         leakage_gap(*arguments, n_splits=100)
+    with pytest.raises(ValueError, match="y is the text 'label': pass the values of each window"):
+        leakage_gap(arguments[0], arguments[1], "label", arguments[3])
     with pytest.raises(ValueError, match="Unknown protocol 'k-fold'"):
         leakage_gap(*arguments, optimistic="k-fold")
 

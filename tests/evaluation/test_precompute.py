@@ -123,7 +123,11 @@ def test_a_search_over_the_rest_is_the_search_over_the_whole(recordings):
 
 @pytest.mark.parametrize(
     "name",
-    ["features__columntransformer__eeg__sub_windows", "features__columntransformer", "features"],
+    [
+        "features__modalitytransformer__eeg__sub_windows",
+        "features__modalitytransformer",
+        "features",
+    ],
 )
 def test_a_search_that_changes_a_leading_step_is_left_whole(name, recordings):
     X, _, _ = recordings

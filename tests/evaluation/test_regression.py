@@ -82,6 +82,18 @@ def test_targets_that_are_all_the_same_have_errors_alone():
     assert np.isnan([scores[name] for name in ("r2", "pearson", "concordance")]).all()
 
 
+@pytest.mark.parametrize("unit", [2.0**-1000, 1e-300, 1e200])
+def test_scores_do_not_depend_on_the_unit(unit):
+    rng = np.random.default_rng(0)
+    true, predicted = rng.normal(size=(2, 30))
+    expected = number_scores(true, predicted)
+    found = number_scores(unit * true, unit * predicted)
+    for name in ("r2", "pearson", "concordance"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-12)
+    for name in ("rmse", "mae"):
+        assert found[name] == pytest.approx(unit * expected[name], rel=1e-12, abs=0)
+
+
 def test_a_planted_relation_is_found_and_controls_are_at_chance():
     X, y, subjects = make_numbers(n_subjects=12, n_rows=40)
     models = {"ridge": RIDGE, "SVR": SVR()}
@@ -203,7 +215,10 @@ def test_classifiers_and_regressors_together_are_refused():
 
 def test_targets_that_do_not_fit_the_models_are_named():
     X, y, subjects = make_numbers(n_subjects=2)
-    with pytest.raises(ValueError, match=r"y has no classes: .*continuous.* task=\"regression\""):
+    with pytest.raises(
+        ValueError,
+        match=r"y is numbers such as .*, but the models are classifiers.* task=\"regression\"",
+    ):
         compare(MODELS, X, y[:, 0], subjects)
     with pytest.raises(
         ValueError, match="y must be numbers for models that are regressors, got 'a'"

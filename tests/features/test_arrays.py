@@ -91,6 +91,17 @@ def test_an_output_without_a_row_for_each_window_is_an_error(windows):
         ArrayTransformer(Wrong()).fit(windows[["eeg"]])
 
 
+@pytest.mark.parametrize("transformer", [None, "passthrough", Covariances])
+def test_what_is_no_transformer_is_named(windows, transformer):
+    with pytest.raises(ValueError, match="transformer must be a transformer with fit_transform"):
+        ArrayTransformer(transformer).fit(windows[["eeg"]])
+
+
+def test_labels_of_another_length_are_an_error(windows):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[6, 2\]"):
+        ArrayTransformer(Covariances()).fit(windows[["eeg"]], ["a", "b"])
+
+
 def test_a_plain_array_is_taken_as_well():
     values = RNG.normal(size=(3, 2, 10))
     found = ArrayTransformer(Covariances()).fit_transform(values)

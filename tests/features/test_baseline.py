@@ -73,6 +73,7 @@ def test_recordings_with_baselines_give_corrected_features():
     [
         ({}, {"method": "add"}, "method must be 'subtract' or 'divide', got 'add'"),
         ({}, {"label": "rest"}, "No window has the label 'rest'. Label the time before"),
+        ({}, {"label": []}, r"label must be one label, got \[\]"),
         ({"index": 1}, {}, "must have the same index"),
         ({"text": 1}, {}, "features must be columns of numbers, but 'x' is not"),
         ({"drop": 1}, {}, "the column 'trial' is missing"),

@@ -65,6 +65,12 @@ def test_features_of_channels_and_bands_name_them():
     ]
 
 
+@pytest.mark.parametrize("names", ["HRV_RMSSD", 3])
+def test_names_of_features_are_a_list(names):
+    with pytest.raises(ValueError, match="names must be a list of names of features, got"):
+        skemo.feature_definitions(names)
+
+
 # As a BIDS derivative
 
 
@@ -130,6 +136,29 @@ def test_tables_that_do_not_fit_are_refused(tables, tmp_path):
     with pytest.raises(ValueError, match="columns of numbers, but 'film' is not"):
         skemo.write_bids_features(tmp_path, features.assign(film="a"), windows)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"duration": -1}, "duration must be a positive number of seconds, got -1"),
+        ({"definitions": {"a": "x"}}, r"definitions must be a dict such as .*, got \{'a': 'x'\}"),
+        ({"definitions": {"a": {"Units": set()}}}, "definitions cannot be written as JSON"),
+        ({"name": 3}, "name must be text, got 3"),
+    ],
+)
+def test_descriptions_that_cannot_be_written_are_refused(tables, tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        skemo.write_bids_features(tmp_path, *tables, **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_in_the_other_byte_order_become_a_derivative(tables, tmp_path):
+    features, windows = tables
+    swapped = features.assign(EDA_Mean=features["EDA_Mean"].to_numpy(">f8"))
+    path = skemo.write_bids_features(tmp_path, swapped, windows)[0]
+    found = pd.read_csv(path, sep="\t")["EDA_Mean"]
+    np.testing.assert_allclose(found, features["EDA_Mean"][: len(found)])
 
 
 def test_rows_in_another_order_are_refused(tables, tmp_path):

@@ -166,8 +166,8 @@ def test_signal_columns_pass_through_whole():
 
 def test_parameters_of_a_modality_are_set_by_its_name():
     pipeline = make_pipeline(make_modality_transformer(ecg=ChannelMean()), SVC())
-    clone(pipeline).set_params(columntransformer__ecg__power=2)
-    assert pipeline.get_params()["columntransformer__ecg__power"] == 1
+    clone(pipeline).set_params(modalitytransformer__ecg__power=2)
+    assert pipeline.get_params()["modalitytransformer__ecg__power"] == 1
 
 
 def test_no_modality_is_an_error():
@@ -332,7 +332,7 @@ def test_it_can_be_searched_cloned_and_pickled():
     windows = make_windows(n_subjects=6, n_rows=12)
     y, subjects = windows.pop("label"), windows["subject"]
     pipeline = make_pipeline(*standardized_features(ecg=ChannelMean()), SVC())
-    grid = {"columntransformer__ecg__power": [1, 2]}
+    grid = {"modalitytransformer__ecg__power": [1, 2]}
     search = GridSearchCV(pipeline, grid, cv=GroupKFold(3), n_jobs=2)
     search.fit(windows, y, groups=subjects)
     assert set(search.best_params_) == set(grid)

@@ -46,6 +46,12 @@ def test_two_events_correct_the_drift_at_the_nominal_rate(drift):
         ([1.0], [1.0, 2.0], "must have the same events, got 1 and 2"),
         ([], [], "must have the same events"),
         ([1.0, 1.0], [1.0, 2.0], "times are all the same"),
+        (
+            [1.0, 2.0],
+            [1.0, np.inf],
+            r"true_times must be finite numbers of seconds, got \[1.0, inf",
+        ),
+        ("ab", [1.0, 2.0], "times must be numbers of seconds: could not convert"),
         ([1.0, 2.0], [1.0, 3.0], "The clocks differ by 1e.02 %"),
     ],
 )

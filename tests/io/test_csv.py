@@ -90,6 +90,7 @@ def test_a_cut_off_last_line_is_left_out_with_a_warning(tmp_path):
             r"has no column 'EDA'; its columns, .* are \['t', 'ecg'\]",
         ),
         ("t,ecg\n0,1\n1,2,3,4\n", {}, "of 2 columns .*Expected 2 fields in line 3, saw 4"),
+        ("t,ecg,ecg\n0,1,2\n1,2,3\n", {}, r"has several columns 'ecg'; its columns, .*Rename them"),
         ("t,ecg\n0,1,2\n1,2,3\n", {}, r"has 2 column names, \['t', 'ecg'\], but 3 columns"),
         ("t,ecg\nx,1\ny,2\n", {}, "'t' has 'x', which is not recognised as a time"),
         ("\x00\x01\x02\n", {}, "is not a text file"),

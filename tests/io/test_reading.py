@@ -32,6 +32,12 @@ def test_what_is_not_recognised_is_named(tmp_path, name, content, message):
         read(tmp_path / name)
 
 
+def test_a_damaged_zip_file_is_named(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"PK\x03\x04" + bytes(40))
+    with pytest.raises(ValueError, match=r"a\.zip begins like a zip file, but cannot be read"):
+        read(tmp_path / "a.zip")
+
+
 def test_a_zip_file_and_a_folder_of_something_else_are_named(tmp_path):
     import zipfile
 

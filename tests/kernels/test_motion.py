@@ -124,6 +124,12 @@ def test_windows_shorter_than_a_second_are_missing(n_times):
     assert all(np.isnan(values).all() for values in found.values())
 
 
+def test_the_order_of_memory_does_not_change_a_digit():
+    windows = np.random.default_rng(0).normal(size=(5, 1, 640))
+    found, expected = (motion_features(x, RATE) for x in (np.asfortranarray(windows), windows))
+    np.testing.assert_equal(found, expected)
+
+
 def test_a_rate_too_low_and_a_wrong_shape_are_refused():
     with pytest.raises(ValueError, match="motion needs at least 2 Hz"):
         acceleration_by_second(np.ones((1, 3, 60)), 1)

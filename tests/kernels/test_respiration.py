@@ -344,6 +344,22 @@ def test_where_there_are_no_beats_there_is_no_respiration(marked):
     assert np.isfinite(respiration[0, (seconds > 37) & (seconds < 58)]).all()
 
 
+def test_breaths_are_found_in_any_unit():
+    windows = make_breathing(2)
+    found, expected = (breaths(x, 25) for x in (2.0**-530 * windows, windows))
+    np.testing.assert_array_equal(found["peak"], expected["peak"])
+    np.testing.assert_array_equal(found["start"], expected["start"])
+
+
+def test_two_beats_at_the_same_time_leave_a_gap():
+    ecg, beats = np.ones((1, 2560)), np.arange(0.5, 9.5, 0.5)[np.newaxis]
+    ecg[0, (beats[0] * 256).astype(int)] = np.linspace(2, 3, beats.shape[1])
+    beats[0, 8] = beats[0, 7]
+    series = respiration_of_ecg(ecg, 256, beats)[0]
+    assert np.isnan(series[17:20]).all()
+    assert np.isfinite(series[4:14]).all()
+
+
 def test_fewer_than_four_beats_give_no_respiration():
     beats = np.array([[0.5, 1.3, 2.1, np.nan], [np.nan] * 4])
     assert np.isnan(respiration_of_beats(beats, 10)).all()

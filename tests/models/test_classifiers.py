@@ -1,7 +1,6 @@
 """The network classifiers follow scikit-learn's conventions and find planted effects."""
 
 import copy
-import json
 import pickle
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import LeaveOneGroupOut, cross_validate
 from skorch.callbacks import Callback
 
+import skemo
 from skemo import ModalityAwareAttentionClassifier, SignalArray
 
 
@@ -294,8 +294,8 @@ def test_a_saved_classifier_predicts_the_same_without_pickle(network, tmp_path, 
     X, y, _ = windows()
     y = np.where(y == "task", labels[1], labels[0])
     classifier = network(class_weight={labels[0]: 1.0, labels[1]: 2.0}).fit(X, y)
-    classifier.save(tmp_path / "network.safetensors")
-    loaded = type(classifier).load(tmp_path / "network.safetensors", device="cpu")
+    skemo.save(classifier, tmp_path / "network.skemo")
+    loaded = skemo.load(tmp_path / "network.skemo", device="cpu")
     np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
     np.testing.assert_array_equal(loaded.predict(X), classifier.predict(X), strict=True)
     assert loaded.get_params() == {**classifier.get_params(), "device": "cpu"}
@@ -307,18 +307,9 @@ def test_column_names_that_are_numbers_and_a_torch_device_can_be_saved(network, 
     X, y, _ = windows()
     X.columns = [0, 1]
     classifier = network(max_epochs=1, device=torch.device("cpu")).fit(X, y)
-    classifier.save(tmp_path / "network.safetensors")
-    loaded = type(classifier).load(tmp_path / "network.safetensors", device="cpu")
+    skemo.save(classifier, tmp_path / "network.skemo")
+    loaded = skemo.load(tmp_path / "network.skemo", device="cpu")
     np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
-
-
-def test_loading_a_file_of_another_estimator_names_it(tmp_path):
-    from safetensors.numpy import save_file
-
-    path = tmp_path / "other.safetensors"
-    save_file({"x": np.zeros(3)}, path, {"skemo": json.dumps({"estimator": "Other"})})
-    with pytest.raises(ValueError, match=r"other.safetensors' holds Other, not Modality"):
-        ModalityAwareAttentionClassifier.load(path)
 
 
 @pytest.mark.gpu
@@ -327,8 +318,8 @@ def test_a_network_trained_on_a_gpu_predicts_the_same_on_a_cpu(network, tmp_path
     X, y, _ = windows()
     classifier = network(device="cuda").fit(X, y)
     assert classifier.score(X, y) > 0.9
-    classifier.save(tmp_path / "network.safetensors")
-    loaded = type(classifier).load(tmp_path / "network.safetensors", device="cpu")
+    skemo.save(classifier, tmp_path / "network.skemo")
+    loaded = skemo.load(tmp_path / "network.skemo", device="cpu")
     np.testing.assert_allclose(
         loaded.predict_proba(X), classifier.predict_proba(X), rtol=1e-3, atol=1e-4
     )
@@ -448,9 +439,9 @@ def test_weights_that_are_not_finite_in_a_file_are_an_error(fitted, tmp_path):
     damaged = copy.deepcopy(fitted)
     with torch.no_grad():
         next(damaged.net_.module_.parameters()).fill_(torch.nan)
-    damaged.save(tmp_path / "network.safetensors")
-    with pytest.raises(ValueError, match=r"network.safetensors' is damaged .*infinite or NaN"):
-        type(fitted).load(tmp_path / "network.safetensors")
+    skemo.save(damaged, tmp_path / "network.skemo")
+    with pytest.raises(ValueError, match=r"network.skemo' is damaged .*infinite or NaN"):
+        skemo.load(tmp_path / "network.skemo")
 
 
 def test_scores_that_are_not_finite_are_an_error(fitted):

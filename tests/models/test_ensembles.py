@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import skemo
 from skemo import (
     CrossModalAttentionClassifier,
     ModalityAwareAttentionClassifier,
@@ -101,8 +102,8 @@ def test_transform_has_the_features_of_all_members_grouped_by_modality(network):
 def test_a_saved_ensemble_predicts_the_same_and_can_be_trained_further(network, tmp_path):
     X, y = windows()
     classifier = network(n_members=2, input_noise=0.5).fit(X, y)
-    classifier.save(tmp_path / "network.safetensors")
-    loaded = type(classifier).load(tmp_path / "network.safetensors", device="cpu")
+    skemo.save(classifier, tmp_path / "network.skemo")
+    loaded = skemo.load(tmp_path / "network.skemo", device="cpu")
     np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
     assert loaded.get_params() == classifier.get_params()
     assert loaded.partial_fit(X, y).net_.history[:, "train_loss"][0] > 0

@@ -64,7 +64,7 @@ def test_a_grid_search_reaches_transformers_and_network(emotion):
     search = GridSearchCV(
         pipeline(),
         {
-            "columntransformer__eeg__sub_windows": [1, 5],
+            "modalitytransformer__eeg__sub_windows": [1, 5],
             "modalityawareattentionclassifier__attention": ["mask", None],
         },
         cv=LeaveOneGroupOut(),

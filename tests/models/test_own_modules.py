@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+import skemo
 from skemo import FusionClassifier, FusionRegressor, SignalArray, fit_many
 from skemo.nn import ModalityAwareAttentionNetwork
 
@@ -106,10 +107,10 @@ def test_fits_of_own_modules_are_trained_one_by_one():
 def test_the_module_is_passed_to_load(tmp_path):
     X, y, _ = windows()
     model = FusionClassifier(Averages, module__width=3, **QUICK).fit(X, y)
-    model.save(tmp_path / "model.safetensors")
+    skemo.save(model, tmp_path / "model.skemo")
     with pytest.raises(TypeError, match=r"must be passed to load: module=\.\.\."):
-        FusionClassifier.load(tmp_path / "model.safetensors")
-    loaded = FusionClassifier.load(tmp_path / "model.safetensors", device="cpu", module=Averages)
+        skemo.load(tmp_path / "model.skemo")
+    loaded = skemo.load(tmp_path / "model.skemo", device="cpu", module=Averages)
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert loaded.get_params()["module__width"] == 3
 
@@ -127,6 +128,8 @@ def test_wrong_modules_and_parameters_are_named():
         FusionClassifier(Averages, width=3).fit(X, y)
     with pytest.raises(TypeError, match=r"must return a torch\.nn\.Module, but returned int"):
         FusionClassifier(lambda shapes, n_outputs: 3).fit(X, y)
+    with pytest.raises(TypeError, match=r"module must be a subclass of .* got 'Averages'"):
+        FusionClassifier("Averages").fit(X, y)
     wrong = FusionClassifier(lambda shapes, n_outputs: Averages(shapes, 5), **QUICK)
     with pytest.raises(ValueError, match=r"here \(2, 2\) for two windows, but returned \(2, 5\)"):
         wrong.fit(X, y)
@@ -150,21 +153,21 @@ class Masked(nn.Module):
 def test_modules_with_masks_and_few_tensors_are_saved_and_loaded(tmp_path):
     X, y, _ = windows()
     model = FusionClassifier(Masked, n_members=10, **{**QUICK, "max_epochs": 1}).fit(X, y)
-    model.save(tmp_path / "model.safetensors")
-    loaded = FusionClassifier.load(tmp_path / "model.safetensors", device="cpu", module=Masked)
+    skemo.save(model, tmp_path / "model.skemo")
+    loaded = skemo.load(tmp_path / "model.skemo", device="cpu", module=Masked)
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
 def test_a_module_that_cannot_be_built_is_no_damaged_file(tmp_path):
     X, y, _ = windows()
-    path = tmp_path / "model.safetensors"
-    FusionClassifier(Masked, **{**QUICK, "max_epochs": 1}).fit(X, y).save(path)
+    path = tmp_path / "model.skemo"
+    skemo.save(FusionClassifier(Masked, **{**QUICK, "max_epochs": 1}).fit(X, y), path)
 
     def broken(shapes, n_outputs):
         raise RuntimeError("no such layer")
 
     with pytest.raises(TypeError, match=r"module=\.\.\. could not be built: no such layer"):
-        FusionClassifier.load(path, module=broken)
+        skemo.load(path, module=broken)
 
 
 def test_an_instance_of_a_module_is_an_error_that_asks_for_its_class():

@@ -9,6 +9,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from torch.nn import functional
 
+import skemo
 from skemo import fit_many
 from skemo.nn import OrdinalLink
 from skemo.training.batches import mix_windows
@@ -83,8 +84,8 @@ def test_class_weights_are_given_by_target(network):
 def test_several_targets_are_saved(network, tmp_path):
     X, y, _ = two_targets()
     model = network(max_epochs=2).fit(X, y)
-    model.save(tmp_path / "model.safetensors")
-    loaded = type(model).load(tmp_path / "model.safetensors", device="cpu")
+    skemo.save(model, tmp_path / "model.skemo")
+    loaded = skemo.load(tmp_path / "model.skemo", device="cpu")
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     loaded.partial_fit(X, y)
 
@@ -259,8 +260,32 @@ def test_a_mixed_loss_is_that_of_both_labels_in_their_shares():
 
 def test_ordinal_labels_without_a_known_order_are_an_error(network):
     X, y, _ = windows()
-    with pytest.raises(ValueError, match='takes ratings that are numbers, got text such as "rest"'):
+    with pytest.raises(ValueError, match='got text such as "rest", whose order is not known'):
         network(loss="ordinal").fit(X, y)
+
+
+def test_ordinal_text_is_in_the_order_of_its_categories(network, tmp_path):
+    X, y, _ = two_targets()
+    names = ["low", "middle", "high"]
+    text = pd.Series(pd.Categorical.from_codes(y["level"], names, ordered=True))
+    model = network(loss="ordinal").fit(X, text)
+    assert model.classes_.tolist() == ["high", "low", "middle"]
+    assert model.score(X, text) > 0.9
+    probabilities = model.predict_proba(X)
+    high, low, _ = probabilities.T  # the ends: one falls as the other rises
+    np.testing.assert_array_equal(np.argsort(low), np.argsort(-high))
+    skemo.save(model, tmp_path / "model.skemo")
+    read = skemo.load(tmp_path / "model.skemo", device="cpu")
+    np.testing.assert_array_equal(read.predict_proba(X), probabilities)
+
+
+def test_partial_fit_takes_the_order_of_categories_too(network):
+    X, y, _ = two_targets()
+    names = ["low", "middle", "high"]
+    text = pd.Series(pd.Categorical.from_codes(y["level"], names, ordered=True))
+    model = network(loss="ordinal").partial_fit(X, text, classes=names)
+    high, low, _ = model.predict_proba(X).T
+    np.testing.assert_array_equal(np.argsort(low), np.argsort(-high))
 
 
 def test_missing_labels_are_not_scored_as_wrong(network):

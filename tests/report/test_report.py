@@ -274,7 +274,11 @@ def test_a_model_that_always_failed_is_reported_beside_its_control(tmp_path, wit
     search = GridSearchCV(GaussianNB(), {"var_smoothing": [-1.0]})
     result = run_quietly({"fails": search}, X, y, subjects, controls=["majority"])
     page = Page(write_report(result, tmp_path / "report.html"))
-    assert "4 of its 4 fits failed" in page.text["p"]
+    assert (
+        page.text["outcome"].lstrip().startswith("All fits of fails failed, so there is no score.")
+    )
+    assert "on average over 0 subjects" not in page.text["main"]
+    assert "– to –" not in page.text["main"]
     assert "It could not be tested against the majority class (50.0 %)." in page.text["p"]
 
 

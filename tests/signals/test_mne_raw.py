@@ -162,6 +162,32 @@ def test_a_signal_that_is_not_there_is_named():
         make_recording().to_mne("eda")
 
 
+def test_labels_beyond_the_samples_end_with_them():
+    with pytest.warns(UserWarning, match="its labels end at 20 s"):
+        recording = make_recording(labels=[(5, 20, "task")], excluded=[])
+    (annotation,) = recording.to_mne().annotations
+    assert annotation["duration"] == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"modalities": 3}, "modalities must be a name or a list of names, got 3"),
+        ({"types": "eeg"}, "types must be a dict of modality to channel type"),
+        ({"types": {"ecg": "x"}}, "types has 'x' for 'ecg', but MNE's channel types are"),
+    ],
+)
+def test_types_that_mne_does_not_have_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_recording().to_mne(**settings)
+
+
+def test_a_recording_longer_than_any_date_is_an_error():
+    recording = make_recording(sampling_rates={"eeg": 1e-9, "ecg": 1e-9}, start_time=None)
+    with pytest.raises(ValueError, match="longer than the dates of MNE reach: check its sampling"):
+        recording.to_mne()
+
+
 def test_windows_become_epochs_with_their_labels_and_columns():
     windows = segment(make_recording(excluded=[], targets={"arousal": 5.0}), 2.0)
     epochs = make_epochs(windows)
