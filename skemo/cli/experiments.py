@@ -41,8 +41,8 @@ class Model(NamedTuple):
     In ``make(select, seed, max_epochs, task)``, `select` is a function that returns a transformer
     which selects inputs: ``select("series")``, ``select("raw")`` or ``select("features")``.
     With `each_modality`, a separate model is made for each modality. `tasks` lists what it is for.
-    `has_context` says whether its inputs can be averaged over windows: waveforms cannot.
-    Models with `on_request` are compared only if they are named.
+    `has_context` says whether its inputs can be averaged over windows: waveforms cannot. Models
+    with `on_request` are compared only if they are named.
     """
 
     title: str
@@ -418,18 +418,20 @@ def make_models(
     models = {}
     for name in names:
         model = MODELS[name]
+
+        def make(wanted, reach=None, model=model):
+            made = model.make(selector(wanted, reach), seed, max_epochs, task)
+            if reliability(wanted) and hasattr(made[-1], "attention_weights"):
+                made[-1].set_params(quality=reliability(wanted))
+            return made
+
         for modality in modalities if model.each_modality else [None]:
             wanted, title = modalities, model.title
             if modality is not None:
                 wanted, title = [modality], f"{model.title}, {modality}"
-            reaches: dict[str, float | None] = {title: None}
+            models[title] = make(wanted)
             if context is not None and model.has_context:
-                reaches[title_with_context(title, context)] = context
-            for title, reach in reaches.items():
-                made = model.make(selector(wanted, reach), seed, max_epochs, task)
-                if reliability(wanted) and hasattr(made[-1], "attention_weights"):
-                    made[-1].set_params(quality=reliability(wanted))
-                models[title] = made
+                models[title_with_context(title, context)] = make(wanted, context)
     return models
 
 

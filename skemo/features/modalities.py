@@ -104,12 +104,12 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
     the input of a network. With transformers that return features, it is a frame of named
     features, for any scikit-learn classifier.
 
-    After the fit, a sensor that is not there makes its modality missing (NaN), and the window is
-    classified by the others: its column may be left out, or be NaN or None.
-
     A :class:`QualityTransformer` may have the name of its modality followed by ``_quality``, so
     that the signal and its quality can stand side by side, as ``ecg=HRVTransformer("series"),
     ecg_quality=QualityTransformer("series")``.
+
+    After the fit, a sensor that is not there makes its modality missing (NaN), and the window is
+    classified by the others: its column may be left out, or be NaN or None.
 
     Parameters
     ----------

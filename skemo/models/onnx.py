@@ -84,15 +84,15 @@ class _Exported(nn.Module):
 
     def __init__(self, estimator: FusionEstimator) -> None:
         super().__init__()
-        self.names = [str(name) for name in estimator.modalities_]
-        self.shapes = [dtype.shape for dtype in estimator.modalities_.values()]
-        self.padded = [dtype.may_be_padded for dtype in estimator.modalities_.values()]
+        names = [*estimator._signal_names(), *estimator._quality_names()]
+        self.names = [str(name) for name in names]
+        self.shapes = [estimator.modalities_[name].shape for name in names]
+        self.padded = [estimator.modalities_[name].may_be_padded for name in names]
         self.network = copy.deepcopy(estimator.net_.module_).cpu()
         for member in self.network.members:
             member.uses_bfloat16 = False
-        pairs = list(zip(estimator.mean_.values(), estimator.scale_.values(), strict=True))
-        self.mean = nn.ParameterList([_constant(mean) for mean, _ in pairs])
-        self.scale = nn.ParameterList([_constant(scale) for _, scale in pairs])
+        self.mean = nn.ParameterList([_constant(estimator.mean_[name]) for name in names])
+        self.scale = nn.ParameterList([_constant(estimator.scale_[name]) for name in names])
         # A modality that was missing in all training windows is never used.
         self.used = [float(mean.isfinite().any()) for mean in self.mean]
         if is_classifier(estimator):

@@ -337,7 +337,7 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
         (["compare", "--dataset", "mahnob"], "invalid choice: 'mahnob'"),
         (
             ["compare", "--models", "svm,knn"],
-            "unknown 'knn'; choose from attention, basic, cross-modal",
+            "unknown 'knn'; choose from attention, basic, residual, scalar",
         ),
         (["compare", "--duration", "-1"], "-1 is not a positive number"),
         (["compare", "--duration", "nan"], "nan is not a positive number"),

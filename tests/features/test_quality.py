@@ -118,7 +118,7 @@ def test_the_attention_takes_the_quality_that_a_modality_transformer_measures(wi
         np.asarray(table["ecg_quality"]), np.asarray(expected["ecg_quality"])
     )
     assert list(model[-1].attention_weights(table)) == ["ecg", "eda"]
-    clone(model).set_params(columntransformer__ecg_quality__sub_windows=2).fit(
+    clone(model).set_params(modalitytransformer__ecg_quality__sub_windows=2).fit(
         windows, windows["label"]
     )
 

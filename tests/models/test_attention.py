@@ -20,7 +20,9 @@ from skemo import (
     SignalArray,
     corrupt,
     fit_many,
+    load,
     make_modality_transformer,
+    save,
     segment,
 )
 from skemo.datasets import make_emotion_recordings
@@ -222,8 +224,8 @@ def test_quality_can_stand_anywhere_and_have_any_shape(kind):
 def test_a_network_with_quality_is_saved_and_loaded(kind, tmp_path):
     X, y, _ = with_fault()
     network = make(kind, attention="scalar", quality=["trust"], max_epochs=2, n_members=2)
-    network.fit(X, y).save(tmp_path / "network")
-    loaded = type(network).load(tmp_path / "network")
+    save(network.fit(X, y), tmp_path / "network")
+    loaded = load(tmp_path / "network")
     assert loaded.get_params()["quality"] == ["trust"]
     np.testing.assert_array_equal(loaded.predict_proba(X), network.predict_proba(X))
 

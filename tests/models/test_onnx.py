@@ -136,6 +136,23 @@ def test_a_modality_that_was_never_there_is_never_used(runtime, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["modality-aware", "cross-modal"])
+def test_the_quality_of_signals_is_an_input_like_them(name, runtime, tmp_path):
+    X, arrays, level = make_windows(64)
+    trust = np.random.default_rng(0).random((64, 1, 1)).astype(np.float32)
+    trust[:3] = np.nan
+    X.insert(0, "trust", SignalArray(trust))
+    make, settings = {
+        "modality-aware": (ModalityAwareAttentionClassifier, MODALITY_AWARE),
+        "cross-modal": (CrossModalAttentionClassifier, CROSS_MODAL),
+    }[name]
+    model = make(**{**QUICK, **settings, "attention": "scalar"}, quality="trust")
+    model.fit(X, two_classes(level))
+    skemo.export_onnx(model, tmp_path / "network.onnx")
+    (found,) = runtime(tmp_path / "network.onnx").run(None, {**arrays, "trust": trust})
+    np.testing.assert_allclose(found, model.predict_proba(X), atol=1e-5)
+
+
 def test_the_file_describes_itself(runtime, tmp_path):
     X, _, level = make_windows(64)
     model = CrossModalAttentionClassifier(**QUICK, **CROSS_MODAL).fit(X, two_classes(level))
