@@ -16,7 +16,6 @@ from skemo.io.csv import read_csv
 from skemo.io.lsl import LSLStreams
 from skemo.io.reading import read
 from skemo.io.replaying import Chunks, replay
-from skemo.models.saving import load
 from skemo.models.streaming import Stream, fitted_signals
 from skemo.signals.array import SignalDtype
 from skemo.signals.recording import Recording
@@ -90,6 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Follow the signals until they end, or until an interrupt."""
     try:
+        from skemo.models.saving import load  # loads torch, which --help can do without
+
         model = load(args.model)
         fitted = fitted_signals(model)
         with _open_source(args, fitted) as (chunks, rates, channels):
