@@ -262,7 +262,7 @@ class Comparison:
 
     @property
     def _corruption(self):
-        return self.details["data"].get("corruption", [])
+        return self.details.get("data", {}).get("corruption", [])
 
     @property
     def n_fits(self) -> int:
