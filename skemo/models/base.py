@@ -26,6 +26,7 @@ from skemo.models.targets import check_sample_weight
 from skemo.nn import FusionEnsemble, FusionNetwork
 from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
+from skemo.nn.fusing import fused_parts
 from skemo.nn.weights import build_network, has_finite_weights
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import signal_columns, validate_modalities
@@ -166,7 +167,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
         def train(_: int) -> None:
             generator = torch.Generator().manual_seed(seed)
-            with reproducible(device), seeded(seed, device):
+            with reproducible(device), seeded(seed, device), fused_parts():
                 if first:
                     self.net_ = self._make_net(generator).initialize()
                 self.net_.module_.to(device)
@@ -433,7 +434,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             rows = np.arange(start, start + n_block)
             rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
             windows = self._window_set(values, rows)
-            with reproducible(device), torch.inference_mode():  # in a thread of its own
+            with reproducible(device), torch.inference_mode(), fused_parts():  # in a thread of its own
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
                 results += [self._read_outputs(outputs.cpu().double()), windows.present]

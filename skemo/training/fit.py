@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skemo.nn.fusing import fused_parts
 from skemo.training.batches import WindowSet
 from skemo.training.devices import (
     in_smaller_blocks,
@@ -108,7 +109,7 @@ class Fit:
         def train(_: int) -> None:
             generator = torch.Generator()
             generator.set_state(self.random_state)
-            with reproducible(self.device), self._seeded(generator):
+            with reproducible(self.device), self._seeded(generator), fused_parts():
                 windows = self.windows.to(self.device)
                 validation = None if self.validation is None else self.validation.to(self.device)
                 self.estimator._fit_net(windows, validation, generator)
