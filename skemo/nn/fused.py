@@ -5,9 +5,11 @@ block of a stream is a single operation, whose steps are the loops of `skemo.nn.
 Its results are those of the modules, except for rounding.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -17,6 +19,9 @@ from torch.autograd.function import once_differentiable
 
 from skemo.nn import fused_kernels as kernels
 from skemo.nn.lanes import LANES
+
+
+_BLOCK = 32  # places whose channels pass together in the gradient of the weights
 
 
 @lru_cache(maxsize=64)
@@ -31,7 +36,7 @@ def _convolution(size: tuple[int, ...], kernel_size: int) -> list[tuple[NDArray,
     return [
         _table(place, np.stack([tap, source], 1)),
         _table(source, np.stack([tap, place], 1)),
-        _table(tap, np.stack([place, source], 1)),
+        _table(place // _BLOCK * kernel_size ** len(size) + tap, np.stack([place, source], 1)),
     ]
 
 
@@ -54,7 +59,7 @@ def _pooling(size: tuple[int, ...], pool_size: int) -> tuple[NDArray, NDArray, t
 @lru_cache(maxsize=64)
 def _enlargement(size: tuple[int, ...], larger: tuple[int, ...]) -> NDArray:
     """The place that each place of a larger map repeats, in nearest-neighbour interpolation."""
-    places = torch.arange(np.prod(size), dtype=torch.float64).view(1, 1, *size)
+    places = torch.arange(math.prod(size), dtype=torch.float64).view(1, 1, *size)
     return nn.functional.interpolate(places, size=larger).flatten().long().numpy()
 
 
@@ -69,191 +74,198 @@ def _empty(like: NDArray, n_places: int, n_channels: int) -> NDArray:
 class _Unit:
     """A convolution, batch normalisation and ReLU and, in a U-Net, squeeze-and-excitation."""
 
-    def __init__(
-        self, convolution: nn.Module, norm: nn.Module, excitation: nn.Module | None, size: tuple
-    ) -> None:
-        self.norm: Any = norm
-        self.excitation: Any = excitation
-        self.weight = _array(convolution.weight)
-        self.tables = _convolution(size, self.weight.shape[2])
-        self.training = norm.training
+    def __init__(self, modules: Any, size: tuple[int, ...]) -> None:
+        convolution, self.norm, _, *excitation = modules
+        self.parameters = [convolution.weight, self.norm.weight, self.norm.bias]
+        self.tables = _convolution(size, convolution.kernel_size[0])
+        self.is_excited = len(excitation) > 0
+        if self.is_excited:
+            self.parameters += excitation[0].parameters()
+            self.is_max = excitation[0].excitation == "max"
 
-    def forward(self, x: NDArray, n_windows: int) -> NDArray:
-        """Return the feature map that the unit makes of another."""
+    def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
+        """Return the feature map that the unit makes of another, and what `backward` needs."""
         norm = self.norm
-        n_out, n_in = self.weight.shape[:2]
+        training = norm.training
+        weight, gamma, beta, *weights = map(_array, self.parameters)
+        n_out, n_in = weight.shape[:2]
         n_places = x.shape[1]
-        self.x, self.n_windows = x, n_windows
-        weight = np.ascontiguousarray(self.weight.reshape(n_out, n_in, -1).transpose(2, 1, 0))
-        self.y = _empty(x, n_places, n_out)
-        kernels.convolve(x, weight, *self.tables[0], self.y)
-        running = np.stack([_array(norm.running_mean), _array(norm.running_var)])
-        self.coefficients = np.empty((4, n_out), x.dtype)
+        by_tap = np.ascontiguousarray(weight.reshape(n_out, n_in, -1).transpose(2, 1, 0))
+        y = _empty(x, n_places, n_out)
+        kernels.convolve(x, by_tap, *self.tables[0], y)
+        coefficients = np.empty((4, n_out), x.dtype)
+        running = norm.running_mean.numpy(), norm.running_var.numpy()
         kernels.normalise(
-            self.y, n_windows, _array(norm.weight), _array(norm.bias), running,
-            norm.momentum, norm.eps, self.training, self.coefficients,
-        )  # fmt: skip
-        if self.training:
-            norm.running_mean.copy_(torch.from_numpy(running[0]))
-            norm.running_var.copy_(torch.from_numpy(running[1]))
-            norm.num_batches_tracked += 1
-        out = np.empty_like(self.y)
-        if self.excitation is None:
-            kernels.rectify(self.y, self.coefficients, out)
-            return out
-        first, _, second, _ = self.excitation.channel_gate
-        spatial = self.excitation.spatial_gate[0]
-        layers = first.weight, first.bias, second.weight, second.bias, spatial.weight, spatial.bias
-        self.weights = [_array(parameter) for parameter in layers]
-        self.is_max = self.excitation.excitation == "max"
-        n_squeezed = len(first.bias)
-        shapes = [(n_out,), (n_squeezed,), (n_out,), (n_places,)]
-        self.gates = [np.empty((len(x), *shape, LANES), x.dtype) for shape in shapes]
-        kernels.excite(self.y, self.coefficients, *self.weights, self.is_max, out, *self.gates)
-        return out
+            y, n_windows, gamma, beta, *running, norm.momentum, norm.eps, training, coefficients
+        )
+        if training:
+            norm.num_batches_tracked.add_(1)
+        out = np.empty_like(y)
+        gates: list[NDArray] = []
+        if self.is_excited:
+            shapes = [(n_out,), (len(weights[1]),), (n_out,), (n_places,)]
+            gates = [np.empty((len(x), *shape, LANES), x.dtype) for shape in shapes]
+            kernels.excite(y, coefficients, *weights, self.is_max, out, *gates)
+        else:
+            kernels.rectify(y, coefficients, out)
+        return out, (x, y, n_windows, training, weight, coefficients, weights, gates)
 
-    def backward(self, grad: NDArray, of_input: bool) -> tuple[NDArray | None, list[NDArray]]:
-        """Return the gradient of the input, or None, and those of the parameters.
+    def backward(
+        self, grad: NDArray, saved: tuple, of_input: bool
+    ) -> tuple[NDArray | None, list[NDArray]]:
+        """Return the gradients of the input, or None, and of the parameters.
 
         `grad` is overwritten.
         """
-        n_out, n_in = self.weight.shape[:2]
+        x, y, n_windows, training, weight, coefficients, weights, gates = saved
+        n_out, n_in = weight.shape[:2]
         sums = np.empty((2, n_out), grad.dtype)
-        grads = []
-        if self.excitation is None:
-            kernels.rectify_backward(grad, self.y, self.coefficients, sums)
-        else:
-            grads = [np.empty_like(weight) for weight in self.weights]
+        grads = [np.empty_like(each) for each in weights]
+        if self.is_excited:
             kernels.excite_backward(
-                grad, self.y, self.coefficients, *self.weights[::2], self.is_max, *self.gates,
-                sums, *grads,
-            )  # fmt: skip
-        kernels.normalise_backward(
-            grad, self.y, self.n_windows, self.coefficients, sums, self.training
-        )
-        by_tap = np.zeros((self.weight[0, 0].size, n_in, n_out), grad.dtype)
-        kernels.convolve_backward(self.x, grad, *self.tables[2], by_tap)
-        of_weight = np.ascontiguousarray(by_tap.transpose(2, 1, 0)).reshape(self.weight.shape)
+                grad, y, coefficients, *weights[::2], self.is_max, *gates, sums, *grads
+            )
+        else:
+            kernels.rectify_backward(grad, y, coefficients, sums)
+        kernels.normalise_backward(grad, y, n_windows, coefficients, sums, training)
+        flat = weight.reshape(n_out, n_in, -1)
+        by_tap = np.zeros((flat.shape[2], n_in, n_out), grad.dtype)
+        kernels.convolve_backward(x, grad, *self.tables[2], by_tap)
+        of_weight = np.ascontiguousarray(by_tap.transpose(2, 1, 0)).reshape(weight.shape)
         grads = [of_weight, sums[1], sums[0], *grads]
         if not of_input:
             return None, grads
-        turned = self.weight.reshape(n_out, n_in, -1).transpose(2, 0, 1)
-        of_x = np.empty_like(self.x)
-        kernels.convolve(grad, np.ascontiguousarray(turned), *self.tables[1], of_x)
+        turned = np.ascontiguousarray(flat.transpose(2, 0, 1))
+        of_x = np.empty_like(x)
+        kernels.convolve(grad, turned, *self.tables[1], of_x)
         return of_x, grads
 
 
-class _Branch:
-    """What `compute` computes: feature maps in, feature maps out."""
+class Maxima:
+    """The largest value of each channel of a U-Net's feature map.
+
+    Parameters
+    ----------
+    module : UNet
+    size : tuple of int
+        Of the feature maps of the first level.
+    """
 
     def __init__(self, module: Any, size: tuple[int, ...]) -> None:
-        raise NotImplementedError
-
-    def forward(self, x: NDArray, n_windows: int) -> NDArray:
-        raise NotImplementedError
-
-    def backward(self, grad: NDArray, of_input: bool) -> tuple[NDArray | None, list[NDArray]]:
-        raise NotImplementedError
-
-
-class Maxima(_Branch):
-    """The largest value of each channel of a U-Net's feature map."""
-
-    def __init__(self, module: Any, size: tuple[int, ...]) -> None:
-        self.sizes = [size]
+        self.pools = []
+        sizes = [size]
         for _ in module.decoder:
-            self.sizes.append(_pooling(self.sizes[-1], 2)[2])
-        self.encoder = [
-            _Unit(block[0], block[1], block[3], each)
-            for block, each in zip(module.encoder, self.sizes, strict=True)
+            starts, places, size = _pooling(size, 2)
+            self.pools.append((starts, places))
+            sizes.append(size)
+        self.encoder = [_Unit(*pair) for pair in zip(module.encoder, sizes, strict=True)]
+        # From the smallest maps upwards, as the decoder takes them.
+        self.decoder = [_Unit(*pair) for pair in zip(module.decoder, sizes[-2::-1], strict=True)]
+        self.repeats = [
+            _enlargement(*pair) for pair in zip(sizes[:0:-1], sizes[-2::-1], strict=True)
         ]
-        self.decoder = [
-            _Unit(block[0], block[1], block[3], each)
-            for block, each in zip(module.decoder, self.sizes[-2::-1], strict=True)
-        ]
+        n_places = math.prod(sizes[0])
+        self.whole = np.array([0, n_places]), np.arange(n_places)
         self.out_size: tuple[int, ...] = ()
+        self.parameters = [x for unit in self.encoder + self.decoder for x in unit.parameters]
 
-    def forward(self, x: NDArray, n_windows: int) -> NDArray:
-        self.maps, self.pooled, self.results = [], [], []
+    def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
+        """Return the result for a feature map, and what `backward` needs."""
+        maps, pooled, saved = [], [], []
         for level, unit in enumerate(self.encoder):
             if level > 0:
-                starts, places, _ = _pooling(self.sizes[level - 1], 2)
-                out = _empty(x, len(starts) - 1, x.shape[2])
-                kernels.pool(x, starts, places, out)
-                self.pooled.append(out)
-                x = out
-            x = unit.forward(x, n_windows)
-            self.maps.append(x)
-        for unit, skip, size in self._upwards():
-            places = _enlargement(size, self._above(size))
-            out = _empty(x, len(places), x.shape[2] + skip.shape[2])
-            kernels.join(x, places, skip, out)
-            x = unit.forward(out, n_windows)
-            self.results.append(x)
-        self.starts, self.places = np.array([0, x.shape[1]]), np.arange(x.shape[1])
-        self.last = x
-        self.largest = _empty(x, 1, x.shape[2])
-        kernels.pool(x, self.starts, self.places, self.largest)
-        return self.largest
+                table = self.pools[level - 1]
+                smaller = _empty(x, len(table[0]) - 1, x.shape[2])
+                kernels.pool(x, *table, smaller)
+                pooled.append(smaller)
+                x = smaller
+            x, kept = unit.forward(x, n_windows)
+            maps.append(x)
+            saved.append(kept)
+        for unit, skip, repeated in zip(self.decoder, maps[-2::-1], self.repeats, strict=True):
+            joined = _empty(x, len(repeated), x.shape[2] + skip.shape[2])
+            kernels.join(x, repeated, skip, joined)
+            x, kept = unit.forward(joined, n_windows)
+            saved.append(kept)
+        largest = _empty(x, 1, x.shape[2])
+        kernels.pool(x, *self.whole, largest)
+        return largest, (maps, pooled, saved, x, largest)
 
-    def _above(self, size):
-        return self.sizes[self.sizes.index(size) - 1]
-
-    def _upwards(self):
-        return zip(self.decoder, self.maps[-2::-1], self.sizes[:0:-1], strict=True)
-
-    def backward(self, grad: NDArray, of_input: bool) -> tuple[NDArray | None, list[NDArray]]:
-        of_x = np.zeros_like(self.last)
-        kernels.pool_backward(self.last, self.largest, grad, self.starts, self.places, of_x)
-        of_skips: list[NDArray] = []
-        of_decoder: list[NDArray] = []
-        for unit, skip, size in reversed(list(self._upwards())):
-            of_joined, grads = unit.backward(of_x, True)
-            of_decoder = grads + of_decoder
-            places = _enlargement(size, self._above(size))
-            of_skip = np.empty_like(skip)
-            of_x = _empty(skip, int(np.prod(size)), of_joined.shape[2] - skip.shape[2])
-            of_x[:] = 0
-            kernels.join_backward(of_joined, places, of_x, of_skip)
+    def backward(
+        self, grad: NDArray, kept: tuple, of_input: bool
+    ) -> tuple[NDArray | None, list[NDArray]]:
+        """Return the gradients of the input, or None, and of the parameters."""
+        maps, pooled, saved, last, largest = kept
+        n_levels = len(self.encoder)
+        of_x: Any = np.zeros_like(last)
+        kernels.pool_backward(last, largest, grad, *self.whole, of_x)
+        of_parameters: list[NDArray] = []
+        of_skips = []
+        for i in reversed(range(len(self.decoder))):
+            of_joined, grads = self.decoder[i].backward(of_x, saved[n_levels + i], True)
+            of_parameters = grads + of_parameters
+            skip, below = maps[n_levels - 2 - i], saved[n_levels + i - 1][1]
+            of_skip, of_x = np.empty_like(skip), np.zeros_like(below)
+            kernels.join_backward(of_joined, self.repeats[i], of_x, of_skip)
             of_skips.append(of_skip)
-        of_encoder: list[NDArray] = []
-        for level in reversed(range(len(self.encoder))):
-            below, grads = self.encoder[level].backward(of_x, of_input or level > 0)
-            of_encoder = grads + of_encoder
+        for level in reversed(range(n_levels)):
+            of_smaller, grads = self.encoder[level].backward(
+                of_x, saved[level], of_input or level > 0
+            )
+            of_parameters = grads + of_parameters
             if level > 0:
-                starts, places, _ = _pooling(self.sizes[level - 1], 2)
                 of_x = of_skips[level - 1]
-                source = self.maps[level - 1]
-                kernels.pool_backward(source, self.pooled[level - 1], below, starts, places, of_x)
-        return below, of_encoder + of_decoder
+                kernels.pool_backward(
+                    maps[level - 1], pooled[level - 1], of_smaller, *self.pools[level - 1], of_x
+                )
+        return of_smaller, of_parameters
 
 
-class Stream(_Branch):
-    """A block of a stream: two units, and maximum pooling."""
+class Stream:
+    """A block of a stream: two units, and maximum pooling.
+
+    Parameters
+    ----------
+    module : StreamBlock
+    size : tuple of int
+        (n_times,)
+    """
 
     def __init__(self, module: Any, size: tuple[int, ...]) -> None:
-        convolution, norm, _, second, second_norm, _, pool = module
-        self.units = [_Unit(convolution, norm, None, size), _Unit(second, second_norm, None, size)]
-        self.starts, self.places, self.out_size = _pooling(size, pool.kernel_size)
+        *layers, pool = module
+        self.units = _Unit(layers[:3], size), _Unit(layers[3:], size)
+        starts, places, self.out_size = _pooling(size, pool.kernel_size)
+        self.pool = starts, places
+        self.parameters = [x for unit in self.units for x in unit.parameters]
 
-    def forward(self, x: NDArray, n_windows: int) -> NDArray:
-        for unit in self.units:
-            x = unit.forward(x, n_windows)
-        self.last = x
-        self.pooled = _empty(x, len(self.starts) - 1, x.shape[2])
-        kernels.pool(x, self.starts, self.places, self.pooled)
-        return self.pooled
+    def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
+        """Return the result for a feature map, and what `backward` needs."""
+        first, second = self.units
+        x, one = first.forward(x, n_windows)
+        x, two = second.forward(x, n_windows)
+        pooled = _empty(x, self.out_size[0], x.shape[2])
+        kernels.pool(x, *self.pool, pooled)
+        return pooled, (one, two, x, pooled)
 
-    def backward(self, grad: NDArray, of_input: bool) -> tuple[NDArray | None, list[NDArray]]:
-        of_x = np.zeros_like(self.last)
-        kernels.pool_backward(self.last, self.pooled, grad, self.starts, self.places, of_x)
-        below, second = self.units[1].backward(of_x, True)
-        below, first = self.units[0].backward(below, of_input)
-        return below, first + second
+    def backward(
+        self, grad: NDArray, kept: tuple, of_input: bool
+    ) -> tuple[NDArray | None, list[NDArray]]:
+        """Return the gradients of the input, or None, and of the parameters."""
+        one, two, last, pooled = kept
+        of_x: Any = np.zeros_like(last)
+        kernels.pool_backward(last, pooled, grad, *self.pool, of_x)
+        first, second = self.units
+        of_x, of_second = second.backward(of_x, two, True)
+        of_x, of_first = first.backward(of_x, one, of_input)
+        return of_x, of_first + of_second
 
 
-def compute(kind: Callable[..., _Branch], module: nn.Module, x: Tensor) -> Tensor:
-    """Return what a branch makes of windows, of shape (batch, n_channels, ...).
+# What has been prepared for modules, by the size of their input.
+_prepared: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Any]] = WeakKeyDictionary()
+
+
+def compute(kind: Callable[..., Any], module: nn.Module, x: Tensor) -> Tensor:
+    """Return what a branch of a network makes of windows.
 
     Parameters
     ----------
@@ -261,19 +273,21 @@ def compute(kind: Callable[..., _Branch], module: nn.Module, x: Tensor) -> Tenso
     module : UNet or StreamBlock
     x : Tensor of shape (batch, in_channels, ...)
     """
-    return _Fused.apply(x, kind, module, *module.parameters())
+    by_size = _prepared.setdefault(module, {})
+    size = tuple(x.shape[2:])
+    if size not in by_size:
+        by_size[size] = kind(module, size)
+    return _Fused.apply(x, by_size[size], *by_size[size].parameters)
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kind: Callable[..., _Branch], module: Any, *_: Tensor) -> Any:
-        branch = kind(module, tuple(x.shape[2:]))
+    def forward(ctx: Any, x: Tensor, branch: Any, *_: Tensor) -> Any:
         windows = np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
         n_windows, n_channels, n_places = windows.shape
-        n_tiles = -(-n_windows // LANES)
-        packed = np.empty((n_tiles, n_places, n_channels, LANES), windows.dtype)
+        packed = np.empty((-(-n_windows // LANES), n_places, n_channels, LANES), windows.dtype)
         kernels.pack(windows, packed)
-        result = branch.forward(packed, n_windows)
+        result, ctx.kept = branch.forward(packed, n_windows)
         out = np.empty((n_windows, result.shape[2], result.shape[1]), windows.dtype)
         kernels.unpack(result, out)
         ctx.branch, ctx.shapes = branch, (x.shape, result.shape)
@@ -283,14 +297,14 @@ class _Fused(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         shape, packed_shape = ctx.shapes
-        of_input = ctx.needs_input_grad[0]
         values = np.ascontiguousarray(_array(grad)).reshape(*grad.shape[:2], -1)
         packed = np.empty(packed_shape, values.dtype)
         kernels.pack(values, packed)
-        of_x, grads = ctx.branch.backward(packed, of_input)
-        result = None
+        of_input = ctx.needs_input_grad[0]
+        of_packed, grads = ctx.branch.backward(packed, ctx.kept, of_input)
+        of_x = None
         if of_input:
-            out = np.empty((shape[0], shape[1], of_x.shape[1]), values.dtype)
-            kernels.unpack(of_x, out)
-            result = torch.from_numpy(out).view(shape)
-        return result, None, None, *map(torch.from_numpy, grads)
+            out = np.empty((*shape[:2], of_packed.shape[1]), values.dtype)
+            kernels.unpack(of_packed, out)
+            of_x = torch.from_numpy(out).view(shape)
+        return of_x, None, *map(torch.from_numpy, grads)

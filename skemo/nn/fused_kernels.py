@@ -108,17 +108,20 @@ def convolve(x, weight, starts, pairs, y):
 def convolve_backward(x, grad, starts, pairs, grad_weight):
     """Add the gradient of the weights to `grad_weight`, (n_taps, n_in, n_out).
 
-    `pairs` of each tap are a place of the output and a place of the input.
+    Entries of the table are a tap, and pairs of a place of the output and a place of the input.
+    A tap has several: each is of so few places that they stay in the fastest cache while all
+    channels pass.
     """
     n_tiles, n_places_in, n_in, _ = x.shape
     _, n_places, n_out, _ = grad.shape
+    n_taps = len(grad_weight)
     zero = fill(x, 0.0)
     sums = np.empty((2, 8), x.dtype)
     for tile in range(n_tiles):
-        for tap in range(len(starts) - 1):
-            # So few places that they stay in the fastest cache while all channels pass.
-            for begin in range(starts[tap], starts[tap + 1], 64):
-                end = min(begin + 64, starts[tap + 1])
+        for entry in range(len(starts) - 1):
+            begin, end = starts[entry], starts[entry + 1]
+            tap = entry % n_taps
+            if begin < end:
                 for o in range(0, n_out, 8):
                     # Where there are fewer channels, the last one is computed again.
                     last = n_out - 1 - o
@@ -171,11 +174,11 @@ def convolve_backward(x, grad, starts, pairs, grad_weight):
 
 
 @_jit
-def normalise(y, n_windows, weight, bias, running, momentum, eps, training, norm):
+def normalise(y, n_windows, weight, bias, running_mean, running_var, momentum, eps, training, norm):
     """Find the normalisation of a feature map, and update the running statistics.
 
-    `running` are the mean and the variance of each channel, (2, n_channels). Written to `norm`,
-    (4, n_channels), are the factor and the summand of each channel, its mean, and 1 / SD.
+    Written to `norm`, (4, n_channels), are the factor and the summand of each channel, its mean,
+    and 1 / SD.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_values = n_windows * n_places
@@ -200,11 +203,11 @@ def normalise(y, n_windows, weight, bias, running, momentum, eps, training, norm
                 moments[order, c] /= n_values
                 norm[2 + order, c] = moments[order, c]
     for c in range(n_channels):
-        mean, variance = running[0, c], running[1, c]
+        mean, variance = running_mean[c], running_var[c]
         if training:
             unbiased = moments[1, c] * n_values / max(n_values - 1, 1)
-            running[0, c] += momentum * (moments[0, c] - mean)
-            running[1, c] += momentum * (unbiased - variance)
+            running_mean[c] += momentum * (moments[0, c] - mean)
+            running_var[c] += momentum * (unbiased - variance)
             mean, variance = moments[0, c], moments[1, c]
         inverse = 1 / math.sqrt(variance + eps)
         norm[0, c] = weight[c] * inverse

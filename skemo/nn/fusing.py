@@ -44,6 +44,7 @@ def _import_fused() -> ModuleType | None:
         import numba
 
         from skemo.nn import fused
-    except ImportError:  # or of a version that does not go with NumPy's
+    except (ImportError, RuntimeError):
+        # Also if Numba is too old for NumPy, or there is no folder in which it could keep code.
         return None
     return None if numba.config.DISABLE_JIT else fused

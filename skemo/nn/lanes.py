@@ -8,10 +8,12 @@ processor, with no edge that has to be treated separately.
 import operator
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-LANES = 16
+# As many single-precision numbers as fit into a register of AVX-512, or into two of others.
+LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
 
 
 class Lanes(types.Type):
