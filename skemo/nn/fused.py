@@ -90,6 +90,8 @@ class _Unit:
         weight, gamma, beta, *weights = map(_array, self.parameters)
         n_out, n_in = weight.shape[:2]
         n_places = x.shape[1]
+        if training and n_windows * n_places == 1:  # torch says the same
+            raise ValueError("Expected more than 1 value per channel when training.")
         by_tap = np.ascontiguousarray(weight.reshape(n_out, n_in, -1).transpose(2, 1, 0))
         y = _empty(x, n_places, n_out)
         kernels.convolve(x, by_tap, *self.tables[0], y)
