@@ -437,11 +437,8 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             rows = np.arange(start, start + n_block)
             rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
             windows = self._window_set(values, rows)
-            with (
-                reproducible(device),
-                torch.inference_mode(),
-                fused_parts(),
-            ):  # in a thread of its own
+            # This thread has its own settings.
+            with reproducible(device), torch.inference_mode(), fused_parts():
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
                 results += [self._read_outputs(outputs.cpu().double()), windows.present]

@@ -20,7 +20,6 @@ from torch.autograd.function import once_differentiable
 from skemo.nn import fused_kernels as kernels
 from skemo.nn.lanes import LANES
 
-
 _BLOCK = 32  # places whose channels pass together in the gradient of the weights
 
 

@@ -3,7 +3,6 @@
 import copy
 import itertools
 import pickle
-import sys
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,6 @@ from skemo.nn import (
     ModalityAwareAttentionNetwork,
     StreamBlock,
     UNet,
-    fusing,
 )
 from skemo.nn.fusing import can_fuse, fused_code, fused_parts
 
@@ -33,14 +31,6 @@ pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)"
 
 TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-10}  # of the largest value of all
 MODES = list(itertools.product([torch.float32, torch.float64], [True, False]))
-
-
-@pytest.fixture
-def without_numba(monkeypatch):
-    monkeypatch.setitem(sys.modules, "numba", None)
-    fusing._import_fused.cache_clear()
-    yield
-    fusing._import_fused.cache_clear()
 
 
 def disturb(network, seed):
