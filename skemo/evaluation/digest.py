@@ -27,7 +27,17 @@ from sklearn import get_config
 RESULTS_VERSION = 4
 # Their results may change; with Numba, networks are computed in another order.
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "neurokit2")
-_SHOWN = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "scipy", "pandas")
+_SHOWN = (
+    "skemo",
+    "torch",
+    "numba",
+    "skorch",
+    "scikit-learn",
+    "neurokit2",
+    "numpy",
+    "scipy",
+    "pandas",
+)
 
 _ATOMS = (type(None), type(...), bool, int, float, complex, str, bytes)
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
