@@ -214,7 +214,9 @@ def write_page(args, machine, rows, scores, left_out, documents):
 def training_page(args, keys):
     """Measure, print while measuring, write after each row, and return the page."""
     machine = describe_machine(args.device, torch.get_num_threads())
-    setting = quickest(Setting(args.device)) if args.quick else Setting(args.device)
+    setting = Setting(args.device, n_epochs=args.epochs)
+    if args.quick:
+        setting = quickest(setting)
     rows, scores, left_out, documents, page = [], [], [], [], ""
     for key in keys:
         new, missing = [], []
@@ -243,6 +245,7 @@ def main(arguments=None):
     parser.add_argument("--data-home", help="folder of eegmat, for its rows of the agreement")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: times mean nothing")
     parser.add_argument("--repetitions", type=int, metavar="N", help="11; with --quick 2")
+    parser.add_argument("--epochs", type=int, default=30, metavar="N", help="of one fit")
     help_clock = "time that passes, or that of the processor, which other work disturbs less"
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help=help_clock)
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of torch, on the CPU")

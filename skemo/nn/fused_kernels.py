@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from skemo.nn.lanes import (
     LANES,
@@ -29,7 +30,10 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
-def pack(x, out):
+def pack(
+    x: NDArray,
+    out: NDArray,
+) -> None:
     """Copy windows, (n_windows, n_channels, n_places), into the lanes of a feature map."""
     n_tiles, n_places, n_channels, _ = out.shape
     n_windows = len(x)
@@ -42,7 +46,10 @@ def pack(x, out):
 
 
 @_jit
-def unpack(x, out):
+def unpack(
+    x: NDArray,
+    out: NDArray,
+) -> None:
     """Copy the lanes of a feature map into windows, (n_windows, n_channels, n_places)."""
     n_windows, n_channels, n_places = out.shape
     for window in range(n_windows):
@@ -53,7 +60,13 @@ def unpack(x, out):
 
 
 @_jit
-def convolve(x, weight, starts, pairs, y):
+def convolve(
+    x: NDArray,
+    weight: NDArray,
+    starts: NDArray,
+    pairs: NDArray,
+    y: NDArray,
+) -> None:
     """Convolve a feature map.
 
     `weight` has the shape (n_taps, n_in, n_out), and `pairs` of each place of the output are a
@@ -105,7 +118,13 @@ def convolve(x, weight, starts, pairs, y):
 
 
 @_jit
-def convolve_backward(x, grad, starts, pairs, grad_weight):
+def convolve_backward(
+    x: NDArray,
+    grad: NDArray,
+    starts: NDArray,
+    pairs: NDArray,
+    grad_weight: NDArray,
+) -> None:
     """Add the gradient of the weights to `grad_weight`, (n_taps, n_in, n_out).
 
     Entries of the table are a tap, and pairs of a place of the output and a place of the input.
@@ -174,7 +193,18 @@ def convolve_backward(x, grad, starts, pairs, grad_weight):
 
 
 @_jit
-def normalise(y, n_windows, weight, bias, running_mean, running_var, momentum, eps, training, norm):
+def normalise(
+    y: NDArray,
+    n_windows: int,
+    weight: NDArray,
+    bias: NDArray,
+    running_mean: NDArray,
+    running_var: NDArray,
+    momentum: float,
+    eps: float,
+    training: bool,
+    norm: NDArray,
+) -> None:
     """Find the normalisation of a feature map, and update the running statistics.
 
     Written to `norm`, (4, n_channels), are the factor and the summand of each channel, its mean,
@@ -217,7 +247,14 @@ def normalise(y, n_windows, weight, bias, running_mean, running_var, momentum, e
 
 
 @_jit
-def normalise_backward(grad, y, n_windows, norm, sums, training):
+def normalise_backward(
+    grad: NDArray,
+    y: NDArray,
+    n_windows: int,
+    norm: NDArray,
+    sums: NDArray,
+    training: bool,
+) -> None:
     """Turn the gradient after normalisation into that before it, in place.
 
     `sums`, (2, n_channels), are over the gradient, and over its products with the normalised map.
@@ -242,7 +279,11 @@ def normalise_backward(grad, y, n_windows, norm, sums, training):
 
 
 @_jit
-def rectify(y, norm, out):
+def rectify(
+    y: NDArray,
+    norm: NDArray,
+    out: NDArray,
+) -> None:
     """Normalise a feature map and set what is negative to 0."""
     n_tiles, n_places, n_channels, _ = y.shape
     zero = fill(y, 0.0)
@@ -255,7 +296,12 @@ def rectify(y, norm, out):
 
 
 @_jit
-def rectify_backward(grad, y, norm, sums):
+def rectify_backward(
+    grad: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    sums: NDArray,
+) -> None:
     """Turn the gradient after `rectify` into that of the normalised map, in place."""
     n_tiles, n_places, n_channels, _ = y.shape
     zero = fill(y, 0.0)
@@ -277,14 +323,29 @@ def rectify_backward(grad, y, norm, sums):
 
 
 @_jit
-def _squash(values):
+def _squash(values: NDArray) -> None:
     """Apply the logistic function, in place."""
     for i in range(len(values)):
         values[i] = 1 / (1 + math.exp(-values[i]))
 
 
 @_jit
-def excite(y, norm, w1, b1, w2, b2, w, b, is_max, out, means, squeezed, by_channel, by_place):
+def excite(
+    y: NDArray,
+    norm: NDArray,
+    w1: NDArray,
+    b1: NDArray,
+    w2: NDArray,
+    b2: NDArray,
+    w: NDArray,
+    b: NDArray,
+    is_max: bool,
+    out: NDArray,
+    means: NDArray,
+    squeezed: NDArray,
+    by_channel: NDArray,
+    by_place: NDArray,
+) -> None:
     """Normalise and rectify a feature map, and rescale it by channel and by place.
 
     The means of the channels, (n_tiles, n_channels, LANES), pass two layers with the weights
@@ -340,25 +401,25 @@ def excite(y, norm, w1, b1, w2, b2, w, b, is_max, out, means, squeezed, by_chann
 
 @_jit
 def excite_backward(
-    grad,
-    y,
-    norm,
-    w1,
-    w2,
-    w,
-    is_max,
-    means,
-    squeezed,
-    by_channel,
-    by_place,
-    sums,
-    grad_w1,
-    grad_b1,
-    grad_w2,
-    grad_b2,
-    grad_w,
-    grad_b,
-):
+    grad: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    w1: NDArray,
+    w2: NDArray,
+    w: NDArray,
+    is_max: bool,
+    means: NDArray,
+    squeezed: NDArray,
+    by_channel: NDArray,
+    by_place: NDArray,
+    sums: NDArray,
+    grad_w1: NDArray,
+    grad_b1: NDArray,
+    grad_w2: NDArray,
+    grad_b2: NDArray,
+    grad_w: NDArray,
+    grad_b: NDArray,
+) -> None:
     """Turn the gradient after `excite` into that of the normalised map, in place.
 
     Writes the gradients of the weights as well, and `sums`, as `rectify_backward` does.
@@ -449,7 +510,12 @@ def excite_backward(
 
 
 @_jit
-def pool(x, starts, places, out):
+def pool(
+    x: NDArray,
+    starts: NDArray,
+    places: NDArray,
+    out: NDArray,
+) -> None:
     """The maximum over the places of the input that belong to each place of the output."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
@@ -465,7 +531,14 @@ def pool(x, starts, places, out):
 
 
 @_jit
-def pool_backward(x, out, grad, starts, places, grad_x):
+def pool_backward(
+    x: NDArray,
+    out: NDArray,
+    grad: NDArray,
+    starts: NDArray,
+    places: NDArray,
+    grad_x: NDArray,
+) -> None:
     """Add the gradient of the output to that of the first place that has the maximum."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
@@ -482,7 +555,12 @@ def pool_backward(x, out, grad, starts, places, grad_x):
 
 
 @_jit
-def join(x, places, skip, out):
+def join(
+    x: NDArray,
+    places: NDArray,
+    skip: NDArray,
+    out: NDArray,
+) -> None:
     """Enlarge a feature map, by the place that each place repeats, and append channels."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places, n_skip = skip.shape[1:3]
@@ -500,7 +578,12 @@ def join(x, places, skip, out):
 
 
 @_jit
-def join_backward(grad, places, grad_x, grad_skip):
+def join_backward(
+    grad: NDArray,
+    places: NDArray,
+    grad_x: NDArray,
+    grad_skip: NDArray,
+) -> None:
     """Add the gradient after `join` to `grad_x`, and write that of `skip`."""
     n_tiles, n_places_in, n_channels, _ = grad_x.shape
     n_places, n_skip = grad_skip.shape[1:3]

@@ -6,6 +6,7 @@ processor, with no edge that has to be treated separately.
 """
 
 import operator
+from typing import Any
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
@@ -53,7 +54,7 @@ def _place(context, builder, array, value, index):
 
 
 @intrinsic
-def load(typingctx, array, index):
+def load(typingctx: Any, array: Any, index: Any) -> Any:
     """The vector that begins at a number of an array."""
 
     def codegen(context, builder, signature, args):
@@ -66,7 +67,7 @@ def load(typingctx, array, index):
 
 
 @intrinsic
-def store(typingctx, array, index, lanes):
+def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write a vector into an array, beginning at a number of it."""
 
     def codegen(context, builder, signature, args):
@@ -79,7 +80,7 @@ def store(typingctx, array, index, lanes):
 
 
 @intrinsic
-def spread(typingctx, array, index):
+def spread(typingctx: Any, array: Any, index: Any) -> Any:
     """A vector that has one number of an array in all lanes."""
 
     def codegen(context, builder, signature, args):
@@ -91,7 +92,7 @@ def spread(typingctx, array, index):
 
 
 @intrinsic
-def fill(typingctx, array, value):
+def fill(typingctx: Any, array: Any, value: Any) -> Any:
     """A vector, of the type of an array, that has a number in all lanes."""
 
     def codegen(context, builder, signature, args):
@@ -106,7 +107,7 @@ _FLAGS = ("contract", "reassoc", "nsz")
 
 
 @intrinsic
-def _add(typingctx, a, b):
+def _add(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fadd(*args, flags=_FLAGS)
 
@@ -114,7 +115,7 @@ def _add(typingctx, a, b):
 
 
 @intrinsic
-def _subtract(typingctx, a, b):
+def _subtract(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fsub(*args, flags=_FLAGS)
 
@@ -122,7 +123,7 @@ def _subtract(typingctx, a, b):
 
 
 @intrinsic
-def _multiply(typingctx, a, b):
+def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fmul(*args, flags=_FLAGS)
 
@@ -149,7 +150,7 @@ def _times(a, b):
 
 
 @intrinsic
-def larger(typingctx, a, b):
+def larger(typingctx: Any, a: Any, b: Any) -> Any:
     """The larger of two numbers, in each lane; NaN if the first is."""
 
     def codegen(context, builder, signature, args):
@@ -159,7 +160,7 @@ def larger(typingctx, a, b):
 
 
 @intrinsic
-def equal(typingctx, a, b):
+def equal(typingctx: Any, a: Any, b: Any) -> Any:
     """1 in each lane in which two vectors are equal, 0 elsewhere."""
 
     def codegen(context, builder, signature, args):
@@ -170,7 +171,7 @@ def equal(typingctx, a, b):
 
 
 @intrinsic
-def where_positive(typingctx, condition, a, b):
+def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
     """The numbers of `a` where `condition` is above 0, and those of `b` elsewhere."""
 
     def codegen(context, builder, signature, args):
@@ -181,7 +182,7 @@ def where_positive(typingctx, condition, a, b):
 
 
 @intrinsic
-def total(typingctx, a):
+def total(typingctx: Any, a: Any) -> Any:
     """The sum over the lanes."""
 
     def codegen(context, builder, signature, args):
