@@ -428,8 +428,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         """Return the results of `_evaluate` and which modalities are present, block by block.
 
         On the CPU, several blocks are evaluated in parallel. The calling thread computes nothing
-        with torch, which might start threads there: a process forked after that would wait for
-        them.
+        with several threads of torch: a process forked after that would wait for them.
         """
         n_windows = len(next(iter(values.values())))
 
@@ -445,14 +444,19 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 return [result.cpu().numpy() for result in results]
 
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
-        with reproducible(device), ThreadPoolExecutor(n_threads) as threads:
+        starts = range(0, n_windows, n_block)
+        with reproducible(device):
             module = self.net_.module_
             # Going through all layers takes longer than evaluating a single window.
             if next(module.parameters()).device != device:
                 module.to(device)
             if module.training:
                 module.eval()
-            blocks = list(threads.map(evaluate, range(0, n_windows, n_block)))
+            if len(starts) == 1:  # starting a thread would take as long
+                blocks = [evaluate(0)]
+            else:
+                with ThreadPoolExecutor(n_threads) as threads:
+                    blocks = list(threads.map(evaluate, starts))
         return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):

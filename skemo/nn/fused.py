@@ -77,6 +77,7 @@ class _Unit:
         convolution, self.norm, _, *excitation = modules
         self.parameters = [convolution.weight, self.norm.weight, self.norm.bias]
         self.tables = _convolution(size, convolution.kernel_size[0])
+        self.known: tuple[list[int], list[NDArray]] = ([], [])
         self.is_excited = len(excitation) > 0
         if self.is_excited:
             self.parameters += excitation[0].parameters()
@@ -86,7 +87,7 @@ class _Unit:
         """Return the feature map that the unit makes of another, and what `backward` needs."""
         norm = self.norm
         training = norm.training
-        weight, gamma, beta, *weights = map(_array, self.parameters)
+        weight, gamma, beta, *weights = self._arrays()
         n_out, n_in = weight.shape[:2]
         n_places = x.shape[1]
         if training and n_windows * n_places == 1:  # torch says the same
@@ -110,6 +111,14 @@ class _Unit:
         else:
             kernels.rectify(y, coefficients, out)
         return out, (x, y, n_windows, training, weight, coefficients, weights, gates)
+
+    def _arrays(self) -> list[NDArray]:
+        """The parameters as arrays over the same memory."""
+        pointers = [parameter.data_ptr() for parameter in self.parameters]
+        # No other tensor can have this memory as long as the arrays exist.
+        if self.known[0] != pointers:
+            self.known = pointers, [_array(parameter) for parameter in self.parameters]
+        return self.known[1]
 
     def backward(
         self, grad: NDArray, saved: tuple, of_input: bool
@@ -278,21 +287,30 @@ def compute(kind: Callable[..., Any], module: nn.Module, x: Tensor) -> Tensor:
     size = tuple(x.shape[2:])
     if size not in by_size:
         by_size[size] = kind(module, size)
-    return _Fused.apply(x, by_size[size], *by_size[size].parameters)
+    branch = by_size[size]
+    if not torch.is_grad_enabled():
+        return _evaluate(x, branch)[0]
+    return _Fused.apply(x, branch, *branch.parameters)
+
+
+def _evaluate(x: Tensor, branch: Any) -> tuple[Tensor, tuple, tuple[int, ...]]:
+    """Return the result, what the gradient needs, and the shape of the last feature map."""
+    windows = np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
+    n_windows, n_channels, n_places = windows.shape
+    packed = np.empty((-(-n_windows // LANES), n_places, n_channels, LANES), windows.dtype)
+    kernels.pack(windows, packed)
+    result, kept = branch.forward(packed, n_windows)
+    out = np.empty((n_windows, result.shape[2], result.shape[1]), windows.dtype)
+    kernels.unpack(result, out)
+    return torch.from_numpy(out).view(n_windows, -1, *branch.out_size), kept, result.shape
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, branch: Any, *_: Tensor) -> Any:
-        windows = np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
-        n_windows, n_channels, n_places = windows.shape
-        packed = np.empty((-(-n_windows // LANES), n_places, n_channels, LANES), windows.dtype)
-        kernels.pack(windows, packed)
-        result, ctx.kept = branch.forward(packed, n_windows)
-        out = np.empty((n_windows, result.shape[2], result.shape[1]), windows.dtype)
-        kernels.unpack(result, out)
-        ctx.branch, ctx.shapes = branch, (x.shape, result.shape)
-        return torch.from_numpy(out).view(n_windows, -1, *branch.out_size)
+        result, ctx.kept, packed_shape = _evaluate(x, branch)
+        ctx.branch, ctx.shapes = branch, (x.shape, packed_shape)
+        return result
 
     @staticmethod
     @once_differentiable
