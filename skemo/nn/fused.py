@@ -25,16 +25,18 @@ _BLOCK = 32  # places whose channels pass together in the gradient of the weight
 
 @lru_cache(maxsize=64)
 def _convolution(size: tuple[int, ...], kernel_size: int) -> list[tuple[NDArray, NDArray]]:
-    """Tables of the convolution of a map: by place, by place of the input, and by tap."""
+    """Tables of the convolution of a map: runs by place of the output, and pairs by tap."""
     places = np.indices(size).reshape(len(size), 1, -1)
     taps = np.indices([kernel_size] * len(size)).reshape(len(size), -1, 1)
     sources = places + taps - kernel_size // 2
     limits = np.reshape(size, (-1, 1, 1))
-    tap, place = np.nonzero(((sources >= 0) & (sources < limits)).all(axis=0))
+    place, tap = np.nonzero(((sources >= 0) & (sources < limits)).all(axis=0).T)
     source = np.ravel_multi_index(tuple(sources[:, tap, place]), size)
+    follows = (np.diff(tap) == 1) & (np.diff(source) == 1) & (np.diff(place) == 0)
+    first = np.flatnonzero(np.r_[True, ~follows])
+    lengths = np.diff(np.r_[first, len(tap)])
     return [
-        _table(place, np.stack([tap, source], 1)),
-        _table(source, np.stack([tap, place], 1)),
+        _table(place[first], np.stack([tap[first], source[first], lengths], 1)),
         _table(place // _BLOCK * kernel_size ** len(size) + tap, np.stack([place, source], 1)),
     ]
 
@@ -140,14 +142,15 @@ class _Unit:
         kernels.normalise_backward(grad, y, n_windows, coefficients, sums, training)
         flat = weight.reshape(n_out, n_in, -1)
         by_tap = np.zeros((flat.shape[2], n_in, n_out), grad.dtype)
-        kernels.convolve_backward(x, grad, *self.tables[2], by_tap)
+        kernels.convolve_backward(x, grad, *self.tables[1], by_tap)
         of_weight = np.ascontiguousarray(by_tap.transpose(2, 1, 0)).reshape(weight.shape)
         grads = [of_weight, sums[1], sums[0], *grads]
         if not of_input:
             return None, grads
-        turned = np.ascontiguousarray(flat.transpose(2, 0, 1))
+        # The gradient of a convolution is that with the taps in reverse order.
+        turned = np.ascontiguousarray(flat[:, :, ::-1].transpose(2, 0, 1))
         of_x = np.empty_like(x)
-        kernels.convolve(grad, turned, *self.tables[1], of_x)
+        kernels.convolve(grad, turned, *self.tables[0], of_x)
         return of_x, grads
 
 

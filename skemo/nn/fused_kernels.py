@@ -64,13 +64,13 @@ def convolve(
     x: NDArray,
     weight: NDArray,
     starts: NDArray,
-    pairs: NDArray,
+    runs: NDArray,
     y: NDArray,
 ) -> None:
     """Convolve a feature map.
 
-    `weight` has the shape (n_taps, n_in, n_out), and `pairs` of each place of the output are a
-    tap and a place of the input.
+    `weight` has the shape (n_taps, n_in, n_out). Each of the `runs` of a place of the output is a
+    tap, a place of the input, and how many taps and places follow each other from there.
     """
     n_tiles, n_places_in, n_in, _ = x.shape
     _, n_places, n_out, _ = y.shape
@@ -81,9 +81,9 @@ def convolve(
             for p in range(n_places):
                 y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = zero
                 for j in range(starts[p], starts[p + 1]):
-                    at = (tile * n_places_in + pairs[j, 1]) * n_in * LANES
-                    w = pairs[j, 0] * n_in * n_out + first
-                    for _ in range(n_in):
+                    at = (tile * n_places_in + runs[j, 1]) * n_in * LANES
+                    w = runs[j, 0] * n_in * n_out + first
+                    for _ in range(runs[j, 2] * n_in):
                         value = load(x, at)
                         y0 += spread(weight, w) * value
                         y1 += spread(weight, w + 1) * value
@@ -108,9 +108,9 @@ def convolve(
             for p in range(n_places):
                 y0 = zero
                 for j in range(starts[p], starts[p + 1]):
-                    at = (tile * n_places_in + pairs[j, 1]) * n_in * LANES
-                    w = pairs[j, 0] * n_in * n_out + c
-                    for _ in range(n_in):
+                    at = (tile * n_places_in + runs[j, 1]) * n_in * LANES
+                    w = runs[j, 0] * n_in * n_out + c
+                    for _ in range(runs[j, 2] * n_in):
                         y0 += spread(weight, w) * load(x, at)
                         at += LANES
                         w += n_out
@@ -127,7 +127,7 @@ def convolve_backward(
 ) -> None:
     """Add the gradient of the weights to `grad_weight`, (n_taps, n_in, n_out).
 
-    Entries of the table are a tap, and pairs of a place of the output and a place of the input.
+    Entries of the table are a tap, and `pairs` of a place of the output and a place of the input.
     A tap has several: each is of so few places that they stay in the fastest cache while all
     channels pass.
     """
