@@ -35,9 +35,10 @@ def _convolution(size: tuple[int, ...], kernel_size: int) -> list[tuple[NDArray,
     follows = (np.diff(tap) == 1) & (np.diff(source) == 1) & (np.diff(place) == 0)
     first = np.flatnonzero(np.r_[True, ~follows])
     lengths = np.diff(np.r_[first, len(tap)])
+    block = place // _BLOCK
     return [
         _table(place[first], np.stack([tap[first], source[first], lengths], 1)),
-        _table(place // _BLOCK * kernel_size ** len(size) + tap, np.stack([place, source], 1)),
+        _table(block * kernel_size ** len(size) + tap, np.stack([place, source], 1)),
     ]
 
 
@@ -53,7 +54,8 @@ def _pooling(size: tuple[int, ...], pool_size: int) -> tuple[NDArray, NDArray, t
     """The table of places that are pooled together, and the size of the result."""
     pooled = tuple(-(-n // pool_size) for n in size)
     to = np.indices(size).reshape(len(size), -1) // pool_size
-    starts, places = _table(np.ravel_multi_index(tuple(to), pooled), np.arange(to.shape[1]))
+    key: Any = np.ravel_multi_index(tuple(to), pooled)
+    starts, places = _table(key, np.arange(to.shape[1]))
     return starts, places, pooled
 
 

@@ -9,6 +9,7 @@ place `i`, or of tap `i`. A tap is a place of the kernel of a convolution.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -26,7 +27,7 @@ from skemo.nn.lanes import (
     where_positive,
 )
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit: Any = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit

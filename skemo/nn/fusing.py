@@ -41,10 +41,10 @@ def can_fuse() -> bool:
 @cache
 def _import_fused() -> ModuleType | None:
     try:
-        import numba
+        from numba import config
 
         from skemo.nn import fused
     except (ImportError, RuntimeError):
         # Also if Numba is too old for NumPy, or there is no folder in which it could keep code.
         return None
-    return None if numba.config.DISABLE_JIT else fused
+    return None if vars(config).get("DISABLE_JIT") else fused

@@ -16,6 +16,8 @@ from numba.extending import intrinsic, models, overload, register_model
 # As many single-precision numbers as fit into a register of AVX-512, or into two of others.
 LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
 
+_compiled: Any = intrinsic  # by its annotations, calls would pass the first argument as well
+
 
 class Lanes(types.Type):
     """The type of a vector with a number for each of `LANES` windows."""
@@ -53,7 +55,7 @@ def _place(context, builder, array, value, index):
     return builder.gep(data, [index])
 
 
-@intrinsic
+@_compiled
 def load(typingctx: Any, array: Any, index: Any) -> Any:
     """The vector that begins at a number of an array."""
 
@@ -66,7 +68,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     return Lanes(array.dtype)(array, types.intp), codegen
 
 
-@intrinsic
+@_compiled
 def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write a vector into an array, beginning at a number of it."""
 
@@ -79,7 +81,7 @@ def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), codegen
 
 
-@intrinsic
+@_compiled
 def spread(typingctx: Any, array: Any, index: Any) -> Any:
     """A vector that has one number of an array in all lanes."""
 
@@ -91,7 +93,7 @@ def spread(typingctx: Any, array: Any, index: Any) -> Any:
     return Lanes(array.dtype)(array, types.intp), codegen
 
 
-@intrinsic
+@_compiled
 def fill(typingctx: Any, array: Any, value: Any) -> Any:
     """A vector, of the type of an array, that has a number in all lanes."""
 
@@ -106,7 +108,7 @@ def fill(typingctx: Any, array: Any, value: Any) -> Any:
 _FLAGS = ("contract", "reassoc", "nsz")
 
 
-@intrinsic
+@_compiled
 def _add(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fadd(*args, flags=_FLAGS)
@@ -114,7 +116,7 @@ def _add(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@intrinsic
+@_compiled
 def _subtract(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fsub(*args, flags=_FLAGS)
@@ -122,7 +124,7 @@ def _subtract(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@intrinsic
+@_compiled
 def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fmul(*args, flags=_FLAGS)
@@ -149,7 +151,7 @@ def _times(a, b):
         return lambda a, b: _multiply(a, b)
 
 
-@intrinsic
+@_compiled
 def larger(typingctx: Any, a: Any, b: Any) -> Any:
     """The larger of two numbers, in each lane; NaN if the first is."""
 
@@ -159,7 +161,7 @@ def larger(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@intrinsic
+@_compiled
 def equal(typingctx: Any, a: Any, b: Any) -> Any:
     """1 in each lane in which two vectors are equal, 0 elsewhere."""
 
@@ -170,7 +172,7 @@ def equal(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@intrinsic
+@_compiled
 def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
     """The numbers of `a` where `condition` is above 0, and those of `b` elsewhere."""
 
@@ -181,7 +183,7 @@ def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
     return a(a, a, a), codegen
 
 
-@intrinsic
+@_compiled
 def total(typingctx: Any, a: Any) -> Any:
     """The sum over the lanes."""
 
