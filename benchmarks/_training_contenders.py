@@ -11,9 +11,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import skemo
-from skemo.nn import ModalityAwareAttentionNetwork
+from skemo.nn import CrossModalAttentionNetwork, ModalityAwareAttentionNetwork
 
 SHAPES = {"series": (1, 34), "maps": (4, 19, 5)}  # RR intervals; bands x channels x sub-windows
+STREAMS = {"ecg": (1, 2560), "eda": (1, 40)}  # 10 s at 256 and at 4 Hz
 N_FILTERS, DROPOUT = 8, 0.5
 LR, BATCH_SIZE = 0.003, 64
 _WARM_UP = 3  # steps before a CUDA graph is captured
@@ -92,7 +93,7 @@ class Windows(NamedTuple):
         return [torch.from_numpy(values) for values in (*self.arrays.values(), self.y)]
 
 
-def simulate_windows(n_subjects, n_each, seed=0):
+def simulate_windows(n_subjects, n_each, seed=0, shapes=SHAPES):
     """Noise with SD 1, to which subject and class each add a level.
 
     A class adds the same pattern in all subjects, but more strongly in some than in others.
@@ -102,7 +103,7 @@ def simulate_windows(n_subjects, n_each, seed=0):
     subjects = np.repeat(np.arange(n_subjects), n_each)
     strength = rng.uniform(0.2, 1.0, n_subjects)[subjects] * (y - 0.5)
     arrays = {}
-    for name, shape in SHAPES.items():
+    for name, shape in shapes.items():
         level = [shape[0], *[1] * (len(shape) - 1)]
         strength = strength.reshape(-1, *[1] * len(shape))
         offset = 0.2 * rng.standard_normal((n_subjects, *level))[subjects]
@@ -139,7 +140,21 @@ class Network(nn.Module):
         return self.network([series, maps], present, noise)
 
 
-def skemo_classifier(setting, seed):
+class Streams(nn.Module):
+    """The cross-modal network with the settings of its classifier, for windows that have both."""
+
+    def __init__(self):
+        super().__init__()
+        connections = [(0, 1), (1, 0)]
+        self.network = CrossModalAttentionNetwork(
+            list(STREAMS.values()), 2, connections=connections
+        )
+
+    def forward(self, ecg, eda):
+        return self.network([ecg, eda], ecg.new_ones(len(ecg), 2))
+
+
+def skemo_classifier(setting, seed, **options):
     return skemo.ModalityAwareAttentionClassifier(
         n_filters=N_FILTERS,
         dropout=DROPOUT,
@@ -148,16 +163,17 @@ def skemo_classifier(setting, seed):
         max_epochs=setting.n_epochs,
         device=setting.device,
         random_state=seed,
+        **options,
     )
 
 
-def stock_net(setting, kind=NeuralNetClassifier, network=Network, **options):
+def stock_net(setting, kind=NeuralNetClassifier, network=Network, batch_size=BATCH_SIZE, **options):
     return kind(
         network,
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.AdamW,
         lr=LR,
-        batch_size=BATCH_SIZE,
+        batch_size=batch_size,
         max_epochs=setting.n_epochs,
         train_split=None,
         iterator_train__shuffle=True,

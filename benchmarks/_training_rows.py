@@ -5,7 +5,9 @@ import pandas as pd
 import torch
 from _training_contenders import (
     LR,
+    STREAMS,
     Contender,
+    Streams,
     Work,
     eegmat_like,
     graph_loop,
@@ -70,7 +72,7 @@ def fit(setting):
     def contender(name, make, **options):
         return Contender(name, lambda: make(setting, windows), n_rows, **options)
 
-    target = setting.choose(cpu=1.5, cuda=5)
+    target = setting.choose(cpu=3, cuda=5)
     others = [
         contender("stock skorch", train_stock, target=target),
         contender("braindecode", train_braindecode),
@@ -82,6 +84,79 @@ def fit(setting):
     title = f"one fit, {len(windows)} windows, {epochs(setting)}"
     near = setting.choose(cpu=1.05, cuda=1.25)
     return Work(title, contender("skemo", train_skemo), others, losses_agree, near)
+
+
+def streams(setting):
+    """**Streams.** One fit of the cross-modal network with its default sizes on 10 s of ECG at
+    256 Hz and of skin conductance at 4 Hz, in batches of 32, without dropout, by skemo and by
+    stock skorch."""
+    setting = setting.shortened()
+    windows = simulate_windows(4, 16 if setting.quick else 80, shapes=STREAMS)
+    n_rows, frame = len(windows) * setting.n_epochs, windows.frame
+
+    def own(seed):
+        model = skemo.CrossModalAttentionClassifier(
+            dropout=0.0,
+            lr=LR,
+            batch_size=32,
+            max_epochs=setting.n_epochs,
+            device=setting.device,
+            random_state=seed,
+        )
+        return model.fit(frame, windows.y).net_.history[:, "train_loss"]
+
+    def theirs(seed):
+        torch.manual_seed(seed)
+        net = stock_net(setting, network=Streams, batch_size=32)
+        return net.fit(windows.arrays, windows.y).history[:, "train_loss"]
+
+    stock = Contender("stock skorch", lambda: theirs, n_rows, target=setting.choose(cpu=3))
+    title = f"one fit of streams, {len(windows)} windows, {epochs(setting)}"
+    return Work(title, Contender("skemo", lambda: own, n_rows), [stock], losses_agree)
+
+
+def members(setting):
+    """**Members.** An ensemble of five networks against a single one, both by skemo."""
+    setting = setting.shortened()
+    windows = eegmat_like(setting)
+    n_rows, frame = len(windows) * setting.n_epochs, windows.frame
+
+    def train(n_members):
+        def run(seed):
+            model = skemo_classifier(setting, seed, n_members=n_members).fit(frame, windows.y)
+            return model.net_.history[:, "train_loss"]
+
+        return Contender(
+            f"n_members={n_members}",
+            lambda: run,
+            n_members * n_rows,
+            kind="fit",
+            target=2 if n_members == 1 else None,
+        )
+
+    title = f"five members, {len(windows)} windows, {epochs(setting)}"
+    return Work(title, train(5), [train(1)], losses_agree)
+
+
+def window(setting):
+    """**One window.** Class probabilities of a single window, a hundred times, as in live use."""
+    setting = setting.shortened()
+    windows = eegmat_like(setting)
+    classifier = skemo_classifier(setting, 0).fit(windows.frame, windows.y)
+    net = stock_net(setting).initialize()
+    net.module_.network.load_state_dict(classifier.net_.module_.state_dict())
+    first, arrays = windows.frame.iloc[:1], {k: x[:1] for k, x in windows.arrays.items()}
+    n_times = 2 if setting.quick else 100
+
+    def repeat(call):
+        return lambda seed: [call() for _ in range(n_times)]
+
+    def contender(name, call):
+        return Contender(name, lambda: repeat(call), n_times)
+
+    others = [contender("stock skorch", lambda: net.predict_proba(arrays))]
+    ours = contender("skemo", lambda: classifier.predict_proba(first))
+    return Work(f"prediction of one window, {n_times} times", ours, others)
 
 
 def predict(setting):
@@ -211,7 +286,10 @@ def leave_one_out_together(model, windows, splits):
     frame, y = windows.frame, windows.y
     trains = [train for train, _ in splits]
     fitted = skemo.fit_many(
-        [model] * len(splits), [frame.iloc[rows] for rows in trains], [y[rows] for rows in trains]
+        [model] * len(splits),
+        [frame.iloc[rows] for rows in trains],
+        [y[rows] for rows in trains],
+        together=True,
     )
     return np.array(
         [
@@ -223,7 +301,8 @@ def leave_one_out_together(model, windows, splits):
 
 def together(setting):
     """**Many fits at once.** Leave-one-subject-out of skemo's network in one process: trained by
-    `fit_many` as one computation, against `cross_validate`, one fit after another."""
+    `fit_many(together=True)` as one computation, against `cross_validate`, one fit after
+    another."""
     setting = setting.shortened()
     windows = eegmat_like(setting)
     splits = list(LeaveOneGroupOut().split(windows.y, windows.y, windows.subjects))
@@ -374,13 +453,16 @@ def against_the_first(ways, n_seeds, n_folds):
 
 WORKS = {
     "fit": fit,
+    "streams": streams,
+    "members": members,
     "predict": predict,
+    "window": window,
     "search": search,
     "folds": folds,
     "together": together,
     "candidates": candidates,
 }
 ROWS = {
-    "cpu": ("fit", "predict", "search", "together", "agreement"),
-    "cuda": ("fit", "predict", "folds", "together", "candidates", "agreement"),
+    "cpu": ("fit", "streams", "members", "predict", "window", "search", "together", "agreement"),
+    "cuda": ("fit", "streams", "predict", "folds", "together", "candidates", "agreement"),
 }

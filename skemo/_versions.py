@@ -15,6 +15,7 @@ PACKAGES = (
     "joblib",
     "cloudpickle",
     "torch",
+    "numba",
     "skorch",
     "safetensors",
     "edfio",

@@ -28,6 +28,17 @@ def _close_figures():
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.fixture
+def without_numba(monkeypatch):
+    """Compute networks as if Numba were not installed."""
+    from skemo.nn import fusing
+
+    monkeypatch.setitem(sys.modules, "numba", None)
+    fusing._import_fused.cache_clear()
+    yield
+    fusing._import_fused.cache_clear()
+
+
 @pytest.fixture(scope="module", params=["modality-aware", "cross-modal"])
 def network(request):
     """Return a function that makes a small, fast network, for each kind in turn."""

@@ -16,6 +16,9 @@ MODULES = sorted(
 )
 
 
+COMPILED = {"skemo.nn.fused", "skemo.nn.fused_kernels", "skemo.nn.lanes"}  # they need Numba
+
+
 def public_functions(module):
     """Yield the public functions, methods and constructors that a module defines, with names."""
     for name, value in vars(module).items():
@@ -51,6 +54,8 @@ def unannotated(name, function):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_everything_public_is_annotated(module):
+    if module in COMPILED:
+        pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
     missing = {
         name: lacking
         for name, function in public_functions(importlib.import_module(module))

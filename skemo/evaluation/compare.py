@@ -137,7 +137,8 @@ def compare(
         Whether to draw a progress bar with the remaining time on the standard error stream.
     together : {"auto", True, False}, default="auto"
         Whether to train the networks of several folds as one computation, as `fit_many` does.
-        "auto" does so where it was measured to be faster: for small windows, on a CPU.
+        "auto" does so where it was measured to be faster: for small windows, on a CPU without
+        Numba.
     gap : float, default=0.0
         Seconds to keep between training and test windows of a trial. Only for "blocked-k-fold".
     tested : array-like of bool, shape (n_windows,), default=None

@@ -24,9 +24,20 @@ from sklearn import get_config
 
 # Raise this with every change of skemo that changes the result of the same call (of features,
 # networks, training, folds or controls). Results that were kept before are then computed again.
-RESULTS_VERSION = 4
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "neurokit2")  # their results may change
-_SHOWN = ("skemo", "torch", "skorch", "scikit-learn", "neurokit2", "numpy", "scipy", "pandas")
+RESULTS_VERSION = 5
+# Their results may change; with Numba, networks are computed in another order.
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "neurokit2")
+_SHOWN = (
+    "skemo",
+    "torch",
+    "numba",
+    "skorch",
+    "scikit-learn",
+    "neurokit2",
+    "numpy",
+    "scipy",
+    "pandas",
+)
 
 _ATOMS = (type(None), type(...), bool, int, float, complex, str, bytes)
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))

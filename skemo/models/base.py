@@ -25,6 +25,7 @@ from skemo.models.targets import category_orders, check_sample_weight
 from skemo.nn import FusionEnsemble, FusionNetwork
 from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
+from skemo.nn.fusing import can_fuse, fused_parts
 from skemo.nn.weights import build_network, has_finite_weights
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import signal_columns, validate_modalities
@@ -45,6 +46,7 @@ from skemo.training.objectives import Objective
 from skemo.training.optimizer import FlatAdamW
 
 _STOPPING = "_early_stopping"  # name of the callback
+_FEW = 16  # windows that are evaluated in a smaller block, if that is faster
 _LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
 
 
@@ -166,7 +168,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
         def train(_: int) -> None:
             generator = torch.Generator().manual_seed(seed)
-            with reproducible(device), seeded(seed, device):
+            with reproducible(device), seeded(seed, device), fused_parts():
                 if first:
                     self.net_ = self._make_net(generator).initialize()
                 self.net_.module_.to(device)
@@ -405,6 +407,8 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         values = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
         n_block = block_size(sum(array[:1].size for array in values.values()), device)
+        if len(next(iter(values.values()))) <= _FEW and device.type == "cpu" and can_fuse():
+            n_block = _FEW
         weights, fused, predicted, present = in_smaller_blocks(
             lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
         )
@@ -429,8 +433,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         """Return the results of `_evaluate` and which modalities are present, block by block.
 
         On the CPU, several blocks are evaluated in parallel. The calling thread computes nothing
-        with torch, which might start threads there: a process forked after that would wait for
-        them.
+        with several threads of torch: a process forked after that would wait for them.
         """
         n_windows = len(next(iter(values.values())))
 
@@ -438,16 +441,27 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             rows = np.arange(start, start + n_block)
             rows = rows % n_windows if device.type == "cpu" else rows[rows < n_windows]
             windows = self._window_set(values, rows)
-            with reproducible(device), torch.inference_mode():  # in a thread of its own
+            # This thread has its own settings.
+            with reproducible(device), torch.inference_mode(), fused_parts():
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
                 results += [self._read_outputs(outputs.cpu().double()), windows.present]
                 return [result.cpu().numpy() for result in results]
 
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
-        with reproducible(device), ThreadPoolExecutor(n_threads) as threads:
-            module = self.net_.module_.to(device).eval()
-            blocks = list(threads.map(evaluate, range(0, n_windows, n_block)))
+        starts = range(0, n_windows, n_block)
+        with reproducible(device):
+            module = self.net_.module_
+            # Going through all layers takes longer than evaluating a single window.
+            if next(module.parameters()).device != device:
+                module.to(device)
+            if module.training:
+                module.eval()
+            if len(starts) == 1:  # starting a thread would take as long
+                blocks = [evaluate(0)]
+            else:
+                with ThreadPoolExecutor(n_threads) as threads:
+                    blocks = list(threads.map(evaluate, starts))
         return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):

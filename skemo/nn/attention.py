@@ -200,7 +200,7 @@ class CrossModalConnection(nn.Module):
             raise ValueError(f'merge must be "sum" or "concat", got {merge!r}.')
         check_count("reduction", reduction)
         self.projections = nn.ModuleList(
-            nn.Sequential(nn.Conv1d(channels, n_channels, 1, bias=False), BatchNorm(n_channels))
+            nn.Sequential(_Pointwise(channels, n_channels, bias=False), BatchNorm(n_channels))
             for channels in source_channels
         )
         self.gates = nn.ModuleList()
@@ -257,6 +257,17 @@ class CrossModalConnection(nn.Module):
         return merged, torch.stack(weights, dim=1)
 
 
+class _Pointwise(nn.Conv1d):
+    """A convolution of width one as a matrix product, which takes a fraction of the time."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = torch.matmul(self.weight.squeeze(2), x)
+        return mixed if self.bias is None else mixed + self.bias.unsqueeze(1)
+
+
 def _make_gate(attention: str, n_channels: int, reduction: int) -> nn.Sequential:
     """A gate, before the logistic function, of two streams concatenated along their channels.
 
@@ -264,10 +275,10 @@ def _make_gate(attention: str, n_channels: int, reduction: int) -> nn.Sequential
     number, (batch, 1, 1).
     """
     if attention == "temporal":
-        return nn.Sequential(nn.Conv1d(2 * n_channels, 1, 1))
+        return nn.Sequential(_Pointwise(2 * n_channels, 1))
     n_squeezed = max(n_channels // reduction, 1)
-    first = nn.Conv1d(2 * n_channels, n_squeezed, 1)
-    last = nn.Conv1d(n_squeezed, 1 if attention == "scalar" else n_channels, 1)
+    first = _Pointwise(2 * n_channels, n_squeezed)
+    last = _Pointwise(n_squeezed, 1 if attention == "scalar" else n_channels)
     if attention in _NEUTRAL:
         _set_to_zero(last)
     return nn.Sequential(nn.AdaptiveAvgPool1d(1), first, nn.ReLU(), last)

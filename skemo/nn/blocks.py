@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skemo.nn.checks import check_count
+from skemo.nn.fusing import fused_code
 
 _CONVOLUTIONS: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
 
@@ -263,6 +264,10 @@ class StreamBlock(nn.Sequential):
             )
             layers += [convolution, BatchNorm(out_channels), nn.ReLU()]
         super().__init__(*layers, nn.MaxPool1d(pool_size, ceil_mode=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        fused = fused_code(x)
+        return super().forward(x) if fused is None else fused.compute(fused.Stream, self, x)
 
 
 class ModalityDropout(nn.Module):

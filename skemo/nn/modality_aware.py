@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -114,8 +114,9 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
     ) -> tuple[Tensor, Tensor, Tensor]:
         inputs, present, quality = self._take_quality(inputs, present)
         present = self.modality_dropout(present, uniform)
-        maps = [branch(x) for branch, x in zip(self.branches, inputs, strict=True)]
-        vectors = torch.stack([x.flatten(2).max(2).values for x in maps], dim=1)
+        branches: Any = self.branches
+        maxima = [branch.maxima(x) for branch, x in zip(branches, inputs, strict=True)]
+        vectors = torch.stack(maxima, dim=1)
         vectors = vectors * present.unsqueeze(-1)
         if self.attention is None:
             masks = present.unsqueeze(-1)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skemo.nn.blocks import ConvBlock
+from skemo.nn.fusing import fused_code
 
 _SMALL_MAP = 256  # places up to which enlarging a map by a matrix product is faster
 _MAX_POOLS: dict[int, type[nn.MaxPool1d] | type[nn.MaxPool2d]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
@@ -83,6 +84,13 @@ class UNet(nn.Module):
         for block, skip in zip(self.decoder, skips[-2::-1], strict=True):
             x = block(torch.cat([_enlarge(x, skip.shape[2:]), skip], dim=1))
         return x
+
+    def maxima(self, x: Tensor) -> Tensor:
+        """Return the maximum of each channel of the output, of shape (batch, n_filters)."""
+        fused = fused_code(x)
+        if fused is not None:
+            return fused.compute(fused.Maxima, self, x)
+        return self(x).flatten(2).max(2).values
 
 
 def _enlarge(x: Tensor, size: torch.Size) -> Tensor:

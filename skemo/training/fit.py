@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skemo.nn.fusing import can_fuse, fused_parts
 from skemo.training.batches import WindowSet
 from skemo.training.devices import (
     in_smaller_blocks,
@@ -83,9 +84,15 @@ class Fit:
         )
 
     @property
+    def is_fused(self) -> bool:
+        """Whether parts of the network are computed by compiled loops if it is trained alone."""
+        is_single = not self.network.members[0].uses_bfloat16
+        return self.device.type == "cpu" and is_single and can_fuse()
+
+    @property
     def gains(self) -> bool:
         """Whether training such fits together is known to be faster than one after another."""
-        if not self.stacks or self.device.type != "cpu":
+        if not self.stacks or self.device.type != "cpu" or self.is_fused:
             return False
         n_places = max(values[0, 0].numel() for values in self.windows.inputs)
         n_filters = getattr(self.estimator, "n_filters", np.inf)  # not known of other networks
@@ -108,7 +115,7 @@ class Fit:
         def train(_: int) -> None:
             generator = torch.Generator()
             generator.set_state(self.random_state)
-            with reproducible(self.device), self._seeded(generator):
+            with reproducible(self.device), self._seeded(generator), fused_parts():
                 windows = self.windows.to(self.device)
                 validation = None if self.validation is None else self.validation.to(self.device)
                 self.estimator._fit_net(windows, validation, generator)

@@ -99,7 +99,8 @@ def test_the_representation_of_a_plain_module_is_its_outputs():
 def test_fits_of_own_modules_are_trained_one_by_one():
     X, y, _ = windows()
     models = [FusionClassifier(Averages, **{**QUICK, "random_state": k}) for k in range(2)]
-    for model, fitted in zip(models, fit_many(models, 2 * [X], 2 * [y]), strict=True):
+    together = fit_many(models, 2 * [X], 2 * [y], together=True)
+    for model, fitted in zip(models, together, strict=True):
         alone = clone(model).fit(X, y)
         np.testing.assert_array_equal(fitted.predict_proba(X), alone.predict_proba(X))
 

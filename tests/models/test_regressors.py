@@ -156,7 +156,7 @@ def test_fits_trained_together_are_those_trained_alone(network, settings):
     y[::4, 0] = np.nan
     models = [network(random_state=k, max_epochs=2, **settings) for k in range(2)]
     params = 2 * [{"groups": SUBJECTS}]
-    together = fit_many(models, 2 * [X], 2 * [y], fit_params=params)
+    together = fit_many(models, 2 * [X], 2 * [y], fit_params=params, together=True)
     for model, stacked in zip(models, together, strict=True):
         alone = clone(model).fit(X, y, groups=SUBJECTS)
         np.testing.assert_allclose(stacked.predict(X), alone.predict(X), atol=2e-3)

@@ -107,7 +107,7 @@ def test_fits_trained_together_are_those_trained_alone(network, early_stopping):
         model.set_params(early_stopping=early_stopping, validation_fraction=0.3)
     params = 2 * [{"groups": subjects}]
     for model, stacked in zip(
-        models, fit_many(models, 2 * [X], 2 * [y], fit_params=params), strict=True
+        models, fit_many(models, 2 * [X], 2 * [y], fit_params=params, together=True), strict=True
     ):
         alone = clone(model).fit(X, y, groups=subjects)
         pairs = zip(stacked.predict_proba(X), alone.predict_proba(X), strict=True)
@@ -157,7 +157,7 @@ def test_ordered_ratings_are_learned_in_their_order(network):
         distances = functional.softplus(module.link.distances[0])
         assert (distances > 0).all()
     short = [network(loss="ordinal", max_epochs=2, random_state=k) for k in range(2)]
-    together = fit_many(short, 2 * [X], 2 * [rating])
+    together = fit_many(short, 2 * [X], 2 * [rating], together=True)
     alone = short[0].fit(X, rating)
     np.testing.assert_allclose(together[0].predict_proba(X), alone.predict_proba(X), atol=2e-3)
 
@@ -204,7 +204,9 @@ def test_the_centre_loss_pulls_windows_towards_the_centre_of_their_class(network
 def test_centre_losses_of_fits_trained_together_are_those_trained_alone(network):
     X, y, _ = two_targets()
     models = [network(random_state=k, max_epochs=2, center_loss=0.1) for k in range(2)]
-    for model, stacked in zip(models, fit_many(models, 2 * [X], 2 * [y]), strict=True):
+    for model, stacked in zip(
+        models, fit_many(models, 2 * [X], 2 * [y], together=True), strict=True
+    ):
         alone = clone(model).fit(X, y)
         assert alone.net_.module_.centers.abs().max() > 0
         pairs = zip(stacked.predict_proba(X), alone.predict_proba(X), strict=True)
@@ -241,7 +243,8 @@ def test_networks_learn_from_mixed_windows(network):
     assert model.score(X, y) > 0.9
     again = network(mixup=0.2).fit(X, y, groups=subjects)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
-    (other, _) = fit_many(2 * [model], 2 * [X], 2 * [y], fit_params=2 * [{"groups": subjects}])
+    params = 2 * [{"groups": subjects}]
+    (other, _) = fit_many(2 * [model], 2 * [X], 2 * [y], fit_params=params, together=True)
     np.testing.assert_array_equal(model.predict_proba(X), other.predict_proba(X))
 
 

@@ -169,7 +169,7 @@ def fit_folds(model, X, y=LABELS, **options):
     Xs, ys = [X.iloc[train] for train in trains], [y[train] for train in trains]
     if getattr(model, "early_stopping", False):
         options["fit_params"] = [{"groups": SUBJECTS[train]} for train in trains]
-    return fit_many([model] * len(trains), Xs, ys, **options)
+    return fit_many([model] * len(trains), Xs, ys, together=True, **options)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -186,7 +186,7 @@ def test_fit_many_fits_pipelines_and_other_estimators_too():
     X, y = make_windows({"ecg": (1, 20)}), LABELS
     network = make_pipeline(make_modality_transformer(ecg="passthrough"), make_network())
     flat = X["ecg"].array.values[:, 0]
-    fitted = fit_many([network, LogisticRegression()], [X, flat], [y, y])
+    fitted = fit_many([network, LogisticRegression()], [X, flat], [y, y], together=True)
     alone = clone(network).fit(X, y)
     np.testing.assert_allclose(fitted[0].predict_proba(X), alone.predict_proba(X), atol=1e-3)
     expected = LogisticRegression().fit(flat, y).predict_proba(flat)
@@ -228,7 +228,7 @@ def test_any_number_of_processes_gives_the_same_bits(together):
 
 def test_training_continues_from_where_it_ended():
     X, model = make_windows(), make_network(max_epochs=1)
-    (together,) = fit_many([model], [X], [LABELS])
+    (together,) = fit_many([model], [X], [LABELS], together=True)
     mine, other = (x.partial_fit(X, LABELS) for x in (together, clone(model).fit(X, LABELS)))
     np.testing.assert_allclose(mine.predict_proba(X), other.predict_proba(X), atol=1e-3)
 
@@ -244,13 +244,14 @@ def test_training_continues_in_a_copy():
 # Failures, and fits that are not trained together
 
 
-def test_a_fit_that_diverges_fails_alone():
+@pytest.mark.parametrize("together", [True, False])
+def test_a_fit_that_diverges_fails_alone(together):
     X, models = make_windows(), [make_network(max_epochs=2, lr=lr) for lr in (1e30, 0.01)]
-    diverged, other = fit_many(models, [X] * 2, [LABELS] * 2, on_error="return")
+    diverged, other = fit_many(models, [X] * 2, [LABELS] * 2, on_error="return", together=together)
     assert "loss is not finite" in str(diverged)
     assert other.score(X, LABELS) > 0.5
     with pytest.raises(ValueError, match="loss is not finite"):
-        fit_many(models, [X] * 2, [LABELS] * 2)
+        fit_many(models, [X] * 2, [LABELS] * 2, together=together)
 
 
 def test_the_error_of_a_fit_that_cannot_start_is_returned():
@@ -278,12 +279,19 @@ def test_a_network_with_callbacks_is_trained_alone():
     assert all(x.net_.history[:, "seen"] == [True] for x in fitted)
 
 
-def test_large_feature_maps_are_not_stacked_on_a_cpu():
+def test_large_feature_maps_are_not_stacked_on_a_cpu(without_numba):
     X = make_windows({"ecg": (1, 3000)})
     with collected_fits() as fits:
         make_network(batch_size=64, n_filters=8).fit(X, LABELS)
         make_network(batch_size=16, n_filters=2).fit(X, LABELS)
     assert [fit.gains for fit in fits] == [False, True]
+
+
+def test_nothing_is_stacked_on_a_cpu_where_numba_is_faster():
+    pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
+    with collected_fits() as fits:
+        make_network(batch_size=16, n_filters=2).fit(make_windows(), LABELS)
+    assert not fits[0].gains
 
 
 def test_a_network_that_transforms_for_another_is_trained_alone():

@@ -1,0 +1,601 @@
+"""The steps of a unit of the networks, forward and backward, compiled by Numba.
+
+Feature maps are arrays of shape (n_tiles, n_places, n_channels, LANES), see `skemo.nn.lanes`; a
+tile is small enough for the cache of a processor. In the last tile, lanes that hold no window
+have a gradient of 0.
+
+Tables say how places are connected: the entries from `starts[i]` to `starts[i + 1]` are those of
+place `i`, or of tap `i`. A tap is a place of the kernel of a convolution.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from skemo.nn.lanes import (
+    LANES,
+    equal,
+    fill,
+    larger,
+    load,
+    spread,
+    store,
+    total,
+    where_positive,
+)
+
+_jit: Any = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def pack(
+    x: NDArray,
+    out: NDArray,
+) -> None:
+    """Copy windows, (n_windows, n_channels, n_places), into the lanes of a feature map."""
+    n_tiles, n_places, n_channels, _ = out.shape
+    n_windows = len(x)
+    for tile in range(n_tiles):
+        for lane in range(LANES):
+            window = tile * LANES + lane
+            for c in range(n_channels):
+                for p in range(n_places):
+                    out[tile, p, c, lane] = x[window, c, p] if window < n_windows else 0
+
+
+@_jit
+def unpack(
+    x: NDArray,
+    out: NDArray,
+) -> None:
+    """Copy the lanes of a feature map into windows, (n_windows, n_channels, n_places)."""
+    n_windows, n_channels, n_places = out.shape
+    for window in range(n_windows):
+        tile, lane = window // LANES, window % LANES
+        for c in range(n_channels):
+            for p in range(n_places):
+                out[window, c, p] = x[tile, p, c, lane]
+
+
+@_jit
+def convolve(
+    x: NDArray,
+    weight: NDArray,
+    starts: NDArray,
+    runs: NDArray,
+    y: NDArray,
+) -> None:
+    """Convolve a feature map.
+
+    `weight` has the shape (n_taps, n_in, n_out). Each of the `runs` of a place of the output is a
+    tap, a place of the input, and how many taps and places follow each other from there.
+    """
+    n_tiles, n_places_in, n_in, _ = x.shape
+    _, n_places, n_out, _ = y.shape
+    zero = fill(x, 0.0)
+    n_blocked = n_out - n_out % 8
+    for tile in range(n_tiles):
+        for first in range(0, n_blocked, 8):
+            for p in range(n_places):
+                y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = zero
+                for j in range(starts[p], starts[p + 1]):
+                    at = (tile * n_places_in + runs[j, 1]) * n_in * LANES
+                    w = runs[j, 0] * n_in * n_out + first
+                    for _ in range(runs[j, 2] * n_in):
+                        value = load(x, at)
+                        y0 += spread(weight, w) * value
+                        y1 += spread(weight, w + 1) * value
+                        y2 += spread(weight, w + 2) * value
+                        y3 += spread(weight, w + 3) * value
+                        y4 += spread(weight, w + 4) * value
+                        y5 += spread(weight, w + 5) * value
+                        y6 += spread(weight, w + 6) * value
+                        y7 += spread(weight, w + 7) * value
+                        at += LANES
+                        w += n_out
+                at = ((tile * n_places + p) * n_out + first) * LANES
+                store(y, at, y0)
+                store(y, at + LANES, y1)
+                store(y, at + 2 * LANES, y2)
+                store(y, at + 3 * LANES, y3)
+                store(y, at + 4 * LANES, y4)
+                store(y, at + 5 * LANES, y5)
+                store(y, at + 6 * LANES, y6)
+                store(y, at + 7 * LANES, y7)
+        for c in range(n_blocked, n_out):
+            for p in range(n_places):
+                y0 = zero
+                for j in range(starts[p], starts[p + 1]):
+                    at = (tile * n_places_in + runs[j, 1]) * n_in * LANES
+                    w = runs[j, 0] * n_in * n_out + c
+                    for _ in range(runs[j, 2] * n_in):
+                        y0 += spread(weight, w) * load(x, at)
+                        at += LANES
+                        w += n_out
+                store(y, ((tile * n_places + p) * n_out + c) * LANES, y0)
+
+
+@_jit
+def convolve_backward(
+    x: NDArray,
+    grad: NDArray,
+    starts: NDArray,
+    pairs: NDArray,
+    grad_weight: NDArray,
+) -> None:
+    """Add the gradient of the weights to `grad_weight`, (n_taps, n_in, n_out).
+
+    Entries of the table are a tap, and `pairs` of a place of the output and a place of the input.
+    A tap has several: each is of so few places that they stay in the fastest cache while all
+    channels pass.
+    """
+    n_tiles, n_places_in, n_in, _ = x.shape
+    _, n_places, n_out, _ = grad.shape
+    n_taps = len(grad_weight)
+    zero = fill(x, 0.0)
+    sums = np.empty((2, 8), x.dtype)
+    for tile in range(n_tiles):
+        for entry in range(len(starts) - 1):
+            begin, end = starts[entry], starts[entry + 1]
+            tap = entry % n_taps
+            if begin < end:
+                for o in range(0, n_out, 8):
+                    # Where there are fewer channels, the last one is computed again.
+                    last = n_out - 1 - o
+                    o1, o2, o3 = min(1, last) * LANES, min(2, last) * LANES, min(3, last) * LANES
+                    o4, o5, o6 = min(4, last) * LANES, min(5, last) * LANES, min(6, last) * LANES
+                    o7 = min(7, last) * LANES
+                    for i in range(0, n_in, 2):
+                        i1 = min(1, n_in - 1 - i) * LANES
+                        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = zero
+                        b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = zero
+                        for j in range(begin, end):
+                            at = ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES
+                            a, b = load(x, at), load(x, at + i1)
+                            at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
+                            g = load(grad, at)
+                            a0 += a * g
+                            b0 += b * g
+                            g = load(grad, at + o1)
+                            a1 += a * g
+                            b1 += b * g
+                            g = load(grad, at + o2)
+                            a2 += a * g
+                            b2 += b * g
+                            g = load(grad, at + o3)
+                            a3 += a * g
+                            b3 += b * g
+                            g = load(grad, at + o4)
+                            a4 += a * g
+                            b4 += b * g
+                            g = load(grad, at + o5)
+                            a5 += a * g
+                            b5 += b * g
+                            g = load(grad, at + o6)
+                            a6 += a * g
+                            b6 += b * g
+                            g = load(grad, at + o7)
+                            a7 += a * g
+                            b7 += b * g
+                        sums[0, 0], sums[0, 1] = total(a0), total(a1)
+                        sums[0, 2], sums[0, 3] = total(a2), total(a3)
+                        sums[0, 4], sums[0, 5] = total(a4), total(a5)
+                        sums[0, 6], sums[0, 7] = total(a6), total(a7)
+                        sums[1, 0], sums[1, 1] = total(b0), total(b1)
+                        sums[1, 2], sums[1, 3] = total(b2), total(b3)
+                        sums[1, 4], sums[1, 5] = total(b4), total(b5)
+                        sums[1, 6], sums[1, 7] = total(b6), total(b7)
+                        for k in range(min(2, n_in - i)):
+                            for c in range(min(8, n_out - o)):
+                                grad_weight[tap, i + k, o + c] += sums[k, c]
+
+
+@_jit
+def normalise(
+    y: NDArray,
+    n_windows: int,
+    weight: NDArray,
+    bias: NDArray,
+    running_mean: NDArray,
+    running_var: NDArray,
+    momentum: float,
+    eps: float,
+    training: bool,
+    norm: NDArray,
+) -> None:
+    """Find the normalisation of a feature map, and update the running statistics.
+
+    Written to `norm`, (4, n_channels), are the factor and the summand of each channel, its mean,
+    and 1 / SD.
+    """
+    n_tiles, n_places, n_channels, _ = y.shape
+    n_values = n_windows * n_places
+    moments = np.zeros((2, n_channels))
+    sums = np.empty((n_channels, LANES), y.dtype)
+    if training:
+        for order in range(2):
+            for tile in range(n_tiles):
+                sums[:] = 0
+                for p in range(n_places):
+                    at = (tile * n_places + p) * n_channels * LANES
+                    for c in range(n_channels):
+                        value = load(y, at + c * LANES)
+                        if order == 1:
+                            value = value - spread(norm, 2 * n_channels + c)
+                            value = value * value
+                        store(sums, c * LANES, load(sums, c * LANES) + value)
+                for c in range(n_channels):
+                    for lane in range(min(LANES, n_windows - tile * LANES)):
+                        moments[order, c] += sums[c, lane]
+            for c in range(n_channels):
+                moments[order, c] /= n_values
+                norm[2 + order, c] = moments[order, c]
+    for c in range(n_channels):
+        mean, variance = running_mean[c], running_var[c]
+        if training:
+            unbiased = moments[1, c] * n_values / max(n_values - 1, 1)
+            running_mean[c] += momentum * (moments[0, c] - mean)
+            running_var[c] += momentum * (unbiased - variance)
+            mean, variance = moments[0, c], moments[1, c]
+        inverse = 1 / math.sqrt(variance + eps)
+        norm[0, c] = weight[c] * inverse
+        norm[1, c] = bias[c] - mean * inverse * weight[c]
+        norm[2, c] = mean
+        norm[3, c] = inverse
+
+
+@_jit
+def normalise_backward(
+    grad: NDArray,
+    y: NDArray,
+    n_windows: int,
+    norm: NDArray,
+    sums: NDArray,
+    training: bool,
+) -> None:
+    """Turn the gradient after normalisation into that before it, in place.
+
+    `sums`, (2, n_channels), are over the gradient, and over its products with the normalised map.
+    """
+    n_tiles, n_places, n_channels, _ = y.shape
+    slope = np.zeros((2, n_channels), y.dtype)  # the gradient's dependence on the map
+    if training:
+        n_values = n_windows * n_places
+        for c in range(n_channels):
+            slope[1, c] = -norm[0, c] * norm[3, c] * sums[1, c] / n_values
+            slope[0, c] = -norm[0, c] * sums[0, c] / n_values - slope[1, c] * norm[2, c]
+    for i in range(n_tiles * n_places):
+        at = i * n_channels * LANES
+        for c in range(n_channels):
+            value = spread(norm, c) * load(grad, at) + spread(slope, c)
+            store(grad, at, value + spread(slope, n_channels + c) * load(y, at))
+            at += LANES
+    for lane in range(n_windows - (n_tiles - 1) * LANES, LANES):
+        for p in range(n_places):
+            for c in range(n_channels):
+                grad[n_tiles - 1, p, c, lane] = 0
+
+
+@_jit
+def rectify(
+    y: NDArray,
+    norm: NDArray,
+    out: NDArray,
+) -> None:
+    """Normalise a feature map and set what is negative to 0."""
+    n_tiles, n_places, n_channels, _ = y.shape
+    zero = fill(y, 0.0)
+    for i in range(n_tiles * n_places):
+        at = i * n_channels * LANES
+        for c in range(n_channels):
+            value = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
+            store(out, at, larger(value, zero))
+            at += LANES
+
+
+@_jit
+def rectify_backward(
+    grad: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    sums: NDArray,
+) -> None:
+    """Turn the gradient after `rectify` into that of the normalised map, in place."""
+    n_tiles, n_places, n_channels, _ = y.shape
+    zero = fill(y, 0.0)
+    by_lane = np.zeros((2, n_channels, LANES), y.dtype)
+    for i in range(n_tiles * n_places):
+        for c in range(n_channels):
+            at = (i * n_channels + c) * LANES
+            value = load(y, at)
+            change = spread(norm, c) * value + spread(norm, n_channels + c)
+            change = where_positive(change, load(grad, at), zero)
+            store(grad, at, change)
+            value = (value - spread(norm, 2 * n_channels + c)) * spread(norm, 3 * n_channels + c)
+            first, second = c * LANES, (n_channels + c) * LANES
+            store(by_lane, first, load(by_lane, first) + change)
+            store(by_lane, second, load(by_lane, second) + change * value)
+    for k in range(2):
+        for c in range(n_channels):
+            sums[k, c] = by_lane[k, c].sum()
+
+
+@_jit
+def _squash(values: NDArray) -> None:
+    """Apply the logistic function, in place."""
+    for i in range(len(values)):
+        values[i] = 1 / (1 + math.exp(-values[i]))
+
+
+@_jit
+def excite(
+    y: NDArray,
+    norm: NDArray,
+    w1: NDArray,
+    b1: NDArray,
+    w2: NDArray,
+    b2: NDArray,
+    w: NDArray,
+    b: NDArray,
+    is_max: bool,
+    out: NDArray,
+    means: NDArray,
+    squeezed: NDArray,
+    by_channel: NDArray,
+    by_place: NDArray,
+) -> None:
+    """Normalise and rectify a feature map, and rescale it by channel and by place.
+
+    The means of the channels, (n_tiles, n_channels, LANES), pass two layers with the weights
+    `w1`, `b1`, `w2`, `b2`, and give `by_channel`; the channels at each place are weighted with
+    `w` and give `by_place`, (n_tiles, n_places, LANES).
+    """
+    n_tiles, n_places, n_channels, _ = y.shape
+    n_squeezed = len(b1)
+    zero = fill(y, 0.0)
+    share = fill(y, 1 / n_places)
+    for tile in range(n_tiles):
+        means[tile] = 0
+        for p in range(n_places):
+            at = (tile * n_places + p) * n_channels * LANES
+            weighted = spread(b, 0)
+            for c in range(n_channels):
+                value = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
+                value = larger(value, zero)
+                store(out, at, value)
+                weighted += spread(w, c) * value
+                channel = (tile * n_channels + c) * LANES
+                store(means, channel, load(means, channel) + value)
+                at += LANES
+            store(by_place, (tile * n_places + p) * LANES, weighted)
+        for c in range(n_channels):
+            channel = (tile * n_channels + c) * LANES
+            store(means, channel, load(means, channel) * share)
+        for s in range(n_squeezed):
+            value = spread(b1, s)
+            for c in range(n_channels):
+                value += spread(w1, s * n_channels + c) * load(
+                    means, (tile * n_channels + c) * LANES
+                )
+            store(squeezed, (tile * n_squeezed + s) * LANES, larger(value, zero))
+        for c in range(n_channels):
+            value = spread(b2, c)
+            for s in range(n_squeezed):
+                value += spread(w2, c * n_squeezed + s) * load(
+                    squeezed, (tile * n_squeezed + s) * LANES
+                )
+            store(by_channel, (tile * n_channels + c) * LANES, value)
+        _squash(by_channel[tile].ravel())
+        _squash(by_place[tile].ravel())
+        for p in range(n_places):
+            at = (tile * n_places + p) * n_channels * LANES
+            second = load(by_place, (tile * n_places + p) * LANES)
+            for c in range(n_channels):
+                first = load(by_channel, (tile * n_channels + c) * LANES)
+                gate = larger(first, second) if is_max else first + second
+                store(out, at, load(out, at) * gate)
+                at += LANES
+
+
+@_jit
+def excite_backward(
+    grad: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    w1: NDArray,
+    w2: NDArray,
+    w: NDArray,
+    is_max: bool,
+    means: NDArray,
+    squeezed: NDArray,
+    by_channel: NDArray,
+    by_place: NDArray,
+    sums: NDArray,
+    grad_w1: NDArray,
+    grad_b1: NDArray,
+    grad_w2: NDArray,
+    grad_b2: NDArray,
+    grad_w: NDArray,
+    grad_b: NDArray,
+) -> None:
+    """Turn the gradient after `excite` into that of the normalised map, in place.
+
+    Writes the gradients of the weights as well, and `sums`, as `rectify_backward` does.
+    """
+    n_tiles, n_places, n_channels, _ = y.shape
+    n_squeezed = len(grad_b1)
+    zero, half, one = fill(y, 0.0), fill(y, 0.5), fill(y, 1.0)
+    share = fill(y, 1 / n_places)
+    of_place = np.empty((n_places, LANES), y.dtype)
+    of_channel = np.empty((n_channels, LANES), y.dtype)
+    of_squeezed = np.empty((n_squeezed, LANES), y.dtype)
+    by_lane = np.zeros((3, n_channels, LANES), y.dtype)
+    grad_w1[:], grad_b1[:], grad_w2[:], grad_b2[:], grad_b[:] = 0, 0, 0, 0, 0
+    for tile in range(n_tiles):
+        of_channel[:] = 0
+        for p in range(n_places):
+            start = (tile * n_places + p) * n_channels * LANES
+            second = load(by_place, (tile * n_places + p) * LANES)
+            of_second = zero
+            for c in range(n_channels):
+                at = start + c * LANES
+                value = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
+                change = load(grad, at)
+                of_gate = change * larger(value, zero)
+                first = load(by_channel, (tile * n_channels + c) * LANES)
+                of_first = of_gate
+                if is_max:
+                    # A tie gives each of them half of the gradient.
+                    is_first = where_positive(first - second, one, half * equal(first, second))
+                    of_first = of_gate * is_first
+                    of_second += of_gate - of_first
+                    gate = larger(first, second)
+                else:
+                    of_second += of_gate
+                    gate = first + second
+                store(of_channel, c * LANES, load(of_channel, c * LANES) + of_first)
+                store(grad, at, change * gate)
+            of_second = of_second * second * (one - second)
+            store(of_place, p * LANES, of_second)
+            grad_b[0] += total(of_second)
+        for c in range(n_channels):
+            first = load(by_channel, (tile * n_channels + c) * LANES)
+            change = load(of_channel, c * LANES) * first * (one - first)
+            store(of_channel, c * LANES, change)
+            grad_b2[c] += total(change)
+            for s in range(n_squeezed):
+                value = load(squeezed, (tile * n_squeezed + s) * LANES)
+                grad_w2[c, s] += total(change * value)
+        for s in range(n_squeezed):
+            change = zero
+            for c in range(n_channels):
+                change += spread(w2, c * n_squeezed + s) * load(of_channel, c * LANES)
+            value = load(squeezed, (tile * n_squeezed + s) * LANES)
+            change = where_positive(value, change, zero)
+            store(of_squeezed, s * LANES, change)
+            grad_b1[s] += total(change)
+            for c in range(n_channels):
+                grad_w1[s, c] += total(change * load(means, (tile * n_channels + c) * LANES))
+        for c in range(n_channels):
+            change = zero
+            for s in range(n_squeezed):
+                change += spread(w1, s * n_channels + c) * load(of_squeezed, s * LANES)
+            store(of_channel, c * LANES, change * share)  # now of the mean
+        for p in range(n_places):
+            start = (tile * n_places + p) * n_channels * LANES
+            of_second = load(of_place, p * LANES)
+            for c in range(n_channels):
+                at = start + c * LANES
+                value = load(y, at)
+                normalised = spread(norm, c) * value + spread(norm, n_channels + c)
+                change = load(grad, at) + load(of_channel, c * LANES) + spread(w, c) * of_second
+                change = where_positive(normalised, change, zero)
+                store(grad, at, change)
+                value = value - spread(norm, 2 * n_channels + c)
+                value = value * spread(norm, 3 * n_channels + c)
+                first, second, third = (
+                    c * LANES,
+                    (n_channels + c) * LANES,
+                    (2 * n_channels + c) * LANES,
+                )
+                store(by_lane, first, load(by_lane, first) + change)
+                store(by_lane, second, load(by_lane, second) + change * value)
+                rectified = larger(normalised, zero)
+                store(by_lane, third, load(by_lane, third) + rectified * of_second)
+    for c in range(n_channels):
+        sums[0, c], sums[1, c] = by_lane[0, c].sum(), by_lane[1, c].sum()
+        grad_w[0, c] = by_lane[2, c].sum()
+
+
+@_jit
+def pool(
+    x: NDArray,
+    starts: NDArray,
+    places: NDArray,
+    out: NDArray,
+) -> None:
+    """The maximum over the places of the input that belong to each place of the output."""
+    n_tiles, n_places_in, n_channels, _ = x.shape
+    n_places = out.shape[1]
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            for c in range(n_channels):
+                at = ((tile * n_places_in + places[starts[p]]) * n_channels + c) * LANES
+                value = load(x, at)
+                for j in range(starts[p] + 1, starts[p + 1]):
+                    at = ((tile * n_places_in + places[j]) * n_channels + c) * LANES
+                    value = larger(value, load(x, at))
+                store(out, ((tile * n_places + p) * n_channels + c) * LANES, value)
+
+
+@_jit
+def pool_backward(
+    x: NDArray,
+    out: NDArray,
+    grad: NDArray,
+    starts: NDArray,
+    places: NDArray,
+    grad_x: NDArray,
+) -> None:
+    """Add the gradient of the output to that of the first place that has the maximum."""
+    n_tiles, n_places_in, n_channels, _ = x.shape
+    n_places = out.shape[1]
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            for c in range(n_channels):
+                at = ((tile * n_places + p) * n_channels + c) * LANES
+                largest, left = load(out, at), load(grad, at)
+                for j in range(starts[p], starts[p + 1]):
+                    at = ((tile * n_places_in + places[j]) * n_channels + c) * LANES
+                    taken = left * equal(load(x, at), largest)
+                    store(grad_x, at, load(grad_x, at) + taken)
+                    left = left - taken
+
+
+@_jit
+def join(
+    x: NDArray,
+    places: NDArray,
+    skip: NDArray,
+    out: NDArray,
+) -> None:
+    """Enlarge a feature map, by the place that each place repeats, and append channels."""
+    n_tiles, n_places_in, n_channels, _ = x.shape
+    n_places, n_skip = skip.shape[1:3]
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            at = (tile * n_places + p) * (n_channels + n_skip) * LANES
+            start = (tile * n_places_in + places[p]) * n_channels * LANES
+            for c in range(n_channels):
+                store(out, at, load(x, start + c * LANES))
+                at += LANES
+            start = (tile * n_places + p) * n_skip * LANES
+            for c in range(n_skip):
+                store(out, at, load(skip, start + c * LANES))
+                at += LANES
+
+
+@_jit
+def join_backward(
+    grad: NDArray,
+    places: NDArray,
+    grad_x: NDArray,
+    grad_skip: NDArray,
+) -> None:
+    """Add the gradient after `join` to `grad_x`, and write that of `skip`."""
+    n_tiles, n_places_in, n_channels, _ = grad_x.shape
+    n_places, n_skip = grad_skip.shape[1:3]
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            at = (tile * n_places + p) * (n_channels + n_skip) * LANES
+            start = (tile * n_places_in + places[p]) * n_channels * LANES
+            for c in range(n_channels):
+                store(grad_x, start + c * LANES, load(grad_x, start + c * LANES) + load(grad, at))
+                at += LANES
+            start = (tile * n_places + p) * n_skip * LANES
+            for c in range(n_skip):
+                store(grad_skip, start + c * LANES, load(grad, at))
+                at += LANES

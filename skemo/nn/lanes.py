@@ -1,0 +1,200 @@
+"""Vectors of numbers, one for each of several windows, in functions compiled by Numba.
+
+A feature map is an array of shape (n_tiles, n_places, n_channels, LANES), whose last axis holds
+`LANES` windows. Each line of arithmetic on such vectors then is an instruction or two of the
+processor, with no edge that has to be treated separately.
+"""
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
+from numba import types
+from numba.extending import intrinsic, models, overload, register_model
+
+# As many single-precision numbers as fit into a register of AVX-512, or into two of others.
+LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
+
+_compiled: Any = intrinsic  # by its annotations, calls would pass the first argument as well
+
+
+class Lanes(types.Type):
+    """The type of a vector with a number for each of `LANES` windows."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+def _vector(dtype):
+    return ir.VectorType(_scalar(dtype), LANES)
+
+
+def _scalar(dtype):
+    return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+
+
+def _spread(builder, dtype, value):
+    """A vector that has a number in all lanes."""
+    empty = ir.Constant(_vector(dtype), ir.Undefined)
+    first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
+    places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, empty, places)
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, _vector(fe_type.dtype))
+
+
+def _place(context, builder, array, value, index):
+    """A pointer to a number of an array, counted through the whole of it."""
+    data = context.make_array(array)(context, builder, value).data
+    return builder.gep(data, [index])
+
+
+@_compiled
+def load(typingctx: Any, array: Any, index: Any) -> Any:
+    """The vector that begins at a number of an array."""
+
+    def codegen(context, builder, signature, args):
+        vector = _vector(array.dtype)
+        pointer = _place(context, builder, array, *args)
+        pointer = builder.bitcast(pointer, vector.as_pointer())
+        return builder.load(pointer, align=array.dtype.bitwidth // 8, typ=vector)
+
+    return Lanes(array.dtype)(array, types.intp), codegen
+
+
+@_compiled
+def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Write a vector into an array, beginning at a number of it."""
+
+    def codegen(context, builder, signature, args):
+        pointer = _place(context, builder, array, *args[:2])
+        pointer = builder.bitcast(pointer, _vector(array.dtype).as_pointer())
+        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), codegen
+
+
+@_compiled
+def spread(typingctx: Any, array: Any, index: Any) -> Any:
+    """A vector that has one number of an array in all lanes."""
+
+    def codegen(context, builder, signature, args):
+        pointer = _place(context, builder, array, *args)
+        value = builder.load(pointer, align=array.dtype.bitwidth // 8, typ=_scalar(array.dtype))
+        return _spread(builder, array.dtype, value)
+
+    return Lanes(array.dtype)(array, types.intp), codegen
+
+
+@_compiled
+def fill(typingctx: Any, array: Any, value: Any) -> Any:
+    """A vector, of the type of an array, that has a number in all lanes."""
+
+    def codegen(context, builder, signature, args):
+        number = context.cast(builder, args[1], value, array.dtype)
+        return _spread(builder, array.dtype, number)
+
+    return Lanes(array.dtype)(array, value), codegen
+
+
+# Sums may be taken in another order, and a product and a sum rounded once instead of twice.
+_FLAGS = ("contract", "reassoc", "nsz")
+
+
+@_compiled
+def _add(typingctx: Any, a: Any, b: Any) -> Any:
+    def codegen(context, builder, signature, args):
+        return builder.fadd(*args, flags=_FLAGS)
+
+    return a(a, a), codegen
+
+
+@_compiled
+def _subtract(typingctx: Any, a: Any, b: Any) -> Any:
+    def codegen(context, builder, signature, args):
+        return builder.fsub(*args, flags=_FLAGS)
+
+    return a(a, a), codegen
+
+
+@_compiled
+def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
+    def codegen(context, builder, signature, args):
+        return builder.fmul(*args, flags=_FLAGS)
+
+    return a(a, a), codegen
+
+
+@overload(operator.iadd)
+@overload(operator.add)
+def _plus(a, b):
+    if isinstance(a, Lanes):
+        return lambda a, b: _add(a, b)
+
+
+@overload(operator.sub)
+def _minus(a, b):
+    if isinstance(a, Lanes):
+        return lambda a, b: _subtract(a, b)
+
+
+@overload(operator.mul)
+def _times(a, b):
+    if isinstance(a, Lanes):
+        return lambda a, b: _multiply(a, b)
+
+
+@_compiled
+def larger(typingctx: Any, a: Any, b: Any) -> Any:
+    """The larger of two numbers, in each lane; NaN if the first is."""
+
+    def codegen(context, builder, signature, args):
+        return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
+
+    return a(a, a), codegen
+
+
+@_compiled
+def equal(typingctx: Any, a: Any, b: Any) -> Any:
+    """1 in each lane in which two vectors are equal, 0 elsewhere."""
+
+    def codegen(context, builder, signature, args):
+        one, zero = (ir.Constant(_vector(a.dtype), [x] * LANES) for x in (1.0, 0.0))
+        return builder.select(builder.fcmp_ordered("==", *args), one, zero)
+
+    return a(a, a), codegen
+
+
+@_compiled
+def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
+    """The numbers of `a` where `condition` is above 0, and those of `b` elsewhere."""
+
+    def codegen(context, builder, signature, args):
+        zero = ir.Constant(_vector(a.dtype), [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], args[2])
+
+    return a(a, a, a), codegen
+
+
+@_compiled
+def total(typingctx: Any, a: Any) -> Any:
+    """The sum over the lanes."""
+
+    def codegen(context, builder, signature, args):
+        values, n = args[0], LANES
+        empty = ir.Constant(_vector(a.dtype), ir.Undefined)
+        while n > 1:
+            n //= 2
+            half = [n + i if i < n else 0 for i in range(LANES)]
+            places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), half)
+            values = builder.fadd(values, builder.shuffle_vector(values, empty, places))
+        return builder.extract_element(values, ir.Constant(ir.IntType(32), 0))
+
+    return a.dtype(a), codegen

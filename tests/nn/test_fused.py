@@ -1,0 +1,294 @@
+"""Compiled loops against the modules whose results they compute."""
+
+import copy
+import itertools
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from skemo import (
+    CrossModalAttentionClassifier,
+    ModalityAwareAttentionClassifier,
+    ModalityAwareAttentionRegressor,
+    SignalArray,
+    compare,
+    fit_many,
+    signal_frame,
+)
+from skemo.nn import (
+    CrossModalAttentionNetwork,
+    FusionEnsemble,
+    ModalityAwareAttentionNetwork,
+    StreamBlock,
+    UNet,
+)
+from skemo.nn.fusing import can_fuse, fused_code, fused_parts
+
+pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
+
+TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-10}  # of the largest value of all
+MODES = list(itertools.product([torch.float32, torch.float64], [True, False]))
+
+
+def disturb(network, seed):
+    """Give all parameters and running statistics random values."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for values in [*network.parameters(), *network.buffers()]:
+            if values.is_floating_point():
+                noise = torch.randn(values.shape, generator=generator, dtype=values.dtype)
+                values += 0.1 * noise.abs()
+    return network
+
+
+def assert_same(one, other, dtype):
+    scale = max(expected.abs().max().item() for expected in one)
+    for expected, found in zip(one, other, strict=True):
+        assert (expected - found).abs().max() <= TOLERANCE[dtype] * scale
+
+
+def assert_computes_the_same(network, call, inputs, dtype, training):
+    """Compare outputs, gradients of inputs and parameters, and buffers afterwards."""
+    network = disturb(network, 1).to(dtype).train(training)
+    other = copy.deepcopy(network)
+    own = [x.to(dtype).requires_grad_() for x in inputs]
+    plain = call(network, own)
+    seed = torch.randn(plain.shape, generator=torch.Generator().manual_seed(2)).to(dtype)
+    expected = torch.autograd.grad(plain, [*own, *network.parameters()], seed, allow_unused=True)
+    with fused_parts():
+        assert fused_code(torch.ones(1, dtype=dtype)) is not None
+        fused = call(other, own)
+        found = torch.autograd.grad(fused, [*own, *other.parameters()], seed, allow_unused=True)
+    assert_same([plain], [fused], dtype)
+    used = [x is not None for x in expected]
+    assert used == [x is not None for x in found]
+    assert_same([x for x in expected if x is not None], [x for x in found if x is not None], dtype)
+    floats = [x for x in network.buffers() if x.is_floating_point()]
+    assert_same(floats, [x for x in other.buffers() if x.is_floating_point()], dtype)
+    counts = [x for x in network.buffers() if not x.is_floating_point()]
+    assert counts == [x for x in other.buffers() if not x.is_floating_point()]
+
+
+def random_unet(seed):
+    rng = np.random.default_rng(seed)
+    n_dims = rng.integers(1, 3)
+    shape = rng.integers(1, 20, n_dims)
+    channels = int(rng.integers(1, 6))
+    settings = {
+        "n_filters": int(rng.integers(1, 12)),
+        "depth": int(rng.integers(0, 4)),
+        "kernel_size": int(rng.choice([1, 3, 5])),
+        "reduction": int(rng.integers(1, 4)),
+        "excitation": str(rng.choice(["max", "sum"])),
+    }
+    n_windows = int(rng.integers(2, 40))
+    x = torch.from_numpy(rng.normal(size=(n_windows, channels, *shape)))
+    return UNet(channels, n_dims=int(n_dims), **settings), x
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("seed", range(12))
+def test_a_u_net_has_the_same_maxima_and_gradients(seed, dtype, training):
+    network, x = random_unet(seed)
+    assert_computes_the_same(network, lambda net, x: net.maxima(x[0]), [x], dtype, training)
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_stream_block_has_the_same_outputs_and_gradients(seed, dtype, training):
+    rng = np.random.default_rng(seed)
+    channels, out_channels = map(int, rng.integers(1, 20, 2))
+    sizes = {"kernel_size": int(rng.choice([1, 3, 9])), "pool_size": int(rng.integers(1, 10))}
+    x = torch.from_numpy(rng.normal(size=(int(rng.integers(2, 40)), channels, rng.integers(1, 90))))
+    network = StreamBlock(channels, out_channels, **sizes)
+    assert_computes_the_same(network, lambda net, x: net(x[0]), [x], dtype, training)
+
+
+SHAPES = [(1, 34), (4, 19, 5)]
+SERIES = [(1, 640), (2, 40), (1, 7)]
+CONNECTIONS = [(0, 1), (1, 0), (2, 0)]
+
+
+def make_inputs(shapes, n_windows=21):
+    """Windows, some of which lack a modality."""
+    rng = np.random.default_rng(0)
+    present = np.ones((n_windows, len(shapes)))
+    for i in range(len(shapes)):
+        present[i * 3 : i * 3 + 5, i] = 0
+    inputs = []
+    for i, shape in enumerate(shapes):
+        values = rng.normal(size=(n_windows, *shape))
+        values[present[:, i] == 0] = 0
+        inputs.append(torch.from_numpy(values))
+    return inputs, torch.from_numpy(present)
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("attention", ["mask", None])
+def test_the_modality_aware_network_computes_the_same(attention, dtype, training):
+    inputs, present = make_inputs(SHAPES)
+    network = ModalityAwareAttentionNetwork(SHAPES, 3, attention=attention, n_filters=8)
+    assert_computes_the_same(
+        network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
+    )
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("attention", ["channel", "temporal"])
+def test_the_cross_modal_network_computes_the_same(attention, dtype, training):
+    inputs, present = make_inputs(SERIES)
+    network = CrossModalAttentionNetwork(SERIES, 3, connections=CONNECTIONS, attention=attention)
+    assert_computes_the_same(
+        network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
+    )
+
+
+def test_an_ensemble_computes_the_same():
+    inputs, present = make_inputs(SHAPES)
+    members = [ModalityAwareAttentionNetwork(SHAPES, 2, n_filters=4) for _ in range(3)]
+    assert_computes_the_same(
+        FusionEnsemble(members), lambda net, x: net(x, present), inputs, torch.float64, True
+    )
+
+
+def test_places_with_the_same_maximum_in_padding_give_parameters_the_same_gradient():
+    x = torch.zeros(9, 1, 30)
+    x[:, :, :11] = torch.randn(9, 1, 11, generator=torch.Generator().manual_seed(0))
+    for network, call in [
+        (UNet(1, n_dims=1, n_filters=4), UNet.maxima),
+        (StreamBlock(1, 4, kernel_size=3), StreamBlock.forward),
+    ]:
+        assert_computes_the_same(
+            network, lambda net, _, call=call: call(net, x.double()), [], torch.float64, True
+        )
+
+
+def test_windows_without_a_unit_stride_are_read_correctly():
+    x = torch.randn(6, 20, 3, generator=torch.Generator().manual_seed(0)).transpose(1, 2)
+    network = StreamBlock(3, 4).eval()
+    with fused_parts():
+        fused = network(x)
+    torch.testing.assert_close(network(x), fused, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_that_are_not_finite_show_in_the_results():
+    x = torch.ones(4, 1, 20)
+    for network in (UNet(1, n_dims=1).train(), UNet(1, n_dims=1).eval()):
+        with torch.no_grad():
+            network.encoder[0][0].weight.fill_(torch.nan)
+        with fused_parts():
+            assert network.maxima(x).isnan().all()
+
+
+def test_a_single_value_cannot_be_normalised_in_training():
+    with fused_parts(), pytest.raises(ValueError, match="more than 1 value per channel"):
+        StreamBlock(1, 2).train()(torch.ones(1, 1, 1))
+
+
+def test_a_second_derivative_is_refused():
+    x = torch.randn(4, 1, 20, requires_grad=True)
+    with fused_parts():
+        (grad,) = torch.autograd.grad(StreamBlock(1, 2)(x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        grad.sum().backward()
+
+
+def test_loops_are_used_only_where_they_are_asked_for():
+    x = torch.ones(2, 1, 8)
+    assert fused_code(x) is None
+    with fused_parts():
+        assert fused_code(x) is not None
+        assert fused_code(x.half()) is None
+        assert fused_code(x.to("meta")) is None
+        with torch.autocast("cpu", torch.bfloat16):
+            assert fused_code(x) is None
+    assert fused_code(x) is None
+
+
+def test_loops_are_not_used_without_numba(without_numba):
+    with fused_parts():
+        assert fused_code(torch.ones(2, 1, 8)) is None
+    assert not can_fuse()
+
+
+def make_windows(n_windows=64):
+    rng = np.random.default_rng(0)
+    y = np.arange(n_windows) % 2
+    shift = 0.5 * y[:, None, None]
+    series = rng.normal(size=(n_windows, 1, 34)) + shift
+    maps = rng.normal(size=(n_windows, 4, 7, 5)) + shift[..., None]
+    series[:5] = np.nan
+    maps[9:12] = np.nan
+    return signal_frame(series=SignalArray(series), maps=SignalArray(maps)), y
+
+
+def losses(model):
+    return np.array(model.net_.history[:, "train_loss"])
+
+
+MODELS = [
+    (ModalityAwareAttentionClassifier(n_filters=4, dropout=0.3, modality_dropout=0.2), "maps"),
+    (ModalityAwareAttentionRegressor(n_filters=4, input_noise=0.1), "maps"),
+    (CrossModalAttentionClassifier(n_filters=4, dropout=0.3), "series"),
+]
+
+
+def fit_on(model, modality):
+    X, y = make_windows()
+    X = X if modality == "maps" else X[["series"]].iloc[5:]
+    y = y if modality == "maps" else y[5:]
+    return model.set_params(max_epochs=4, random_state=0, device="cpu").fit(X, y), X
+
+
+@pytest.mark.parametrize(("model", "modality"), MODELS)
+def test_a_fit_has_the_same_losses_with_and_without_numba(model, modality, request):
+    fused, X = fit_on(copy.deepcopy(model), modality)
+    request.getfixturevalue("without_numba")
+    plain, _ = fit_on(copy.deepcopy(model), modality)
+    np.testing.assert_allclose(losses(fused), losses(plain), rtol=2e-3)
+    assert (losses(fused) != losses(plain)).any()  # the loops were used
+    # Predictions of the same weights differ by rounding only.
+    with_numba = fused.predict(X)
+    np.testing.assert_array_equal(with_numba, pickle.loads(pickle.dumps(fused)).predict(X))
+
+
+def test_the_same_seed_gives_the_same_network_to_the_bit():
+    one, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
+    other, _ = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
+    np.testing.assert_array_equal(losses(one), losses(other))
+    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+def test_predictions_do_not_depend_on_the_number_of_windows():
+    fitted, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
+    expected = fitted.predict_proba(X)
+    for n in (1, 2, 15, 16, 17, 50):
+        np.testing.assert_array_equal(fitted.predict_proba(X.iloc[:n]), expected[:n])
+
+
+def test_bfloat16_is_computed_by_torch(request):
+    model = ModalityAwareAttentionClassifier(n_filters=4, precision="bfloat16")
+    with_numba, _ = fit_on(copy.deepcopy(model), "maps")
+    request.getfixturevalue("without_numba")
+    without, _ = fit_on(copy.deepcopy(model), "maps")
+    np.testing.assert_array_equal(losses(with_numba), losses(without))
+
+
+def test_fit_many_trains_one_after_another_unless_asked_to_stack():
+    model, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
+    y = make_windows()[1]
+    for together, is_same in (("auto", True), (False, True), (True, False)):
+        (fitted,) = fit_many([model], [X], [y], together=together)
+        assert np.array_equal(losses(fitted), losses(model)) == is_same
+        np.testing.assert_allclose(losses(fitted), losses(model), rtol=2e-3)
+
+
+def test_compare_gives_the_same_scores_for_any_number_of_processes():
+    X, y = make_windows()
+    subjects = np.repeat(list("abcd"), len(y) // 4)
+    model = copy.deepcopy(MODELS[0][0]).set_params(max_epochs=2, random_state=0, device="cpu")
+    one, two = (compare({"net": model}, X, y, subjects, n_jobs=n_jobs) for n_jobs in (1, 2))
+    pd.testing.assert_frame_equal(one.predictions, two.predictions)
