@@ -183,26 +183,27 @@ def make_page(rows, latencies, memory, share):
 {describe_machine(share)}
 
 A recording of `eegmat` (19 EEG channels and an ECG, {RATE} Hz) is pushed into a `Stream` of \
-{DURATION:g}-second windows, over and over. Models are fitted on three people, since their weights \
-do not change their cost: the SVM on heart-rate variability and differential entropy, the \
-modality-aware network on RR series and entropy maps, the cross-modal network on both signals at \
-128 Hz, all with their defaults. Reproduce with `python benchmarks/bench_live.py --data-home DIR`.
+{DURATION:g}-second windows, over and over. The models are fitted on only three people, since \
+their weights do not change their cost: the SVM on heart-rate variability and differential \
+entropy, the modality-aware network on RR series and entropy maps, and the cross-modal network on \
+both signals at 128 Hz, all with default settings. Reproduce with `python benchmarks/bench_live.py \
+--data-home DIR`.
 
 ## An hour of signals
 
-CPU time, without waiting between chunks, in one process with one thread. The first rows are \
-the stream itself, apart from any model. The target was less than {ENOUGH} CPU-seconds, which is \
-5 % of one core. Shorter measurements are scaled to the hour.
+CPU time, without waiting between chunks, in one process with one thread. The first rows are the \
+stream alone, without a model. The target was less than {ENOUGH} CPU-seconds, which is 5 % of one \
+core. Shorter measurements are scaled up to an hour.
 
 {to_markdown(list(rows[0]), rows)}
 
 ## From the last sample to the class
 
 Wall time of the `push` that completes a window, in real time, with chunks of 50 ms and a window \
-every second. The target was {SOON} ms. The process had only a part of its core (see above), so \
-that its CPU time, and not the wall time, is an estimate of what a window takes on a core of its \
-own; that was not measured. A network computes 64 windows for one, so that the result does not \
-depend on how many are predicted together.
+every second. The target was {SOON} ms. The process had only part of its core (see above), so its \
+CPU time, and not the wall time, estimates what a window would take on a core of its own; that was \
+not measured. To predict one window, a network computes a block of 64, so that the result does not \
+depend on how many windows are predicted together.
 
 {to_markdown(list(latencies[0]), latencies)}
 

@@ -259,21 +259,23 @@ def report():
 HEAD = f"""\
 # When sensors fail
 
-Each modality of a window holds a fault with a probability of its own, in training as in testing: \
-`stale:0.35` is a stretch of another moment of the same subject with probability 0.35, and what \
-is told is which windows these are, as a device knows that counts its packets. The other faults \
-are noise and movement at -5 dB, saturation and dropout; what is told is then the quality that \
-`QualityTransformer` measures. "Told": the attention takes the quality (`quality=`); a network \
-without attention has it as a further modality, a baseline as further features. "Rule": a \
-modality of lower quality than {TRUSTED} counts as missing, and the quality is not told. Inputs \
-are the features of [the tuned comparison](tuning.md), standardised by subject without labels \
-(transductive); the settings of the models are those that most of its folds chose, and nothing was \
-chosen by the figures below.
+Each modality of a window is faulty with a given probability, independently of the others, in \
+training as in testing. With `stale:0.35`, it is replaced with probability 0.35 by a stretch from \
+another moment of the same subject; models are told which windows these are, as a device that \
+counts its packets would know. The other faults are noise and movement at -5 dB, saturation and \
+dropout; models are then told the quality that `QualityTransformer` measures. "Told": the \
+attention receives the quality (`quality=`); a network without attention receives it as a further \
+modality, and a baseline as further features. "Rule": a modality whose quality is below {TRUSTED} \
+counts as missing, and the model is not told the quality. Inputs are the features of [the tuned \
+comparison](tuning.md), standardised by subject without labels (transductive); the settings of the \
+models are those that most of its folds chose, and nothing was chosen by looking at the figures \
+below.
 
-Balanced accuracy in per cent of people who were not in training, the mean over subjects and \
-seeds. Differences have a 95 % bootstrap interval over subjects (BCa); p is that of Wilcoxon's \
-signed-rank test over subjects, not corrected for several comparisons. Reproduce with `python \
-benchmarks/corruption.py run DATASET --data-home DIR` and `python benchmarks/corruption.py report`.
+Figures are balanced accuracies in per cent for people who were not in training, as means over \
+subjects and seeds. Differences have a 95 % bootstrap interval over subjects (BCa); p is from \
+Wilcoxon's signed-rank test over subjects, not corrected for multiple comparisons. Reproduce with \
+`python benchmarks/corruption.py run DATASET --data-home DIR` and `python benchmarks/corruption.py \
+report`.
 """
 
 
