@@ -162,11 +162,11 @@ def bits_agree(ours, theirs):
 
 def de(quick):
     """**Differential entropy.** TorchEEG's way is its `BandDifferentialEntropy` written out, since
-    its package does not import with current SciPy: of the whole window, as its transform is given
-    it; for every channel and band a Butterworth design of order 5, `lfilter`, the variance and
-    0.5·log2(2πe·σ²). The SciPy loop designs each band's filter of order 4 for each window, and runs
-    it forwards and backwards. mne-features gives band powers, from which the entropy follows; its
-    bands include both edges. The floors take chunks of 8 windows."""
+    the package cannot be imported with current SciPy. It takes the whole window, as its transform
+    does, and for every channel and band computes a Butterworth design of order 5, `lfilter`, the
+    variance and 0.5·log2(2πe·σ²). The SciPy loop designs each band's filter of order 4 for each
+    window, and runs it forwards and backwards. mne-features gives band powers, from which the
+    entropy follows; its bands include both edges. The floors take chunks of 8 windows."""
     eeg = simulate_eeg(8 if quick else 1000)
     few = eeg[: 2 if quick else 20]
     some = eeg[: 4 if quick else 200]
@@ -189,7 +189,7 @@ def de(quick):
 
 
 def de_single(quick):
-    """**One window a call.** The same, where each call is given a single window."""
+    """**One window a call.** The same, with a single window passed to each call."""
     eeg = simulate_eeg(4 if quick else 200)
 
     def ours(windows):
@@ -223,10 +223,10 @@ def f1_score(found, beats, tolerance=0.05):
 
 
 def peaks(quick):
-    """**R peaks.** NeuroKit2 is `ecg_clean` and `ecg_findpeaks` with their defaults. The
-    detector's own filters make its envelope and its trace, in the detector's chunks; one
-    zero-phase filter is a Fourier transform with 1 s of padding at each end, a gain, and the
-    transform back. F1 is against the beats that were simulated."""
+    """**R peaks.** NeuroKit2 is `ecg_clean` and `ecg_findpeaks` with default settings. “Its own
+    filters” are those of skemo's detector, which make its envelope and its trace, in the same
+    chunks; “one zero-phase filter” is a Fourier transform with 1 s of padding at each end, a gain,
+    and the inverse transform. F1 is measured against the simulated beats."""
     beats = simulate_beats(12 if quick else 1000, 10)
     ecg = simulate_ecg(beats, 10, ECG_RATE)
     few = ecg[: 4 if quick else 60].astype(float)
@@ -327,10 +327,10 @@ def hrv_agrees(ours, theirs):
 
 
 def hrv(quick):
-    """**HRV.** From beat times to 33 features, sample entropy among them. NeuroKit2 is
-    `hrv_time`, `hrv_frequency` and `hrv_nonlinear`, the last of which alone has 51 features,
-    and once only its sample entropy in place of these. hrv-analysis is its time,
-    frequency, Poincaré, CSI and sample entropy functions. Definitions of the spectrum differ."""
+    """**HRV.** From beat times to 33 features, including sample entropy. NeuroKit2 is `hrv_time`,
+    `hrv_frequency` and `hrv_nonlinear`, the last of which alone has 51 features; in one row, only
+    its sample entropy replaces these. hrv-analysis is its functions for time, frequency, Poincaré,
+    CSI and sample entropy. Definitions of the spectrum differ."""
     beats = simulate_beats(12 if quick else 1000, 60)
     times = [window[~np.isnan(window)] for window in beats]
     samples = [np.round(window * PEAK_RATE).astype(int) for window in times]
@@ -364,9 +364,9 @@ def phasic_agrees(ours, theirs):
 
 
 def _eda(sampling_rate, n_windows, n_others, target):
-    """**Skin conductance.** NeuroKit2 is `eda_clean`, which does nothing at 4 Hz and is not
-    called there, and `eda_phasic`. The SciPy loop is the same filters, designed for each
-    window; the other designs them once and runs them over all windows."""
+    """**Skin conductance.** NeuroKit2 is `eda_clean`, which does nothing at 4 Hz and is not called
+    there, and `eda_phasic`. The SciPy loop uses the same filters, designed anew for each window;
+    “SciPy over all windows” designs them once and filters all windows together."""
     eda = simulate_eda(n_windows, 60, sampling_rate)
     cleaned = sampling_rate > 6
 
@@ -414,9 +414,9 @@ def _eda(sampling_rate, n_windows, n_others, target):
 
 def _cvxeda(sampling_rate, n_windows, n_others, target):
     """**cvxEDA.** The authors' solver, CVXOPT, as NeuroKit2 runs it: to a tolerance of 1e-9, and
-    without standardising the signal, so that skemo does not either. The gap is how far skemo's
-    value of the objective, at the full rate, lies above that of the same window by CVXOPT, as a
-    part of it, from the least to the largest."""
+    without standardising the signal, so skemo does not standardise it either. The gap is how far
+    skemo's value of the objective, at the full rate, lies above CVXOPT's for the same window, as a
+    fraction of the latter, from the smallest to the largest."""
     try:
         from skemo.kernels.cvxeda import cvxeda
     except ImportError as error:
@@ -452,8 +452,8 @@ def _cvxeda(sampling_rate, n_windows, n_others, target):
 
 def respiration(sampling_rate, n_windows, n_others, target):
     """**Respiration.** From the signal to 17 features. NeuroKit2 is `rsp_process` and
-    `rsp_intervalrelated`, which have more (of the spectrum of the rate, entropies, symmetry); and
-    once only what the same features take: `rsp_clean`, `rsp_peaks`, `signal_rate`,
+    `rsp_intervalrelated`, which compute more (the spectrum of the rate, entropies, symmetry); in
+    another row, only what the same features need: `rsp_clean`, `rsp_peaks`, `signal_rate`,
     `rsp_amplitude`, `rsp_phase`."""
     signal = simulate_respiration(n_windows, 60, sampling_rate)
     names = ("RSP_Rate_Mean", "RRV_MeanBB", "RRV_SDBB", "RAV_Mean")
@@ -508,8 +508,8 @@ def respiration(sampling_rate, n_windows, n_others, target):
 
 def emg(sampling_rate, n_windows, n_others, target):
     """**Muscle activity.** From the signal to amplitude and bursts. NeuroKit2 is `emg_clean`,
-    `emg_amplitude` and `emg_activation` by threshold; and once only the first two, without
-    bursts. SciPy is the same high-pass alone, over all windows."""
+    `emg_amplitude` and `emg_activation` by threshold; in another row, only the first two, without
+    bursts. SciPy is the same high-pass filter alone, over all windows."""
     signal = simulate_emg(n_windows, 10, sampling_rate)
 
     def neurokit(bursts=True):
@@ -553,10 +553,10 @@ def emg(sampling_rate, n_windows, n_others, target):
 
 
 def search(quick):
-    """**Search.** Five folds, four shrinkages, of a pipeline of differential entropy, scaling and
-    linear discriminant analysis, on the EEG of the first row. Times are of the whole search, the
-    last fit included; a classifier that is slow to fit makes the ratio smaller. `memory=` is a
-    cache in a new folder at each search. skemo's is `precompute`, then scikit-learn's search
+    """**Search.** Five folds and four shrinkages for a pipeline of differential entropy, scaling
+    and linear discriminant analysis, on the EEG of the first row. Times are for the whole search,
+    including the last fit; a classifier that is slow to fit makes the ratio smaller. `memory=` is a
+    cache in a new folder for each search. skemo's way is `precompute`, then scikit-learn's search
     over the rest; the floor calls the transformer itself."""
     eeg = simulate_eeg(60 if quick else 1000)
     labels = np.arange(len(eeg)) % 2

@@ -139,11 +139,11 @@ def features_page(keys, repetitions, quick):
     parts = [
         "# Features: skemo and other packages, side by side",
         describe_machine(share),
-        f"Milliseconds of CPU time a window: medians of {repetitions} repetitions, in each of "
+        f"Milliseconds of CPU time per window: medians of {repetitions} repetitions, in each of "
         "which every contender ran once, in turn. The ratio is the median of the repetitions' "
-        "ratios, beside its quartiles. “Windows” is the size of the batch for skemo, and for the "
-        "other, whose cost does not depend on it. A floor is work that skemo cannot do without. "
-        "All data are simulated. Reproduce with `python benchmarks/bench_features.py`.",
+        "ratios, shown with its quartiles. “Windows” is the size of the batch for skemo and for "
+        "the other, whose cost per window does not depend on it. A floor is work that skemo cannot "
+        "do without. All data are simulated. Reproduce with `python benchmarks/bench_features.py`.",
         to_markdown(COLUMNS, rows),
         *dict.fromkeys(" ".join(WORKS[key].__doc__.split()) for key in keys),
     ]

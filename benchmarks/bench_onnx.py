@@ -27,13 +27,14 @@ from skemo.datasets import make_emotion_recordings
 PAGE = Path(__file__).parent / "results" / "onnx.md"
 REPEATS = 2000
 TEXT = (
-    "One window at a time through networks of default size, as an application on a device would: "
-    "medians of single calls, in processor time. **Measured on one "
-    "core of this x86 machine, not on a phone or a single-board computer.** Windows are "
-    "those of the quickstart, 10 s: RR series and differential-entropy maps for the modality-aware "
-    "network, ECG at 32 Hz and skin conductance at 4 Hz for the cross-modal one. Features before "
-    "the network are not included. Differences are the largest between the probabilities of ONNX "
-    "Runtime and of skemo, over all windows. Reproduce with `python benchmarks/bench_onnx.py`."
+    "Networks of default size predict one window at a time, as an application on a device "
+    "would: medians of single calls, in processor time. **Measured on one core of this x86 "
+    "machine, not on a phone or a single-board computer.** The windows are those of the "
+    "quickstart (10 s): RR series and differential-entropy maps for the modality-aware network, "
+    "ECG at 32 Hz and skin conductance at 4 Hz for the cross-modal one. The computation of the "
+    "features before the network is not included. “Difference” is the largest difference "
+    "between the probabilities of ONNX Runtime and of skemo over all windows. Reproduce with "
+    "`python benchmarks/bench_onnx.py`."
 )
 
 

@@ -33,26 +33,27 @@ PULSE_RATIOS = (12, 6, 0, -6)
 OFF = 0.25  # of the true RMSSD
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 WHAT_IS_OFF = (
-    "A window is *off* when the RMSSD that `HRVTransformer` gives for it, with its defaults, "
-    "differs from the true one by more than a quarter. The area under the ROC curve says how well "
-    "a quality distinguishes such windows from the others: 1 is perfect, 0.5 is chance. Only "
-    "windows that have an RMSSD are used; the 95 % intervals are bootstrapped over half-minutes of "
-    "the records (ECG) or over subjects (pulse). Reproduce with "
-    "`python benchmarks/bench_quality.py --data-home DIR`."
+    "A window is *off* when the RMSSD that `HRVTransformer` gives for it with default settings "
+    "differs from the true one by more than a quarter. The area under the ROC curve says how "
+    "well a quality distinguishes such windows from the others: 1 is perfect, 0.5 is chance. "
+    "Only windows that have an RMSSD are used; the 95 % intervals are bootstrapped over "
+    "half-minutes of the records (ECG) or over subjects (pulse). Reproduce with `python "
+    "benchmarks/bench_quality.py --data-home DIR`."
 )
 
 WHAT_WAS_TRIED = (
-    "**Other measures for the pulse** (tried once, on 2026-11-29). With movement added, where the "
-    "quality had an area of 0.76 and Likeness 0.79, none was clearly better: the agreement of the "
-    "RMSSD of two detectors, as for the ECG, 0.57 (times the quality, 0.73); the 10 % quantile of "
-    "the likenesses of beats instead of their mean 0.79, their minimum 0.64; the steadiness of the "
-    "heights of beats 0.78; the share of regular intervals 0.60; the error of timing that the "
-    "noise implies, relative to the RMSSD, 0.43. A logistic regression on ten measures, fitted on "
-    "other subjects, had 0.79. Among windows with the same ratio of movement the quality has 0.51 "
-    "to 0.56: it tells how noisy a window is, but not whether that moved its RMSSD, which is too "
-    "high in 98 % of the windows that are off. As recorded, the reference is in doubt as well: "
-    "42 % of the windows are off where the wristband's own intervals cover 50 to 60 %, and 24 % "
-    "where they cover more than 90 %; the quality has 0.45 to 0.59 at any coverage."
+    "**Other measures for the pulse** (tried once, on 2026-11-29). With movement added, where "
+    "the quality had an area of 0.76 and Likeness one of 0.79, none was clearly better. The "
+    "agreement between the RMSSD of two detectors, as for the ECG, had 0.57 (multiplied by the "
+    "quality, 0.73); the 10 % quantile of the beats' likenesses instead of their mean 0.79, "
+    "their minimum 0.64; the steadiness of the beats' heights 0.78; the share of regular "
+    "intervals 0.60; and the timing error that the noise implies, relative to the RMSSD, 0.43. "
+    "A logistic regression on ten measures, fitted on other subjects, had 0.79. Among windows "
+    "with the same ratio of movement, the quality has 0.51 to 0.56: it tells how noisy a window "
+    "is, but not whether the noise changed its RMSSD, which is too high in 98 % of the windows "
+    "that are off. As recorded, the reference is uncertain as well: 42 % of the windows are off "
+    "where the wristband's own intervals cover 50 to 60 %, and 24 % where they cover more than "
+    "90 %; the quality has 0.45 to 0.59 at any coverage."
 )
 
 
@@ -380,16 +381,16 @@ def main(data_home, quick, n_theirs):
         "## Accuracy",
         *texts,
         to_markdown(areas[0], areas),
-        "NeuroKit2's qualities are means over the window, of the ECG or pulse that it cleaned. The "
-        "three classes of `zhao2018` count as 0, 1 and 2. A window on which a method fails gets "
-        "the lowest quality of that method.",
+        "NeuroKit2's qualities are computed on the ECG or pulse that it cleaned, and averaged over "
+        "the window. The three classes of `zhao2018` count as 0, 1 and 2. A window on which a "
+        "method fails gets the lowest quality of that method.",
         WHAT_WAS_TRIED,
         "## With a threshold",
         to_markdown(held[0], held),
         "## How fast",
-        "Milliseconds of CPU time per window: medians of repetitions in which each ran once, in "
-        "turn. skemo computes 200 windows together; NeuroKit2 computes and cleans one after "
-        "another. `HRVTransformer` finds the beats and gives the RMSSD.",
+        "Milliseconds of CPU time per window: medians of repetitions in which each method ran "
+        "once, in turn. skemo processes 200 windows together; NeuroKit2 cleans and judges them one "
+        "after another. `HRVTransformer` finds the beats and gives the RMSSD.",
         to_markdown(times[0], times),
     ]
     page = "\n\n".join(parts) + "\n"

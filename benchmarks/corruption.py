@@ -274,8 +274,9 @@ below.
 Figures are balanced accuracies in per cent for people who were not in training, as means over \
 subjects and seeds. Differences have a 95 % bootstrap interval over subjects (BCa); p is from \
 Wilcoxon's signed-rank test over subjects, not corrected for multiple comparisons. Reproduce with \
-`python benchmarks/corruption.py run DATASET --data-home DIR` and `python benchmarks/corruption.py \
-report`.
+`python benchmarks/corruption.py run DATASET --data-home DIR`, with `--fault`, `--members`, \
+`--n-splits` and `--seeds` as given below, and `python benchmarks/corruption.py report`. A fault \
+without a section was not measured.
 """
 
 

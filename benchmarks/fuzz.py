@@ -134,7 +134,7 @@ def to_page(table, wrong, seconds):
 and strange windows (shape, type, container, content), rates, labels, groups and parameters. A
 *clear error* is a ValueError or TypeError that skemo or scikit-learn raised on purpose; an
 *unclear* one came from inside another package. A *bad result* is infinite or complex, or depends
-on the windows beside it (to the bit; to 1e-5 for `QualityTransformer`, whose last bits do). Each
+on the windows beside it (to the bit; to 1e-5 for `QualityTransformer`, whose last bits may). Each
 input had {SECONDS} s. Loaders are given a folder without their data set; damaged files are in
 `tests/damaged_files.py`.
 

@@ -319,30 +319,32 @@ binomial standard error in points. Reproduce with `python benchmarks/simulate_te
 ## Two equally good models
 
 How often a test finds a difference at the 5 % level although there is none: at most 5 would be \
-right. A study has {N_SUBJECTS} subjects of {N_WINDOWS} windows, half of each class; two linear \
-discriminant analyses learn from features of their own, drawn alike. The classes are {SEPARATION} \
-standard deviations of a subject's windows apart. A subject's mean of each feature has a standard \
-deviation of {DATA[0].between} (unlike people: {DATA[-1].between}), and the vector from class to \
-class differs between them by {DATA[0].unlike} ({DATA[-1].unlike}). Folds are of whole subjects \
-(group) or of windows (segment). Bold is the test that `compare_models` takes by itself.
+right. A study has {N_SUBJECTS} subjects with {N_WINDOWS} windows each, half of each class; two \
+linear discriminant analyses learn from separate features, drawn in the same way. The classes are \
+{SEPARATION} standard deviations of a subject's windows apart. A subject's mean of each feature \
+has a standard deviation of {DATA[0].between} (unlike people: {DATA[-1].between}), and the vector \
+from class to class differs between them by {DATA[0].unlike} ({DATA[-1].unlike}). Folds are of \
+whole subjects (group) or of windows (segment). The test that `compare_models` chooses by default \
+is in bold.
 
 {rates}
 
 ## One model is better
 
-How often the same tests find it, where the classes of the better model are {ADVANTAGE} standard \
-deviations further apart. The difference in balanced accuracy is the mean over all studies.
+How often the same tests find the difference if the classes of the better model are {ADVANTAGE} \
+standard deviations further apart. The difference in balanced accuracy is the mean over all \
+studies.
 
 {power}
 
 ## Two equally good regressions
 
-The same for numbers: two linear regressions by least squares, on features of their own with the \
-same relation to the target, by the concordance (CCC) and by the error (RMSE). The targets vary \
-as much between the means of subjects as within a subject, with a standard deviation of 1, and a \
-feature rises by {SLOPE} over the square root of their number per unit. Folds of windows are of \
-the same people, on whom one of the two happens to be better, so that a test over folds is no test \
-for other people.
+The same for numbers: two linear regressions by least squares, on separate features with the same \
+relation to the target, by the concordance (CCC) and by the error (RMSE). The targets vary as much \
+between the means of subjects as within a subject, with a standard deviation of 1, and a feature \
+rises by {SLOPE} over the square root of their number per unit. Folds of windows are of the same \
+people, on whom one of the two happens to be better, so that a test over folds is no test for \
+other people.
 
 {numbers}
 
@@ -358,17 +360,18 @@ the regression knows the people, and learns their means: that is not nothing.)
 Two regressions under leave-one-subject-out, as above. All folds share nearly the same training \
 people. If one of the two models happens to learn more from them, it is better for most of the \
 tested people: their differences rise and fall together, but a test over subjects takes them for \
-independent. The last column of each score shows that this is the cause. There, the models of each \
-tested person are trained on {N_SUBJECTS - 1} people of their own, who are drawn anew and are in \
-no other training set, and Wilcoxon's test finds a difference in 4 to 5 %. Neither the shape of \
-the differences nor ties are the cause: logarithms of the errors, and a test that flips the signs \
-of the differences and compares their means, find as many.
+independent. The last column for each score shows that this is the cause. There, the models of \
+each tested person are trained on {N_SUBJECTS - 1} people of their own, who are drawn anew and are \
+in no other training set, and Wilcoxon's test finds a difference in 4 to 5 %. Neither the shape of \
+the differences nor ties are the cause: Wilcoxon's test of the logarithms of the errors, and a \
+test that flips the signs of the differences and compares their means, find differences about as \
+often.
 
 How strongly the folds depend on each other cannot be estimated from one cross-validation (Bengio \
 and Grandvalet 2004, Journal of Machine Learning Research 5, 1089-1105), so no test can be relied \
-on to find 5 %. Wilcoxon's test finds somewhat more, the more so the more a model has to learn and \
-the more people differ. The corrected t test assumes that folds depend on each other more than \
-these do: it stays below 5 % if each person is tested once, but misses more of the true \
+on to find 5 %. Wilcoxon's test finds somewhat more, and increasingly so the more a model has to \
+learn and the more people differ. The corrected t test assumes that folds depend on each other \
+more than these do: it stays below 5 % if each person is tested once, but misses more of the true \
 differences.
 
 {training}
