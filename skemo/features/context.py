@@ -23,27 +23,27 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
 
     Emotion, stress and workload last longer than a window. The mean over a minute or two is less
     noisy than the features of a single window, for any model. It is taken over the windows of the
-    same subject and trial whose centres are at most `reach` seconds away, as far as they are among
-    the rows that are passed together. NaN is left out of the mean, so that a missing window gets
+    same subject and trial whose centres are at most `reach` seconds away, provided that they are
+    among the rows that are passed together. NaN is left out of the mean, so a missing window gets
     the mean of its neighbours. Numeric and signal columns are averaged number by number, the
-    latter without zero padding; the samples of windows must correspond to each other, as those of
-    a differential-entropy map do, and those of a raw ECG do not.
+    latter without zero padding. The samples of different windows must correspond to each other, as
+    those of a differential-entropy map do and those of a raw ECG do not.
 
-    The test windows of a person inform each other. This is transductive, if without labels, and
-    must be mentioned with each result. With ``causal=True`` only earlier windows count, as is
-    needed for an answer at once, but it is still not the score of a single window. If a trial has
-    one label, all windows around a window have its label: the gain is then that of knowing where
-    trials begin and end.
+    The test windows of a person inform each other. This is transductive, although it uses no
+    labels, and must be mentioned with each result. With ``causal=True`` only the window itself and
+    earlier ones count, so that an answer can be given at once, but the score is still not that of
+    a single window. If a trial has only one label, all neighbours of a window share its label:
+    part of the gain is then due to knowing where trials begin and end.
 
-    In a pipeline, it follows the features and, if there is one, `PerSubject`, which passes the
-    columns of the subject, trial and start through. They are dropped. In a search, ``reach=0`` is
-    no context.
+    In a pipeline, it follows the features and `PerSubject`, if there is one, which must pass the
+    columns of the subject, trial and start through; they are dropped here. In a search,
+    ``reach=0`` means no context.
 
     Parameters
     ----------
     reach : float, default=60.0
-        Seconds between the centres of two windows, up to which they count. The windows are taken
-        to be of the same length.
+        Largest distance in seconds between the centres of two windows at which one counts for the
+        other. All windows are assumed to have the same length.
     causal : bool, default=False
         Whether only the window itself and earlier ones count.
     weights : {"mean", "gaussian"}, default="mean"
@@ -51,10 +51,10 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         ``exp(-d² / (2 s²))``, with ``s = reach / 2``, up to `reach`.
     subject : str, int or None, default="subject"
         The column of `X` with the subject of each row: a column name if `X` is a DataFrame, or a
-        position. With None, all rows are taken to be of one subject.
+        position. With None, all rows are taken to be from one subject.
     trial : str, int or None, default="trial"
-        The column with the name of the trial, which need only be unique within a subject.
-        With None, a subject has a single trial.
+        The column with the name of the trial, which has to be unique only within a subject.
+        With None, each subject has a single trial.
     start : str or int, default="start"
         The column with the time of each row within its trial, in seconds.
 
@@ -68,7 +68,7 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
     Warns
     -----
     UserWarning
-        The subject, trial or start of some rows is NaN; their features become NaN.
+        The subject, trial or start of some rows is NaN, so their features become NaN.
 
     Examples
     --------
@@ -110,9 +110,17 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, a column of the keys is not in `X`, or `X` has no other
+            columns.
         """
         if not isinstance(self.reach, Real) or not 0 <= self.reach < np.inf:
-            raise ValueError(f"reach must be a number of seconds from 0, got {self.reach!r}.")
+            raise ValueError(
+                f"reach must be a finite number of seconds of at least 0, got {self.reach!r}."
+            )
         if self.weights not in ("mean", "gaussian"):
             raise ValueError(f"weights must be 'mean' or 'gaussian', got {self.weights!r}.")
         X = validate_table(self, X, reset=True)
@@ -131,7 +139,13 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame or ndarray of n_windows rows
-            A DataFrame with the index of `X` if `X` is a DataFrame.
+            Without the columns of the keys. A DataFrame with the index of `X` if `X` is a
+            DataFrame.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of the fit, or `start` is not a column of numbers.
         """
         check_is_fitted(self)
         X = validate_table(self, X, reset=False)
@@ -162,7 +176,7 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         return np.asarray([name for i, name in enumerate(names) if i not in keys], object)
 
     def _find_keys(self, X):
-        """The positions of the columns of the keys, by parameter."""
+        """Return the positions of the key columns, by parameter."""
         given = {name: getattr(self, name) for name in _KEYS}
         keys = {
             name: find_column(X, column, name)
@@ -179,7 +193,7 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         return keys
 
     def _trials(self, X, keys):
-        """Yield the rows of each trial in the order of time, and their times."""
+        """Yield the rows of each trial in order of time, and their times in seconds."""
         table = pd.DataFrame(
             {
                 name: X.iloc[:, i].array if isinstance(X, pd.DataFrame) else X[:, i]
@@ -217,7 +231,7 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
 
 
 def _average(weights, values, padded):
-    """The means of windows; signals have more than two axes, and may have zero padding."""
+    """Return means over windows; signals have more than two axes, and may be zero-padded."""
     if not padded:
         return weighted_means(weights, values.reshape(len(values), -1)).reshape(values.shape)
     padding = np.arange(values.shape[-1]) >= signal_lengths(values)[:, np.newaxis]

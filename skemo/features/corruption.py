@@ -1,4 +1,4 @@
-"""Windows with faults of sensors, to find out what a model does with them."""
+"""Sensor faults put into windows, to find out how a model copes with them."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,8 +13,8 @@ from skemo.signals.checks import signal_columns
 
 KINDS = ("stale", "dropout", "flat", "motion", "saturation", "noise")
 _WITH_RATIO = ("motion", "noise")
-_RELIABILITY = "_reliability"  # ending of the name of a column
-_WITHOUT_TIME = ("stale", "dropout")  # possible for signals without a sampling rate
+_RELIABILITY = "_reliability"  # suffix of the name of a column
+_WITHOUT_TIME = ("stale", "dropout")  # also possible for signals without a sampling rate
 
 
 def corrupt(
@@ -28,22 +28,22 @@ def corrupt(
     by: str = "subject",
     reliability: bool = False,
 ) -> pd.DataFrame:
-    """Put faults of sensors into windows, each modality with a probability of its own.
+    """Put sensor faults into windows, independently for each modality.
 
-    Models are compared on recordings made with care; devices lose contact and packets. Faults that
-    are put in on purpose show what a model does then, and whether it uses what it is told about
+    Models are compared on recordings made with care, but devices lose contact and packets. Faults
+    that are added on purpose show what a model does then, and whether it uses what it is told about
     them.
 
     ================= =========================================================================
-    kind              What a window holds instead
+    kind              What a faulty window holds
     ================= =========================================================================
-    ``"stale"``       a stretch of another moment of the same subject, as if packets came late: the
-                      signal looks as it should, and does not belong here
+    ``"stale"``       another window of the same subject, as if packets came late: the signal
+                      looks as it should, but belongs to another moment
     ``"dropout"``     nothing: NaN
     ``"flat"``        its first sample, held throughout
-    ``"motion"``      the signal and a movement between 0.5 and 8 Hz, which rises and falls
-    ``"saturation"``  the signal cut off at its quartiles, so that half of it lies at a limit
-    ``"noise"``       the signal and white noise
+    ``"motion"``      the signal plus a movement between 0.5 and 8 Hz, which rises and falls
+    ``"saturation"``  the signal clipped at its quartiles, so that half of it lies at a limit
+    ``"noise"``       the signal plus white noise
     ================= =========================================================================
 
     Parameters
@@ -53,39 +53,42 @@ def corrupt(
     kind : {"stale", "dropout", "flat", "motion", "saturation", "noise"}
         The fault.
     probability : float
-        Probability, from 0 to 1, with which a modality of a window is corrupted, independently of
-        the others. With the same seed, a higher probability adds windows and keeps the others.
+        Probability, from 0 to 1, that a modality of a window is corrupted, independently of the
+        others. With the same seed, a higher probability corrupts the same windows and more.
     random_state : int, numpy.random.Generator or None, default=None
-        Seed. Each modality has a random stream of its own.
+        Seed. Each modality has its own random stream.
     modalities : sequence of str, default=None
         The signal columns to corrupt; None means all of them.
     snr : float, default=0.0
-        For "motion" and "noise": signal-to-noise ratio in decibels, by the variances over time
-        within the window.
+        For "motion" and "noise": signal-to-noise ratio in decibels, from the variances over time
+        within each window.
     by : str, default="subject"
         For "stale": the column with the subject of each window.
     reliability : bool, default=False
         Whether to add a signal column ``<modality>_reliability`` for each corrupted modality: 0 in
-        windows that were corrupted, and 1 in the others. It is what a device knows that counts
-        its packets; see the parameter `quality` of the networks.
+        windows that were corrupted, and 1 in the others. A device that counts its packets would
+        know this; see the parameter `quality` of the networks.
 
     Returns
     -------
     DataFrame
-        A table of the same kind, with the same index; labels and all other columns are as before.
-        ``attrs["corruption"]`` lists what was done; `compare` adds it to each of its tables.
+        A copy of `windows` with n_windows rows and the same index; labels and all other columns
+        are unchanged. ``attrs["corruption"]`` lists what was done; `compare` adds it to each of its
+        tables.
 
     Raises
     ------
+    TypeError
+        If `windows` is not a DataFrame.
     ValueError
-        If a parameter is not as described, there are no signal columns, or a subject has a single
-        window and there is no other moment.
+        If a parameter is not as described, there are no signal columns, a signal has no sampling
+        rate and the fault needs one, or for "stale" a subject has only one window.
 
     Notes
     -----
-    A window of a signal that is missing (NaN) stays missing, and is not taken for another. A stale
-    window may hold what is a window of its own on the other side of a split within subjects; use
-    ``"stale"`` with protocols that leave out people.
+    If a signal is missing (NaN) in a window, it stays missing there, and the window is not used as
+    a replacement for another. A replacement may come from the other side of a split within
+    subjects: use ``"stale"`` only with protocols that leave out people.
 
     Examples
     --------
@@ -168,7 +171,7 @@ def _with_fault(windows, signal, name, is_hit, kind, snr, by, rng):
 
 
 def _other_moments(windows, signal, name, by, rng):
-    """Return the position of another window of the same subject that has the signal."""
+    """Return, for each window, the position of another one of the subject that has the signal."""
     if by not in windows:
         raise ValueError(f"by={by!r} is not a column of the table: {[*map(str, windows)]}.")
     rows = np.flatnonzero(~signal.isna())
@@ -178,8 +181,8 @@ def _other_moments(windows, signal, name, by, rng):
     if len(alone):
         subject = windows[by].iloc[rows[alone[0]]]
         raise ValueError(
-            f"A stale window holds another moment of the same subject, but {by} {subject!r} has "
-            f"a single window of {name!r}."
+            f"A stale window is replaced by another one of the same subject, but {by} {subject!r} "
+            f"has only one window of {name!r}."
         )
     positions = np.arange(len(windows))
     positions[rows] = rows[others]
@@ -187,7 +190,16 @@ def _other_moments(windows, signal, name, by, rng):
 
 
 def describe_corruption(done: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a line for each entry of ``attrs["corruption"]``.
+    """Return a line of text for each entry of ``attrs["corruption"]``.
+
+    Parameters
+    ----------
+    done : sequence of dict
+        The entries.
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------

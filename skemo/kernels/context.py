@@ -23,11 +23,12 @@ def neighbour_weights(
     times : ndarray of shape (n_windows,)
         Times of the windows in seconds, in increasing order.
     reach : float
-        How many seconds away a window may be in order to count.
+        Largest distance in seconds at which a window counts.
     causal : bool, default=False
         Whether only the window itself and earlier ones count.
     weights : {"mean", "gaussian"}, default="mean"
-        Equal weights, or ``exp(-d² / (2 s²))`` at a distance of d, with ``s = reach / 2``.
+        Equal weights, or ``exp(-d² / (2 s²))`` at a distance of d seconds, with
+        ``s = reach / 2``.
 
     Returns
     -------
@@ -60,14 +61,15 @@ def weighted_means(weights: csr_array, values: NDArray[np.floating]) -> NDArray[
     Parameters
     ----------
     weights : csr_array of shape (n_means, n_windows)
-        At least 0.
+        Weights of at least 0, for example from `neighbour_weights`.
     values : ndarray of shape (n_windows, n_numbers)
+        Numbers, or NaN.
 
     Returns
     -------
     ndarray of shape (n_means, n_numbers)
-        In double precision; NaN where all numbers with a weight are NaN. Each is added up in the
-        order of the windows, so it depends on nothing but the numbers that have a weight.
+        In double precision; NaN where all numbers with a weight are NaN. Numbers are added in the
+        order of the windows, so each mean depends only on the numbers that have a weight.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Faults of sensors, put into windows on purpose: late packets, noise, movement, saturation."""
+"""Sensor faults put into windows on purpose: late packets, noise, movement, saturation."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from skemo._checks import check_rate, real_samples
 
 _MOTION = (0.5, 8.0)  # Hz, the band of movement
-_RAILS = (0.25, 0.75)  # quantiles of a window at which it is cut off
+_RAILS = (0.25, 0.75)  # quantiles of a window at which it is clipped
 _CHUNK = 1 << 20  # samples processed together
 
 
@@ -16,13 +16,13 @@ def other_windows(groups: ArrayLike, rng: np.random.Generator) -> NDArray[np.int
     Parameters
     ----------
     groups : array-like of shape (n_windows,)
-        The subject of each window, for instance.
+        The group of each window, such as its subject.
     rng : numpy.random.Generator
 
     Returns
     -------
     ndarray of shape (n_windows,)
-        A window that is alone in its group has its own position.
+        If a window is alone in its group, its own position.
 
     Examples
     --------
@@ -42,14 +42,14 @@ def other_windows(groups: ArrayLike, rng: np.random.Generator) -> NDArray[np.int
 
 
 def add_noise(values: ArrayLike, snr: float, rng: np.random.Generator) -> NDArray[np.floating]:
-    """Add white noise to windows, at a given ratio to each channel of each window.
+    """Add white noise to windows, at a given signal-to-noise ratio in each channel of each window.
 
     Parameters
     ----------
     values : array-like of shape (n_windows, ..., n_channels, n_times)
         Windows; NaN stays NaN.
     snr : float
-        Ten times the logarithm of the variance of the signal, over time, by that of the noise.
+        Signal-to-noise ratio in decibels: ``10 log10(signal / noise)`` of the variances over time.
     rng : numpy.random.Generator
 
     Returns
@@ -78,8 +78,8 @@ def add_motion(
 ) -> NDArray[np.floating]:
     """Add a movement to each window: noise between 0.5 and 8 Hz that rises and falls.
 
-    It lasts from half of the window to all of it, and reaches all channels of a window, some more
-    than others. At low rates, the band ends at 0.4 times the sampling rate.
+    It lasts between half of the window and all of it, and affects all channels of a window, some
+    more than others. At low sampling rates, the band ends at 0.4 times the sampling rate.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def add_motion(
     sampling_rate : float
         In hertz.
     snr : float
-        Ten times the logarithm of the variance of the signal, over time, by that of the movement
-        in the whole window. Channels vary around it.
+        Signal-to-noise ratio in decibels: ``10 log10(signal / movement)`` of the variances over the
+        whole window. Individual channels vary around it.
     rng : numpy.random.Generator
 
     Returns
@@ -129,7 +129,7 @@ def add_motion(
 
 
 def saturate(values: ArrayLike) -> NDArray[np.floating]:
-    """Cut each channel of a window off at its quartiles, so that half of it lies at a limit.
+    """Clip each channel of a window at its quartiles, so that half of it lies at a limit.
 
     Parameters
     ----------
@@ -157,12 +157,12 @@ def saturate(values: ArrayLike) -> NDArray[np.floating]:
 
 
 def hold(values: ArrayLike) -> NDArray[np.floating]:
-    """Hold the first sample of each channel throughout the window.
+    """Hold the first sample of each channel for the whole window.
 
     Parameters
     ----------
     values : array-like of shape (n_windows, ..., n_channels, n_times)
-        Windows. What is held is the first sample that is not NaN; NaN stays NaN.
+        Windows. The first sample that is not NaN is held; NaN stays NaN.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def _read(values: ArrayLike) -> NDArray[np.floating]:
 
 
 def _spread(values, snr):
-    """Return the standard deviation that noise of this ratio has, by channel."""
+    """Return the standard deviation of noise at this ratio, by channel."""
     known = ~np.isnan(values)
     n = known.sum(axis=-1, keepdims=True).clip(1)
     mean = np.where(known, values, 0).sum(axis=-1, keepdims=True, dtype=float) / n

@@ -188,7 +188,7 @@ def test_it_keeps_names_and_takes_part_in_set_output_and_clone():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"reach": -1}, "reach must be a number of seconds from 0, got -1"),
+        ({"reach": -1}, "reach must be a finite number of seconds of at least 0, got -1"),
         ({"reach": np.inf}, "reach must be"),
         ({"weights": "box"}, "weights must be 'mean' or 'gaussian', got 'box'"),
         ({"trial": "episode"}, "trial='episode' is not a column of X, which has"),

@@ -142,7 +142,7 @@ def test_what_cannot_be_corrupted_is_an_error(windows):
         corrupt(windows[["subject", "label"]], "flat", 0.5)
     with pytest.raises(TypeError, match="takes a table of windows, got ndarray"):
         corrupt(np.zeros((4, 8)), "flat", 0.5)
-    with pytest.raises(ValueError, match="subject '00' has a single window of 'ecg'"):
+    with pytest.raises(ValueError, match="subject '00' has only one window of 'ecg'"):
         corrupt(windows.groupby("subject").head(1), "stale", 0.5)
     series = signal_frame(rr=SignalArray(np.ones((4, 1, 9))), subject=["a"] * 4)
     with pytest.raises(ValueError, match="'rr' has no sampling rate, and 'motion' is a fault"):
