@@ -1,4 +1,4 @@
-"""``python -m skemo live``: follow a device or a recording with a saved model, in the terminal."""
+"""``python -m skemo live``: apply a saved model to a device or a recording, in the terminal."""
 
 import argparse
 import time
@@ -21,7 +21,7 @@ from skemo.signals.array import SignalDtype
 from skemo.signals.recording import Recording
 
 _QUALITY = "quality "
-_BAR = 30  # columns of the terminal
+_BAR = 30  # width of a bar in characters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=SOURCE",
-        help="where a signal of the model comes from: the name or type of an LSL stream, or this "
+        help="where a signal of the model comes from: the name or type of an LSL stream, optionally "
         "with channels (STREAM:F3,F4), or a signal of the recording; can be given several times",
     )
     add("--time", metavar="COLUMN", help="the column of times, if the recording is a text table")
@@ -46,13 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=1.0,
         metavar="X",
-        help="speed of a replay, inf without waiting; default: 1",
+        help="speed of a replay, or inf for no waiting; default: 1",
     )
     add(
         "--duration",
         type=_positive,
         metavar="S",
-        help="length of a window in seconds; default: as the model was fitted",
+        help="length of a window in seconds; default: that with which the model was fitted",
     )
     add(
         "--step",
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds between the starts of windows; default: the length of a window",
     )
-    add("--subject", default="", metavar="NAME", help="who is recorded, if the model knows them")
+    add("--subject", default="", metavar="NAME", help="person recorded, if the model knows them")
     add(
         "--max-wait",
         type=_at_least_zero,
@@ -80,16 +80,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_at_least_zero,
         default=0.0,
         metavar="S",
-        help="seconds of earlier windows that the model gets as well; default: 0",
+        help="seconds of earlier windows that the model also gets; default: 0",
     )
     add("--seconds", type=_positive, metavar="S", help="stop after this time")
-    add("--log", type=Path, metavar="FILE", help="write the results to this CSV file as they come")
+    add("--log", type=Path, metavar="FILE", help="write results to this CSV file as they arrive")
 
 
 def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Follow the signals until they end, or until an interrupt."""
     try:
-        from skemo.models.saving import load  # loads torch, which --help can do without
+        from skemo.models.saving import load  # imports torch, which --help does not need
 
         model = load(args.model)
         fitted = fitted_signals(model)
@@ -123,7 +123,7 @@ def _find_duration(given: float | None, fitted: dict[str, SignalDtype]) -> float
     ]
     if not known:
         raise ValueError("The model does not know how long its windows are: pass --duration.")
-    rate, n_times = max(known)  # the fastest signal, which tells it best
+    rate, n_times = max(known)  # the highest rate gives the most precise length
     return round(n_times / rate, 3)
 
 
@@ -151,7 +151,7 @@ def _open_source(args, fitted):
 
 
 def _read(args):
-    """Read the recording, and give its signals the names that they have in the model."""
+    """Read the recording, and rename its signals to the names that they have in the model."""
     recording = read(args.replay) if args.time is None else read_csv(args.replay, time=args.time)
     names = {name: name for name in recording.signals}
     for name, source in args.signal:
@@ -174,7 +174,7 @@ def _only(recording, names):
 
 
 def _choose(found, fitted):
-    """Return the signals to use; say which of them are missing."""
+    """Return the signals to use, and print which of the model's are missing."""
     if not fitted:
         return list(found)
     names = [name for name in fitted if name in found]
@@ -203,20 +203,27 @@ def selected(
     Parameters
     ----------
     source : iterable of (chunks, times)
+        As from `LSLStreams` or `replay`.
     channels : mapping of str to (sequence of str, or int)
-        Labels or numbers of the channels of each signal in the source.
+        Labels or number of the channels of each signal in the source.
     rates : mapping of str to float
-        Rates of the signals that are wanted.
+        Sampling rates in hertz of the signals to use.
     fitted : mapping of str to SignalDtype
-        What the model was fitted on.
+        The signals that the model was fitted on.
 
     Returns
     -------
     source : iterator of (chunks, times)
+        Only the signals and channels that are needed.
     sampling_rates : dict of str to float
-        Of these, and of signals of the model that never arrive.
+        Sampling rates in hertz, also of signals of the model that never arrive.
     channels : dict of str to (sequence of str, or int)
-        Of signals that the model does not describe.
+        Channels of the signals that the model does not describe.
+
+    Raises
+    ------
+    ValueError
+        If the source does not have a channel that the model needs.
     """
     rates, positions = dict(rates), {}
     described: dict[str, Sequence[str] | int] = {}
@@ -235,7 +242,7 @@ def selected(
                 f"The model needs the channel {absent[0]!r} of {name!r}; there are {list(given)}."
             )
         positions[name] = [labels.index(_plain(channel, name)) for channel in wanted]
-    for name, dtype in fitted.items():  # a signal that the source lacks never arrives
+    for name, dtype in fitted.items():  # a signal that is not in the source never arrives
         if dtype.sampling_rate is not None:
             rates.setdefault(name, dtype.sampling_rate)
 
@@ -254,12 +261,12 @@ def selected(
 
 
 def _plain(channel, modality):
-    """Label of a channel without its case and the name of its modality: "EEG Fp1" is "fp1"."""
+    """Return a channel's label in lower case without its modality: "EEG Fp1" is "fp1"."""
     return channel.casefold().removeprefix(modality.casefold()).strip(" -_:")
 
 
 def _follow(stream: Stream, source: Iterator, seconds: float | None, log: TextIO | None) -> None:
-    """Push chunks and show what comes out."""
+    """Push chunks, and show and log the results."""
     stop = np.inf if seconds is None else time.monotonic() + seconds
     with _shown() as show:
         for chunks, times in source:
@@ -281,7 +288,7 @@ def _report(result, show, log):
 
 @contextmanager
 def _shown():
-    """Yield a function that shows the results of a window: drawn, or a line if not a terminal."""
+    """Yield a function that shows the results of a window: bars in a terminal, else a line."""
     from rich.console import Console
 
     console = Console()

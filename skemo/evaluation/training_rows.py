@@ -1,4 +1,4 @@
-"""Windows that are trained on, but never tested: those that overlap the tested ones."""
+"""Windows that are trained on but never tested, because they overlap the tested ones."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,30 @@ Folds = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 
 def check_tested(tested: ArrayLike | None, n_windows: int) -> NDArray[np.bool_]:
-    """Return whether each window is tested, from the parameter `tested` of `compare`."""
+    """Return whether each window is tested, from the parameter `tested` of `compare`.
+
+    Parameters
+    ----------
+    tested : array-like of bool, shape (n_windows,), or None
+        None means that all windows are tested.
+    n_windows : int
+
+    Returns
+    -------
+    ndarray of bool, shape (n_windows,)
+
+    Raises
+    ------
+    ValueError
+        If `tested` has another shape or type, or no window is tested.
+    """
     if tested is None:
         return np.ones(n_windows, bool)
     mask: Any = np.asarray(tested)
     if mask.dtype != bool or mask.shape != (n_windows,):
         raise ValueError(
-            f"tested must say of each of the {n_windows} windows whether it is tested, as "
-            f"windows['start'] % 10 == 0 does, got shape {mask.shape} of {mask.dtype}."
+            f"tested must say for each of the {n_windows} windows whether it is tested, as "
+            f"windows['start'] % 10 == 0 does; got shape {mask.shape} of {mask.dtype}."
         )
     if not mask.any():
         raise ValueError("tested is False for all windows: there is nothing to test.")
@@ -32,19 +48,21 @@ def add_training_rows(
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Add windows that are never tested to the training side of folds.
 
-    Such a window is trained on in a fold if all tested windows of its trial are. If some are
-    not, it must overlap one that is, and neither overlap one that is not nor be closer than `gap`
-    to one that is tested; without times, it is left out.
+    In each fold, such a window is trained on if the fold trains on all windows of its trial that
+    are marked in `tested`. If the fold trains on only some of them, the window is added if it
+    overlaps one of these, overlaps none of the rest and is at least `gap` seconds from all that the
+    fold tests; without times, it is left out.
 
     Parameters
     ----------
     folds : list of (train, test)
-        Positions among the windows that are tested.
+        Positions among the windows for which `tested` is True.
     tested : ndarray of bool, shape (n_windows,)
+        From `check_tested`.
     groups : DataFrame of n_windows rows
-        From `window_groups`. Without trials, a subject is one trial.
+        From `window_groups`. Without trials, each subject is one trial.
     gap : float, default=0.0
-        Seconds.
+        Smallest distance to tested windows in seconds.
 
     Returns
     -------

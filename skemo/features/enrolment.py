@@ -1,4 +1,4 @@
-"""A new person, measured for a fitted model."""
+"""Enrolment of new people in a fitted model."""
 
 import copy
 from typing import TypeVar
@@ -18,28 +18,30 @@ def enroll(model: Model, windows: pd.DataFrame | ArrayLike) -> Model:
     """Return a fitted model that knows the statistics of new people.
 
     `PerSubject` standardises a new person by all of their rows that are predicted together. If
-    the person is measured beforehand, for example over some minutes of rest, a single window is
-    enough from then on: it is classified as it would be among those windows. What the model
-    has learnt about classes does not change, and no labels are needed.
+    the person is measured beforehand, for example during a few minutes of rest, a single window is
+    enough from then on: it is standardised by the statistics of those windows. No labels are
+    needed, and what the model has learnt about classes does not change.
 
     Parameters
     ----------
     model : Pipeline or other estimator
-        Fitted, with a `PerSubject` at any place in Pipelines, ColumnTransformers, FeatureUnions
+        A fitted model with a `PerSubject` anywhere in Pipelines, ColumnTransformers, FeatureUnions
         and fitted searches.
     windows : DataFrame or array of n_windows rows
-        Windows of one or several people, as for ``predict``, with the column of their names. The
-        baseline of a known person is added to what was measured before.
+        Windows of one or several people, as for ``predict``, including the column of their names.
+        The windows of a known person are added to those that were measured before.
 
     Returns
     -------
     estimator
-        A copy that shares everything but the statistics with `model`, which is not changed.
+        A copy that shares everything except the statistics with `model`, which is unchanged.
 
     Raises
     ------
+    NotFittedError
+        If the model is not fitted.
     ValueError
-        If there is no `PerSubject`, or it is inside an estimator of another kind.
+        If there is no `PerSubject`, or it is inside another kind of estimator.
 
     Examples
     --------
@@ -55,7 +57,7 @@ def enroll(model: Model, windows: pd.DataFrame | ArrayLike) -> Model:
     check_is_fitted(model)
     if not _has_subjects(model):
         raise ValueError(
-            f"{type(model).__name__} has no PerSubject, so it does not measure people: its "
+            f"{type(model).__name__} has no PerSubject, so it uses no statistics of people: its "
             "predictions need no enrolment."
         )
     return _enroll(model, windows)
@@ -69,7 +71,7 @@ def _has_subjects(step):
 
 
 def _enroll(step, X):
-    """A copy of a fitted step in which each `PerSubject` has measured the rows of its input."""
+    """Return a copy of a fitted step whose `PerSubject` steps have measured their input."""
     enrolled = copy.copy(step)
     if isinstance(step, PerSubject):
         return enrolled.partial_fit(X)
@@ -105,7 +107,7 @@ def _enroll(step, X):
 
 
 def _select(X, columns):
-    """The columns that a part of a ColumnTransformer takes."""
+    """Return the columns that a part of a ColumnTransformer takes."""
     chosen = ColumnTransformer(
         [("columns", "passthrough", columns)], verbose_feature_names_out=False
     )

@@ -11,19 +11,19 @@ from skemo.features.quality import QualityTransformer
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.checks import signal_columns
 
-_QUALITY = "_quality"  # ending of the name of a column that tells the quality of another
+_QUALITY = "_quality"  # suffix of the name of a transformer of the quality of another column
 
 
 class ModalityTransformer(ColumnTransformer):
-    """A `sklearn.compose.ColumnTransformer` in whose ``transform`` a signal may be missing.
+    """A `sklearn.compose.ColumnTransformer` that accepts windows without one of the signals.
 
-    `make_modality_transformer` makes it. Its parameters and attributes are those of
-    `ColumnTransformer`, and `signals_`.
+    It is made by `make_modality_transformer`. Its parameters and attributes are those of
+    `ColumnTransformer`, with one more attribute.
 
     Attributes
     ----------
     signals_ : dict of str to SignalDtype
-        The types of the signal columns of the fit that a transformer takes.
+        The types of the signal columns seen in ``fit`` that a transformer uses.
     """
 
     signals_: dict[str, SignalDtype]
@@ -36,7 +36,9 @@ class ModalityTransformer(ColumnTransformer):
         Parameters
         ----------
         X : DataFrame of n_windows rows
+            Windows, with a column for each modality.
         y : array-like of shape (n_windows,), default=None
+            Passed on to the transformers.
         **params : dict
             As for `ColumnTransformer`.
 
@@ -57,19 +59,24 @@ class ModalityTransformer(ColumnTransformer):
         Parameters
         ----------
         X : DataFrame of n_windows rows
-            A signal whose column is not there, or holds nothing but NaN or None, is missing in
-            all windows.
+            Windows. A signal whose column is absent, or contains only NaN or None, is missing in
+            all of them.
         **params : dict
             As for `ColumnTransformer`.
 
         Returns
         -------
         DataFrame of n_windows rows
+
+        Raises
+        ------
+        ValueError
+            If all signals are absent, or some are absent and there are unknown signals instead.
         """
         return super().transform(self._complete(X), **params)
 
     def _complete(self, X):
-        """`X` with a missing signal for each one that it lacks."""
+        """Return `X` with a missing signal for each one that is absent."""
         signals = getattr(self, "signals_", {})
         present = signal_columns(X)
         if not isinstance(X, pd.DataFrame) or set(signals) <= set(present):
@@ -78,9 +85,9 @@ class ModalityTransformer(ColumnTransformer):
         strange = [name for name in present if name not in self.feature_names_in_]
         if absent and (strange or len(absent) == len(signals)):
             raise ValueError(
-                f"X has no column {absent[0]!r}, which the model was fitted on, but {list(X)}. A "
-                "signal may be left out if it was not measured, but not renamed, and not all of "
-                "them."
+                f"X has no column {absent[0]!r}, which the model was fitted on; it has {list(X)}. "
+                "A signal that was not measured may be left out, but signals may not be renamed, "
+                "and not all of them may be left out."
             )
         empty = [name for name in signals if name in X and name not in present]
         missing = {
@@ -105,16 +112,16 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
     features, for any scikit-learn classifier.
 
     A :class:`QualityTransformer` may have the name of its modality followed by ``_quality``, so
-    that the signal and its quality can stand side by side, as ``ecg=HRVTransformer("series"),
+    that there can be both a signal and its quality, as in ``ecg=HRVTransformer("series"),
     ecg_quality=QualityTransformer("series")``.
 
-    After the fit, a sensor that is not there makes its modality missing (NaN), and the window is
-    classified by the others: its column may be left out, or be NaN or None.
+    After the fit, a sensor may be absent: its column may be left out, or be NaN or None. Its
+    modality is then missing (NaN), and predictions use the others.
 
     Parameters
     ----------
     **modalities : transformer, or "passthrough"
-        The transformer of each column, by the column's name.
+        The transformer for each column, by the column's name.
 
     Returns
     -------
@@ -122,6 +129,11 @@ def make_modality_transformer(**modalities: Any) -> ColumnTransformer:
         A `sklearn.compose.ColumnTransformer`. Its output is a DataFrame, which keeps signal
         columns whole. The parameters of a transformer have the prefix of its modality:
         ``ecg__signal`` or, inside ``make_pipeline``, ``modalitytransformer__ecg__signal``.
+
+    Raises
+    ------
+    ValueError
+        If no modality is given.
 
     Examples
     --------

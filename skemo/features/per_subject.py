@@ -34,13 +34,13 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     at the end of a window is ignored and stays zero. NaN is ignored and stays NaN. Columns and
     channels that are constant within a subject become 0.
 
-    Subjects seen in ``fit`` keep the statistics of their rows in the fit, where there were any.
-    New subjects are standardised by the rows passed to ``transform``. This is transductive: no
-    labels are used, but all rows of a new subject are needed together. Mention it with each
-    result. ``partial_fit`` measures a new subject beforehand, for example at rest, so that a
-    single row is enough from then on; `skemo.enroll` does it inside a fitted model. The values in
-    the column `by` must be unique to a person: the same name in two data sets is taken for the
-    same person.
+    Subjects seen in ``fit`` keep the statistics of their rows in ``fit``, except for numbers that
+    were missing in all of them. New subjects are standardised by the rows passed to ``transform``.
+    This is transductive: no labels are used, but all rows of a new subject are needed together.
+    Mention it with each result. ``partial_fit`` measures a new subject beforehand, for example at
+    rest, so that a single row is enough from then on; `skemo.enroll` does this inside a fitted
+    model. The values in the column `by` must be unique to a person: the same name in two data sets
+    is taken to be the same person.
 
     In a pipeline, `PerSubject` follows the features. The steps before it pass the column `by`
     through, as ``make_modality_transformer(ecg=HRVTransformer(), subject="passthrough")`` does;
@@ -53,17 +53,18 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         The column of `X` with the subject of each row: a column name if `X` is a DataFrame, or a
         position.
     passthrough : list of str or int, default=()
-        Columns that are returned as they are. It may contain `by`, which is then not dropped.
+        Columns that are returned unchanged. If `by` is among them, it is not dropped.
 
     Attributes
     ----------
     statistics_ : dict of str to ndarray
-        What is known of each subject: ``"subject"``, their names; ``"windows"``, how many of each
-        were measured; ``"values"``, ``"mean"`` and ``"std"`` of shape (n_subjects, n_numbers),
-        where values counts the numbers that were not missing; and ``"column"``, the names of the
-        n_numbers: each channel of each signal column, then each numeric column. They can be saved,
-        for example by ``numpy.savez``, and set again. A subject with a single window counts as
-        new in ``transform``.
+        What is known of each subject. ``"subject"`` and ``"windows"``, of shape (n_subjects,), are
+        their names and how many windows of each were measured. ``"values"``, ``"mean"`` and
+        ``"std"``, of shape (n_subjects, n_numbers), are how many values were not missing, and
+        their mean and standard deviation. ``"column"``, of shape (n_numbers,), names the numbers:
+        each channel of each signal column, then each numeric column. The arrays can be saved, for
+        example with ``numpy.savez``, and restored. A subject with a single window counts as new
+        in ``transform``.
     n_features_in_ : int
         Number of columns of `X`, including `by`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -72,9 +73,9 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
     Warns
     -----
     UserWarning
-        A subject has a single row, at fit or as a new subject in ``transform``. There is nothing
-        to compare the row with, so its features become 0. Or the column `by` is NaN in some
-        rows, whose features become NaN.
+        A subject has a single row, in ``fit`` or as a new subject in ``transform``. There is
+        nothing to compare the row with, so its features become 0. Also if the column `by` is NaN
+        in some rows, whose features become NaN.
 
     Examples
     --------
@@ -132,9 +133,9 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         return _standardize(table, subjects, measured)
 
     def partial_fit(self, X: pd.DataFrame | ArrayLike, y: Any = None) -> Self:
-        """Measure new subjects, or go on measuring known ones.
+        """Measure new subjects, or continue to measure known ones.
 
-        The statistics of a known subject become those of the earlier rows and these together.
+        The statistics of a known subject then cover both the earlier and the new rows.
 
         Parameters
         ----------
@@ -219,12 +220,12 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         return [find_column(X, column, "passthrough") for column in self.passthrough]
 
     def _known(self, n_numbers):
-        """The statistics by subject, as arrays of shape (4, n_numbers)."""
+        """Return the statistics by subject, as arrays of shape (4, n_numbers)."""
         known = self.statistics_
         shape = known["mean"].shape
         if shape[1] != n_numbers:
             raise ValueError(
-                f"PerSubject was fitted on {shape[1]} numbers of a window, over all features "
+                f"PerSubject was fitted on {shape[1]} numbers per window, over all features "
                 f"and channels, but got {n_numbers}."
             )
         windows = np.broadcast_to(known["windows"][:, np.newaxis], shape)
@@ -258,7 +259,7 @@ class _Blocks:
         self._columns = X, {by, *kept}
 
     def measure(self, rows):
-        """The statistics of some rows."""
+        """Return the statistics of some rows."""
         found = []
         for values, padded in zip(self.arrays, self.padded, strict=True):
             if values.ndim > 2:
@@ -270,7 +271,7 @@ class _Blocks:
         return np.vstack([np.full(self.n_numbers, len(rows)), measured])
 
     def mean_and_scale(self, statistics):
-        """The mean and scale of each array."""
+        """Yield the mean and scale of each array."""
         _, _, mean, std = statistics
         scale = np.where(std == 0, 1.0, std)
         for shape, stop in zip(self.shapes, self.ends, strict=True):
@@ -278,7 +279,7 @@ class _Blocks:
             yield mean[part].reshape(shape), scale[part].reshape(shape)
 
     def describe(self, statistics):
-        """The statistics of all subjects, as arrays by name."""
+        """Return the statistics of all subjects, as arrays by name."""
         windows, *others = np.reshape([*statistics.values()], (-1, 4, self.n_numbers)).swapaxes(
             0, 1
         )
@@ -310,7 +311,7 @@ class _Blocks:
 
 
 def _as_array(names):
-    """Names as an array, of text or numbers unless there are both."""
+    """Return names as an array: of text or numbers, or of objects if there are both."""
     if len({type(name) for name in names}) == 1 and np.ndim(names) == 1:
         return np.array(names)
     array = np.empty(len(names), object)
@@ -319,7 +320,7 @@ def _as_array(names):
 
 
 def _rows_by_subject(subjects):
-    """The name and the positions of the rows of each subject, without rows that are NaN."""
+    """Return the name and the positions of the rows of each subject, except for NaN."""
     codes, names = pd.factorize(subjects)
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
     rows = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
@@ -330,8 +331,8 @@ def _rows_by_subject(subjects):
 def _standardize(table, subjects, known):
     """Standardise the rows of each subject.
 
-    The statistics of a subject are taken from `known`, if they are of several rows, or else from
-    the rows in the table. So are those that were missing.
+    The statistics of a subject are taken from `known` if they are of several rows, and otherwise
+    from the rows in the table. Statistics that are missing in `known` also come from the table.
     """
     standardized = [np.full_like(values, np.nan) for values in table.arrays]
     single = []
@@ -352,7 +353,7 @@ def _standardize(table, subjects, known):
 
 
 def _combine(one, other):
-    """The statistics of two sets of rows together."""
+    """Return the statistics of two sets of rows together."""
     return np.vstack([one[0] + other[0], *combine_moments(one[1:], other[1:])])
 
 

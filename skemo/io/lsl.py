@@ -1,4 +1,4 @@
-"""Signals from the lab streaming layer (LSL), as they are recorded."""
+"""Signals from the lab streaming layer (LSL), while they are being recorded."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,42 +10,43 @@ from skemo._checks import is_positive
 from skemo.io.replaying import Chunks
 from skemo.signals.channels import modality_of, to_usual_unit
 
-_INTERVAL = 0.02  # seconds between looks at the streams
+_INTERVAL = 0.02  # seconds to wait if there are no new samples
 
 
 class LSLStreams:
-    """Streams of the lab streaming layer in the local network, as chunks of signals.
+    """Streams of the lab streaming layer on the local network, as chunks of signals.
 
-    Iterating yields chunks of samples and their times, for `skemo.Stream`, for as long as the
-    streams last. Times are in seconds of this computer's LSL clock, corrected for the clocks of
-    the sending computers and smoothed. Streams without a sampling rate, such as markers, are not
-    signals. pylsl does the work; ``pip install "skemo[live]"`` installs it.
+    Iterating yields chunks of samples and their times, for `skemo.Stream`, until `close` is called.
+    Times are in seconds of this computer's LSL clock, smoothed and corrected for the clocks of the
+    sending computers. Streams without a sampling rate, such as markers, are ignored. pylsl does
+    the work; ``pip install "skemo[live]"`` installs it.
 
     Parameters
     ----------
     modalities : mapping of str to str or (str, sequence of str), default=None
         Name or type of the stream of each modality, optionally with the labels of the channels
-        to use: ``{"eeg": "EEG", "ecg": ("Amplifier", ["ECG"])}``. None means all streams of
-        samples that are found, named after their types.
+        to use: ``{"eeg": "EEG", "ecg": ("Amplifier", ["ECG"])}``. None means all streams with a
+        sampling rate that are found, named after their types.
     timeout : float, default=5.0
-        Seconds to look for the streams.
+        How long to look for the streams, in seconds.
 
     Attributes
     ----------
     sampling_rates : dict of str to float
-        In hertz.
+        Sampling rate of each modality in hertz.
     channels : dict of str to tuple of str, or to int
-        The labels of the channels, or the number of channels if they have no labels.
+        Labels of the channels of each modality, or their number if they have no labels.
     units : dict of str to str or None
-        EEG and EOG are converted to µV, ECG and EMG to mV, skin conductance to µS, if the streams
-        state their units.
+        Unit of each modality, if known. EEG and EOG are converted to µV, ECG and EMG to mV, and
+        skin conductance to µS, if the streams state their units.
 
     Raises
     ------
     ImportError
         If pylsl is not installed.
     ValueError
-        If a stream or channel is not found; the message lists what is there.
+        If `timeout` is not positive, or a stream or channel is not found; the message lists those
+        that are available.
 
     See Also
     --------
@@ -82,7 +83,7 @@ class LSLStreams:
             inlet = pylsl.StreamInlet(info, processing_flags=flags)
             inlet.open_stream(timeout=timeout)
             self._inlets[modality] = inlet
-            full = inlet.info(timeout)  # with the description of its channels
+            full = inlet.info(timeout)  # includes the descriptions of the channels
             labels = [label or str(i + 1) for i, label in enumerate(_listed(full, "label"))]
             units = _listed(full, "unit")
             absent = [label for label in wanted or () if label not in labels]
@@ -115,9 +116,9 @@ class LSLStreams:
         Returns
         -------
         chunks : dict of str to ndarray of shape (n_channels, n_times)
-            Only of the signals that have new samples.
+            Only the signals that have new samples.
         times : dict of str to ndarray of shape (n_times,)
-            In seconds.
+            Time of each sample in seconds.
         """
         chunks, times = {}, {}
         for modality, inlet in self._inlets.items():
@@ -130,7 +131,7 @@ class LSLStreams:
         return chunks, times
 
     def close(self) -> None:
-        """Disconnect. Iterating ends."""
+        """Disconnect from the streams, which ends the iteration."""
         inlets, self._inlets = self._inlets, {}
         for inlet in inlets.values():
             inlet.close_stream()
@@ -145,7 +146,7 @@ class LSLStreams:
 def _library():
     try:
         import pylsl
-    except (ImportError, RuntimeError) as error:  # RuntimeError without the library liblsl
+    except (ImportError, RuntimeError) as error:  # RuntimeError if the library liblsl is missing
         raise ImportError(
             f'Streams of LSL need pylsl: pip install "skemo[live]" ({error}).', name="pylsl"
         ) from error
@@ -167,31 +168,31 @@ def _find(pylsl, modalities, timeout):
             return found
         if time.monotonic() > stop:
             shown = ", ".join(f"{info.name()} ({info.type()})" for info in infos) or "none"
-            raise ValueError(f"{problem} The LSL streams of samples are: {shown}.")
+            raise ValueError(f"{problem} The LSL streams that were found are: {shown}.")
 
 
 def _choose(infos, modalities):
-    """Return streams by modality, and what is wrong with them, if anything."""
+    """Return the streams by modality, and a description of the problem, if there is one."""
     if modalities is None:
         found: dict[str, Any] = {}
         for info in infos:
             base = modality_of(info.type() or info.name())
             numbered = [base, *(f"{base}{i}" for i in range(2, len(infos) + 2))]
             found[next(name for name in numbered if name not in found)] = info, None
-        return found, None if found else "There is no stream."
+        return found, None if found else "No stream was found."
     found = {}
     for modality, wanted in modalities.items():
         name, channels = (wanted, None) if isinstance(wanted, str) else wanted
         named = [info for info in infos if info.name() == name]
         fitting = named or [info for info in infos if info.type() == name]
         if len(fitting) != 1:
-            return {}, f"{len(fitting)} streams are called {name!r}, for {modality!r}."
+            return {}, f"{len(fitting)} streams are called {name!r}, given for {modality!r}."
         found[modality] = fitting[0], channels
     return found, None
 
 
 def _listed(info, what):
-    """Return the labels or units of the channels of a stream; None where it has none."""
+    """Return the labels or units of the channels of a stream, None where there is none."""
     texts: list[str | None] = [None] * info.channel_count()
     channel = info.desc().child("channels").child("channel")
     for i in range(info.channel_count()):

@@ -1,4 +1,4 @@
-"""A recording in chunks, as a device sends it."""
+"""A recording in chunks, as a device would send it."""
 
 import time
 from collections.abc import Iterator
@@ -15,23 +15,24 @@ Chunks = tuple[dict[str, NDArray], dict[str, NDArray[np.float64]]]  # samples, a
 def replay(
     recording: Recording, *, chunk: float = 0.1, speed: float | None = None
 ) -> Iterator[Chunks]:
-    """Yield a recording in chunks, as a device sends it while it records.
+    """Yield a recording in chunks, as a device would send it while recording.
 
     Parameters
     ----------
     recording : Recording
+        The recording to send.
     chunk : float, default=0.1
         Length of a chunk in seconds.
     speed : float or None, default=None
-        How fast, relative to the time of the recording: 1 takes as long as the recording lasts.
-        None yields the chunks without waiting.
+        Speed relative to real time: with 1, the replay takes as long as the recording. None
+        yields the chunks without waiting.
 
     Yields
     ------
     chunks : dict of str to ndarray of shape (n_channels, n_times)
-        The new samples of each signal that has any.
+        New samples of each signal that has any.
     times : dict of str to ndarray of shape (n_times,)
-        The time of each sample, in seconds of the recording.
+        Time of each sample, in seconds of the recording.
 
     Raises
     ------

@@ -16,7 +16,7 @@ _MAX_LABEL_BYTES = 2**24  # in memory, of all class labels
 
 
 class CodeError(TypeError):
-    """A parameter that is code, and is not in the file, is missing or cannot be used."""
+    """A parameter that is code, and therefore not in the file, is missing or unusable."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -52,9 +52,9 @@ def from_json(parameter: Any) -> Any:
 
 
 def describe_network(estimator: Any) -> tuple[dict[str, Any], bytes]:
-    """Return what a file holds of a network estimator: its header, and its tensors as safetensors.
+    """Return what a file stores of a network estimator: a header, and the tensors as safetensors.
 
-    An estimator that is not fitted, such as the template in a search, has no tensors.
+    An unfitted estimator, such as the template in a search, has no tensors.
     """
     parameters = estimator.get_params(deep=False)
     parameters.pop("callbacks")
@@ -96,17 +96,30 @@ def build_network(
     device: str | torch.device,
     code: Mapping[str, Any],
 ) -> Any:
-    """Return the estimator of a header and its tensors, after comparing the two.
+    """Return the estimator that a header and its tensors describe, after comparing the two.
 
     Parameters
     ----------
     cls : type
         The class that the header names.
-    header, content
+    header : mapping
+    content : bytes
         As returned by `describe_network`.
     device : str or torch.device
     code : mapping of str to value
         Values of the parameters that are code, by name; at least those that the header names.
+
+    Returns
+    -------
+    estimator
+        Fitted, if there are tensors.
+
+    Raises
+    ------
+    ValueError
+        If the header and the tensors do not belong together, or a weight is not finite.
+    CodeError
+        If the network cannot be built from the code.
     """
     parameters = {name: from_json(value) for name, value in header["parameters"].items()}
     if "callbacks" in parameters:
@@ -119,7 +132,7 @@ def build_network(
 
 
 def _fill(estimator, header, tensors, device):
-    """Give an estimator what it learned."""
+    """Restore what an estimator has learned."""
     estimator._check_parameters()
     estimator._read_targets(header)
     estimator.modalities_ = {
@@ -151,7 +164,7 @@ def _fill(estimator, header, tensors, device):
 
 
 def read_classes(labels: list, dtype: str) -> np.ndarray:
-    """Return the array of class labels; its type must not need more memory than labels may."""
+    """Return the array of class labels, whose type must not ask for too much memory."""
     kind = np.dtype(dtype)
     if kind.kind not in "biufUO" or len(labels) * kind.itemsize > _MAX_LABEL_BYTES:
         raise ValueError(f"its header has {len(labels)} classes of type {kind.str!r}")
@@ -162,7 +175,7 @@ def read_classes(labels: list, dtype: str) -> np.ndarray:
 
 
 def _build_own(estimator):
-    """Return the network of the user's module, with an error of its own if it cannot be built."""
+    """Return the network of the user's module; raise `CodeError` if it cannot be built."""
     try:
         return estimator._build_network()
     except Exception as error:
@@ -172,9 +185,8 @@ def _build_own(estimator):
 def _check_tensors(tensors, estimator):
     """Raise unless the tensors have the shapes of the estimator's network, and finite values.
 
-    A network of this library is only outlined, without memory for its weights, and its number of
-    layers is bounded by that of the tensors. A header that asks for a huge network is found out by
-    this.
+    A network of skemo is built without memory for its weights, and it may not have more layers than
+    there are tensors. This refuses a header that asks for a huge network.
     """
     shapes = {name: tuple(values.shape) for name, values in tensors.items()}
     windows = [dtype.shape for dtype in estimator.modalities_.values()]
@@ -188,7 +200,7 @@ def _check_tensors(tensors, estimator):
         )
     if not 0 < n_layers <= len(shapes):
         raise ValueError(f"it has {len(shapes)} tensors, but its header describes more layers")
-    if is_own:  # code that may not work without memory
+    if is_own:  # the user's code may need memory for the weights
         network = _build_own(estimator)
     else:
         with torch.device("meta"):
@@ -201,10 +213,10 @@ def _check_tensors(tensors, estimator):
         return {f"network.{m}{k}": tuple(v.shape) for m in members for k, v in values}
 
     expected = in_file(list(network.state_dict().items()))
-    masks = in_file(list(network.named_buffers())) if is_own else {}  # which may be infinite
+    may_be_infinite = in_file(list(network.named_buffers())) if is_own else {}  # such as masks
     expected |= estimator._target_shapes()
     for i, shape in enumerate(windows):
-        # One mean and scale for each channel, or for each sample of a plain table.
+        # One mean and scale per channel, or per sample of a plain table.
         by_time = shapes.get(f"mean.{i}") == (1, *shape)
         expected[f"mean.{i}"] = expected[f"scale.{i}"] = (
             (1, *shape) if by_time else (1, *shape[:-1], 1)
@@ -219,6 +231,6 @@ def _check_tensors(tensors, estimator):
     for name, values in tensors.items():
         # A channel that was missing throughout training has a mean and a scale of NaN.
         may_be_nan = name.startswith(("mean.", "scale."))
-        has_inf = bool(values.isinf().any()) and name not in masks
+        has_inf = bool(values.isinf().any()) and name not in may_be_infinite
         if has_inf or (values.isnan().any() and not may_be_nan):
             raise ValueError(f"its tensor {name!r} has values that are infinite or NaN")

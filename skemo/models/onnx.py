@@ -25,38 +25,42 @@ _OPSET = 18
 
 
 def export_onnx(network: FusionEstimator, path: str | os.PathLike[str]) -> None:
-    """Write a fitted network with its standardisation to an ONNX file.
+    """Write a fitted network, with its standardisation, to an ONNX file.
 
-    ONNX Runtime runs such a file on phones and small computers, without skemo, torch or Python's
-    other packages; see the guide, "Models on a phone or a small computer". The file
-    has one input per modality, named after it: windows as the network itself takes them, in
-    float32, of shape (n_windows, ...) for any number of windows. A modality of a window that is
-    NaN throughout is missing, as in skemo. Outputs are
+    ONNX Runtime runs such a file on phones and small computers, without skemo, torch or other
+    Python packages; see "Models on a phone or a small computer" in the guide. The exported network
+    has one input per modality, named after it: windows as the original takes them, in float32, of
+    shape (n_windows, ...) for any number of windows. A modality that is NaN throughout a window is
+    missing, as in skemo. The outputs are
 
     * ``probabilities`` of shape (n_windows, n_classes) for a classifier; if there are several
       targets, ``probabilities_0``, ``probabilities_1`` and so on,
     * ``numbers`` of shape (n_windows,) or (n_windows, n_targets) for a regressor.
 
-    An ensemble gives the mean over its members. Everything is computed in float32, also by
-    networks with ``precision="bfloat16"``. Infinite values and artefacts beyond a billion standard
-    deviations, which are errors in skemo, are not looked for.
+    An ensemble gives the mean over its members. Everything is computed in float32, even for
+    networks with ``precision="bfloat16"``. There is no check for infinite values and artefacts
+    beyond a billion standard deviations, for which skemo raises errors.
 
     Parameters
     ----------
     network : network estimator of skemo
-        A fitted classifier or regressor. Of a Pipeline, pass the last step; what comes before it
-        has to be computed on the device.
+        A fitted classifier or regressor. If it is the last step of a Pipeline, pass that step;
+        the steps before it have to be computed on the device.
     path : str or path-like
         The file to write, such as ``"network.onnx"``; its folder must exist. The weights are in
-        the same file. Its metadata have the ``classes`` and the ``modalities`` (shape, sampling
-        rate and channels of each) as JSON.
+        the same file. Its metadata contain the ``classes`` and the ``modalities`` (shape, sampling
+        rate in hertz and channels of each) as JSON.
 
     Raises
     ------
     TypeError
         If `network` is not one of skemo's networks.
+    NotFittedError
+        If it is not fitted.
+    FileNotFoundError
+        If the folder does not exist.
     ImportError
-        If torch's exporter lacks its packages: ``pip install "skemo[onnx]"``.
+        If the packages that torch's exporter needs are missing: ``pip install "skemo[onnx]"``.
 
     See Also
     --------
@@ -64,8 +68,8 @@ def export_onnx(network: FusionEstimator, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(network, FusionEstimator):
         raise TypeError(
-            f"export_onnx takes a fitted network, got {type(network).__name__}. Of a Pipeline, "
-            "pass the last step, as in export_onnx(pipeline[-1], path)."
+            f"export_onnx takes a fitted network, got {type(network).__name__}. If it is the "
+            "last step of a Pipeline, pass that step: export_onnx(pipeline[-1], path)."
         )
     check_is_fitted(network)
     path = Path(path)
@@ -80,7 +84,7 @@ def export_onnx(network: FusionEstimator, path: str | os.PathLike[str]) -> None:
 
 
 class _Exported(nn.Module):
-    """A network from raw windows to predictions, for `torch.export`."""
+    """A network that takes windows to predictions, for `torch.export`."""
 
     def __init__(self, estimator: FusionEstimator) -> None:
         super().__init__()
@@ -149,7 +153,7 @@ def _trace(exported):
     """Return torch's ONNX program of a module, without its lines of source code."""
     try:
         import onnx_ir.passes.common
-        import onnxscript  # noqa: F401  # which torch's exporter needs
+        import onnxscript  # noqa: F401  # needed by torch's exporter
     except ImportError as error:
         raise ImportError(
             "export_onnx needs onnx and onnxscript, which are not installed: "
@@ -174,7 +178,7 @@ def _trace(exported):
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Silence what torch's exporter says about itself and packages that it could use."""
+    """Silence the messages of torch's exporter about itself and about optional packages."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,7 +1,8 @@
-"""What stands for networks and trees in a saved model, and what is checked in a loaded one.
+"""Placeholders for networks and trees in a saved model, and checks of a loaded one.
 
-scikit-learn's trees and libsvm read their arrays without bounds in C: arrays of the wrong size, in
-a damaged or hostile file, could end the process. Their sizes are therefore compared first.
+scikit-learn's trees and libsvm read their arrays in C without checking bounds: arrays of the wrong
+size, in a damaged or hostile file, could crash the process. Their sizes are therefore checked
+first.
 """
 
 from functools import cache
@@ -20,7 +21,7 @@ _FORESTS = (
     ensemble.RandomForestRegressor,
     ensemble.RandomTreesEmbedding,
 )
-# So do these, in ways that are not checked here.
+# So do these, in ways for which there is no check here.
 _UNCHECKED = (
     ensemble.GradientBoostingClassifier,
     ensemble.GradientBoostingRegressor,
@@ -30,14 +31,14 @@ _SUPPORT_VECTORS = (svm.SVC, svm.NuSVC, svm.SVR, svm.NuSVR, svm.OneClassSVM)
 
 
 class NetworkPlace:
-    """Stands in a saved model where its network number `position` belongs."""
+    """Takes the place of network number `position` in a saved model."""
 
     def __init__(self, position: int) -> None:
         self.position = position
 
 
 class TreePlace:
-    """Stands in a saved model for the tree of a fitted decision tree; holds its numbers.
+    """Takes the place of a decision tree's tree in a saved model, and holds its numbers.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class TreePlace:
         self.values = state["values"]
 
     def build(self) -> Any:
-        """Return the tree, if its numbers fit together."""
+        """Return the tree; raise a ValueError unless its numbers fit together."""
         n_nodes = len(self.nodes)
         plain = {
             "n_features": self.n_features,
@@ -79,9 +80,9 @@ class TreePlace:
         for name in ("left_child", "right_child"):
             child = self.nodes[name][inner]
             if (child <= places[inner]).any() or (child >= n_nodes).any():
-                raise ValueError("a tree has nodes that lead nowhere")
+                raise ValueError("a tree has nodes with invalid children")
         if (feature < 0).any() or (feature >= self.n_features).any():
-            raise ValueError("a tree has nodes that look at no feature")
+            raise ValueError("a tree has nodes with an invalid feature")
         tree = type(_example())(self.n_features, n_classes, self.n_outputs)
         state = {"max_depth": self.max_depth, "node_count": n_nodes, "nodes": self.nodes}
         tree.__setstate__({**state, "values": values})
@@ -90,7 +91,7 @@ class TreePlace:
 
 @cache
 def _example() -> Any:
-    """A tree of scikit-learn, for its class and the type of its nodes."""
+    """Return a tree of scikit-learn, for its class and the type of its nodes."""
     return DecisionTreeClassifier().fit([[0], [1]], [0, 1]).tree_
 
 
@@ -104,12 +105,12 @@ def _is_array(values: Any, dtype: np.dtype, shape: tuple[int, ...]) -> bool:
 
 
 def check_estimator(part: object) -> None:
-    """Raise unless what scikit-learn reads of a part without bounds fits together."""
+    """Raise a ValueError unless the arrays that scikit-learn reads unchecked fit together."""
     if isinstance(part, _UNCHECKED):
         raise ValueError(f"{type(part).__name__} is not saved, since its trees cannot be checked")
     if isinstance(part, BaseDecisionTree) and hasattr(part, "tree_"):  # noqa: SIM102
         if not is_tree(part.tree_) or part.tree_.n_features != part.n_features_in_:
-            raise ValueError("a tree has another number of features than its estimator")
+            raise ValueError("a tree does not have the number of features of its estimator")
     if isinstance(part, _FORESTS):
         trees = list(getattr(part, "estimators_", []))
         if any(
@@ -127,7 +128,7 @@ def _check_support_vectors(part: Any) -> None:
     learned = vars(part)
     hidden = learned.keys() & set(dir(type(part)))
     if hidden:
-        raise ValueError(f"a support vector machine has attributes of its class, {hidden}")
+        raise ValueError(f"a support vector machine overrides attributes of its class: {hidden}")
     n_vectors = len(part.support_vectors_)
     is_classifier = isinstance(part, svm.SVC | svm.NuSVC)
     n_classes = len(part.classes_) if is_classifier else 2

@@ -1,14 +1,14 @@
-"""Fitted models as files that run nothing when they are read.
+"""Fitted models as files from which nothing is executed when they are read.
 
 A file is an uncompressed zip archive with
 
 * ``skemo.json``: versions, the checksum of each other part, and the parameters of each network,
 * ``network-0.safetensors``, …: the weights of each network,
-* ``model.skops``: everything around the networks, in the format of skops; missing if the model is
-  a network. `skemo.models.places` stands in it for networks and trees.
+* ``model.skops``: everything around the networks, in the format of skops; absent if the model is
+  a network. Classes of `skemo.models.places` take the places of networks and trees in it.
 
-What may be loaded is decided here, not by the file: scikit-learn's estimators and those of skemo,
-numbers, text, and containers of these.
+What may be loaded is decided here, not by the file: estimators of scikit-learn and skemo, numbers,
+text, and containers of these.
 """
 
 import copy
@@ -49,8 +49,8 @@ _FORMAT = 1
 _HEADER = "skemo.json"
 _REST = "model.skops"
 _PART_OF_REST = re.compile(r"schema\.json|\d+\.(npy|bin)")
-# How skops may put an object together. Calls of methods, partial functions and constructors with
-# arguments are left out.
+# Ways in which skops may create an object. Calls of methods, partial functions and constructors
+# with arguments are not among them.
 _NODES = {
     "DefaultDictNode",
     "DictNode",
@@ -67,7 +67,7 @@ _NODES = {
     "TupleNode",
     "TypeNode",
 }
-# Types that skops leaves to the user to trust.
+# Types that skops loads only if they are trusted explicitly.
 _MORE_TYPES = {
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
@@ -87,29 +87,32 @@ _MORE_TYPES = {
 
 
 def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
-    """Write a fitted model to a file that runs nothing when it is loaded.
+    """Write a fitted model to a file from which nothing is executed on loading.
 
     The model is a network, a transformer or any other scikit-learn estimator, or a Pipeline, a
-    ColumnTransformer, a search or a calibrated classifier of these. The file has the parameters and
-    everything that was learned, such as the weights of networks and the statistics of
-    `PerSubject`, and no code. For networks, the parameter `callbacks`, parameters that are code
-    (a module or a loss of your own), the state of the optimiser and the training history are not
-    saved.
+    ColumnTransformer, a search or a calibrated classifier of these. The file contains the
+    parameters and everything that was learned, such as the weights of networks and the statistics
+    of `PerSubject`, but no code. For networks, the parameter `callbacks`, parameters that are code
+    (your own module or loss), the state of the optimiser and the training history are not saved.
 
     Parameters
     ----------
     model : estimator
-        A fitted model. Other models than networks need skops: ``pip install "skemo[save]"``.
+        A fitted model. Models other than networks need skops: ``pip install "skemo[save]"``.
     path : str or path-like
         The file to write, such as ``"model.skemo"``; its folder must exist.
 
     Raises
     ------
     TypeError
-        If the model has parts that are not of scikit-learn or skemo, such as functions, or
-        gradient boosting, whose trees cannot be checked on loading.
+        If the model has parts that are not from scikit-learn or skemo, such as functions, or
+        gradient boosting or isolation forests, whose trees cannot be checked on loading.
+    NotFittedError
+        If the model is not fitted.
     FileNotFoundError
         If the folder does not exist.
+    ImportError
+        If skops is needed and is not installed.
 
     See Also
     --------
@@ -169,16 +172,17 @@ def save(model: BaseEstimator, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto", **code: Any) -> Any:
     """Read a model that was written by `save`.
 
-    Nothing in the file is executed, and pickles are not read. A part that was changed after
-    saving does not have the checksum that the file gives for it, and is refused; so are types that
-    are neither scikit-learn's nor skemo's, whatever the file says. A checksum is no signature: it
-    does not tell who wrote the file. The parameter `memory` of pipelines is set to None.
+    Nothing in the file is executed, and pickles are not read. A part that was changed after saving
+    no longer matches its checksum, and is refused; so are types that are neither scikit-learn's nor
+    skemo's, whatever the file says. A checksum is not a signature: it does not tell who wrote the
+    file. The parameter `memory` of pipelines is set to None.
 
     Parameters
     ----------
     path : str or path-like
+        The file.
     device : str or torch.device, default="auto"
-        The device of the networks, which may differ from the one they were trained on.
+        The device for networks, which may differ from the one they were trained on.
     **code
         Parameters of networks that were not saved because they are code, such as ``module=``.
 
@@ -189,9 +193,14 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto", *
     Raises
     ------
     ValueError
-        If the file is damaged, was changed, holds other types, or is of a newer skemo.
+        If the file is damaged, was changed, contains other types, or has the format of a newer
+        version of skemo.
     TypeError
-        If parameters that are code are missing.
+        If parameters that are code are missing, or are not needed.
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If skops is needed and is not installed.
 
     Warns
     -----
@@ -250,7 +259,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto", *
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file raises into an error that names the file."""
+    """Turn any error that a damaged file causes into one that names the file."""
     try:
         yield
     except CodeError:
@@ -281,12 +290,12 @@ def _warn_of_versions(path, written_by):
 
 
 def _read_archive(content: bytes) -> dict[str, bytes]:
-    """Return the parts of an archive, none of which may be compressed or stand twice."""
+    """Return the parts of an archive, none of which may be compressed or appear twice."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
         names = [info.filename for info in infos]
         if len(set(names)) < len(names):
-            raise ValueError(f"its parts {names} have the same name")
+            raise ValueError(f"several of its parts have the same name: {names}")
         stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
         if not stored or sum(info.file_size for info in infos) > len(content):
             raise ValueError("its parts are larger than the file")
@@ -307,7 +316,7 @@ def _check_parts(header, parts):
 
 @cache
 def _network_classes() -> dict[str, type]:
-    """The classes of skemo's network estimators by name."""
+    """Return the classes of skemo's network estimators, by name."""
     found = {}
     for cls in _estimators():
         if issubclass(cls, FusionEstimator) and not inspect.isabstract(cls):
@@ -329,7 +338,7 @@ def _estimators() -> Iterator[type]:
 
 @cache
 def _trusted() -> frozenset[str]:
-    """Names of the types and functions that a file may have, besides those that skops trusts."""
+    """Return the names of types and functions that a file may use, besides those skops trusts."""
     mine = {cls for cls in _estimators() if not issubclass(cls, FusionEstimator)}
     splitters = {
         value
@@ -361,13 +370,13 @@ def _check_classes(networks):
     for network in networks:
         if _network_classes().get(type(network).__name__) is not type(network):
             raise TypeError(
-                f"{type(network).__name__} is a class of your own, which a file cannot hold: pass "
+                f"{type(network).__name__} is your own class, which a file cannot hold: pass "
                 "the network as module= of FusionClassifier or FusionRegressor."
             )
 
 
 def _dump(model, name):
-    """Return what is around the networks of a model as bytes."""
+    """Return everything around the networks of a model as bytes."""
     skops = _import_skops("Saving")
     try:
         content = skops.dumps(model)
@@ -377,14 +386,14 @@ def _dump(model, name):
     unknown += sorted(_forbidden_nodes(content) - {*unknown})
     if unknown:
         raise TypeError(
-            f"This {name} has parts that are not estimators of scikit-learn or skemo, and are not "
+            f"This {name} has parts that are not estimators of scikit-learn or skemo and cannot be "
             f"saved: {', '.join(unknown)}."
         )
     return content
 
 
 def _undump(content):
-    """Return the model in bytes of `_dump`, in which places stand for networks."""
+    """Return the model in bytes from `_dump`, with places instead of networks and trees."""
     forbidden = _forbidden_nodes(content)
     if forbidden:
         raise ValueError(f"it asks for {', '.join(sorted(forbidden))}, which is never loaded")
@@ -392,7 +401,7 @@ def _undump(content):
 
 
 def _forbidden_nodes(content):
-    """Return the names of what skops would put together by calling it."""
+    """Return the names of everything that skops would call in order to create an object."""
     parts = _read_archive(content)
     strange = [name for name in parts if not _PART_OF_REST.fullmatch(name)]
     if strange:
@@ -409,16 +418,16 @@ def _forbidden_nodes(content):
         if "__loader__" in node and node["__loader__"] not in _NODES:
             found.add(f"{node.get('__module__')}.{node.get('__class__')}")
         keys = node.get("key_types")
-        if isinstance(keys, dict):  # called with each key
+        if isinstance(keys, dict):  # the types of keys are called
             kinds = keys["content"]
             found |= {str(kind) for kind in kinds if kind["__loader__"] != "TypeNode"}
     return found
 
 
 def _fill_places(model, networks):
-    """Return a model with its networks and trees in their places."""
+    """Return a copy of a model with its networks and trees in their places."""
     if not isinstance(model, BaseEstimator):
-        raise ValueError(f"it holds {type(model).__name__}, which is no estimator")
+        raise ValueError(f"it contains {type(model).__name__}, which is not an estimator")
     filled = {}
     for part in _walk(model):
         if isinstance(part, NetworkPlace):
@@ -429,19 +438,19 @@ def _fill_places(model, networks):
     for part in _walk(model):
         check_estimator(part)
         if getattr(part, "memory", None) is not None:
-            part.memory = None  # a folder with pickles
+            part.memory = None  # a folder of pickles
     return model
 
 
 def _walk(model):
-    """Yield a model and all objects in it; nothing inside networks."""
+    """Yield a model and all objects in it, except for those inside networks."""
     seen = {}
     todo = [model]
     while todo:
         part = todo.pop()
         if id(part) in seen or isinstance(part, type | types.FunctionType | types.ModuleType):
             continue
-        seen[id(part)] = part  # kept, so that its id is not given to another object
+        seen[id(part)] = part  # kept, so that its id is not reused for another object
         yield part
         if isinstance(part, FusionEstimator):
             continue

@@ -1,4 +1,4 @@
-"""Predictions while signals are recorded: windows are cut from chunks as they arrive."""
+"""Predictions while signals are being recorded, for windows cut from chunks as they arrive."""
 
 import threading
 import warnings
@@ -23,25 +23,25 @@ Kind: TypeAlias = Literal["ecg", "ppg", "eda", "eeg", "acc"]
 
 
 class Stream:
-    """Classify windows while signals are recorded, each as soon as it is complete.
+    """Predict windows while signals are being recorded, each as soon as it is complete.
 
-    Chunks of signals are pushed as a device sends them, and `push` returns the predictions of
-    the windows that they complete. Windows are those that `skemo.segment` cuts from the
+    Chunks of signals are pushed as a device sends them, and `push` returns the predictions for
+    the windows that they complete. The windows are the ones that `skemo.segment` cuts from the
     recording, sample for sample, whatever the sizes of the chunks: the first one starts when
-    all signals have started, and the next ones every `step` seconds. Only the samples that
-    later windows need are kept in memory.
+    all signals have started, and another one every `step` seconds. Only the samples that later
+    windows need are kept in memory.
 
-    A window is not held up for ever by a signal that is late or missing. Once another signal
-    is `max_wait` seconds beyond the end of the window, each signal that is not complete is
-    missing (NaN) in all of it, as with ``segment(..., missing="keep")``; what arrives later counts
-    for later windows. A window in which no signal has a sample is left out.
+    A signal that is late or missing does not hold up a window forever. Once another signal is
+    `max_wait` seconds past the end of the window, each incomplete signal counts as missing (NaN)
+    in the whole window, as with ``segment(..., missing="keep")``; samples that arrive after that
+    are used for later windows. A window in which no signal has a sample is left out.
 
-    **Times.** Without `times`, the first sample of each signal is taken at second 0, and samples
-    are counted: a signal may be late but must not lose samples. With times, as most devices send
-    them, samples are placed by them. They keep their values and their order, and follow each
-    other at the sampling rate as long as their times agree with that to within `max_gap`.
-    If times run ahead, because packets were lost or a clock is slow, the missing samples are NaN.
-    If times fall behind, the samples whose places are taken are dropped.
+    **Times.** Without `times`, the first sample of each signal is taken to be at second 0, and
+    samples are counted: a signal may be late but must not lose samples. With times, which most
+    devices send, samples are placed by their times. They keep their values and their order, and
+    follow each other at the sampling rate as long as this agrees with their times to within
+    `max_gap`. If times run ahead, because packets were lost or a clock is slow, the missing
+    samples are NaN. If times fall behind, samples whose places are already taken are dropped.
 
     All methods may be called from several threads.
 
@@ -49,8 +49,8 @@ class Stream:
     ----------
     model : fitted estimator
         A classifier or regressor that takes tables of windows, such as a Pipeline. It gets the
-        columns that it was fitted on, among them ``subject``, ``trial`` and ``start`` as `segment`
-        makes them. It may learn between calls, by ``partial_fit`` for example.
+        columns that it was fitted on, including ``subject``, ``trial`` and ``start`` as made by
+        `segment`. It may learn between calls, for example with ``partial_fit``.
     duration : float
         Length of a window in seconds.
     step : float, default=None
@@ -59,44 +59,44 @@ class Stream:
         The signals and their rates in hertz. None means those that the transformers and
         networks in the model were fitted on (see `fitted_signals`).
     channels : mapping of str to (sequence of str, or int), default=None
-        Channel names, or numbers of channels without names. For a signal that is not listed, they
-        are those that the model was fitted on, if they are known, or else the number of channels
-        of its first chunk.
+        Names of the channels of each signal, or their number if they have no names. For a signal
+        that is not listed, the channels are those that the model was fitted on, if known;
+        otherwise the first chunk gives their number.
     subject : str, default=""
-        Who is recorded: `PerSubject` uses the statistics of this person, if it knows them.
+        The person recorded: `PerSubject` uses this person's statistics, if it knows them.
     trial : str, default=""
         Name of the session.
     max_wait : float, default=2.0
-        Seconds, of the time of the signals.
+        How long a window waits for a signal, in seconds of the signals' time.
     max_gap : float, default=None
         Seconds by which the time of a sample may differ from its place. None means three
-        sampling intervals, which suits even times. Use more for times that jitter.
+        sampling intervals, which suits regular times. Use more for times that jitter.
     context : float, default=0.0
-        The model gets the windows that started up to `context` seconds earlier along with the new
-        ones, for steps that look back.
+        Seconds. The model gets the windows that started up to `context` seconds earlier along with
+        the new ones, for steps that look back, such as ``ContextTransformer(causal=True)``.
     quality : mapping of str to {"ecg", "ppg", "eda", "eeg", "acc"}, default=None
-        What signals are, to measure their quality. None goes by the beginnings of their names.
-        The quality of other signals is the share of samples that are not missing.
+        The kinds of the signals, to measure their quality. None takes them from the beginnings of
+        the names. The quality of other signals is the share of samples that are not missing.
     targets : sequence of str, default=None
         Names of the targets, if there are several. None numbers them from 0.
 
     Attributes
     ----------
     model : fitted estimator
-        The model in use, which may be replaced, for example after `enroll`.
+        The model in use, which may be replaced, for example by the result of `enroll`.
     received : dict of str to float
         Time up to which each signal has arrived, in seconds; NaN before its first sample.
 
     Raises
     ------
     ValueError
-        If a parameter is invalid, or the rates, channels or duration are not those that the model
-        was fitted on.
+        If a parameter is invalid, or if the rates, channels or duration are not those that the
+        model was fitted on.
 
     Warns
     -----
     UserWarning
-        A signal arrives too late for its windows. The warning is given once for each signal.
+        A signal arrives too late for its windows. The warning is given once per signal.
 
     See Also
     --------
@@ -147,7 +147,9 @@ class Stream:
                 )
         for name, value in {"max_wait": max_wait, "context": context, "max_gap": max_gap}.items():
             if not (name == "max_gap" and value is None) and not (is_number(value) and value >= 0):
-                raise ValueError(f"{name} must be seconds of at least 0, got {value!r}.")
+                raise ValueError(
+                    f"{name} must be a number of seconds of at least 0, got {value!r}."
+                )
         check_text([self.subject], "The subject")
         check_text([self.trial], "The trial")
         fitted = fitted_signals(model)
@@ -167,8 +169,8 @@ class Stream:
         self._anchor: float | None = None  # start of the first window
         self._n_windows = 0  # that were returned or left out
         self._earlier: pd.DataFrame | None = None  # windows within `context`
-        self._missed: dict[str, float] = {}  # end of the last window that did not wait, by signal
-        self._told: set[str] = set()  # the signals whose lateness was warned of
+        self._missed: dict[str, float] = {}  # by signal: end of the last window without it
+        self._told: set[str] = set()  # signals for which a warning of lateness was given
         self._lock = threading.Lock()
         self._nothing = self._describe_nothing()
 
@@ -178,29 +180,32 @@ class Stream:
         times: Mapping[str, ArrayLike | float] | None = None,
         **chunks: ArrayLike,
     ) -> pd.DataFrame:
-        """Add chunks of signals, and return the predictions of the windows they complete.
+        """Add chunks of signals, and return the predictions for the windows that they complete.
 
         Parameters
         ----------
         times : mapping of str to array-like of shape (n_times,) or float, default=None
-            For each signal, the time in seconds of each of its samples, or of the first one. Any
-            zero will do, if it is the same for all signals and calls.
+            For each signal, the time in seconds of each of its samples, or of the first one. The
+            origin of times is free, but must be the same for all signals and calls.
         **chunks : array-like of shape (n_channels, n_times) or (n_times,)
-            New samples of one or more signals. The numbers of samples are free, and may differ.
+            New samples of one or more signals, by name. Chunks may have any number of samples,
+            which may differ between signals.
 
         Returns
         -------
         DataFrame of n_windows rows
-            Often empty. The columns are ``start`` and ``stop`` in seconds, ``prediction``, for a
-            classifier that gives them ``probability <class>``, and ``quality <signal>`` from 0 to
-            1, NaN where the signal is missing. With several targets, the names of the first kinds
-            contain the target: ``prediction <target>`` and ``probability <target> <class>``.
+            Often empty. The columns are ``start`` and ``stop`` in seconds; ``prediction``;
+            ``probability <class>``, if the classifier gives probabilities; and
+            ``quality <signal>`` from 0 to 1, NaN if the signal is missing. With several targets,
+            the names contain the target: ``prediction <target>`` and
+            ``probability <target> <class>``.
 
         Raises
         ------
         ValueError
-            If a signal is unknown, a chunk has the wrong shape or is not finite real numbers or
-            NaN, or its times are missing or go back by more than `max_wait`. Nothing is added then.
+            If a signal is unknown, if a chunk has the wrong shape or is not finite real numbers or
+            NaN, or if its times are missing or go back by more than `max_wait`. Nothing is added
+            in this case.
         """
         with self._lock:
             times = {} if times is None else times
@@ -222,9 +227,9 @@ class Stream:
             return self._predict(self._take_windows())
 
     def flush(self) -> pd.DataFrame:
-        """Return the predictions of windows that still wait for a signal, without that signal.
+        """Return the predictions for windows that are still waiting for a signal, without it.
 
-        Call it at the end of a session. A window that is not complete in any signal is not
+        Call this at the end of a session. A window in which no signal is complete is not
         returned.
 
         Returns
@@ -262,8 +267,8 @@ class Stream:
         ):
             if given != known and known is not None:
                 raise ValueError(
-                    f"The model was fitted on {name!r} with another {what}: {known}, not {given}. "
-                    "Use the settings with which its windows were cut."
+                    f"The model was fitted on {name!r} with a different {what}: {known}, not "
+                    f"{given}. Use the settings with which its windows were cut."
                 )
 
     def _check_chunk(self, name, chunk, times):
@@ -296,13 +301,13 @@ class Stream:
         back = signal.end - seconds.min(initial=np.inf)
         if back > self.max_wait + signal.max_gap:
             raise ValueError(
-                f"The times of {name!r} go back by {back:.3g} s. If the clock was set, begin a new "
-                "Stream."
+                f"The times of {name!r} go back by {back:.3g} s. If the clock was reset, make a "
+                "new Stream."
             )
         return samples, seconds
 
     def _take_windows(self, waiting=True):
-        """Return a table of the windows that are complete, or no longer waited for, or None."""
+        """Return a table of the windows that are complete or need not wait any longer, or None."""
         if not self._find_anchor(waiting):
             return None
         starts, cuts = [], {name: [] for name in self._signals}
@@ -396,7 +401,7 @@ class Stream:
             probabilities = probabilities if several else [probabilities]
             probabilities = [values[-len(table) :] for values in probabilities]
         if probabilities is not None and hasattr(model, "net_"):
-            # The prediction of a network is its most probable class, and as costly to compute.
+            # A network predicts its most probable class; `predict` would compute everything again.
             classes = model.classes_ if several else [model.classes_]
             most_probable = zip(classes, probabilities, strict=True)
             columns = [labels[values.argmax(axis=1)] for labels, values in most_probable]
@@ -409,7 +414,7 @@ class Stream:
         return self._describe(table["start"].to_numpy(), predicted, probabilities, quality)
 
     def _with_earlier(self, table):
-        """Return windows behind the earlier ones within `context`, and remember them."""
+        """Return windows preceded by the earlier ones within `context`, and remember them."""
         if self.context == 0:
             return table
         known = table
@@ -439,7 +444,7 @@ class Stream:
         return pd.DataFrame(columns | {f"quality {name}": x for name, x in quality.items()})
 
     def _describe_nothing(self):
-        """Return the table without a window."""
+        """Return a table of results without rows."""
         predicted, probabilities = np.empty(0), None
         classes = getattr(self.model, "classes_", None)
         if classes is not None:
@@ -476,18 +481,18 @@ class Stream:
 
 
 def fitted_signals(model: Any) -> dict[str, SignalDtype]:
-    """Return the signal columns that a fitted model takes, as far as its parts know them.
+    """Return the signal columns that a fitted model takes, if its parts know them.
 
     Parameters
     ----------
     model : fitted estimator
-        Transformers and networks of this library know the windows that they were fitted on. They
-        are found in Pipelines, ColumnTransformers and searches.
+        Transformers and networks of skemo know the windows that they were fitted on. They are found
+        in Pipelines, ColumnTransformers and searches.
 
     Returns
     -------
     dict of str to SignalDtype
-        By the name of the column. A signal that is passed through is not known.
+        The type of each column, by name. A signal that is passed through is not included.
 
     Examples
     --------
@@ -517,7 +522,7 @@ def _find_rates(given, fitted):
     beats = [name for name, dtype in fitted.items() if dtype.sampling_rate is None]
     if beats:
         raise ValueError(
-            f"{beats[0]!r} has no sampling rate, like heartbeats of whole recordings. A stream "
+            f"{beats[0]!r} has no sampling rate, like the heartbeats of whole recordings. A stream "
             "needs a model that was fitted on the signals themselves."
         )
     if given is None:
@@ -531,7 +536,9 @@ def _find_rates(given, fitted):
     for name, rate in given.items():
         check_rate(rate, f"The sampling rate of {name!r}")
         if name in WINDOW_COLUMNS:
-            raise ValueError(f"A signal cannot be called {name!r}: a column of windows is.")
+            raise ValueError(
+                f"A signal cannot be called {name!r}, which is the name of another column."
+            )
     return {name: float(rate) for name, rate in given.items()}
 
 
@@ -567,7 +574,7 @@ def _make_meters(quality, rates):
     for name, kind in quality.items():
         if name not in rates or kind not in QUALITY:
             raise ValueError(
-                f"quality must give the kinds {list(QUALITY)} of signals among {list(rates)}, got "
+                f"quality must map signals among {list(rates)} to kinds among {list(QUALITY)}, got "
                 f"{name!r}: {kind!r}."
             )
     return {

@@ -51,10 +51,10 @@ def build_network(build: Callable[[], nn.Module], generator: torch.Generator) ->
 
 @contextmanager
 def drawn_apart() -> Iterator[None]:
-    """Draw the weights of some layers so that all others are as they would be without them.
+    """Draw the weights of some layers without changing those of all others.
 
-    Networks that differ in these layers alone then share everything else that is random: the
-    weights of the other layers, and all that is drawn from the generator afterwards.
+    Networks that differ only in these layers then share everything else that is random: the
+    weights of the other layers, and all numbers drawn from the generator afterwards.
 
     Examples
     --------

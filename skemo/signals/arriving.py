@@ -8,30 +8,30 @@ from numpy.typing import NDArray
 from skemo._checks import float_type
 from skemo.signals.windows import to_samples
 
-_LOST, _LATE = 0.5, 1e-6  # samples: rounding to places, and rounding errors of times
+_LOST, _LATE = 0.5, 1e-6  # in samples: rounding to places, and rounding errors of times
 
 
 class ArrivingSignal:
-    """The latest samples of a signal, in blocks, and how many have arrived.
+    """Hold the latest samples of a signal, in blocks, and count how many have arrived.
 
     Parameters
     ----------
     sampling_rate : float
         In hertz.
     n_times : int
-        Samples in a window, which is the size of a block.
+        Number of samples in a window, which is also the size of a block.
     max_gap : float, default=None
-        Seconds by which the time of a sample may differ from its place before the following
-        samples are moved. None means three sampling intervals.
+        Seconds by which the time of a sample may differ from its place; beyond that, it and the
+        following samples are moved. None means three sampling intervals.
 
     Attributes
     ----------
     start : float or None
         Time of the first sample in seconds; None before it has arrived.
     n_received : int
-        Samples so far, including those that are missing in gaps.
+        Number of samples so far, including those that are missing in gaps.
     is_timed : bool
-        Whether its samples come with times.
+        Whether the samples come with times.
     """
 
     def __init__(self, sampling_rate: float, n_times: int, max_gap: float | None = None) -> None:
@@ -47,11 +47,11 @@ class ArrivingSignal:
 
     @property
     def end(self) -> float:
-        """When the next sample is due, in seconds; -inf before the first one."""
+        """Time at which the next sample is due, in seconds; -inf before the first one."""
         return -np.inf if self.start is None else self.start + self.n_received / self.sampling_rate
 
     def append(self, samples: NDArray, times: NDArray[np.float64] | None = None) -> None:
-        """Append samples of shape (n_channels, n_times), at their times if they have any."""
+        """Append samples of shape (n_channels, n_times), at their times in seconds if given."""
         if not samples.shape[1]:
             return
         dtype = float_type(samples.dtype)
@@ -65,7 +65,7 @@ class ArrivingSignal:
             self._place(samples, (times - self.start) * self.sampling_rate)
 
     def _place(self, samples, places):
-        """Append samples that belong at certain places, unless these are taken already."""
+        """Append samples at their places, except for samples whose places are already taken."""
         most = max(self.max_gap * self.sampling_rate, _LOST) + _LATE
         while samples.shape[1]:
             if self._is_behind:
@@ -94,7 +94,7 @@ class ArrivingSignal:
             samples = samples[:, n:]
 
     def begin(self, start: float) -> int:
-        """Return the sample at which a window begins; it may lie before the first one."""
+        """Return the sample at which a window begins; negative if before the first one."""
         if self.start is None:
             return 0
         return int(to_samples(start - self.start, self.sampling_rate))
@@ -111,19 +111,19 @@ class ArrivingSignal:
         return window
 
     def drop_before(self, place: int) -> None:
-        """Forget samples that no later window needs."""
+        """Forget the blocks that end before a place, which no later window needs."""
         while self._blocks and self._blocks[0].place + self._blocks[0].n <= place:
             self._blocks.popleft()
 
     def next_sample(self) -> float:
-        """When the first of the samples that are kept was taken, in seconds; inf without any."""
+        """Return the time of the first sample that is kept, in seconds; inf if there is none."""
         if self.start is None or not self._blocks:
             return np.inf
         return self.start + self._blocks[0].place / self.sampling_rate
 
 
 class _Block:
-    """Samples without a gap between them: the first `n` columns of `values`."""
+    """Samples without gaps between them: the first `n` columns of `values`."""
 
     def __init__(self, place, values):
         self.place, self.values, self.n = place, values, 0
@@ -133,7 +133,7 @@ class _Block:
         return fits and self.place + self.n == place
 
     def fill(self, samples):
-        """Take as many samples as there is room for, and return their number."""
+        """Add as many samples as there is room for, and return their number."""
         n = min(samples.shape[1], self.values.shape[1] - self.n)
         self.values[:, self.n : self.n + n] = samples[:, :n]
         self.n += n
@@ -141,5 +141,5 @@ class _Block:
 
 
 def _first(found):
-    """Position of the first True; the length if there is none."""
+    """Return the position of the first True, or the length if there is none."""
     return int(found.argmax()) if found.any() else len(found)

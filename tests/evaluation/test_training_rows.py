@@ -177,8 +177,8 @@ def test_results_are_kept_apart_by_which_windows_are_tested(tmp_path):
 @pytest.mark.parametrize(
     ("tested", "message"),
     [
-        (np.array([True]), "tested must say of each of the"),
-        (np.arange(1080), "tested must say of each of the"),
+        (np.array([True]), "tested must say for each of the"),
+        (np.arange(1080), "tested must say for each of the"),
         (np.zeros(1080, bool), "False for all windows"),
     ],
 )

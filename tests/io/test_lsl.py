@@ -61,7 +61,7 @@ def test_what_is_not_there_is_named(amplifier):
     _, name = amplifier
     with pytest.raises(ValueError, match=r"no channel 'Oz'; it has \['F3', 'F4', 'ECG'\]"):
         LSLStreams({"eeg": (name, ["Oz"])}, timeout=10.0)
-    with pytest.raises(ValueError, match=f"0 streams are called 'none', for 'ecg'.*{name}"):
+    with pytest.raises(ValueError, match=f"0 streams are called 'none', given for 'ecg'.*{name}"):
         LSLStreams({"ecg": "none"}, timeout=0.5)
     with pytest.raises(ValueError, match="timeout must be a positive number of seconds, got 0"):
         LSLStreams(timeout=0)

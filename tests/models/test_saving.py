@@ -376,7 +376,7 @@ def test_a_network_class_of_ones_own_is_not_saved(tmp_path):
 
     X, y, _ = windows()
     model = Mine(max_epochs=1, n_filters=2, random_state=0).fit(X, y)
-    with pytest.raises(TypeError, match="Mine is a class of your own"):
+    with pytest.raises(TypeError, match="Mine is your own class"):
         skemo.save(model, tmp_path / "model.skemo")
 
 
@@ -634,11 +634,11 @@ def set_node(field, value):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (set_node("left_child", 10**6), "lead nowhere"),
-        (set_node("right_child", 0), "lead nowhere"),
-        (set_node("left_child", -1), "lead nowhere"),
-        (set_node("feature", 10**6), "look at no feature"),
-        (set_node("feature", -5), "look at no feature"),
+        (set_node("left_child", 10**6), "invalid children"),
+        (set_node("right_child", 0), "invalid children"),
+        (set_node("left_child", -1), "invalid children"),
+        (set_node("feature", 10**6), "invalid feature"),
+        (set_node("feature", -5), "invalid feature"),
         (lambda x: x[:0] if x.dtype.names else None, "wrong size"),
         (lambda x: x[:1] if x.ndim == 3 else None, "wrong size"),
         (lambda x: 10**12 * x if x.shape == (1,) and x.dtype == np.intp else None, "wrong size"),

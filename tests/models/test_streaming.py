@@ -391,15 +391,15 @@ def test_the_signals_of_a_model_are_found_in_its_parts(lda, windows):
     [
         ({"duration": 0}, "duration must be a positive number of seconds, got 0."),
         ({"step": -1}, "step must be a positive"),
-        ({"max_wait": -1}, "max_wait must be seconds of at least 0, got -1."),
-        ({"duration": 9.0}, "with another number of samples in a window"),
-        ({"sampling_rates": {"ecg": 100, "eda": 64}}, "'ecg' with another sampling rate"),
-        ({"channels": {"ecg": ["I", "II"]}}, "'ecg' with another number of channels: 1, not 2"),
+        ({"max_wait": -1}, "max_wait must be a number of seconds of at least 0, got -1."),
+        ({"duration": 9.0}, "with a different number of samples in a window"),
+        ({"sampling_rates": {"ecg": 100, "eda": 64}}, "'ecg' with a different sampling rate"),
+        ({"channels": {"ecg": ["I", "II"]}}, "'ecg' with a different number of channels: 1, not 2"),
         ({"channels": {"eeg": 2}}, "channels has 'eeg', but the signals are"),
         ({"channels": {"eda": 0}}, "channels\\['eda'\\] must be names or a positive number"),
         ({"sampling_rates": {"start": 4}}, "A signal cannot be called 'start'"),
         ({"sampling_rates": {}}, "sampling_rates must be a mapping"),
-        ({"quality": {"ecg": "heart"}}, "quality must give the kinds"),
+        ({"quality": {"ecg": "heart"}}, "quality must map signals among"),
     ],
 )
 def test_settings_that_do_not_fit_the_model_are_refused(lda, settings, message):
@@ -411,7 +411,7 @@ def test_a_model_of_beats_of_whole_recordings_is_refused(recordings):
     found = segment(map(skemo.find_beats, recordings), 10.0)
     hrv = skemo.make_modality_transformer(beats=skemo.HRVTransformer(signal="beats"))
     model = skemo.make_lda(hrv).fit(found, found["label"])
-    with pytest.raises(ValueError, match="'beats' has no sampling rate, like heartbeats of whole"):
+    with pytest.raises(ValueError, match="'beats' has no sampling rate, like the heartbeats"):
         Stream(model, 10.0)
     with pytest.raises(ValueError, match="The model does not know its signals"):
         Stream(Keeper(), 10.0)
