@@ -317,16 +317,16 @@ def compute_inputs(
     transformers : dict of str to Inputs
         From `modality_inputs`; those of modalities that are not in `windows` are ignored.
     keys : sequence of str, default=("subject",)
-        Columns of `windows` that are kept: for models with context, also "trial" and "start".
+        Columns of `windows` to keep; models with context also need "trial" and "start".
 
     Returns
     -------
     inputs : DataFrame
         All inputs, and the keys. Names begin with the kind of input: ``series ecg``.
     columns : dict of str to dict of str to list of str
-        Names of the columns by kind of input and modality. If the windows have the reliability
-        of a modality, as from `skemo.corrupt`, it is among its features, and of the kind
-        "reliability" as a signal.
+        Names of the columns by kind of input and modality. The reliability of a modality, if the
+        windows have one from `skemo.corrupt`, is among its features, and also a signal of the
+        kind "reliability".
     """
     present = {name: kinds for name, kinds in transformers.items() if name in windows}
     if not present:
@@ -373,8 +373,8 @@ def make_models(
     names : sequence of str
         Keys of `MODELS`.
     columns : dict
-        From `compute_inputs`. The reliability of a modality goes to the attention of a network or,
-        if it has none, beside the signals.
+        From `compute_inputs`. A network receives the reliability of a modality through its
+        attention or, if it has none, as a further signal.
     normalization : {"raw", "per-subject"}
         How the inputs are normalised.
     task : {"classification", "regression"}, default="classification"
@@ -436,5 +436,5 @@ def make_models(
 
 
 def title_with_context(title: str, reach: float) -> str:
-    """Return the title of a model over means of windows within `reach` seconds."""
+    """Return the title of a model whose inputs are averaged over windows within `reach` seconds."""
     return f"{title}, ± {reach:g} s"

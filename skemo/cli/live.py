@@ -37,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=SOURCE",
-        help="where a signal of the model comes from: the name or type of an LSL stream, optionally "
-        "with channels (STREAM:F3,F4), or a signal of the recording; can be given several times",
+        help="where a signal of the model comes from: the name or type of an LSL stream, "
+        "optionally with channels (STREAM:F3,F4), or a signal of the recording; can be given "
+        "several times",
     )
     add("--time", metavar="COLUMN", help="the column of times, if the recording is a text table")
     add(

@@ -137,7 +137,7 @@ def _make_parser():
         "--training-step",
         type=_positive(float),
         metavar="S",
-        help="train also on windows that start every S seconds and overlap those that are tested",
+        help="also train on windows that start every S seconds and overlap the tested ones",
     )
     add(
         "--protocol",
@@ -156,8 +156,8 @@ def _make_parser():
         "--context",
         type=_positive(float),
         metavar="S",
-        help="show every model also with its inputs averaged over the windows of the same trial "
-        "within S seconds (transductive); models of waveforms have no such average",
+        help="also show every model with its inputs averaged over the windows of the same trial "
+        "within S seconds (transductive); waveforms cannot be averaged",
     )
     add(
         "--models",
@@ -205,7 +205,7 @@ def _make_parser():
     live.add_arguments(
         commands.add_parser(
             "live",
-            help="follow a device or a recording with a saved model",
+            help="apply a saved model to a device or a recording",
             description="Classify each window of a device's streams, or of a recording, as soon as "
             "it is complete, and show probabilities and signal quality. Ctrl-C ends it.",
         )
@@ -430,8 +430,8 @@ def _check_training_step(args, duration):
     n_steps = (args.step or duration) / args.training_step
     if round(n_steps) < 2 or abs(n_steps - round(n_steps)) > 1e-9:
         raise ValueError(
-            f"--training-step {args.training_step:g} must be a half, a third or another whole "
-            f"part of the {args.step or duration:g} s between tested windows."
+            f"--training-step {args.training_step:g} must divide the "
+            f"{args.step or duration:g} s between tested windows into two or more equal parts."
         )
 
 
@@ -629,7 +629,7 @@ def _describe_normalizations(protocol, comparisons):
 
 
 def _describe_context(names, comparison, reach):
-    """Describe what the average over neighbouring windows changes for each model."""
+    """Describe what averaging over neighbouring windows changes for each model."""
     pairs = {model: title_with_context(model, reach) for model in comparison.models}
     pairs = {model: other for model, other in pairs.items() if other in comparison.models}
     title = f"What context changes, {', '.join(names)}"

@@ -142,8 +142,8 @@ def compare(
     gap : float, default=0.0
         Seconds to keep between training and test windows of a trial. Only for "blocked-k-fold".
     tested : array-like of bool, shape (n_windows,), default=None
-        Which windows are tested; None means all. The others are only trained on, as is useful
-        for windows that overlap: see Notes.
+        Which windows are tested; None means all. The others are only trained on, which is useful
+        for overlapping windows: see Notes.
     n_repeats : int, default=1
         How often to repeat the whole comparison. Repetition r adds r to the seed of the folds and
         to every ``random_state`` of a model, or of a splitter, that is a whole number. A subject's
@@ -224,17 +224,18 @@ def compare(
     **Your own folds** may test a window in several folds or in none. Each prediction counts once in
     the score of its subject; `notes` says which windows were tested.
 
-    **Overlapping windows** are more to learn from, but not more to be tested by. Cut with
-    ``step=``, and test those that do not overlap::
+    **Overlapping windows** give more to learn from, but not more to test. Cut them with ``step=``,
+    and test only those that do not overlap::
 
         windows = segment(recordings, duration=10.0, step=2.5)
         compare(models, windows[["ecg"]], windows["label"], windows,
                 tested=windows["start"] % 10 == 0)
 
-    The folds are made of the tested windows, and are the same as without the others. Another
-    window is trained on in a fold if all tested windows of its trial are; in a trial that is
-    divided between training and test, if it overlaps a training window, and no window that
-    is tested or left out. A list of splits says itself what is trained on, and takes no `tested`.
+    The folds are made of the tested windows, and are the same as without the others. In each fold,
+    one of the others is trained on if the fold trains on all `tested` windows of its trial. If the
+    trial is divided between training and test, it is trained on if it overlaps a training window
+    and no window that the fold tests or leaves out. A list of splits already says what is trained
+    on, so it cannot be combined with `tested`.
 
     **Features.** The leading steps of a Pipeline that learn nothing, such as `HRVTransformer`, are
     computed once for all folds and all models that share them, as by `precompute`.
@@ -529,8 +530,8 @@ def _names_column(model, column):
 def _check_own(protocol, gap, tested):
     if tested is not None and isinstance(protocol, list | tuple):
         raise ValueError(
-            "A list of splits says itself which windows are tested and which are trained on: leave "
-            "out tested=."
+            "A list of splits already says which windows are tested and which are trained on: "
+            "leave out tested=."
         )
     if not isinstance(protocol, list | tuple) and not hasattr(protocol, "split"):
         raise ValueError(

@@ -255,7 +255,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """The protocol, whether it is optimistic, and how windows were corrupted, if they were."""
+        """The protocol, whether it is optimistic, and any faults that were put into the windows."""
         faults = [f"{one['kind']} {one['probability']:g}" for one in self._corruption]
         corrupted = f", corrupted ({', '.join(faults)})" if faults else ""
         return f"{self.protocol}{' (optimistic)' * self.optimistic}{corrupted}"
@@ -353,13 +353,13 @@ class Comparison:
         return notes
 
     def _note_training(self):
-        """Say how many windows were never tested because `compare` was told so."""
+        """Say how many windows `compare` used only for training."""
         data = self.details["data"]
         n_others = data.get("n_only_trained_on", 0)
         if n_others:
             yield (
                 f"{n_others} of {data['n_windows']} windows are only trained on; the scores are "
-                "over the others."
+                "for the others."
             )
 
     def _note_coverage(self):

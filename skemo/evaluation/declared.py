@@ -9,7 +9,7 @@ from skemo.evaluation.nested import is_search, searched_parameters
 from skemo.features.context import ContextTransformer
 from skemo.features.per_subject import PerSubject
 
-# What steps do whose output for a window depends on other windows.
+# What is done by steps whose output for a window depends on other windows.
 _DECLARED = {
     "PerSubject": "standardises each subject by the subject's own windows, tested ones included, "
     "without their labels",
@@ -33,7 +33,7 @@ def transductive_steps(model: BaseEstimator) -> list[str]:
     Returns
     -------
     list of str
-        Names of classes, without repetition, and whether they use earlier windows alone.
+        Names of classes, without repetition, and whether they use only earlier windows.
 
     Examples
     --------
@@ -63,6 +63,6 @@ def describe_step(name: str) -> str:
 
 
 def _parts(model: Any) -> list[Any]:
-    """A model and all its parameters; other values by themselves."""
+    """Return a model and all its parameters; a value that is not a model, alone."""
     is_instance = hasattr(model, "get_params") and not isinstance(model, type)
     return [model, *model.get_params().values()] if is_instance else [model]

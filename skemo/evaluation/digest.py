@@ -25,7 +25,7 @@ from sklearn import get_config
 # Raise this with every change of skemo that changes the result of the same call (of features,
 # networks, training, folds or controls). Results that were kept before are then computed again.
 RESULTS_VERSION = 5
-# Their results may change; with Numba, networks are computed in another order.
+# Packages whose versions may change results; with Numba, networks add in another order.
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "neurokit2")
 _SHOWN = (
     "skemo",

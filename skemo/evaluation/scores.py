@@ -178,7 +178,7 @@ def number_scores(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     {'rmse': 1.0, 'mae': 1.0, 'r2': -0.5, 'pearson': 1.0, 'concordance': 0.571}
     """
     true, predicted = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
-    # Dividing by a power of two changes no digit, and squares neither overflow nor vanish.
+    # Dividing by a power of two is exact, and keeps squares from overflow and underflow.
     _, exponent = np.frexp(max(np.abs(true).max(), np.abs(predicted).max()))
     true, predicted = np.ldexp(true, -exponent), np.ldexp(predicted, -exponent)
     errors = predicted - true

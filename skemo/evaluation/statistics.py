@@ -470,14 +470,15 @@ def compare_models(
     The correction grows with the number of pairs. With `reference` there are fewer, and true
     differences are found more often.
 
-    Models of different folds learn from mostly the same subjects. If one of two equally good models
-    happens to learn more from these, it is better for most of the tested subjects, so tests find a
-    difference too often, and no test of a single cross-validation corrects for this exactly [1]_.
-    In simulated studies (24 subjects of 12 windows, new data for each, 3,000 studies of each of
-    three kinds; ``benchmarks/results/tests.md``) two equally good linear classifiers differed at
-    the 5 % level by Wilcoxon in 5 to 7 % under leave-one-subject-out and in 6 to 8 % under group
-    k-fold; by the corrected t test over one k-fold in 1 to 2 %, so it misses many true differences,
-    and over five repetitions in 3 to 6 %; by an uncorrected t test over five in 39 to 45 %.
+    Models of different folds learn from mostly the same subjects. If one of two equally good
+    models happens to learn more from these, it is better for most of the tested subjects, so tests
+    find a difference too often, and no test of a single cross-validation corrects for this exactly
+    [1]_. In simulated studies (24 subjects with 12 windows each, new data for each study, 3,000
+    studies of each of three kinds; ``benchmarks/results/tests.md``) two equally good linear
+    classifiers differed at the 5 % level by Wilcoxon in 5 to 7 % under leave-one-subject-out and
+    in 6 to 8 % under group k-fold; by the corrected t test over one k-fold in 1 to 2 %, so it
+    misses many true differences, and over five repetitions in 3 to 6 %; by an uncorrected t test
+    over five in 39 to 45 %.
 
     For numbers, two equally good linear regressions differed by Wilcoxon in 5 to 8 % under
     leave-one-subject-out and in 6 to 9 % under group k-fold, and in 8 to 10 % if people are unlike;

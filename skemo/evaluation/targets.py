@@ -160,7 +160,7 @@ def describe_target(target: Target) -> dict[str, Any]:
 
 
 def _plain(column):
-    """A target as NumPy has it: no nullable types, numbers as numbers, NaN or None if missing."""
+    """Return a target without nullable types: numbers as numbers, NaN or None if missing."""
     if isinstance(column.dtype, np.dtype) and column.dtype != object:
         return np.asarray(column)
     values = np.array(column, object)
@@ -188,7 +188,7 @@ def _classes_of(known, where):
         ) from error
     if is_continuous:
         raise ValueError(
-            f"{where} is numbers such as {known[known % 1 != 0][0]:g}, but the models are "
+            f"{where} contains numbers such as {known[known % 1 != 0][0]:g}, but the models are "
             'classifiers. Compare regressors, such as make_svm(..., task="regression"), or divide '
             "the numbers into classes, for example by pandas.cut."
         )

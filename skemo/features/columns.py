@@ -1,4 +1,4 @@
-"""Columns with a role, such as the subject of each window, and the others as arrays of numbers."""
+"""Key columns of a table, such as the subject of each window, and the others as arrays."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -88,7 +88,7 @@ def split_blocks(
     list[bool],
     Callable[[Sequence[NDArray], Collection[int]], pd.DataFrame | NDArray],
 ]:
-    """Split the columns of `X` that are no keys into arrays.
+    """Split the columns of `X` that are not keys into arrays.
 
     Parameters
     ----------

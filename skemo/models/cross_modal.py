@@ -141,13 +141,12 @@ class CrossModalAttentionClassifier(_CrossModalAttention, FusionClassifier):
         Blocks after which the streams are connected, counted from 1.
     attention : {"channel", "temporal", "residual", "scalar"} or None, default="channel"
         Whether shared representations are weighted by channel, over time, or not at all.
-        "residual" has gates in (0, 2) for the channels that start at 1, so that training begins
-        exactly at the network with None; "scalar" does the same with one gate for all channels.
+        "residual" has gates in (0, 2) for the channels that start at 1, so that training starts
+        from the network with None; "scalar" does the same with one gate for all channels.
     quality : str, list of str or None, default=None
         Signal columns that tell how far the signals can be trusted, such as those of
-        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
-        does not, and without attention they have no effect. Where they are NaN, they count as
-        average.
+        :class:`QualityTransformer`. The attention sees them as well as the signals; the last
+        layer does not, and without attention they have no effect. NaN counts as average.
     merge : {"sum", "concat"}, default="sum"
         Whether shared representations are added to a stream's own or concatenated with it.
     reduction : int, default=2
@@ -345,13 +344,12 @@ class CrossModalAttentionRegressor(_CrossModalAttention, FusionRegressor):
         Blocks after which the streams are connected, counted from 1.
     attention : {"channel", "temporal", "residual", "scalar"} or None, default="channel"
         Whether shared representations are weighted by channel, over time, or not at all.
-        "residual" has gates in (0, 2) for the channels that start at 1, so that training begins
-        exactly at the network with None; "scalar" does the same with one gate for all channels.
+        "residual" has gates in (0, 2) for the channels that start at 1, so that training starts
+        from the network with None; "scalar" does the same with one gate for all channels.
     quality : str, list of str or None, default=None
         Signal columns that tell how far the signals can be trusted, such as those of
-        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
-        does not, and without attention they have no effect. Where they are NaN, they count as
-        average.
+        :class:`QualityTransformer`. The attention sees them as well as the signals; the last
+        layer does not, and without attention they have no effect. NaN counts as average.
     merge : {"sum", "concat"}, default="sum"
         Whether shared representations are added to a stream's own or concatenated with it.
     reduction : int, default=2

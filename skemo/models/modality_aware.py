@@ -78,13 +78,12 @@ class ModalityAwareAttentionClassifier(_ModalityAwareAttention, FusionClassifier
     attention : {"mask", "residual", "scalar"} or None, default="mask"
         "mask" is the paper's modality-aware attention, with masks in (0, 1). None is its "basic
         model", the same network without the masks. "residual" has masks in (0, 2) that start at
-        1, so that training begins exactly at the basic model; "scalar" does the same with one
+        1, so that training starts from the basic model; "scalar" does the same with one
         number for each modality instead of one for each channel.
     quality : str, list of str or None, default=None
         Signal columns that tell how far the signals can be trusted, such as those of
-        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
-        does not, and without attention they have no effect. Where they are NaN, they count as
-        average.
+        :class:`QualityTransformer`. The attention sees them as well as the signals; the last
+        layer does not, and without attention they have no effect. NaN counts as average.
     n_filters : int, default=8
         Number of channels of the first level of each U-Net, and of the representation of each
         modality. Each deeper level has twice as many.
@@ -267,13 +266,12 @@ class ModalityAwareAttentionRegressor(_ModalityAwareAttention, FusionRegressor):
     attention : {"mask", "residual", "scalar"} or None, default="mask"
         "mask" is the paper's modality-aware attention, with masks in (0, 1). None is its "basic
         model", the same network without the masks. "residual" has masks in (0, 2) that start at
-        1, so that training begins exactly at the basic model; "scalar" does the same with one
+        1, so that training starts from the basic model; "scalar" does the same with one
         number for each modality instead of one for each channel.
     quality : str, list of str or None, default=None
         Signal columns that tell how far the signals can be trusted, such as those of
-        :class:`QualityTransformer`. The attention sees them beside the signals; the last layer
-        does not, and without attention they have no effect. Where they are NaN, they count as
-        average.
+        :class:`QualityTransformer`. The attention sees them as well as the signals; the last
+        layer does not, and without attention they have no effect. NaN counts as average.
     n_filters : int, default=8
         Number of channels of the first level of each U-Net, and of the representation of each
         modality. Each deeper level has twice as many.

@@ -12,9 +12,9 @@ from skemo.nn.checks import check_count
 from skemo.nn.weights import drawn_apart
 
 # Factor of the layer of the quality, with which a few hundred steps of training suffice to close a
-# mask. It was chosen among 1, 3 and 10 on simulated recordings.
+# mask. It was chosen from 1, 3 and 10 on simulated recordings.
 _REACH = 10.0
-# Forms of attention that start at 1, where a network is the one without attention.
+# Forms of attention that start at 1, where they do not change the network.
 _NEUTRAL = ("residual", "scalar")
 
 
@@ -41,7 +41,7 @@ class ModalityAwareAttention(nn.Module):
         1 at first. "scalar" does the same with one number for each modality instead of one for
         each channel.
     n_quality : int, default=0
-        Number of numbers that tell the quality of the signals.
+        How many numbers tell the quality of the signals.
     n_hidden : int or None, default=None
         Number of channels of each modality after the first convolution; None means
         `n_channels`. The paper does not state it.
@@ -285,7 +285,7 @@ def _make_gate(attention: str, n_channels: int, reduction: int) -> nn.Sequential
 
 
 def _quality_layer(n_quality: int, n_logits: int) -> nn.Linear | None:
-    """A layer of numbers on quality, which starts at zero; None if there are no such numbers."""
+    """Return a layer for numbers on quality, which starts at zero, or None without such numbers."""
     if not n_quality or not n_logits:
         return None
     with drawn_apart():

@@ -29,7 +29,7 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
         Number of outputs: class scores, or numbers to predict.
     attention : {"mask", "residual", "scalar"} or None, default="mask"
         The masks, as in :class:`ModalityAwareAttention`. None is the paper's basic model: the
-        same network with all masks equal to one. "residual" and "scalar" begin exactly there.
+        same network with all masks equal to one. "residual" and "scalar" start from it.
     quality_shapes : sequence of tuple of int, default=()
         Shapes of further inputs, from which the masks are estimated as well (see
         :class:`FusionNetwork`). Without attention, they have no effect.

@@ -257,7 +257,7 @@ def test_training_windows_may_overlap_those_that_are_tested(few, tmp_path, capsy
     out = capsys.readouterr().out
     assert "- windows: 48 of 10 s (training: every 5 s), from 4 subjects" in out
     assert "- classes: aroused 24, calm 24" in out
-    assert "windows are only trained on; the scores are over the others." in out
+    assert "windows are only trained on; the scores are for the others." in out
     assert main([*few, *QUICK, "--output", str(tmp_path / "plain")]) == 0
     tables = [pd.read_csv(tmp_path / name / "predictions.csv") for name in ("more", "plain")]
     columns = ["model", "fold", "subject", "y_true"]
@@ -268,7 +268,7 @@ def test_training_windows_may_overlap_those_that_are_tested(few, tmp_path, capsy
 def test_a_training_step_divides_the_time_between_tested_windows(few, step, capsys):
     with pytest.raises(SystemExit):
         main([*few, *QUICK, "--training-step", step])
-    assert "must be a half, a third or another whole part of the 10 s" in capsys.readouterr().err
+    assert "must divide the 10 s between tested windows" in capsys.readouterr().err
 
 
 def test_a_single_stream_is_made_for_each_modality(windows):

@@ -77,7 +77,7 @@ def test_a_recording_is_replayed_and_logged(model, saved, table, recordings, tmp
     assert len(lines) == len(offline)
 
 
-def test_a_sensor_that_the_source_lacks_is_missing(saved, table, capsys):
+def test_a_sensor_that_is_not_in_the_source_is_missing(saved, table, capsys):
     arguments = ["--replay", table, "--time", "seconds", "--speed", "inf"]
     assert main(["live", saved, *arguments]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
@@ -149,7 +149,7 @@ def test_a_window_is_drawn_as_bars():
     assert format_line(row).endswith("; rest 0.80, [red] 0.20; quality ecg missing")
 
 
-def test_a_recording_sent_through_lsl_is_classified_as_it_was_recorded(model, recordings, pylsl):
+def test_a_recording_sent_through_lsl_gets_the_same_predictions(model, recordings, pylsl):
     recording = recordings[0]
     names = {name: f"{name}-{uuid.uuid4().hex}" for name in recording.signals}
     outlets = {}
@@ -181,7 +181,7 @@ def test_a_recording_sent_through_lsl_is_classified_as_it_was_recorded(model, re
     assert found["prediction"].tolist()[:5] == model.predict(offline[["ecg", "eda"]]).tolist()[:5]
 
 
-def test_a_recording_sent_through_a_socket_is_classified_as_it_was_recorded(model, recordings):
+def test_a_recording_sent_through_a_socket_gets_the_same_predictions(model, recordings):
     recording = recordings[1]
     server = socket.create_server(("127.0.0.1", 0))
 

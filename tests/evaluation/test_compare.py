@@ -377,7 +377,7 @@ def test_unusable_input_is_named():
         compare(MODELS, X, y, subjects, on_error="skip")
     with pytest.raises(ValueError, match="Unknown protocol"):
         compare(MODELS, X, y, subjects, protocol="k-fold")
-    with pytest.raises(ValueError, match=r"y is numbers such as .* the models are classifiers"):
+    with pytest.raises(ValueError, match=r"y contains numbers .* the models are classifiers"):
         compare(MODELS, X, X[:, 0], subjects)
 
 

@@ -217,7 +217,7 @@ def test_targets_that_do_not_fit_the_models_are_named():
     X, y, subjects = make_numbers(n_subjects=2)
     with pytest.raises(
         ValueError,
-        match=r"y is numbers such as .*, but the models are classifiers.* task=\"regression\"",
+        match=r"y contains numbers .*, but the models are classifiers.* task=\"regression\"",
     ):
         compare(MODELS, X, y[:, 0], subjects)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Overlapping windows that are trained on, but never tested."""
+"""Overlapping windows that are trained on but never tested."""
 
 import warnings
 
@@ -100,7 +100,7 @@ def test_a_window_that_overlaps_one_left_out_stays_out():
     assert table["start"].iloc[train].tolist() == [0, 5, 10, 15, 20]
 
 
-def test_without_times_a_divided_trial_gets_no_more_windows():
+def test_without_times_a_divided_trial_gets_no_additional_windows():
     groups = pd.DataFrame({"subject": list("aaaabb")})
     tested = np.array([True, False, True, False, True, False])
     folds = [(np.array([0, 2]), np.array([1]))]
@@ -109,7 +109,7 @@ def test_without_times_a_divided_trial_gets_no_more_windows():
     assert test.tolist() == [2]
 
 
-def test_compare_tests_the_chosen_windows_alone():
+def test_compare_tests_only_the_chosen_windows():
     table, tested = make_windows()
     models = {"LDA": make_lda("passthrough")}
     args = ("label", "subject")
@@ -119,9 +119,7 @@ def test_compare_tests_the_chosen_windows_alone():
     assert more.predictions["row"].isin(np.flatnonzero(tested)).all()
     assert len(more.predictions) == len(plain.predictions) == tested.sum()
     n_others = (~tested).sum()
-    note = (
-        f"{n_others} of {len(table)} windows are only trained on; the scores are over the others."
-    )
+    note = f"{n_others} of {len(table)} windows are only trained on; the scores are for the others."
     assert note in more.notes()
     np.testing.assert_array_equal(more.scores["n_train"], plain.scores["n_train"])
     assert not np.allclose(*(one.predictions["probability rest"] for one in (more, plain)))
@@ -195,10 +193,10 @@ def test_wrong_masks_are_errors(tested, message):
         )
 
 
-def test_a_list_of_splits_says_itself_what_is_trained_on():
+def test_a_list_of_splits_cannot_be_combined_with_tested():
     table, tested = make_windows()
     splits = list(KFold(2).split(table))
-    with pytest.raises(ValueError, match="A list of splits says itself"):
+    with pytest.raises(ValueError, match="A list of splits already says"):
         compare(
             {"LDA": make_lda("passthrough")},
             table[["x"]],

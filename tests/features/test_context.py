@@ -121,7 +121,7 @@ def test_the_causal_mean_does_not_depend_on_later_windows_to_the_bit():
         pd.testing.assert_frame_equal(step.transform(table[:n]), whole[:n], check_exact=True)
 
 
-def test_trials_of_one_name_in_different_subjects_are_different_trials():
+def test_trials_with_the_same_name_in_different_subjects_are_different():
     table = pd.DataFrame({"x": [1.0, 3.0], "subject": ["a", "b"], "trial": "1", "start": 0.0})
     assert ContextTransformer().fit_transform(table)["x"].tolist() == [1, 3]
 
@@ -147,7 +147,7 @@ def test_signals_are_averaged_sample_by_sample_without_padding():
     np.testing.assert_array_equal(alone.array.values, values)
 
 
-def test_single_precision_stays_and_is_averaged_in_double():
+def test_single_precision_is_kept_and_averaged_in_double():
     table = make_table().astype({"rate": np.float32, "power": np.float32})
     got = ContextTransformer(30).fit_transform(table)
     assert set(got.dtypes) == {np.dtype(np.float32)}
@@ -165,7 +165,7 @@ def test_rows_with_an_unknown_key_become_missing_and_change_no_others():
     pd.testing.assert_frame_equal(got[5:], ContextTransformer(30).fit_transform(table[5:]))
 
 
-def test_an_array_has_its_keys_by_position():
+def test_the_keys_of_an_array_are_given_by_position():
     table = make_table()
     codes = [pd.factorize(table[name])[0] for name in ("subject", "trial")]
     array = np.column_stack([*codes, table[["start", "rate", "power"]]])
@@ -175,7 +175,7 @@ def test_an_array_has_its_keys_by_position():
     assert got.get_feature_names_out().tolist() == ["x3", "x4"]
 
 
-def test_it_keeps_names_and_takes_part_in_set_output_and_clone():
+def test_it_keeps_names_and_supports_set_output_and_clone():
     table = make_table()
     step = clone(ContextTransformer(30, causal=True).set_output(transform="pandas"))
     assert step.get_params()["causal"] is True
@@ -202,7 +202,7 @@ def test_wrong_parameters_are_errors(settings, message):
         ContextTransformer(**settings).fit_transform(make_table())
 
 
-def test_other_columns_of_text_and_no_columns_are_errors():
+def test_text_columns_and_no_other_columns_are_errors():
     with pytest.raises(ValueError, match=r"averages numeric and signal columns, but got \['label"):
         ContextTransformer().fit(make_table().assign(label="calm"))
     with pytest.raises(ValueError, match=r"X has 3 feature\(s\), which are the columns of subject"):
@@ -229,7 +229,7 @@ def make_windows():
     return table, label
 
 
-def test_context_helps_where_states_last():
+def test_context_helps_if_states_last():
     X, y = make_windows()
     scores = {}
     for reach in (0, 20):
@@ -254,7 +254,7 @@ def test_it_follows_the_features_and_their_standardisation():
     pd.testing.assert_frame_equal(table, expected)
 
 
-def test_what_it_does_is_declared():
+def test_tables_declare_what_it_does():
     assert transductive_steps(make_svm(ContextTransformer())) == ["ContextTransformer"]
     causal = make_svm(make_pipeline(PerSubject(), ContextTransformer(causal=True)))
     assert transductive_steps(causal) == ["PerSubject", "ContextTransformer (causal)"]

@@ -28,7 +28,7 @@ def changed(one, other):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_share_of_windows_is_corrupted_and_all_else_is_left_alone(windows, kind):
+def test_a_share_of_windows_is_corrupted_and_nothing_else_changes(windows, kind):
     before = windows.copy()
     faulty = corrupt(windows, kind, 0.5, random_state=0, reliability=True)
     pd.testing.assert_frame_equal(windows, before)
@@ -73,7 +73,7 @@ def test_the_faults_of_a_modality_do_not_depend_on_the_others(windows):
     assert not changed(one["eda"], both["eda"]).any()
 
 
-def test_missing_windows_stay_missing_and_are_not_taken_for_others(windows):
+def test_missing_windows_stay_missing_and_replace_no_others(windows):
     windows = windows.copy()
     windows.loc[::3, "ecg"] = np.nan
     stale = corrupt(windows, "stale", 1.0, random_state=0, reliability=True)
@@ -92,7 +92,7 @@ def test_a_fault_that_shows_lowers_the_measured_quality(windows, kind):
         assert np.median(quality.fit_transform(faulty[["ecg"]])) < 0.5 * np.median(before)
 
 
-def test_faults_can_be_put_on_top_of_each_other_and_all_are_listed(windows):
+def test_faults_can_be_combined_and_all_are_listed(windows):
     faulty = corrupt(windows, "noise", 0.2, random_state=0, snr=5, reliability=True)
     faulty = corrupt(faulty, "stale", 0.1, random_state=0, modalities=["eda"])
     assert faulty.attrs["corruption"] == [
@@ -137,7 +137,7 @@ def test_a_wrong_argument_is_named(windows, arguments, message):
         corrupt(windows, **{"kind": "noise", "probability": 0.5, **arguments})
 
 
-def test_what_cannot_be_corrupted_is_an_error(windows):
+def test_windows_that_cannot_be_corrupted_are_errors(windows):
     with pytest.raises(ValueError, match="no signal columns"):
         corrupt(windows[["subject", "label"]], "flat", 0.5)
     with pytest.raises(TypeError, match="takes a table of windows, got ndarray"):

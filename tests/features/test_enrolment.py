@@ -64,7 +64,7 @@ def equal(one, other):
         np.testing.assert_array_equal(one[name].array.values, other[name].array.values)
 
 
-def test_an_enrolled_subject_is_standardised_as_one_of_the_fit_to_the_bit():
+def test_an_enrolled_subject_is_standardised_like_one_of_the_fit_to_the_bit():
     table = make_table()
     new = table["subject"] == "d"
     expected = PerSubject().fit(table)
@@ -81,7 +81,7 @@ def test_an_enrolled_subject_is_standardised_as_one_of_the_fit_to_the_bit():
 
 
 @pytest.mark.parametrize("n_parts", [2, 7, 60])
-def test_statistics_learnt_in_parts_are_those_of_all_rows(n_parts):
+def test_statistics_learnt_in_parts_equal_those_of_all_rows(n_parts):
     table = make_table()
     step = PerSubject()
     for rows in np.array_split(np.arange(len(table)), n_parts):
@@ -100,7 +100,7 @@ def test_a_constant_stays_constant_over_parts():
     assert step.transform(pd.DataFrame({"x": [0.1], "subject": "a"})).loc[0, "x"] == 0
 
 
-def test_combined_moments_of_far_sets_are_those_of_all_samples():
+def test_combined_moments_of_distant_sets_equal_those_of_all_samples():
     rng = np.random.default_rng(0)
     one, other = (rng.normal(mean, 1, (4, 3, 50)) for mean in (0, 1000))
     expected = signal_moments(np.concatenate([one, other]))
@@ -109,7 +109,7 @@ def test_combined_moments_of_far_sets_are_those_of_all_samples():
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_nothing_combined_with_something_is_something():
+def test_combining_with_an_empty_set_changes_nothing():
     values = np.random.default_rng(0).normal(size=(3, 2, 5))
     something, nothing = signal_moments(values), signal_moments(np.full_like(values, np.nan))
     for pair in ((something, nothing), (nothing, something)):
@@ -117,7 +117,7 @@ def test_nothing_combined_with_something_is_something():
             np.testing.assert_array_equal(got, expected)
 
 
-def test_moments_agree_with_the_statistics_that_signals_are_standardised_by():
+def test_moments_agree_with_the_statistics_used_to_standardise_signals():
     values = np.random.default_rng(0).normal(size=(3, 2, 5))
     values[:, 1] = 7.0
     count, mean, std = signal_moments(values)
@@ -145,7 +145,7 @@ def test_statistics_can_be_read():
 
 
 @pytest.mark.parametrize("subjects", [list("aabb"), [1, 1, 2, 2], [0.5, 0.5, 1.5, 1.5]])
-def test_statistics_can_be_saved_without_pickle_and_set_again(subjects, tmp_path):
+def test_statistics_can_be_saved_without_pickle_and_restored(subjects, tmp_path):
     table = pd.DataFrame({"x": [1.0, 2.0, 5.0, 9.0], "subject": subjects})
     step = PerSubject().fit(table)
     np.savez(tmp_path / "people.npz", **step.statistics_)
@@ -162,7 +162,7 @@ def test_subjects_of_text_and_numbers_stay_apart():
     assert step.transform(table)["x"].tolist() == [-1, 1, -1, 1]
 
 
-def test_a_subject_measured_by_a_single_window_is_new_until_the_next():
+def test_a_subject_with_a_single_measured_window_counts_as_new():
     X = pd.DataFrame({"x": [1.0, 3.0, 5.0], "subject": ["a", "a", "b"]})
     step = PerSubject().fit(X[:2]).partial_fit(X[2:])
     later = pd.DataFrame({"x": [10.0, 30.0], "subject": "b"})
@@ -189,11 +189,11 @@ def test_an_array_can_be_measured_in_parts():
     assert step.statistics_["column"].tolist() == ["x0", "x1"]
 
 
-def test_other_channels_are_an_error():
+def test_different_channels_are_an_error():
     step = PerSubject().fit(make_table())
     other = make_table()
     other["eeg"] = SignalArray(other["eeg"].array.values[:, :, :2], sampling_rate=1)
-    with pytest.raises(ValueError, match=r"fitted on 9 numbers of a window, .* but got 7"):
+    with pytest.raises(ValueError, match=r"fitted on 9 numbers per window, .* but got 7"):
         step.transform(other)
 
 
@@ -210,14 +210,14 @@ def test_columns_can_be_passed_through():
 
 
 @pytest.mark.parametrize("passthrough", ["trial", 3, None])
-def test_columns_to_pass_through_are_a_list(passthrough):
+def test_passthrough_must_be_a_list(passthrough):
     with pytest.raises(
         ValueError, match=f"passthrough must be a list of columns, got {passthrough!r}"
     ):
         PerSubject(passthrough=passthrough).fit(make_table())
 
 
-def test_measuring_a_window_warns_of_nothing():
+def test_measuring_a_single_window_gives_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         PerSubject().partial_fit(pd.DataFrame({"x": [1.0], "subject": "a"}))
@@ -293,7 +293,7 @@ def decide(model, X):
     return model.decision_function(X)
 
 
-def test_the_old_model_does_not_change():
+def test_the_original_model_does_not_change():
     table, y = make_people()
     known = (table["subject"] != "d").to_numpy()
     model = make_lda(make_pipeline(Add(), PerSubject())).fit(table[known], y[known])

@@ -88,7 +88,7 @@ def test_the_missing_signal_has_the_type_of_the_fit(windows):
     assert got["ecg"].isna().all()
 
 
-def test_a_renamed_signal_and_a_table_without_any_are_errors(windows):
+def test_a_renamed_signal_and_a_table_without_signals_are_errors(windows):
     step = make_modality_transformer(ecg="passthrough", eeg="passthrough").fit(windows)
     with pytest.raises(ValueError, match="no column 'ecg', which the model was fitted on; it has"):
         step.transform(windows.rename(columns={"ecg": "ECG"}))

@@ -57,7 +57,7 @@ def test_iterating_ends_when_the_streams_are_closed(amplifier):
     assert n_chunks == 1
 
 
-def test_what_is_not_there_is_named(amplifier):
+def test_a_missing_stream_or_channel_is_named(amplifier):
     _, name = amplifier
     with pytest.raises(ValueError, match=r"no channel 'Oz'; it has \['F3', 'F4', 'ECG'\]"):
         LSLStreams({"eeg": (name, ["Oz"])}, timeout=10.0)

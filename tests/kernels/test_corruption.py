@@ -17,14 +17,14 @@ def ratio(signal, added):
     return 10 * np.log10(signal.var(axis=-1) / added.var(axis=-1))
 
 
-def test_another_window_is_of_the_same_group_and_never_the_same():
+def test_the_other_window_is_of_the_same_group_but_a_different_one():
     groups = np.random.default_rng(0).integers(0, 8, 400)
     others = other_windows(groups, np.random.default_rng(1))
     assert (groups[others] == groups).all()
     assert (others != np.arange(400)).all()
 
 
-def test_every_other_window_of_a_group_is_as_likely():
+def test_all_other_windows_of_a_group_are_equally_likely():
     rng = np.random.default_rng(0)
     drawn = [other_windows(["a"] * 4, rng)[0] for _ in range(3000)]
     np.testing.assert_allclose(np.bincount(drawn, minlength=4)[1:] / 3000, 1 / 3, atol=0.03)
@@ -58,7 +58,7 @@ def test_movement_lasts_for_half_of_the_window_or_longer(values):
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 4])
-def test_slow_signals_and_short_windows_can_be_moved(rate):
+def test_movement_can_be_added_to_slow_signals_and_short_windows(rate):
     values = np.random.default_rng(0).normal(size=(5, 1, 12))
     moved = add_motion(values, rate, 0, np.random.default_rng(0))
     assert np.isfinite(moved).all()
@@ -87,7 +87,7 @@ def test_a_signal_that_is_held_does_not_change(values):
         lambda x: add_motion(x, 128, 0, np.random.default_rng(0)),
     ],
 )
-def test_missing_samples_stay_missing_and_the_type_stays(values, fault):
+def test_missing_samples_and_the_type_are_kept(values, fault):
     values = values.astype(np.float32)
     before = values.copy()
     values[3, 0, 5:9] = np.nan
@@ -100,7 +100,7 @@ def test_missing_samples_stay_missing_and_the_type_stays(values, fault):
     assert result.shape == before.shape
 
 
-def test_maps_and_plain_windows_are_taken():
+def test_maps_and_windows_without_channels_are_accepted():
     rng = np.random.default_rng(0)
     for shape in ((6, 40), (6, 2, 3, 40)):
         values = rng.normal(size=shape)

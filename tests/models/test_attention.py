@@ -61,7 +61,7 @@ def kind(request):
 
 
 @pytest.mark.parametrize("attention", STARTS_WITHOUT)
-def test_training_begins_exactly_at_the_network_without_attention(kind, attention):
+def test_training_starts_from_exactly_the_network_without_attention(kind, attention):
     X, y, _ = windows()
     still = {"lr": 1e-15, "weight_decay": 0, "max_epochs": 1, "n_members": 2, "dropout": 0.5}
     network = make(kind, attention=attention, **still).fit(X, y)
@@ -82,7 +82,7 @@ def test_training_moves_the_weights_away_from_1_within_0_and_2(kind, attention):
     assert network.score(X, y) > 0.9
 
 
-def test_scalar_attention_scales_all_channels_of_a_modality_alike():
+def test_scalar_attention_scales_all_channels_of_a_modality_equally():
     X, y, _ = windows()
     network = make("modality-aware", attention="scalar", max_epochs=3).fit(X, y)
     weights = network.attention_weights(X).to_numpy()
@@ -103,7 +103,7 @@ def test_a_missing_modality_has_weight_0(kind, attention):
     assert ((weights == 0) == X["ecg"].isna()).all()
 
 
-def test_forms_of_attention_are_searched(kind):
+def test_forms_of_attention_can_be_searched(kind):
     X, y, _ = windows()
     forms = [PAPER[kind], *STARTS_WITHOUT, None]
     search = GridSearchCV(
@@ -112,7 +112,7 @@ def test_forms_of_attention_are_searched(kind):
     assert [params["attention"] for params in search.cv_results_["params"]] == forms
 
 
-def test_stacked_fits_end_as_single_ones(kind):
+def test_stacked_fits_give_the_same_as_single_ones(kind):
     X, y, _ = with_fault()
     networks = [
         make(kind, attention=form, quality="trust", max_epochs=2, lr=0.001, random_state=seed)
@@ -177,7 +177,7 @@ def test_the_gate_of_an_unreliable_modality_closes_in_new_windows():
     assert weights[is_bad].mean() < weights[~is_bad].mean()
 
 
-def test_a_missing_quality_counts_as_the_average_one(kind):
+def test_a_missing_quality_counts_as_average(kind):
     X, y, _ = with_fault()
     network = make(kind, attention="residual", quality="trust", max_epochs=3).fit(X, y)
     unknown, average = X.copy(), X.copy()
@@ -192,7 +192,7 @@ def test_a_missing_quality_counts_as_the_average_one(kind):
     assert np.isfinite(never.predict_proba(average)).all()
 
 
-def test_a_window_without_modalities_is_missing_though_its_quality_is_known(kind):
+def test_a_window_without_modalities_is_missing_even_if_its_quality_is_known(kind):
     X, y, _ = with_fault()
     network = make(kind, attention="residual", quality="trust", max_epochs=2).fit(X, y)
     X.loc[:4, ["ecg", "eeg"]] = np.nan

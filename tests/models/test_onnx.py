@@ -124,7 +124,7 @@ def test_onnx_runtime_gives_the_same_predictions_for_1000_windows(name, runtime,
             np.testing.assert_allclose(one, other, rtol=tolerance, atol=1e-5)
 
 
-def test_a_modality_that_was_never_there_is_never_used(runtime, tmp_path):
+def test_a_modality_missing_in_training_is_never_used(runtime, tmp_path):
     X, arrays, level = make_windows(64)
     absent = X.assign(ecg=SignalArray(np.full((64, 1, 300), np.nan, np.float32)))
     absent, y = absent[absent["eda"].notna()], two_classes(level)[absent["eda"].notna()]
@@ -137,7 +137,7 @@ def test_a_modality_that_was_never_there_is_never_used(runtime, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["modality-aware", "cross-modal"])
-def test_the_quality_of_signals_is_an_input_like_them(name, runtime, tmp_path):
+def test_the_quality_of_signals_is_an_input_like_the_signals(name, runtime, tmp_path):
     X, arrays, level = make_windows(64)
     trust = np.random.default_rng(0).random((64, 1, 1)).astype(np.float32)
     trust[:3] = np.nan

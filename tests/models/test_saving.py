@@ -136,13 +136,13 @@ def test_a_header_without_a_part_is_refused(saved, load, name):
 
 
 @pytest.mark.parametrize("header", [[], "text", 1, None])
-def test_a_header_of_a_network_that_is_no_mapping_is_refused(saved, load, header):
+def test_a_network_header_that_is_not_a_mapping_is_refused(saved, load, header):
     with pytest.raises(ValueError, match=r"other.skemo' is damaged"):
         load(header, saved[2])
 
 
 @pytest.mark.parametrize("header", ["[" * 100_000, "[]", "1", "{}", "{", '{"format": 1}'])
-def test_a_header_that_says_nothing_is_refused(tmp_path, header):
+def test_an_empty_header_is_refused(tmp_path, header):
     path = tmp_path / "other.skemo"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("skemo.json", header)
@@ -191,12 +191,12 @@ def test_a_foreign_file_is_named_with_a_remedy(tmp_path, content):
 
 
 @pytest.mark.parametrize("name", ["absent.skemo", "."])
-def test_what_is_not_a_file_is_named(tmp_path, name):
+def test_a_path_that_is_not_a_file_is_named(tmp_path, name):
     with pytest.raises(FileNotFoundError, match="There is no file"):
         skemo.load(tmp_path / name)
 
 
-def test_saving_to_a_folder_that_is_missing_says_to_create_it(saved, tmp_path):
+def test_saving_to_a_missing_folder_says_to_create_it(saved, tmp_path):
     model = skemo.load(saved[0], device="cpu")
     with pytest.raises(FileNotFoundError, match=r"no folder .*absent.*create it first"):
         skemo.save(model, tmp_path / "absent" / "model.skemo")
@@ -349,7 +349,7 @@ def test_all_estimators_of_skemo_can_be_in_a_file():
             assert f"{cls.__module__}.{name}" in _trusted()
 
 
-def test_code_and_classes_of_others_are_not_saved(recorded, tmp_path):
+def test_code_and_classes_of_other_packages_are_not_saved(recorded, tmp_path):
     pytest.importorskip("skops")
 
     class Mine(DecisionTreeClassifier):
@@ -370,7 +370,7 @@ def test_code_and_classes_of_others_are_not_saved(recorded, tmp_path):
     assert not path.exists()
 
 
-def test_a_network_class_of_ones_own_is_not_saved(tmp_path):
+def test_a_network_class_of_the_user_is_not_saved(tmp_path):
     class Mine(Network):
         pass
 
@@ -380,7 +380,7 @@ def test_a_network_class_of_ones_own_is_not_saved(tmp_path):
         skemo.save(model, tmp_path / "model.skemo")
 
 
-def test_a_model_that_is_not_fitted_or_no_model_is_an_error(tmp_path):
+def test_an_unfitted_model_or_another_object_is_an_error(tmp_path):
     with pytest.raises(sklearn.exceptions.NotFittedError):
         skemo.save(skemo.make_svm("passthrough"), tmp_path / "model.skemo")
     with pytest.raises(TypeError, match="takes a fitted scikit-learn model, got dict"):
@@ -550,7 +550,7 @@ def test_a_part_that_was_changed_is_refused_by_name(saved, whole, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_a_file_that_was_cut_off_is_refused(share, whole, tmp_path):
+def test_a_truncated_file_is_refused(share, whole, tmp_path):
     path = pack(tmp_path / "whole.skemo", *whole)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
@@ -571,7 +571,7 @@ def test_a_part_that_unpacks_to_more_than_the_file_is_refused_at_once(whole, tmp
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "model.skops/../x", "network-1.x"])
-def test_parts_with_other_names_are_refused_and_written_nowhere(name, whole, tmp_path):
+def test_parts_with_unexpected_names_are_refused_and_not_written(name, whole, tmp_path):
     header, parts = whole
     path = pack(tmp_path / "hostile.skemo", header, {**parts, name: b"x"})
     with pytest.raises(ValueError, match="its parts are"):
@@ -644,7 +644,7 @@ def set_node(field, value):
         (lambda x: 10**12 * x if x.shape == (1,) and x.dtype == np.intp else None, "wrong size"),
     ],
 )
-def test_trees_with_nodes_of_no_use_are_refused(change, why, whole, tmp_path):
+def test_trees_with_invalid_nodes_are_refused(change, why, whole, tmp_path):
     header, parts = whole
     path = pack(tmp_path / "hostile.skemo", header, change_array(parts, change))
     with pytest.raises(ValueError, match=rf"a tree has .*{why}"):
@@ -679,7 +679,7 @@ def test_trees_that_cannot_be_checked_are_not_saved(recorded, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["skemo", "scikit-learn"])
-def test_another_version_is_warned_of_by_name(name, whole, tmp_path):
+def test_the_warning_about_another_version_names_it(name, whole, tmp_path):
     header, parts = whole
     header = {**header, "versions": {**header["versions"], name: "0.0.1"}}
     path = pack(tmp_path / "old.skemo", header, parts)
@@ -687,7 +687,7 @@ def test_another_version_is_warned_of_by_name(name, whole, tmp_path):
         skemo.load(path)
 
 
-def test_a_newer_format_is_an_error_that_says_to_update(saved, tmp_path):
+def test_the_error_for_a_newer_format_says_to_update(saved, tmp_path):
     header, parts = read_parts(saved[0])
     header |= {"format": 2, "versions": {**header["versions"], "skemo": "9.0"}}
     path = pack(tmp_path / "new.skemo", header, {**parts, "more": b""})
@@ -695,7 +695,7 @@ def test_a_newer_format_is_an_error_that_says_to_update(saved, tmp_path):
         skemo.load(path)
 
 
-def test_other_versions_inside_give_one_warning(whole, tmp_path):
+def test_other_versions_inside_the_file_give_only_one_warning(whole, tmp_path):
     header, parts = whole
     header = {**header, "versions": {**header["versions"], "scikit-learn": "1.8.0"}}
     with zipfile.ZipFile(io.BytesIO(parts["model.skops"])) as archive:

@@ -134,7 +134,7 @@ def test_signals_sent_together_give_the_windows_of_segment_without_waiting():
     assert_same_windows(stream, segment(recording, 5.0, 2.0))
 
 
-def test_flush_gives_windows_that_some_signals_do_not_reach():
+def test_flush_gives_windows_in_which_some_signals_are_incomplete():
     recording = make_recording(3)
     short = {**recording.signals, "ecg": recording.signals["ecg"][:, :4000]}
     recording = Recording(short, RATES, {"eeg": ["F3", "F4"]}, subject="S1", trial="a")
@@ -154,7 +154,7 @@ def test_flush_gives_windows_that_some_signals_do_not_reach():
     assert stream.flush().empty
 
 
-def test_predictions_are_those_of_the_recording(recordings, lda):
+def test_predictions_equal_those_for_the_recording(recordings, lda):
     offline = segment(recordings[3], 10.0, 2.5)
     stream = Stream(lda, 10.0, 2.5, subject=recordings[3].subject)
     results = [stream.push(times=times, **chunks) for chunks, times in replay(recordings[3])]
@@ -167,7 +167,7 @@ def test_predictions_are_those_of_the_recording(recordings, lda):
     np.testing.assert_allclose(probabilities, lda.predict_proba(offline), rtol=1e-12)
 
 
-def test_a_forest_gives_the_same_bits_as_on_the_recording(recordings, windows, features):
+def test_a_forest_predicts_the_same_as_for_the_recording_to_the_bit(recordings, windows, features):
     forest = skemo.make_random_forest(features, n_estimators=5, random_state=0)
     forest.fit(windows, windows["label"])
     stream = Stream(forest, 10.0, 3.3, max_wait=np.inf)
@@ -177,7 +177,7 @@ def test_a_forest_gives_the_same_bits_as_on_the_recording(recordings, windows, f
     np.testing.assert_array_equal(result.filter(like="probability"), offline)
 
 
-def test_a_network_gives_the_same_bits_as_on_the_recording(recordings, windows):
+def test_a_network_predicts_the_same_as_for_the_recording_to_the_bit(recordings, windows):
     signals = skemo.make_modality_transformer(
         ecg=skemo.HRVTransformer("series"), eda=skemo.ResampleTransformer(4)
     )
@@ -221,7 +221,7 @@ def test_a_signal_that_never_arrives_is_missing_and_costs_no_memory():
     assert sizes[1] - sizes[0] < 100_000  # all samples would need ten times as much
 
 
-def test_a_signal_that_comes_back_counts_again_by_its_times():
+def test_a_signal_that_comes_back_is_placed_by_its_times():
     stream = Stream(Keeper(), 2.0, sampling_rates={"ecg": 100, "eda": 10}, max_wait=0.5)
     quality = []
     for second in range(12):
@@ -250,7 +250,7 @@ def test_a_gap_in_times_is_nan_as_in_a_recording_from_a_table():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_samples_with_irregular_times_are_placed_alike_whatever_the_chunks(seed):
+def test_irregular_times_are_placed_in_the_same_way_for_any_chunks(seed):
     rng = np.random.default_rng(seed)
     steps = rng.choice(
         [0.01, 0.012, 0.008, 0.0, -0.02, 0.3], p=[0.5, 0.2, 0.2, 0.05, 0.03, 0.02], size=3000
@@ -335,7 +335,7 @@ def test_a_person_seen_in_the_fit_is_standardised_by_their_own_statistics(window
     np.testing.assert_allclose(result.filter(like="probability"), expected, rtol=1e-9)
 
 
-def test_quality_is_that_of_the_quality_transformer(recordings, lda):
+def test_quality_equals_that_of_the_quality_transformer(recordings, lda):
     stream = Stream(lda, 10.0)
     result = stream.push(**recordings[2].signals)
     offline = segment(recordings[2], 10.0)
@@ -443,7 +443,9 @@ def test_a_wrong_chunk_is_refused_and_changes_nothing(chunks, times, message):
 
 
 @pytest.mark.parametrize("chunk", [0.7, 25.0])
-def test_a_causal_context_gives_the_same_bits_as_on_the_recording(recordings, windows, chunk):
+def test_a_causal_context_gives_the_same_as_for_the_recording_to_the_bit(
+    recordings, windows, chunk
+):
     keys = dict.fromkeys(("subject", "trial", "start"), "passthrough")
     features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), **keys)
     context = skemo.ContextTransformer(reach=20.0, causal=True)
@@ -461,7 +463,7 @@ def test_a_causal_context_gives_the_same_bits_as_on_the_recording(recordings, wi
     np.testing.assert_array_equal(found, forest.predict_proba(segment(one, 10.0, 5.0)))
 
 
-def test_an_enrolled_person_is_classified_as_among_their_windows(recordings, windows):
+def test_an_enrolled_person_is_classified_as_with_all_their_windows(recordings, windows):
     features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), subject="passthrough")
     others = windows[windows["subject"] != recordings[-1].subject]
     model = skemo.make_lda(make_pipeline(features, PerSubject())).fit(others, others["label"])

@@ -196,7 +196,7 @@ def test_a_second_derivative_is_refused():
         grad.sum().backward()
 
 
-def test_loops_are_used_only_where_they_are_asked_for():
+def test_loops_are_used_only_if_they_are_requested():
     x = torch.ones(2, 1, 8)
     assert fused_code(x) is None
     with fused_parts():
