@@ -142,7 +142,7 @@ def test_a_network_header_that_is_not_a_mapping_is_refused(saved, load, header):
 
 
 @pytest.mark.parametrize("header", ["[" * 100_000, "[]", "1", "{}", "{", '{"format": 1}'])
-def test_an_empty_header_is_refused(tmp_path, header):
+def test_an_invalid_header_is_refused(tmp_path, header):
     path = tmp_path / "other.skemo"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("skemo.json", header)
@@ -349,7 +349,7 @@ def test_all_estimators_of_skemo_can_be_in_a_file():
             assert f"{cls.__module__}.{name}" in _trusted()
 
 
-def test_code_and_classes_of_other_packages_are_not_saved(recorded, tmp_path):
+def test_code_and_classes_of_the_user_are_not_saved(recorded, tmp_path):
     pytest.importorskip("skops")
 
     class Mine(DecisionTreeClassifier):
