@@ -43,7 +43,7 @@ def _convolution(size: tuple[int, ...], kernel_size: int) -> list[tuple[NDArray,
 
 
 def _table(key: NDArray, entries: NDArray) -> tuple[NDArray, NDArray]:
-    """Sort entries by a key from 0 to n - 1; return where those of each key start, and them."""
+    """Sort entries by a key from 0 to n - 1; return where each key starts, and the entries."""
     order = np.argsort(key, kind="stable")
     starts = np.searchsorted(key[order], np.arange(key.max() + 2))
     return starts, np.ascontiguousarray(entries[order])
@@ -51,7 +51,7 @@ def _table(key: NDArray, entries: NDArray) -> tuple[NDArray, NDArray]:
 
 @lru_cache(maxsize=64)
 def _pooling(size: tuple[int, ...], pool_size: int) -> tuple[NDArray, NDArray, tuple[int, ...]]:
-    """The table of places that are pooled together, and the size of the result."""
+    """Return the table of places that are pooled together, and the size of the result."""
     pooled = tuple(-(-n // pool_size) for n in size)
     to = np.indices(size).reshape(len(size), -1) // pool_size
     key: Any = np.ravel_multi_index(tuple(to), pooled)
@@ -88,7 +88,7 @@ class _Unit:
             self.is_max = excitation[0].excitation == "max"
 
     def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
-        """Return the feature map that the unit makes of another, and what `backward` needs."""
+        """Return the feature map that the unit computes from another, and what `backward` needs."""
         norm = self.norm
         training = norm.training
         weight, gamma, beta, *weights = self._arrays()
@@ -119,7 +119,7 @@ class _Unit:
     def _arrays(self) -> list[NDArray]:
         """The parameters as arrays over the same memory."""
         pointers = [parameter.data_ptr() for parameter in self.parameters]
-        # No other tensor can have this memory as long as the arrays exist.
+        # This memory is given to no other tensor as long as the arrays exist.
         if self.known[0] != pointers:
             self.known = pointers, [_array(parameter) for parameter in self.parameters]
         return self.known[1]
@@ -149,7 +149,7 @@ class _Unit:
         grads = [of_weight, sums[1], sums[0], *grads]
         if not of_input:
             return None, grads
-        # The gradient of a convolution is that with the taps in reverse order.
+        # The gradient of a convolution is a convolution with the taps in reverse order.
         turned = np.ascontiguousarray(flat[:, :, ::-1].transpose(2, 0, 1))
         of_x = np.empty_like(x)
         kernels.convolve(grad, turned, *self.tables[0], of_x)
@@ -280,7 +280,7 @@ _prepared: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Any]] = WeakKeyDic
 
 
 def compute(kind: Callable[..., Any], module: nn.Module, x: Tensor) -> Tensor:
-    """Return what a branch of a network makes of windows.
+    """Return the output of a branch of a network for windows.
 
     Parameters
     ----------

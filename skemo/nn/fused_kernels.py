@@ -143,7 +143,7 @@ def convolve_backward(
             tap = entry % n_taps
             if begin < end:
                 for o in range(0, n_out, 8):
-                    # Where there are fewer channels, the last one is computed again.
+                    # If there are fewer channels, the last one is computed again.
                     last = n_out - 1 - o
                     o1, o2, o3 = min(1, last) * LANES, min(2, last) * LANES, min(3, last) * LANES
                     o4, o5, o6 = min(4, last) * LANES, min(5, last) * LANES, min(6, last) * LANES
@@ -285,7 +285,7 @@ def rectify(
     norm: NDArray,
     out: NDArray,
 ) -> None:
-    """Normalise a feature map and set what is negative to 0."""
+    """Normalise a feature map, and set negative numbers to 0."""
     n_tiles, n_places, n_channels, _ = y.shape
     zero = fill(y, 0.0)
     for i in range(n_tiles * n_places):

@@ -1,8 +1,8 @@
-"""Vectors of numbers, one for each of several windows, in functions compiled by Numba.
+"""Vectors with a number for each of several windows, in functions compiled by Numba.
 
 A feature map is an array of shape (n_tiles, n_places, n_channels, LANES), whose last axis holds
-`LANES` windows. Each line of arithmetic on such vectors then is an instruction or two of the
-processor, with no edge that has to be treated separately.
+`LANES` windows. Each line of arithmetic on such vectors becomes one or two instructions of the
+processor, and no edges have to be treated separately.
 """
 
 import operator
@@ -16,7 +16,7 @@ from numba.extending import intrinsic, models, overload, register_model
 # As many single-precision numbers as fit into a register of AVX-512, or into two of others.
 LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
 
-_compiled: Any = intrinsic  # by its annotations, calls would pass the first argument as well
+_compiled: Any = intrinsic  # by its annotations, callers would have to pass `typingctx`
 
 
 class Lanes(types.Type):
@@ -36,7 +36,7 @@ def _scalar(dtype):
 
 
 def _spread(builder, dtype, value):
-    """A vector that has a number in all lanes."""
+    """Return a vector with a number in all lanes."""
     empty = ir.Constant(_vector(dtype), ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
     places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
@@ -50,14 +50,14 @@ class _LanesModel(models.PrimitiveModel):
 
 
 def _place(context, builder, array, value, index):
-    """A pointer to a number of an array, counted through the whole of it."""
+    """Return a pointer to a number of an array, by its index in the flattened array."""
     data = context.make_array(array)(context, builder, value).data
     return builder.gep(data, [index])
 
 
 @_compiled
 def load(typingctx: Any, array: Any, index: Any) -> Any:
-    """The vector that begins at a number of an array."""
+    """Return the vector that begins at an index of the flattened array."""
 
     def codegen(context, builder, signature, args):
         vector = _vector(array.dtype)
@@ -70,7 +70,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
 
 @_compiled
 def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Write a vector into an array, beginning at a number of it."""
+    """Write a vector into an array, beginning at an index of the flattened array."""
 
     def codegen(context, builder, signature, args):
         pointer = _place(context, builder, array, *args[:2])
@@ -83,7 +83,7 @@ def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @_compiled
 def spread(typingctx: Any, array: Any, index: Any) -> Any:
-    """A vector that has one number of an array in all lanes."""
+    """Return a vector with one number of an array in all lanes."""
 
     def codegen(context, builder, signature, args):
         pointer = _place(context, builder, array, *args)
@@ -95,7 +95,7 @@ def spread(typingctx: Any, array: Any, index: Any) -> Any:
 
 @_compiled
 def fill(typingctx: Any, array: Any, value: Any) -> Any:
-    """A vector, of the type of an array, that has a number in all lanes."""
+    """Return a vector with a number in all lanes, in the type of an array."""
 
     def codegen(context, builder, signature, args):
         number = context.cast(builder, args[1], value, array.dtype)
@@ -104,7 +104,7 @@ def fill(typingctx: Any, array: Any, value: Any) -> Any:
     return Lanes(array.dtype)(array, value), codegen
 
 
-# Sums may be taken in another order, and a product and a sum rounded once instead of twice.
+# Sums may be reordered, and a product with a sum may be rounded once instead of twice.
 _FLAGS = ("contract", "reassoc", "nsz")
 
 
@@ -153,7 +153,7 @@ def _times(a, b):
 
 @_compiled
 def larger(typingctx: Any, a: Any, b: Any) -> Any:
-    """The larger of two numbers, in each lane; NaN if the first is."""
+    """Return the larger of two numbers in each lane; NaN if the first is NaN."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
@@ -163,7 +163,7 @@ def larger(typingctx: Any, a: Any, b: Any) -> Any:
 
 @_compiled
 def equal(typingctx: Any, a: Any, b: Any) -> Any:
-    """1 in each lane in which two vectors are equal, 0 elsewhere."""
+    """Return 1 in each lane in which two vectors are equal, and 0 elsewhere."""
 
     def codegen(context, builder, signature, args):
         one, zero = (ir.Constant(_vector(a.dtype), [x] * LANES) for x in (1.0, 0.0))
@@ -174,7 +174,7 @@ def equal(typingctx: Any, a: Any, b: Any) -> Any:
 
 @_compiled
 def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """The numbers of `a` where `condition` is above 0, and those of `b` elsewhere."""
+    """Return the numbers of `a` where `condition` is above 0, and those of `b` elsewhere."""
 
     def codegen(context, builder, signature, args):
         zero = ir.Constant(_vector(a.dtype), [0.0] * LANES)
@@ -185,7 +185,7 @@ def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
 
 @_compiled
 def total(typingctx: Any, a: Any) -> Any:
-    """The sum over the lanes."""
+    """Return the sum over the lanes."""
 
     def codegen(context, builder, signature, args):
         values, n = args[0], LANES
