@@ -1,4 +1,4 @@
-"""The choice between compiled loops and torch's operations for parts of the networks."""
+"""Whether parts of the networks are computed by compiled loops instead of torch's operations."""
 
 import contextlib
 import contextvars
@@ -16,7 +16,7 @@ _is_wanted: contextvars.ContextVar[bool] = contextvars.ContextVar("is_wanted", d
 def fused_parts() -> Iterator[None]:
     """Compute parts of the networks as one operation each, if Numba is installed.
 
-    This affects networks on the CPU in the calling thread, whose results change only by rounding.
+    Results differ by rounding only. It concerns networks on the CPU, in the calling thread.
     Gradients of gradients, forward-mode gradients and `torch.func` do not work inside.
     """
     token = _is_wanted.set(True)
@@ -34,7 +34,7 @@ def fused_code(x: Tensor) -> ModuleType | None:
 
 
 def can_fuse() -> bool:
-    """Return whether Numba is available to compile the loops."""
+    """Whether Numba is there to compile the loops."""
     return _import_fused() is not None
 
 
@@ -45,6 +45,6 @@ def _import_fused() -> ModuleType | None:
 
         from skemo.nn import fused
     except (ImportError, RuntimeError):
-        # Numba is missing or too old for NumPy, or has no folder in which to keep compiled code.
+        # Also if Numba is too old for NumPy, or there is no folder in which it could keep code.
         return None
     return None if vars(config).get("DISABLE_JIT") else fused
