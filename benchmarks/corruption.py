@@ -261,9 +261,9 @@ HEAD = f"""\
 
 Each modality of a window is faulty with a given probability, independently of the others, in \
 training as in testing. With `stale:0.35`, it is replaced with probability 0.35 by a stretch from \
-another moment of the same subject; models are told which windows these are, as a device that \
-counts its packets would know. The other faults are noise and movement at -5 dB, saturation and \
-dropout; models are then told the quality that `QualityTransformer` measures. "Told": the \
+another moment of the same subject; a model that is "told" knows which windows these are, as would \
+a device that counts its packets. The other faults are noise and movement at -5 dB, saturation and \
+dropout; the model then knows the quality that `QualityTransformer` measures. "Told": the \
 attention receives the quality (`quality=`); a network without attention receives it as a further \
 modality, and a baseline as further features. "Rule": a modality whose quality is below {TRUSTED} \
 counts as missing, and the model is not told the quality. Inputs are the features of [the tuned \

@@ -106,6 +106,11 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If `by` is not a column of `X`, or `X` has no other columns of numbers or signals.
         """
         self.fit_transform(X, y)
         return self
@@ -147,6 +152,11 @@ class PerSubject(DocLinkMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If the columns or channels are not those of the earlier rows.
         """
         is_first = not hasattr(self, "statistics_")
         X, subjects, by, kept = self._take_subjects(X, reset=is_first)

@@ -56,6 +56,11 @@ def add_noise(values: ArrayLike, snr: float, rng: np.random.Generator) -> NDArra
     -------
     ndarray of the shape of `values`
 
+    Raises
+    ------
+    ValueError
+        If `values` are not real numbers, or have no time axis for each window.
+
     Examples
     --------
     >>> import numpy as np
@@ -95,6 +100,12 @@ def add_motion(
     Returns
     -------
     ndarray of the shape of `values`
+
+    Raises
+    ------
+    ValueError
+        If `values` are not real numbers or have no time axis for each window, or if
+        `sampling_rate` is not positive.
 
     Examples
     --------
@@ -140,6 +151,11 @@ def saturate(values: ArrayLike) -> NDArray[np.floating]:
     -------
     ndarray of the shape of `values`
 
+    Raises
+    ------
+    ValueError
+        If `values` are not real numbers, or have no time axis for each window.
+
     Examples
     --------
     >>> from skemo.kernels.corruption import saturate
@@ -167,6 +183,11 @@ def hold(values: ArrayLike) -> NDArray[np.floating]:
     Returns
     -------
     ndarray of the shape of `values`
+
+    Raises
+    ------
+    ValueError
+        If `values` are not real numbers, or have no time axis for each window.
 
     Examples
     --------
