@@ -256,8 +256,8 @@ def _fault(text):
     is_complete = kind in KINDS and 1 <= len(parts) <= 1 + (kind in ("motion", "noise"))
     if not is_complete or not 0 <= numbers.get("probability", -1) <= 1:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a fault and its probability, such as stale:0.35 or noise:0.5:-5; the "
-            f"faults are {', '.join(KINDS)}"
+            f"{text!r} is not a fault and its probability from 0 to 1, such as stale:0.35 or "
+            f"noise:0.5:-5; the faults are {', '.join(KINDS)}"
         )
     return {"kind": kind, **numbers}
 

@@ -533,6 +533,10 @@ def _check_own(protocol, gap, tested):
             "A list of splits already says which windows are tested and which are trained on: "
             "leave out tested=."
         )
+    if isinstance(protocol, type):
+        raise ValueError(
+            f"protocol is the class {protocol.__name__}: pass a splitter, {protocol.__name__}(...)."
+        )
     if not isinstance(protocol, list | tuple) and not hasattr(protocol, "split"):
         raise ValueError(
             f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}, a splitter such as "

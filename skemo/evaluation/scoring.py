@@ -70,6 +70,11 @@ def score_error(scorer: Scorer, predictions: pd.DataFrame) -> str | None:
     try:
         value = scorer.function(predictions)
     except Exception as error:  # of the user's function
+        if isinstance(error, AttributeError) and "predict_proba" in str(error):
+            return (
+                "it needs probabilities (predict_proba), which the model does not give. "
+                "scikit-learn's CalibratedClassifierCV gives them to a classifier."
+            )
         return f"{type(error).__name__}: {error}".partition("\n")[0]
     return "it is NaN" if np.isnan(value) else None
 

@@ -54,8 +54,9 @@ def find_column(X: pd.DataFrame | NDArray, column: Any, parameter: str) -> int:
         if list(X.columns).count(column) != 1:
             raise ValueError(
                 f"{parameter}={column!r} is not a column of X, which has {list(X.columns)}. Pass "
-                f"it through, as with make_modality_transformer(..., {column}='passthrough'), or "
-                f"set {parameter}=<its name>."
+                f"it through in every earlier step, as with make_modality_transformer(..., "
+                f"{column}='passthrough') and PerSubject(passthrough=[{column!r}]), or set "
+                f"{parameter}=<its name>."
             )
         return list(X.columns).index(column)
     if not isinstance(column, int | np.integer) or isinstance(column, bool):
@@ -82,7 +83,10 @@ def fitted_names(estimator: Any, input_features: ArrayLike | None) -> list[Any]:
 
 
 def split_blocks(
-    X: pd.DataFrame | NDArray, keys: Collection[int], who: str
+    X: pd.DataFrame | NDArray,
+    keys: Collection[int],
+    who: str,
+    remedy: str = "Encode or drop them in an earlier step.",
 ) -> tuple[
     list[NDArray[np.floating]],
     list[bool],
@@ -97,6 +101,8 @@ def split_blocks(
         Positions of columns that are left out.
     who : str
         Name of the estimator and what it does, for error messages.
+    remedy : str, default="Encode or drop them in an earlier step."
+        What to do about columns that are neither numeric nor signals, for error messages.
 
     Returns
     -------
@@ -124,10 +130,7 @@ def split_blocks(
     numeric = [i for i in others if i not in signal]
     unusable = [X.columns[i] for i in numeric if not _is_real(X.dtypes.iloc[i])]
     if unusable:
-        raise ValueError(
-            f"{who} numeric and signal columns, but got {unusable}. Encode or drop them in an "
-            "earlier step."
-        )
+        raise ValueError(f"{who} numeric and signal columns, but got {unusable}. {remedy}")
     table = X.iloc[:, numeric]
     single = len(numeric) > 0 and all(dtype == np.float32 for dtype in table.dtypes)
     numbers = table.to_numpy(np.float32 if single else np.float64, na_value=np.nan)

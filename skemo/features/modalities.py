@@ -78,6 +78,11 @@ class ModalityTransformer(ColumnTransformer):
     def _complete(self, X):
         """Return `X` with a missing signal for each one that is absent."""
         signals = getattr(self, "signals_", {})
+        if isinstance(X, pd.Series):
+            raise ValueError(
+                "X is a Series, not a table of windows. For a single window, pass a table with one "
+                "row, such as windows.iloc[[0]]."
+            )
         present = signal_columns(X)
         if not isinstance(X, pd.DataFrame) or set(signals) <= set(present):
             return X

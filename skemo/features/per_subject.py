@@ -258,7 +258,13 @@ class _Blocks:
     """
 
     def __init__(self, X, by, kept):
-        self.arrays, self.padded, rebuild = split_blocks(X, {by, *kept}, "PerSubject standardises")
+        self.arrays, self.padded, rebuild = split_blocks(
+            X,
+            {by, *kept},
+            "PerSubject standardises",
+            "Encode or drop them in an earlier step, or name them in passthrough= if a later step "
+            "needs them.",
+        )
         self.rebuild = functools.partial(rebuild, kept=kept)
         self.shapes = [
             (1, *values.shape[1:-1], 1) if values.ndim > 2 else values.shape[1:]
@@ -372,7 +378,8 @@ def _warn_of_single_rows(names):
         shown = ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
         warnings.warn(
             f"PerSubject: {len(names)} subject(s) have a single row. There is nothing to compare "
-            f"it with, so its features become 0: {shown}. Pass all rows of a subject together.",
+            f"it with, so its features become 0: {shown}. Pass all rows of a subject together, "
+            "or measure them beforehand with skemo.enroll.",
             UserWarning,
             stacklevel=4,
         )

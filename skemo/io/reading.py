@@ -115,7 +115,8 @@ def _reader_of_text(path, text):
         raise ValueError(f"{path} is one file of an Empatica E4. Read its folder, {path.parent}.")
     raise ValueError(
         f"{path} looks like a text table that begins with {lines[0][:60]!r}. Read it with "
-        "skemo.io.read_csv(path, time=<the column of times>)."
+        "skemo.io.read_csv(path, time=<the column of times>), or on the command line with "
+        "--time <the column of times>."
     )
 
 

@@ -519,7 +519,7 @@ def test_every_model_is_told_the_reliability_in_its_own_form(windows):
 def test_a_wrong_fault_is_named(few, fault, capsys):
     with pytest.raises(SystemExit):
         main([*few, "--corrupt", fault])
-    assert f"'{fault}' is not a fault and its probability" in capsys.readouterr().err
+    assert f"'{fault}' is not a fault and its probability from 0 to 1" in capsys.readouterr().err
 
 
 def test_reliability_needs_faults(few, capsys):

@@ -1,6 +1,7 @@
 """``python -m skemo live``: recordings and streams followed in the terminal."""
 
 import io
+import re
 import socket
 import struct
 import threading
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from sklearn.pipeline import make_pipeline
 
 import skemo
 import skemo.io
@@ -104,6 +106,21 @@ def test_wrong_arguments_are_named(arguments, message, saved, table, capsys):
         main(["live", *arguments])
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_somebody_whom_the_model_has_not_measured_is_an_error(recordings, table, tmp_path, capsys):
+    windows = segment(recordings, duration=10.0)
+    features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), subject="passthrough")
+    model = skemo.make_lda(make_pipeline(features, skemo.PerSubject()))
+    skemo.save(model.fit(windows, windows["label"]), tmp_path / "model.skemo")
+    command = ["live", str(tmp_path / "model.skemo"), "--replay", str(table), "--time", "seconds"]
+    command += ["--speed", "inf"]
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--subject", "visitor"])
+    message = "has not measured 'visitor'. Measure them with skemo.enroll .* --subject, one of 00,"
+    assert re.search(message, capsys.readouterr().err)
+    main([*command, "--subject", "00"])
+    assert "quality eda" in capsys.readouterr().out
 
 
 def test_channels_are_chosen_by_their_labels(tmp_path):

@@ -110,6 +110,7 @@ def test_a_trial_left_out_of_a_known_subject_is_not_optimistic():
 @pytest.mark.parametrize(
     ("protocol", "message"),
     [
+        (GroupShuffleSplit, r"the class GroupShuffleSplit: pass a splitter, Group.*\(\.\.\.\)"),
         (5, "protocol must be one of 'leave-one-subject-out', .* got 5"),
         ([], "cv gives no folds"),
         ([([0, 1], [])], "Fold 0 of the protocol has no test windows"),

@@ -254,6 +254,13 @@ def test_it_follows_the_features_and_their_standardisation():
     pd.testing.assert_frame_equal(table, expected)
 
 
+def test_a_key_that_an_earlier_step_dropped_is_named_with_the_way_to_keep_it():
+    X, _ = make_windows()
+    model = make_pipeline(PerSubject(passthrough=["trial", "start"]), ContextTransformer())
+    with pytest.raises(ValueError, match=r"subject='subject' is not .* PerSubject\(passthrough="):
+        model.fit(X)
+
+
 def test_tables_declare_what_it_does():
     assert transductive_steps(make_svm(ContextTransformer())) == ["ContextTransformer"]
     causal = make_svm(make_pipeline(PerSubject(), ContextTransformer(causal=True)))

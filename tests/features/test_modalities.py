@@ -96,6 +96,12 @@ def test_a_renamed_signal_and_a_table_without_signals_are_errors(windows):
         step.transform(windows[["subject"]])
 
 
+def test_a_row_instead_of_a_table_is_an_error(windows):
+    transformer = make_modality_transformer(ecg="passthrough").fit(windows)
+    with pytest.raises(ValueError, match=r"X is a Series.*windows\.iloc\[\[0\]\]"):
+        transformer.transform(windows.iloc[0])
+
+
 def test_other_columns_must_be_there(windows):
     step = features(subject="passthrough").fit(windows)
     with pytest.raises(ValueError, match=r"columns are missing: \{'subject'\}"):

@@ -302,9 +302,18 @@ def test_nan_is_ignored_and_constants_become_zero():
 
 def test_a_single_row_gives_zeros_and_names_the_subject():
     X = pd.DataFrame({"x": [1.0, 2.0, 5.0], "subject": ["a", "a", "lonely"]})
-    with pytest.warns(UserWarning, match=r"1 subject\(s\) have a single row.*become 0: lonely\."):
+    said = r"1 subject\(s\) have a single row.*become 0: lonely\..*or measure .* skemo\.enroll"
+    with pytest.warns(UserWarning, match=said):
         got = PerSubject().fit_transform(X)
     assert got["x"].tolist() == [-1, 1, 0]
+
+
+def test_columns_that_a_later_step_needs_can_be_named_in_passthrough():
+    X = pd.DataFrame({"x": [1.0, 3.0], "subject": "a", "trial": ["0", "1"]})
+    with pytest.raises(ValueError, match=r"got \['trial'\]\..*passthrough= if a later step needs"):
+        PerSubject().fit(X)
+    got = PerSubject(passthrough=["subject", "trial"]).fit_transform(X)
+    assert got["trial"].tolist() == ["0", "1"]
 
 
 def test_the_subject_column_of_an_array_is_given_by_position():

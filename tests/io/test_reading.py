@@ -16,7 +16,7 @@ from skemo.io import read
         (
             "a.csv",
             b"time,ecg\n0,1\n",
-            r"looks like a text table .* 'time,ecg'. Read it with skemo.io",
+            r"looks like a text table .* 'time,ecg'. Read it with skemo.io.* with --time",
         ),
         ("EDA.csv", b"1644227574\n4\n0.1\n", "is one file of an Empatica E4. Read its folder"),
         (
