@@ -12,7 +12,6 @@ import pandas as pd
 
 from skemo._escape import to_csv, to_printable
 from skemo.evaluation.scores import PROBABILITY
-from skemo.features.per_subject import PerSubject
 from skemo.io.csv import read_csv
 from skemo.io.lsl import LSLStreams
 from skemo.io.reading import read
@@ -95,8 +94,6 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
 
         model = load(args.model)
         fitted = fitted_signals(model)
-        if args.context == 0:
-            _check_subject(model, args.subject)
         with _open_source(args, fitted) as (chunks, rates, channels):
             stream = Stream(
                 model,
@@ -115,21 +112,6 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("Stopped.")
-
-
-def _check_subject(model, subject):
-    """Raise if windows of this person, one by one, would all become 0 in a `PerSubject`."""
-    for step in (model, *model.get_params().values()):
-        if not isinstance(step, PerSubject) or not hasattr(step, "statistics_"):
-            continue
-        known = step.statistics_
-        names = known["subject"][known["windows"] > 1].tolist()
-        if subject not in names:
-            raise ValueError(
-                f"The model standardises each person, and has not measured {subject!r}. Measure "
-                "them with skemo.enroll and save that model, or pass --subject, one of "
-                f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}."
-            )
 
 
 def _find_duration(given: float | None, fitted: dict[str, SignalDtype]) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
 from skemo._checks import check_range, check_rate, is_number, is_positive, real_samples
+from skemo.features.per_subject import PerSubject
 from skemo.features.quality import QualityTransformer
 from skemo.kernels.quality import QUALITY
 from skemo.signals.array import SignalArray, SignalDtype
@@ -90,8 +91,8 @@ class Stream:
     Raises
     ------
     ValueError
-        If a parameter is invalid, or if the rates, channels or duration are not those that the
-        model was fitted on.
+        If a parameter is invalid, if the rates, channels or duration are not those that the
+        model was fitted on, or if a `PerSubject` of the model has not measured the subject.
 
     Warns
     -----
@@ -152,6 +153,8 @@ class Stream:
                 )
         check_text([self.subject], "The subject")
         check_text([self.trial], "The trial")
+        if context == 0:
+            _check_is_measured(model, self.subject)
         fitted = fitted_signals(model)
         rates = _find_rates(sampling_rates, fitted)
         self._signals = {}
@@ -516,6 +519,23 @@ def fitted_signals(model: Any) -> dict[str, SignalDtype]:
         found[str(model.feature_names_in_[0])] = model.signal_dtype_
     found |= getattr(model, "modalities_", {})
     return found
+
+
+def _check_is_measured(model, subject):
+    """Raise if a `PerSubject` would standardise the windows of this person by themselves."""
+    params = model.get_params() if hasattr(model, "get_params") else {}
+    for step in (model, *params.values()):
+        if not isinstance(step, PerSubject) or not hasattr(step, "statistics_"):
+            continue
+        known = step.statistics_
+        names = known["subject"][known["windows"] > 1].tolist()
+        if subject not in names:
+            raise ValueError(
+                f"The model standardises each person, and has not measured {subject!r}: a window "
+                "would be standardised by those that happen to arrive with it. Use the model that "
+                "skemo.enroll returns, and pass its person as the subject; it has measured "
+                f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}."
+            )
 
 
 def _find_rates(given, fitted):

@@ -117,7 +117,7 @@ def test_somebody_whom_the_model_has_not_measured_is_an_error(recordings, table,
     command += ["--speed", "inf"]
     with pytest.raises(SystemExit, match="2"):
         main([*command, "--subject", "visitor"])
-    message = "has not measured 'visitor'. Measure them with skemo.enroll .* --subject, one of 00,"
+    message = "has not measured 'visitor'.* skemo.enroll .* has measured 00,"
     assert re.search(message, capsys.readouterr().err)
     main([*command, "--subject", "00"])
     assert "quality eda" in capsys.readouterr().out

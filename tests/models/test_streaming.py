@@ -474,3 +474,13 @@ def test_an_enrolled_person_is_classified_as_with_all_their_windows(recordings, 
     np.testing.assert_allclose(
         found.filter(like="probability"), model.predict_proba(own), rtol=1e-9
     )
+
+
+def test_somebody_whom_the_model_has_not_measured_is_not_followed(recordings):
+    windows = segment(recordings[:3], duration=10.0)
+    features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), subject="passthrough")
+    model = skemo.make_lda(make_pipeline(features, PerSubject()))
+    model.fit(windows[["eda", "subject"]], windows["label"])
+    with pytest.raises(ValueError, match=r"has not measured 'visitor'.*skemo\.enroll"):
+        Stream(model, 10.0, subject="visitor")
+    Stream(model, 10.0, subject=recordings[0].subject)
