@@ -1,9 +1,13 @@
-"""Make joblib's worker processes end with the process that started them."""
+"""How skemo uses joblib's workers: processes of this machine, or of a cluster."""
 
 import os
 import threading
 import time
-from typing import Any
+from typing import Any, Literal
+
+from joblib.parallel import BACKENDS, get_active_backend
+
+_LOCAL = ("loky", "multiprocessing")  # joblib's backends whose workers are its own children
 
 
 def ending_with_this_process() -> dict[str, Any]:
@@ -15,10 +19,32 @@ def ending_with_this_process() -> dict[str, Any]:
     Returns
     -------
     dict
-        Each worker first starts a thread that looks for this process. Backends without processes
-        have no use for these arguments.
+        Each worker first starts a thread that looks for this process. Empty for other backends
+        than joblib's own processes: the workers of a cluster are the children of others.
     """
+    if type(get_active_backend()[0]) not in map(BACKENDS.get, _LOCAL):
+        return {}
     return {"initializer": _end_with, "initargs": (os.getpid(),)}
+
+
+def returned_as(
+    in_order: bool = True,
+) -> Literal["generator", "generator_unordered", "list"]:
+    """Return how joblib's `Parallel` can return results under its active backend.
+
+    Parameters
+    ----------
+    in_order : bool, default=True
+        Whether the results are in the order of the tasks, or as they are ready.
+
+    Returns
+    -------
+    str
+        For `return_as`: results one by one, or all at the end if the backend cannot do that.
+    """
+    if not get_active_backend()[0].supports_return_generator:
+        return "list"
+    return "generator" if in_order else "generator_unordered"
 
 
 def _end_with(parent):

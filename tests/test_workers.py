@@ -1,4 +1,4 @@
-"""Worker processes after the end of the process that started them."""
+"""Worker processes end with the process that started them, if it is their parent."""
 
 import signal
 import subprocess
@@ -7,7 +7,11 @@ import textwrap
 import time
 from pathlib import Path
 
+import joblib
 import pytest
+from joblib.parallel import BACKENDS
+
+from skemo._workers import ending_with_this_process
 
 SCRIPT = """
     import os, time
@@ -51,3 +55,13 @@ def test_workers_end_with_the_process_that_started_them(kill, n_tasks):
         while any(map(is_running, workers)) and time.monotonic() < deadline:
             time.sleep(0.1)
     assert not any(map(is_running, workers))
+
+
+def test_workers_of_a_cluster_are_left_alone():
+    class OnACluster(BACKENDS["multiprocessing"]):
+        """As Ray's backend is."""
+
+    with joblib.parallel_config(OnACluster()):
+        assert ending_with_this_process() == {}
+    with joblib.parallel_config("loky"):
+        assert ending_with_this_process()

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
 from skemo._files import write_whole
-from skemo._workers import ending_with_this_process
+from skemo._workers import ending_with_this_process, returned_as
 
 _Item = TypeVar("_Item")
 _LARGEST_FILE = 10**8  # bytes of a download; those of the data sets have up to 10 MB
@@ -314,7 +314,7 @@ def _read_subjects(read, subjects, on_error, n_jobs, progress):
             return error
 
     # Each process reads at most one subject ahead, so that memory stays bounded.
-    settings = {"return_as": "generator", "pre_dispatch": "n_jobs", "backend": "loky"}
+    settings = {"return_as": returned_as(), "pre_dispatch": "n_jobs"}
     parallel = Parallel(n_jobs=n_jobs, **settings, **ending_with_this_process())
     results = parallel(delayed(attempt)(subject) for subject in subjects)
     bar = track(

@@ -262,7 +262,7 @@ def compare(
     other processes would import a part of your code from its file. So is a fit whose file was
     damaged or changed.
 
-    Warnings of fits are not recorded under joblib's threading backend.
+    Warnings of fits are not recorded under joblib's backends of threads and of Dask.
 
     Examples
     --------

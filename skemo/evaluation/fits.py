@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from skemo._warnings import recorded_warnings
-from skemo._workers import ending_with_this_process
+from skemo._workers import ending_with_this_process, returned_as
 from skemo.evaluation.nested import chosen_parameters
 from skemo.evaluation.store import FitStore
 
@@ -30,9 +30,10 @@ class Run(NamedTuple):
     """A model in one repetition, with what it is fitted to in each fold.
 
     `X` is the input of the estimator, after the leading steps that are already computed; `y` are
-    its labels, permuted for a control; `params` are parameters of ``fit`` for all rows; `keys` are
-    the keys of each fold's record in a store, or None if it cannot be kept. `pickled` is the
-    estimator by value, for fits that are kept and run in other processes.
+    its labels, permuted for a control; `folds` are pairs (train, test), in a list or by their
+    numbers; `params` are parameters of ``fit`` for all rows; `keys` are the keys of each fold's
+    record in a store, or None if it cannot be kept. `pickled` is the estimator by value, for fits
+    that are kept and run in other processes.
     """
 
     model: str
@@ -40,7 +41,7 @@ class Run(NamedTuple):
     estimator: BaseEstimator
     X: Any
     y: np.ndarray
-    folds: list
+    folds: list | dict
     params: dict
     keys: list
     pickled: bytes | None = None
@@ -121,10 +122,7 @@ def run_fits(
             stacked += [(i, chunk) for chunk in chunks if not set(chunk).isdisjoint(missing)]
         else:
             single += [(i, [fold]) for fold in missing]
-    calls = [
-        delayed(_fit_and_predict)(i, runs[i]._replace(keys=[]), folds, classes, on_error)
-        for i, folds in stacked + single
-    ]
+    calls = [_call(i, runs[i], folds, classes, on_error) for i, folds in stacked + single]
     with bar(len(tasks), len(records)) as advance:
         for i, results in _in_parallel(calls, n_jobs):
             for fold, record, failure in results:
@@ -172,16 +170,27 @@ def _in_chunks(folds):
 
 def _in_parallel(calls, n_jobs):
     """Results as they are ready, or all at the end if joblib's backend cannot stream them."""
-    streams = get_active_backend()[0].supports_return_generator
-    how = "generator_unordered" if streams else "list"
+    how = returned_as(in_order=False)
     return Parallel(n_jobs=n_jobs, return_as=how, **ending_with_this_process())(calls)
 
 
-def _fit_and_predict(i, run, folds, classes, on_error):
+def _call(i, run, folds, classes, on_error):
+    """Return a delayed call of `_fit_and_predict` for some folds of a run.
+
+    What many fits share is passed by itself, since on a cluster joblib sends a large argument once,
+    but not what is inside of it.
+    """
+    rest = run._replace(X=None, y=None, params={}, keys=[], folds={k: run.folds[k] for k in folds})
+    return delayed(_fit_and_predict)(i, rest, classes, on_error, X=run.X, y=run.y, **run.params)
+
+
+def _fit_and_predict(i, run, classes, on_error, /, X, y, **params):
     """Fit a model in some folds and predict the tested rows.
 
     Returns `i`, and for each fold its number, its record and its failure, one of which is None.
     """
+    run = run._replace(X=X, y=y, params=params)
+    folds = list(run.folds)
     fitted = _fit_together(run, folds) if len(folds) > 1 else [_fit(run, folds[0])]
     results = []
     for fold, (model, seconds, caught) in zip(folds, fitted, strict=True):

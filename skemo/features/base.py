@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skemo._checks import is_positive
 from skemo._doc_links import DocLinkMixin
-from skemo._workers import ending_with_this_process
+from skemo._workers import ending_with_this_process, returned_as
 from skemo.kernels.filters import LARGEST_GAP_SHARE
 from skemo.kernels.hrv import increasing
 from skemo.kernels.quality import signal_quality
@@ -91,8 +91,11 @@ def compute_in_chunks(
     """
     n_together = max(1, n_samples // max(1, values[:1].size))
     starts = range(0, len(values), n_together)
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator", **ending_with_this_process())
-    parts = parallel(delayed(compute)(values[start : start + starts.step]) for start in starts)
+    if len(starts) > 1:
+        parallel = Parallel(n_jobs=n_jobs, return_as=returned_as(), **ending_with_this_process())
+        parts = parallel(delayed(compute)(values[start : start + starts.step]) for start in starts)
+    else:  # on a cluster, a single part is not worth the journey
+        parts = map(compute, [values] if starts else [])
     result = np.empty(0)
     for start, part in zip(starts, parts, strict=True):
         if start == 0:

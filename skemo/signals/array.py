@@ -306,6 +306,9 @@ class SignalArray(ExtensionArray):
     def nbytes(self) -> int:
         return self._samples.nbytes
 
+    def __sizeof__(self) -> int:  # by which Dask decides what to send once, and what to spill
+        return super().__sizeof__() + self.nbytes
+
     def __len__(self) -> int:
         return len(self._samples)
 

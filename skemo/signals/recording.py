@@ -475,6 +475,9 @@ since 2024-05-01 09:30:00>
             text += f"; since {self.start_time}"
         return f"<Recording of {text}>"
 
+    def __sizeof__(self) -> int:  # by which Dask decides what to send once, and what to spill
+        return super().__sizeof__() + sum(signal.nbytes for signal in self.signals.values())
+
     def _repr_html_(self):
         """Return tables of the signals and of the first labels, for notebooks."""
         signals = pd.DataFrame(

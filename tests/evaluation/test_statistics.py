@@ -1,5 +1,6 @@
 """Intervals and paired tests, and how often they are wrong."""
 
+import tracemalloc
 import warnings
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.svm import SVC
 
+from skemo.evaluation import statistics
 from skemo.evaluation.comparison import Comparison
 from skemo.evaluation.scores import score_predictions
 from skemo.evaluation.statistics import (
@@ -47,6 +49,25 @@ def test_ten_subjects_have_the_interval_of_scipy_at_a_wider_level():
     )
     found = bootstrap_interval(values)
     np.testing.assert_allclose(found, expected.confidence_interval, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["BCa", "percentile"])
+def test_an_interval_is_the_same_to_the_bit_if_its_resamples_are_drawn_in_blocks(
+    method, monkeypatch
+):
+    values = np.random.default_rng(3).exponential(size=120)
+    in_blocks = bootstrap_interval(values, method=method)
+    monkeypatch.setattr(statistics, "_DRAWN", 120 * 10_000)
+    assert bootstrap_interval(values, method=method) == in_blocks
+
+
+def test_an_interval_of_thousands_of_subjects_takes_little_memory():
+    values = np.random.default_rng(4).normal(size=3000)
+    tracemalloc.start()
+    bootstrap_interval(values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2e7
 
 
 @pytest.mark.parametrize("method", ["BCa", "percentile"])
@@ -98,6 +119,23 @@ def test_many_subjects_have_the_normal_approximation():
     differences = np.random.default_rng(0).integers(-5, 6, size=500) / 12
     expected = stats.wilcoxon(differences, zero_method="pratt")  # so many: no exact method
     np.testing.assert_allclose(wilcoxon_test(differences).p_value, expected.pvalue, rtol=0.02)
+
+
+@pytest.mark.parametrize("decimals", [1, 6])  # with and without ties
+def test_beyond_a_thousand_subjects_the_normal_distribution_gives_nearly_the_exact_p(
+    decimals, monkeypatch
+):
+    differences = (np.random.default_rng(5).normal(size=1001) + 0.07).round(decimals)
+    normal = wilcoxon_test(differences)
+    monkeypatch.setattr(statistics, "_EXACT", 2000)
+    exact = wilcoxon_test(differences)
+    assert 0.01 < exact.p_value < 0.05
+    assert normal.p_value == pytest.approx(exact.p_value, rel=5e-3)
+    assert normal._replace(p_value=0) == exact._replace(p_value=0)
+
+
+def test_thousands_of_subjects_without_a_difference_have_p_1():
+    assert wilcoxon_test(np.zeros(3000)).p_value == 1
 
 
 def test_when_all_subjects_agree_only_two_of_all_signs_are_as_extreme():

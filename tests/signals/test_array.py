@@ -1,6 +1,7 @@
 """Signal columns: one block of windows inside a table."""
 
 import pickle
+import sys
 
 import joblib
 import numpy as np
@@ -443,6 +444,11 @@ def test_joblib_memory_maps_a_saved_table(tmp_path):
     assert has_memmap_below(back["eeg"].array.values)
     assert has_memmap_below(back.iloc[10:20]["eeg"].array.values)
     pd.testing.assert_frame_equal(back, frame)
+
+
+def test_an_array_says_how_much_memory_its_samples_take():
+    array = make_frame(100)["eeg"].array
+    assert array.nbytes < sys.getsizeof(array) < array.nbytes + 1000
 
 
 def test_joblib_workers_get_a_memory_map_instead_of_a_copy():

@@ -1,5 +1,6 @@
 """What a recording contains, and what it refuses."""
 
+import sys
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -32,6 +33,13 @@ def test_signals_are_not_copied_and_rates_are_floats():
     assert recording.sampling_rates == {"eeg": 4.0}
     assert recording.channels == {"eeg": None}
     assert recording.subject == "7"
+
+
+def test_a_recording_says_how_much_memory_its_signals_take():
+    recording = Recording(
+        {"ecg": np.zeros(5000), "eda": np.zeros(50)}, {"ecg": 100, "eda": 1}, subject="a"
+    )
+    assert 40_400 < sys.getsizeof(recording) < 41_400
 
 
 def test_recording_is_frozen_and_can_be_replaced():
