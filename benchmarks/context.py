@@ -1,15 +1,18 @@
 """Make results/context.md: models with and without the mean over neighbouring windows.
 
     python benchmarks/context.py run eegmat --data-home DIR
+    python benchmarks/context.py splits stress_predict --data-home DIR
     python benchmarks/context.py report
 
 The baselines of `tuning.py`, with its inputs and outer folds of subjects. Each chooses its
 hyper-parameters and, with context, the reach by inner folds of the training subjects. `run` takes
-a few minutes on one core, `report` writes the page.
+a few minutes on one core. `splits` repeats the search for several distributions of the subjects
+over the outer folds, and for training on overlapping windows. `report` writes the page.
 """
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +26,14 @@ from skemo.cli.experiments import DATASETS, decompose_conductance
 from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wilcoxon_test
 
 RESULTS = Path(__file__).parent / "results" / "context"
+SPLITS = 3  # distributions of the subjects over the outer folds
 REACHES = {"eegmat": (20, 40, 60), "stress_predict": (60, 120, 240)}  # seconds
 VARIANTS = {"alone": "alone", "both": "context", "past": "causal context"}
+SPLIT_INPUTS = {  # context, and the windows that are fitted
+    "alone": ("alone", "whole"),
+    "context": ("both", "whole"),
+    "context, overlapping": ("both", "overlapping"),
+}
 GRIDS = {
     "SVM": {"C": [1.0, 10.0], "gamma": ["scale", 0.001, 0.003]},
     "LDA": {"shrinkage": ["auto", 0.3, 0.8], "priors": [None, [0.5, 0.5]]},
@@ -62,6 +71,40 @@ def run(dataset, data_home):
         pd.DataFrame(table).drop(columns="seed", errors="ignore").to_csv(
             path, index=False, float_format="%.6g"
         )
+
+
+def run_splits(dataset, data_home):
+    """Search as `run` does, for several outer splits and also trained on overlapping windows.
+
+    Windows that overlap are never tested, and those that are tested are averaged without them.
+    Only for the linear models: the search of SVM takes ten times as long.
+    """
+    settings = DATASETS[dataset]
+    recordings = list(decompose_conductance(settings.load(data_home, None, "raise")))
+    tables, labels, owners = [], [], []
+    for step in (settings.duration, settings.duration / 2):
+        windows = skemo.segment(recordings, settings.duration, step, purity=settings.purity)
+        tables.append(averaged_forms(dataset, windows, settings.duration))
+        labels.append(windows["label"].to_numpy())
+        owners.append(windows["subject"].to_numpy())
+    X = pd.concat(tables, ignore_index=True)
+    y, subjects = np.concatenate(labels), np.concatenate(owners)
+    overlapping = np.arange(len(tables[0]), len(X))
+    rows = []
+    for split in range(SPLITS):
+        outer = StratifiedGroupKFold(OUTER, shuffle=True, random_state=split)
+        for train, test in outer.split(tables[0], labels[0], owners[0]):
+            for inputs, (variant, fitted) in SPLIT_INPUTS.items():
+                rows_to_fit = overlapping if fitted == "overlapping" else None
+                for model in ("LDA", "logistic regression"):
+                    tuned = Tuned(
+                        model, partial(MAKERS[model], "passthrough"), candidates(model, variant)
+                    )
+                    scores, _ = tune(tuned, dataset, X, y, subjects, train, test, rows_to_fit)
+                    key = {"model": model, "inputs": inputs, "split": split}
+                    rows += [{**key, **row} for row in scores]
+    table = pd.DataFrame(rows).drop(columns="seed")
+    table.to_csv(RESULTS / f"{dataset}-splits.csv", index=False, float_format="%.6g")
 
 
 def averaged_forms(dataset, windows, duration):
@@ -112,6 +155,8 @@ def report():
             "### What was chosen",
             to_markdown(describe_choices(dataset)),
         ]
+        if (RESULTS / f"{dataset}-splits.csv").exists():
+            text += ["### Other splits of the subjects", to_markdown(describe_splits(dataset))]
     path = RESULTS.with_suffix(".md")
     path.write_text("\n\n".join(part.strip() for part in text) + "\n", encoding="utf-8")
 
@@ -177,15 +222,39 @@ def describe_choices(dataset):
     return pd.DataFrame(rows)
 
 
+def describe_splits(dataset):
+    """The mean over subjects for each split, and differences of the means over splits."""
+    table = pd.read_csv(RESULTS / f"{dataset}-splits.csv", dtype={"subject": str})
+    table["balanced_accuracy"] *= 100
+    rows = []
+    for model, own in table.groupby("model", sort=False):
+        by_split = own.pivot_table("balanced_accuracy", "inputs", "split")
+        scores = own.pivot_table("balanced_accuracy", "subject", "inputs")
+        previous = None
+        for inputs in SPLIT_INPUTS:
+            row = {"model": f"{model}, {inputs}", "mean": f"{scores[inputs].mean():.1f}"}
+            row["each split"] = ", ".join(f"{mean:.1f}" for mean in by_split.loc[inputs])
+            row["from the row above"] = ""
+            if previous is not None:
+                difference = (scores[inputs] - scores[previous]).round(9)
+                low, high = bootstrap_interval(difference)
+                row["from the row above"] = f"{difference.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
+            rows.append(row)
+            previous = inputs
+    return pd.DataFrame(rows)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["run", "report"])
+    parser.add_argument("what", choices=["run", "splits", "report"])
     parser.add_argument("dataset", nargs="?", choices=PAGES)
     parser.add_argument("--data-home", metavar="DIR", help="folder of the recordings")
     args = parser.parse_args()
-    if args.what == "run":
-        if args.dataset is None or args.data_home is None:
-            parser.error("run needs a data set and --data-home")
+    if args.what == "report":
+        report()
+    elif args.dataset is None or args.data_home is None:
+        parser.error(f"{args.what} needs a data set and --data-home")
+    elif args.what == "run":
         run(args.dataset, args.data_home)
     else:
-        report()
+        run_splits(args.dataset, args.data_home)

@@ -279,28 +279,38 @@ def append(path, rows):
     os.replace(part, path)
 
 
-def tune(tuned, dataset, X, y, subjects, train, test):
-    """Choose one of the candidates on the training subjects, and test it."""
+def tune(tuned, dataset, X, y, subjects, train, test, fitted=None):
+    """Choose one of the candidates on the training subjects, and test it.
+
+    With positions `fitted`, these rows of the training subjects are fitted in place of `train`,
+    on which the candidates are still compared.
+    """
+
+    def rows_to_fit(rows):
+        return rows if fitted is None else fitted[np.isin(subjects[fitted], subjects[rows])]
+
     pipeline = Pipeline([("inputs", Choose("features")), ("model", tuned.make())])
+    inner = StratifiedGroupKFold(INNER, shuffle=True, random_state=0)
+    inner = inner.split(train, y[train], subjects[train])
     search = GridSearchCV(
         pipeline,
         [{k: [value] for k, value in params.items()} for params in tuned.candidates(dataset)],
         scoring="balanced_accuracy",
-        cv=StratifiedGroupKFold(INNER, shuffle=True, random_state=0),
+        cv=[(rows_to_fit(train[some]), train[others]) for some, others in inner],
         refit=False,
         n_jobs=-1,
     )
-    search.fit(X.iloc[train], y[train], groups=subjects[train])
+    search.fit(X, y)
     best = search.cv_results_["params"][search.cv_results_["rank_test_score"].argmin()]
     model = clone(pipeline).set_params(**best)
     if "model__n_members" in model.get_params():
         model.set_params(model__n_members=MEMBERS)
-    rows = []
+    rows, fit = [], rows_to_fit(train)
     for seed in range(tuned.n_seeds):
         seeds = [name for name in model.get_params() if name.endswith("__random_state")]
         if tuned.n_seeds > 1:
             model.set_params(**dict.fromkeys(seeds, seed))
-        predicted = clone(model).fit(X.iloc[train], y[train]).predict(X.iloc[test])
+        predicted = clone(model).fit(X.iloc[fit], y[fit]).predict(X.iloc[test])
         for subject in np.unique(subjects[test]):
             own = subjects[test] == subject
             score = balanced_accuracy_score(y[test][own], predicted[own])
