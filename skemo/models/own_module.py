@@ -1,5 +1,6 @@
 """Networks of the user's own, whose parameters are named after the module."""
 
+from inspect import signature
 from typing import Any, Self
 
 from torch import nn
@@ -64,4 +65,11 @@ class OwnModule:
                 "module(shapes, n_outputs) must return a torch.nn.Module, but returned "
                 f"{type(network).__name__}."
             )
+        try:
+            signature(network.forward).bind([], None)
+        except TypeError as error:
+            raise TypeError(
+                f"{type(network).__name__} must have forward(inputs, present), with a list of "
+                f"tensors and a tensor of which modalities are there ({error})."
+            ) from error
         return network

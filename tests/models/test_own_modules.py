@@ -129,6 +129,8 @@ def test_wrong_modules_and_parameters_are_named():
         FusionClassifier(Averages, width=3).fit(X, y)
     with pytest.raises(TypeError, match=r"must return a torch\.nn\.Module, but returned int"):
         FusionClassifier(lambda shapes, n_outputs: 3).fit(X, y)
+    with pytest.raises(TypeError, match=r"Linear must have forward\(inputs, present\)"):
+        FusionClassifier(lambda shapes, n_outputs: nn.Linear(3, n_outputs)).fit(X, y)
     with pytest.raises(TypeError, match=r"module must be a subclass of .* got 'Averages'"):
         FusionClassifier("Averages").fit(X, y)
     wrong = FusionClassifier(lambda shapes, n_outputs: Averages(shapes, 5), **QUICK)
