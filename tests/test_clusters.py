@@ -14,6 +14,9 @@ import skemo
 from skemo.datasets.base import read_subjects
 from skemo.features.base import compute_in_chunks
 
+# joblib 1.5 warns of its own Dask backend.
+pytestmark = pytest.mark.filterwarnings("ignore:`apply_async` is deprecated:DeprecationWarning")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
