@@ -77,7 +77,7 @@ def run_splits(dataset, data_home):
     """Search as `run` does, for several outer splits and also trained on overlapping windows.
 
     Windows that overlap are never tested, and those that are tested are averaged without them.
-    Only for the linear models: the search of SVM takes ten times as long.
+    Only for the linear models: the search of SVM takes longer.
     """
     settings = DATASETS[dataset]
     recordings = list(decompose_conductance(settings.load(data_home, None, "raise")))
