@@ -11,6 +11,7 @@ import argparse
 import platform
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,7 +84,8 @@ def run(name, data_home, n_jobs):
 
 
 def describe_machine():
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    names = [*PACKAGES, "numba"] if find_spec("numba") else PACKAGES
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
     return (
         f"Measured on {date.today():%Y-%m-%d}, on {joblib.cpu_count()} cores of an "
         f"{platform.machine()} machine; Python {platform.python_version()}, {packages}.\n"
