@@ -33,6 +33,8 @@ class FusionNetwork(nn.Module, ABC):
     can_be_stacked : bool
         Whether several networks of this form can be trained as one computation
         (:func:`skemo.fit_many`), which needs a network that draws no random numbers itself.
+    can_be_fused : bool
+        Whether all its convolutions can be computed by compiled loops on a CPU.
     centers : Parameter of shape (n_classes, n_features), or None
         Centres of the classes in the fused representation. In training, the squared distances
         from them follow the outputs of `forward`.
@@ -45,6 +47,7 @@ class FusionNetwork(nn.Module, ABC):
     """
 
     can_be_stacked = True
+    can_be_fused = False
     uses_bfloat16 = False
 
     def __init__(

@@ -69,6 +69,8 @@ class CrossModalAttentionNetwork(FusionNetwork):
     torch.Size([5, 3])
     """
 
+    can_be_fused = True
+
     def __init__(
         self,
         shapes: Sequence[tuple[int, ...]],

@@ -6,10 +6,10 @@ Its results are those of the modules, except for rounding.
 """
 
 import math
+import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from skemo.nn import fused_kernels as kernels
+from skemo.nn.fusing import unused_arrays
 from skemo.nn.lanes import LANES
 
+_SMALL = 1 << 16  # bytes of an array that is not worth keeping
 _BLOCK = 32  # places whose channels pass together in the gradient of the weights
 
 
@@ -70,8 +72,24 @@ def _array(tensor: Tensor) -> NDArray:
     return tensor.detach().numpy()
 
 
-def _empty(like: NDArray, n_places: int, n_channels: int) -> NDArray:
-    return np.empty((len(like), n_places, n_channels, LANES), like.dtype)
+def _empty(n_tiles: int, n_places: int, n_channels: int, dtype: Any) -> NDArray:
+    """A new feature map, whose memory is used again once nothing refers to the array any more.
+
+    To use a page of memory for the first time takes longer than to compute what is written to it.
+    """
+    shape = n_tiles, n_places, n_channels, LANES
+    unused = unused_arrays.get()
+    if unused is None or math.prod(shape) * dtype.itemsize < _SMALL:
+        return np.empty(shape, dtype)
+    arrays = unused.setdefault((shape, dtype), [])
+    whole = arrays.pop() if arrays else np.empty(shape, dtype)
+    array = whole[:]
+    weakref.finalize(array, arrays.append, whole)
+    return array
+
+
+def _empty_like(x: NDArray) -> NDArray:
+    return _empty(len(x), x.shape[1], x.shape[2], x.dtype)
 
 
 class _Unit:
@@ -97,7 +115,7 @@ class _Unit:
         if training and n_windows * n_places == 1:  # torch says the same
             raise ValueError("Expected more than 1 value per channel when training.")
         by_tap = np.ascontiguousarray(weight.reshape(n_out, n_in, -1).transpose(2, 1, 0))
-        y = _empty(x, n_places, n_out)
+        y = _empty(len(x), n_places, n_out, x.dtype)
         kernels.convolve(x, by_tap, *self.tables[0], y)
         coefficients = np.empty((4, n_out), x.dtype)
         running = norm.running_mean.numpy(), norm.running_var.numpy()
@@ -106,7 +124,7 @@ class _Unit:
         )
         if training:
             norm.num_batches_tracked.add_(1)
-        out = np.empty_like(y)
+        out = _empty_like(y)
         gates: list[NDArray] = []
         if self.is_excited:
             shapes = [(n_out,), (len(weights[1]),), (n_out,), (n_places,)]
@@ -151,7 +169,7 @@ class _Unit:
             return None, grads
         # The gradient of a convolution is a convolution with the taps in reverse order.
         turned = np.ascontiguousarray(flat[:, :, ::-1].transpose(2, 0, 1))
-        of_x = np.empty_like(x)
+        of_x = _empty_like(x)
         kernels.convolve(grad, turned, *self.tables[0], of_x)
         return of_x, grads
 
@@ -190,7 +208,7 @@ class Maxima:
         for level, unit in enumerate(self.encoder):
             if level > 0:
                 table = self.pools[level - 1]
-                smaller = _empty(x, len(table[0]) - 1, x.shape[2])
+                smaller = _empty(len(x), len(table[0]) - 1, x.shape[2], x.dtype)
                 kernels.pool(x, *table, smaller)
                 pooled.append(smaller)
                 x = smaller
@@ -198,11 +216,11 @@ class Maxima:
             maps.append(x)
             saved.append(kept)
         for unit, skip, repeated in zip(self.decoder, maps[-2::-1], self.repeats, strict=True):
-            joined = _empty(x, len(repeated), x.shape[2] + skip.shape[2])
+            joined = _empty(len(x), len(repeated), x.shape[2] + skip.shape[2], x.dtype)
             kernels.join(x, repeated, skip, joined)
             x, kept = unit.forward(joined, n_windows)
             saved.append(kept)
-        largest = _empty(x, 1, x.shape[2])
+        largest = _empty(len(x), 1, x.shape[2], x.dtype)
         kernels.pool(x, *self.whole, largest)
         return largest, (maps, pooled, saved, x, largest)
 
@@ -212,15 +230,16 @@ class Maxima:
         """Return the gradients of the input, or None, and of the parameters."""
         maps, pooled, saved, last, largest = kept
         n_levels = len(self.encoder)
-        of_x: Any = np.zeros_like(last)
-        kernels.pool_backward(last, largest, grad, *self.whole, of_x)
+        of_x: Any = _empty_like(last)
+        kernels.pool_backward(last, largest, grad, *self.whole, False, of_x)
         of_parameters: list[NDArray] = []
         of_skips = []
         for i in reversed(range(len(self.decoder))):
             of_joined, grads = self.decoder[i].backward(of_x, saved[n_levels + i], True)
             of_parameters = grads + of_parameters
             skip, below = maps[n_levels - 2 - i], saved[n_levels + i - 1][1]
-            of_skip, of_x = np.empty_like(skip), np.zeros_like(below)
+            of_skip, of_x = _empty_like(skip), _empty_like(below)
+            of_x[:] = 0
             kernels.join_backward(of_joined, self.repeats[i], of_x, of_skip)
             of_skips.append(of_skip)
         for level in reversed(range(n_levels)):
@@ -230,8 +249,9 @@ class Maxima:
             of_parameters = grads + of_parameters
             if level > 0:
                 of_x = of_skips[level - 1]
+                whole, smaller = maps[level - 1], pooled[level - 1]
                 kernels.pool_backward(
-                    maps[level - 1], pooled[level - 1], of_smaller, *self.pools[level - 1], of_x
+                    whole, smaller, of_smaller, *self.pools[level - 1], True, of_x
                 )
         return of_smaller, of_parameters
 
@@ -258,7 +278,7 @@ class Stream:
         first, second = self.units
         x, one = first.forward(x, n_windows)
         x, two = second.forward(x, n_windows)
-        pooled = _empty(x, self.out_size[0], x.shape[2])
+        pooled = _empty(len(x), self.out_size[0], x.shape[2], x.dtype)
         kernels.pool(x, *self.pool, pooled)
         return pooled, (one, two, x, pooled)
 
@@ -267,8 +287,8 @@ class Stream:
     ) -> tuple[NDArray | None, list[NDArray]]:
         """Return the gradients of the input, or None, and of the parameters."""
         one, two, last, pooled = kept
-        of_x: Any = np.zeros_like(last)
-        kernels.pool_backward(last, pooled, grad, *self.pool, of_x)
+        of_x: Any = _empty_like(last)
+        kernels.pool_backward(last, pooled, grad, *self.pool, False, of_x)
         first, second = self.units
         of_x, of_second = second.backward(of_x, two, True)
         of_x, of_first = first.backward(of_x, one, of_input)
@@ -276,7 +296,9 @@ class Stream:
 
 
 # What has been prepared for modules, by the size of their input.
-_prepared: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Any]] = WeakKeyDictionary()
+_prepared: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Any]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def compute(kind: Callable[..., Any], module: nn.Module, x: Tensor) -> Tensor:
@@ -302,7 +324,7 @@ def _evaluate(x: Tensor, branch: Any) -> tuple[Tensor, tuple, tuple[int, ...]]:
     """Return the result, what the gradient needs, and the shape of the last feature map."""
     windows = np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
     n_windows, n_channels, n_places = windows.shape
-    packed = np.empty((-(-n_windows // LANES), n_places, n_channels, LANES), windows.dtype)
+    packed = _empty(-(-n_windows // LANES), n_places, n_channels, windows.dtype)
     kernels.pack(windows, packed)
     result, kept = branch.forward(packed, n_windows)
     out = np.empty((n_windows, result.shape[2], result.shape[1]), windows.dtype)
@@ -322,7 +344,8 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         shape, packed_shape = ctx.shapes
         values = np.ascontiguousarray(_array(grad)).reshape(*grad.shape[:2], -1)
-        packed = np.empty(packed_shape, values.dtype)
+        n_tiles, n_places, n_channels, _ = packed_shape
+        packed = _empty(n_tiles, n_places, n_channels, values.dtype)
         kernels.pack(values, packed)
         of_input = ctx.needs_input_grad[0]
         of_packed, grads = ctx.branch.backward(packed, ctx.kept, of_input)

@@ -538,11 +538,16 @@ def pool_backward(
     grad: NDArray,
     starts: NDArray,
     places: NDArray,
+    adds: bool,
     grad_x: NDArray,
 ) -> None:
-    """Add the gradient of the output to that of the first place that has the maximum."""
+    """Give the gradient of the output to the first place that has the maximum.
+
+    It is added to `grad_x`, or replaces it. Each place belongs to one place of the output.
+    """
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
+    zero = fill(x, 0.0)
     for tile in range(n_tiles):
         for p in range(n_places):
             for c in range(n_channels):
@@ -551,7 +556,8 @@ def pool_backward(
                 for j in range(starts[p], starts[p + 1]):
                     at = ((tile * n_places_in + places[j]) * n_channels + c) * LANES
                     taken = left * equal(load(x, at), largest)
-                    store(grad_x, at, load(grad_x, at) + taken)
+                    before = load(grad_x, at) if adds else zero
+                    store(grad_x, at, before + taken)
                     left = left - taken
 
 

@@ -5,11 +5,15 @@ import contextvars
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
-_is_wanted: contextvars.ContextVar[bool] = contextvars.ContextVar("is_wanted", default=False)
+# Arrays that are no longer used, by shape and type; None where torch's operations are wanted.
+unused_arrays: contextvars.ContextVar[dict[tuple, list] | None] = contextvars.ContextVar(
+    "unused_arrays", default=None
+)
 
 
 @contextlib.contextmanager
@@ -17,20 +21,29 @@ def fused_parts() -> Iterator[None]:
     """Compute parts of the networks as one operation each, if Numba is installed.
 
     Results differ by rounding only. It concerns networks on the CPU, in the calling thread.
-    Gradients of gradients, forward-mode gradients and `torch.func` do not work inside.
+    Gradients of gradients, forward-mode gradients and `torch.func` do not work inside. Memory is
+    used again in the next step, and given back at the end.
     """
-    token = _is_wanted.set(True)
+    unused = unused_arrays.get()
+    token = unused_arrays.set({} if unused is None else unused)
     try:
         yield
     finally:
-        _is_wanted.reset(token)
+        unused_arrays.reset(token)
 
 
 def fused_code(x: Tensor) -> ModuleType | None:
     """Return `skemo.nn.fused` if it is wanted and can be used for `x`, otherwise None."""
-    if not _is_wanted.get() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    is_wanted = unused_arrays.get() is not None
+    if not is_wanted or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return None
     return _import_fused() if x.dtype in (torch.float32, torch.float64) else None
+
+
+def is_fused(network: Any, device: torch.device) -> bool:
+    """Whether all layers of a network but those of vectors would be computed by compiled loops."""
+    member = network.members[0]
+    return device.type == "cpu" and member.can_be_fused and not member.uses_bfloat16 and can_fuse()
 
 
 def can_fuse() -> bool:

@@ -62,6 +62,8 @@ class ModalityAwareAttentionNetwork(FusionNetwork):
     torch.Size([3, 2])
     """
 
+    can_be_fused = True
+
     def __init__(
         self,
         shapes: Sequence[tuple[int, ...]],

@@ -86,6 +86,11 @@ class WindowSet(Dataset):
             None if self.subject is None else self.subject.to(device),
         )
 
+    def fill(self, n_windows: int) -> "WindowSet":
+        """Return `n_windows` inputs, by repeating the windows."""
+        rows = torch.arange(n_windows) % len(self)
+        return WindowSet([values[rows] for values in self.inputs], self.present[rows])
+
     def __len__(self) -> int:
         return len(self.present)
 

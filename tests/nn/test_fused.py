@@ -11,6 +11,7 @@ import torch
 
 from skemo import (
     CrossModalAttentionClassifier,
+    FusionClassifier,
     ModalityAwareAttentionClassifier,
     ModalityAwareAttentionRegressor,
     SignalArray,
@@ -25,7 +26,7 @@ from skemo.nn import (
     StreamBlock,
     UNet,
 )
-from skemo.nn.fusing import can_fuse, fused_code, fused_parts
+from skemo.nn.fusing import can_fuse, fused_code, fused_parts, unused_arrays
 
 pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
 
@@ -262,11 +263,81 @@ def test_the_same_seed_gives_the_same_network_to_the_bit():
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
 
 
-def test_predictions_do_not_depend_on_the_number_of_windows():
-    fitted, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
-    expected = fitted.predict_proba(X)
-    for n in (1, 2, 15, 16, 17, 50):
-        np.testing.assert_array_equal(fitted.predict_proba(X.iloc[:n]), expected[:n])
+def as_blocks(network, inputs, present, size):
+    """Everything that a network computes in blocks of windows, side by side."""
+    parts = []
+    for start in range(0, len(present), size):
+        rows = slice(start, start + size)
+        results = network.evaluate([x[rows] for x in inputs], present[rows])
+        parts.append(torch.cat([x.flatten(1) for x in results], dim=1))
+    return torch.cat(parts)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("n_filters", [3, 8, 32])
+@pytest.mark.parametrize("kind", [ModalityAwareAttentionNetwork, CrossModalAttentionNetwork])
+def test_blocks_of_32_windows_have_the_bits_of_large_ones(kind, n_filters, n_members, dtype):
+    shapes, settings = [*SHAPES, (1, 9)], {}
+    if kind is CrossModalAttentionNetwork:
+        shapes, settings = SERIES, {"connections": CONNECTIONS}
+    inputs, present = make_inputs(shapes, 256)
+    inputs, present = [x.to(dtype) for x in inputs], present.to(dtype)
+    members = [kind(shapes, 4, n_filters=n_filters, **settings) for _ in range(n_members)]
+    network = disturb(FusionEnsemble(members), 0).to(dtype).eval()
+    with fused_parts(), torch.inference_mode():
+        small, large = (as_blocks(network, inputs, present, size) for size in (32, 256))
+    np.testing.assert_array_equal(small, large)
+
+
+SIZES = [*range(1, 20), 31, 32, 33, 50, 63, 64, 65, 127, 128, 129, 199, 200]
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("position", range(len(MODELS)))
+@pytest.mark.parametrize("numba", ["with Numba", "without Numba"])
+def test_predictions_do_not_depend_on_the_number_of_windows(position, n_members, numba, request):
+    if numba == "without Numba":
+        request.getfixturevalue("without_numba")
+    model, modality = copy.deepcopy(MODELS[position])
+    fitted, X = fit_on(model.set_params(n_members=n_members), modality)
+    X = pd.concat([X] * 4, ignore_index=True).iloc[:200]
+    predict = getattr(fitted, "predict_proba", fitted.predict)
+    expected = predict(X)
+    for n in SIZES if numba == "with Numba" else SIZES[::6]:
+        np.testing.assert_array_equal(predict(X.iloc[:n]), expected[:n])
+
+
+def test_predictions_of_a_module_of_your_own_do_not_depend_on_the_number_of_windows():
+    class Plain(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.Sequential(
+                torch.nn.Conv2d(4, 16, 3), torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten()
+            )
+            self.last = torch.nn.Linear(16, 2)
+
+        def forward(self, inputs, present):
+            return self.last(self.layers(inputs[0]))
+
+    X, y = make_windows()
+    X = X[["maps"]]
+    X, y = X[~X["maps"].isna()], y[~X["maps"].isna()]
+    model = FusionClassifier(lambda shapes, n_outputs: Plain(), max_epochs=1, random_state=0)
+    expected = model.fit(X, y).predict_proba(X)
+    for n in (1, 2, 15, 16, 17):
+        np.testing.assert_array_equal(model.predict_proba(X.iloc[:n]), expected[:n])
+
+
+def test_memory_is_used_again_in_the_next_step_and_given_back_at_the_end():
+    network, x = StreamBlock(1, 8), torch.ones(16, 1, 2000)
+    with fused_parts():
+        found = []
+        for _ in range(3):
+            network(x).sum().backward()
+            found.append(sorted(id(a) for kept in unused_arrays.get().values() for a in kept))
+    assert found[0] == found[1] == found[2] != []
+    assert unused_arrays.get() is None
 
 
 def test_bfloat16_is_computed_by_torch(request):
