@@ -202,8 +202,8 @@ core. Shorter measurements are scaled up to an hour.
 Wall time of the `push` that completes a window, in real time, with chunks of 50 ms and a window \
 every second. The target was {SOON} ms. The process had only part of its core (see above), so its \
 CPU time, and not the wall time, estimates what a window would take on a core of its own; that was \
-not measured. To predict one window, a network computes a block of windows, so that the result does not \
-depend on how many windows are predicted together.
+not measured. To predict one window, a network computes a block of windows, so that the result \
+does not depend on how many windows are predicted together.
 
 {to_markdown(list(latencies[0]), latencies)}
 
