@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from skemo.nn import fused_kernels as kernels
-from skemo.nn.fusing import unused_arrays
 from skemo.nn.lanes import LANES
+from skemo.nn.memory import empty_array
 
-_SMALL = 1 << 16  # bytes of an array that is not worth keeping
 _BLOCK = 32  # places whose channels pass together in the gradient of the weights
 
 
@@ -73,19 +72,8 @@ def _array(tensor: Tensor) -> NDArray:
 
 
 def _empty(n_tiles: int, n_places: int, n_channels: int, dtype: Any) -> NDArray:
-    """A new feature map, whose memory is used again once nothing refers to the array any more.
-
-    To use a page of memory for the first time takes longer than to compute what is written to it.
-    """
-    shape = n_tiles, n_places, n_channels, LANES
-    unused = unused_arrays.get()
-    if unused is None or math.prod(shape) * dtype.itemsize < _SMALL:
-        return np.empty(shape, dtype)
-    arrays = unused.setdefault((shape, dtype), [])
-    whole = arrays.pop() if arrays else np.empty(shape, dtype)
-    array = whole[:]
-    weakref.finalize(array, arrays.append, whole)
-    return array
+    """Return a new feature map."""
+    return empty_array((n_tiles, n_places, n_channels, LANES), dtype)
 
 
 def _empty_like(x: NDArray) -> NDArray:

@@ -1,7 +1,6 @@
 """Whether parts of the networks are computed by compiled loops instead of torch's operations."""
 
 import contextlib
-import contextvars
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
@@ -10,10 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Arrays that are no longer used, by shape and type; None where torch's operations are wanted.
-unused_arrays: contextvars.ContextVar[dict[tuple, list] | None] = contextvars.ContextVar(
-    "unused_arrays", default=None
-)
+from skemo.nn.memory import unused_arrays
 
 
 @contextlib.contextmanager

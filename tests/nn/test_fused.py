@@ -26,12 +26,21 @@ from skemo.nn import (
     StreamBlock,
     UNet,
 )
-from skemo.nn.fusing import can_fuse, fused_code, fused_parts, unused_arrays
+from skemo.nn.fusing import can_fuse, fused_code, fused_parts
+from skemo.nn.memory import unused_arrays
 
 pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
 
 TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-10}  # of the largest value of all
 MODES = list(itertools.product([torch.float32, torch.float64], [True, False]))
+
+
+@pytest.fixture(autouse=True)
+def same_weights():
+    """Draw the same initial weights in each run: in float32, rounding can move a maximum."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def disturb(network, seed):
