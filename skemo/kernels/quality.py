@@ -209,7 +209,7 @@ def _share_clipped(windows, sampling_rate, signal):
 
 def _density(windows, sampling_rate, n_segment):
     """Frequencies and power densities by Welch's method, as `scipy.signal.welch`, but faster."""
-    n_segment = max(2, min(n_segment, windows.shape[-1]))
+    n_segment = min(max(2, n_segment), windows.shape[-1])
     hop = n_segment - n_segment // 2
     taper = scipy.signal.windows.hann(n_segment, sym=False).astype(windows.dtype)
     scale = np.full(n_segment + 1, 2 / (sampling_rate * np.sum(taper**2)), windows.dtype)
