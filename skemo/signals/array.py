@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
 from typing import Any, Literal, Self
 
@@ -305,6 +305,25 @@ class SignalArray(ExtensionArray):
     @property
     def nbytes(self) -> int:
         return self._samples.nbytes
+
+    def blocks(self, n_values: int = 1 << 22) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+        """Yield all windows in order, some at a time.
+
+        Parameters
+        ----------
+        n_values : int, default=2**22
+            About how many numbers a block has; at least one window.
+
+        Yields
+        ------
+        rows : slice
+            The positions of the windows.
+        values : ndarray of shape (n_rows, ..., n_channels, n_times)
+        """
+        n_rows = max(1, n_values // int(np.prod(self.dtype.shape)))
+        for start in range(0, len(self), n_rows):
+            rows = slice(start, min(start + n_rows, len(self)))
+            yield rows, self[rows].values
 
     def __sizeof__(self) -> int:  # by which Dask decides what to send once, and what to spill
         return super().__sizeof__() + self.nbytes

@@ -596,3 +596,12 @@ def test_dask_reads_windows_from_parquet(tmp_path):
     pd.testing.assert_frame_equal(
         back.compute().reset_index(drop=True), frame, check_column_type=False, check_dtype=False
     )
+
+
+@pytest.mark.parametrize("n_values", [1, 7, 12, 1000])
+def test_blocks_are_all_windows_in_order(n_values):
+    array = SignalArray(np.arange(60, dtype="float32").reshape(10, 2, 3), sampling_rate=4)
+    rows, values = zip(*array.blocks(n_values), strict=True)
+    np.testing.assert_array_equal(np.concatenate(values), array.values)
+    assert [part.stop for part in rows[:-1]] == [part.start for part in rows[1:]]
+    assert all(len(part) == max(1, n_values // 6) for part in values[:-1])
