@@ -138,7 +138,10 @@ def segment(
             labels.append(window_labels[kept])
             targets.append(_window_targets(recording, found[kept], duration))
     if not first:
-        raise ValueError("segment got no recordings.")
+        raise ValueError(
+            "segment got no recordings: the list is empty, as from a folder without files, or it "
+            "is an iterator, as from lazy=True or map, that has already been used up."
+        )
     if not cuts:
         raise ValueError(
             f"No window is left: the longest recording lasts {longest:g} s, and a window "
