@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from skemo._checks import check_range, real_samples
 from skemo.features.quality import QualityTransformer
@@ -97,6 +99,8 @@ class Stream:
     ValueError
         If a parameter is invalid, if the rates, channels or duration are not those that the
         model was fitted on, or if a `PerSubject` of the model has not measured the subject.
+    NotFittedError
+        If the model is not fitted.
 
     Warns
     -----
@@ -148,6 +152,8 @@ class Stream:
         check_seconds(self.duration, self.step, max_wait, context, max_gap)
         check_text([self.subject], "The subject")
         check_text([self.trial], "The trial")
+        if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
+            check_is_fitted(model)
         if context == 0:
             check_is_measured(model, self.subject)
         fitted = fitted_signals(model)
