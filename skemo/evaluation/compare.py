@@ -170,8 +170,9 @@ def compare(
     Returns
     -------
     Comparison
-        Printed, it is the table. It has the predictions, scores, failures, warnings and leakage
-        as tables, and methods such as `table`, `test` and `calibration`.
+        Printed, it is the table, wrapped to 80 characters. It has the predictions, scores,
+        failures, warnings and leakage as tables, and methods such as `table`, `test` and
+        `calibration`.
 
     Raises
     ------
