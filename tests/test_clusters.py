@@ -88,6 +88,19 @@ def test_a_search_is_the_same_and_sends_its_table_once():
     np.testing.assert_array_equal(shared, alone)
 
 
+def test_a_fit_of_a_comparison_stays_in_its_worker():
+    class Forest(LogisticRegression):
+        def fit(self, X, y):
+            trees = joblib.Parallel()(joblib.delayed(os.getpid)() for _ in range(4))
+            if set(trees) != {os.getpid()}:
+                raise RuntimeError("The trees were sent to other workers.")
+            return super().fit(X, y)
+
+    with joblib.parallel_config("dask"):
+        result = skemo.compare([Forest()], *make_features(), on_error="raise")
+    assert result.n_fits == 6
+
+
 def test_kept_fits_of_a_cluster_are_used_again(tmp_path):
     X, y, subjects = make_features()
     with joblib.parallel_config("dask"):

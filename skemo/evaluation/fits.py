@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,8 +19,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from skemo._warnings import recorded_warnings
-from skemo._workers import ending_with_this_process, returned_as
-from skemo.evaluation.nested import chosen_parameters
+from skemo._workers import ending_with_this_process, returned_as, within_this_process
+from skemo.evaluation.nested import chosen_parameters, is_search
 from skemo.evaluation.store import FitStore
 from skemo.evaluation.targets import in_order
 
@@ -222,7 +222,8 @@ def _fit_and_predict(i, run, classes, on_error, /, X, y, **params):
 def _fit(run, fold):
     """Fit in one fold; return the model or its exception, the seconds and the warnings."""
     X, y, params = _training_data(run, fold)
-    with recorded_warnings() as caught:
+    has_fits = is_search(_last_step(run.estimator))
+    with recorded_warnings() as caught, nullcontext() if has_fits else within_this_process():
         started = time.perf_counter()
         try:
             model = clone(run.estimator)
