@@ -1,6 +1,7 @@
 """Modalities side by side, statistics of signals, and standardisation of each subject."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -418,3 +419,22 @@ def test_masked_numbers_are_missing():
     X = np.array([[1.0, 0.0], [3.0, 0.0], [-9999.0, 0.0], [5.0, 1.0], [7.0, 1.0]])
     found = PerSubject(by=1).fit_transform(np.ma.masked_less(X, -9000))
     np.testing.assert_array_equal(found[:, 0], [-1, 1, np.nan, -1, 1])
+
+
+@pytest.mark.parametrize("kind", ["signals", "numbers"])
+def test_standardising_takes_no_memory_that_grows_with_the_table(kind):
+    n_rows = 8192
+    X = pd.DataFrame({"subject": np.arange(n_rows) // 2048})
+    if kind == "signals":
+        X["eeg"] = SignalArray(np.ones((n_rows, 8, 128), np.float32), sampling_rate=128)
+    else:
+        X = pd.concat([X, pd.DataFrame(np.ones((n_rows, 512)))], axis=1).rename(columns=str)
+    size = X.memory_usage().sum()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    standardized = PerSubject().fit_transform(X)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert standardized.shape[0] == n_rows
+    assert after - before < 1.1 * size
+    assert peak - after < 24e6  # some chunks; the table has 34 MB
