@@ -164,6 +164,7 @@ class WindowSet(Dataset):
 def _take(values, rows):
     """Return rows of inputs, on the device of the numbers of the rows."""
     if isinstance(values, ScratchArray):
+        rows = torch.as_tensor(rows)  # skorch looks at row 0
         return torch.from_numpy(values[rows.cpu().numpy()]).to(rows.device)
     return values[rows]
 

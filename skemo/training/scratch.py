@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from skemo.signals.array import SignalArray
+from skemo.signals.stored import StoredSignalArray
 
 _LARGEST_IN_MEMORY = 1 << 28  # bytes of stored windows that are read into memory for a fit
 _MOST_MAPPED = 1 << 28  # bytes of a file that may be in this process's memory, roughly
@@ -127,7 +128,7 @@ def is_large(signals: Mapping[Any, SignalArray]) -> bool:
         len(signal) * math.prod(signal.dtype.shape) * signal.dtype.value_type.itemsize
         for signal in signals.values()
     ]
-    is_stored = any(not hasattr(signal, "_samples") for signal in signals.values())
+    is_stored = any(isinstance(signal, StoredSignalArray) for signal in signals.values())
     return is_stored and sum(n_bytes) > _LARGEST_IN_MEMORY
 
 
