@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 import skemo
 from skemo.datasets.base import read_subjects
 from skemo.features.base import compute_in_chunks
+from skemo.signals.array import SignalArray
 
 # joblib 1.5 warns of its own Dask backend.
 pytestmark = pytest.mark.filterwarnings("ignore:`apply_async` is deprecated:DeprecationWarning")
@@ -88,12 +89,12 @@ def test_subjects_are_read_by_the_workers_in_order():
 
 
 def test_features_are_computed_by_the_workers():
-    values = np.arange(12.0).reshape(6, 2)
+    values = np.arange(12.0).reshape(6, 1, 2)
 
     def compute(part):
-        return np.column_stack([part.sum(axis=1), np.full(len(part), os.getpid())])
+        return np.column_stack([part.sum(axis=(1, 2)), np.full(len(part), os.getpid())])
 
     with joblib.parallel_config("dask"):
-        result = compute_in_chunks(compute, values, n_samples=4)
-    assert result[:, 0].tolist() == values.sum(axis=1).tolist()
+        result = compute_in_chunks(compute, SignalArray(values), n_samples=4)
+    assert result[:, 0].tolist() == values.sum(axis=(1, 2)).tolist()
     assert os.getpid() not in result[:, 1]

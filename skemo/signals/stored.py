@@ -279,6 +279,7 @@ def write_tables(
                     layout = needed
                     pieces.append(opened.enter_context(_Writer(next(names), layout, attrs)))
                 pieces[-1].write(table, keep_index)
+                del table  # before the next one is made
         if layout is None:
             raise ValueError("There are no tables to write.")
         if len(pieces) > 1:  # later tables have columns that the first ones do not
@@ -307,6 +308,12 @@ class _Layout(NamedTuple):
             signals[name] = known.with_value_type(widest)
             if dtype.with_value_type(widest) != signals[name]:
                 raise different_types(known, dtype)
+        clashes = [name for name in signals if name in (*self.others.names, *added.others.names)]
+        if clashes:
+            raise ValueError(
+                f"{clashes[0]!r} is a signal in one table and another column in another. Rename "
+                "one."
+            )
         order = self.order
         if not set(added.order) <= set(order):
             names = list(dict.fromkeys([*order, *added.order]))

@@ -3,6 +3,7 @@
 import builtins
 import os
 import pickle
+import weakref
 
 import joblib
 import numpy as np
@@ -10,7 +11,15 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from skemo import SignalArray, read_windows, signal_frame, write_windows
+from skemo import (
+    Recording,
+    SignalArray,
+    read_windows,
+    segment,
+    signal_frame,
+    write_windows,
+)
+from skemo.datasets import fetch_eegmat
 from skemo.signals import stored
 
 pytest.importorskip("pyarrow")
@@ -302,3 +311,89 @@ def test_a_file_that_is_gone_is_an_error(in_file, tmp_path):
     (tmp_path / "windows.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="'map' are in a file that is not there any more"):
         in_file["map"].array[2]
+
+
+# Cutting recordings into a file
+
+
+def make_recording(subject, duration=20.0, value_type="float32", **settings):
+    rng = np.random.default_rng(len(subject))
+    signals = {"eda": rng.normal(size=int(4 * duration)).astype(value_type)}
+    return Recording(signals, {"eda": 4}, subject=subject, **settings)
+
+
+def make_recordings():
+    """Recordings that differ in what they have, so that the first does not tell the columns."""
+    rng = np.random.default_rng(0)
+    ecg = rng.normal(size=(2, 1280))
+    both = {"eda": rng.normal(size=80), "ecg": ecg}
+    yield make_recording("a")
+    yield make_recording("bb", labels=[(0, 10, "calm"), (10, 20, "tense")], targets={"rating": 3})
+    yield make_recording("ccc", value_type="float64", labels=[(2, 20, "calm")])
+    yield Recording(both, {"eda": 4, "ecg": 64}, subject="d", trial=2)
+    yield make_recording("eeee", excluded=[(3, 8)])
+    short = {"eda": rng.normal(size=4), "temp": rng.normal(size=4)}
+    yield Recording(short, {"eda": 4, "temp": 4}, subject="d", trial=3)
+
+
+def test_recordings_cut_into_a_file_give_the_table_in_memory(tmp_path):
+    path = tmp_path / "windows.parquet"
+    found = segment(make_recordings(), 3.0, step=1.5, to=path)
+    expected = segment(make_recordings(), 3.0, step=1.5)
+    assert isinstance(found["ecg"].array, stored.StoredSignalArray)
+    expected.to_parquet(tmp_path / "expected.parquet")
+    pd.testing.assert_frame_equal(found, pd.read_parquet(tmp_path / "expected.parquet"))
+    pd.testing.assert_frame_equal(pd.read_parquet(path), found)
+    assert list(found) == list(expected)
+    assert found["temp"].isna().all()
+    assert found.attrs == expected.attrs
+
+
+def test_a_failure_while_cutting_leaves_nothing_behind(tmp_path):
+    def recordings():
+        yield make_recording("a")
+        raise RuntimeError("the disk of subject b")
+
+    with pytest.raises(RuntimeError, match="the disk of subject b"):
+        segment(recordings(), 3.0, to=tmp_path / "windows.parquet")
+    with pytest.raises(ValueError, match="No window is left: the longest recording lasts 20 s"):
+        segment(make_recording("a"), 30.0, to=tmp_path / "windows.parquet")
+    with pytest.raises(ValueError, match="segment got no recordings"):
+        segment([], 30.0, to=tmp_path / "windows.parquet")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_modality_of_one_and_a_target_of_another_recording_are_an_error(tmp_path):
+    recordings = [make_recording("a", targets={"ecg": 1.0}), *make_recordings()]
+    for names in (recordings, recordings[::-1]):
+        with pytest.raises(ValueError, match="'ecg' is a"):
+            segment(names, 3.0, to=tmp_path / "windows.parquet")
+
+
+def test_subjects_without_windows_are_named(tmp_path):
+    recordings = [make_recording("a"), make_recording("bb", duration=2.0)]
+    with pytest.warns(UserWarning, match=r"No window is left of subject\(s\) bb"):
+        windows = segment(recordings, 3.0, to=tmp_path / "windows.parquet")
+    assert windows["subject"].tolist() == ["a"] * 6
+
+
+def test_one_recording_and_its_windows_are_in_memory_at_a_time(tmp_path):
+    pieces = []
+
+    def recordings():
+        for i in range(6):
+            pieces.append(make_recording("s" * (i + 1)))
+            yield pieces[-1]
+            pieces[-1] = weakref.ref(pieces[-1])
+            # The first recording tells what later ones must agree with.
+            alive = [piece for piece in pieces[1:] if piece() is not None]
+            assert len(alive) <= 1
+
+    segment(recordings(), 3.0, to=tmp_path / "windows.parquet")
+    assert len(pieces) == 6
+
+
+def test_a_real_recording_is_cut_into_a_file(data_home, tmp_path):
+    recordings = fetch_eegmat(data_home / "eegmat", subjects=["31"])
+    found = segment(recordings, 5.0, to=tmp_path / "windows.parquet")
+    pd.testing.assert_frame_equal(found, segment(recordings, 5.0))
