@@ -308,14 +308,16 @@ def _covered(start, stop):
 
 def _code_rows(X, n_rows):
     """Number the rows; identical rows share a number if they hold enough to tell them apart."""
-    hashes, telling = [], np.zeros(n_rows, bool)
+    codes, telling = np.zeros(n_rows, int), np.zeros(n_rows, bool)
     for block in input_blocks(X):
-        values = block.values.reshape(n_rows, -1)
-        if values.shape[1] > 1:
-            telling |= np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
-        hashes.append([hash(row.tobytes()) for row in values])
-    codes = np.array([hash(parts) for parts in zip(*hashes, strict=True)] or range(n_rows))
-    codes = pd.factorize(codes)[0]
+        hashes = np.empty(n_rows, int)
+        for rows, values in block.read():
+            values = values.reshape(len(values), -1)
+            if values.shape[1] > 1:
+                telling[rows] |= np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
+            hashes[rows] = [hash(row.tobytes()) for row in values]
+        own, found = pd.factorize(hashes)
+        codes = pd.factorize(codes * len(found) + own)[0]
     codes[~telling] = len(codes) + np.arange((~telling).sum())
     return codes
 

@@ -12,6 +12,7 @@ from skemo._checks import check_range, float_type, native_columns
 from skemo._samples import fill_mask
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import reading_numbers, signal_columns
+from skemo.signals.stored import StoredSignalArray
 
 _LARGEST_FEATURE = 1e18  # whose square is a number in single precision
 
@@ -82,13 +83,38 @@ def fitted_names(estimator: Any, input_features: ArrayLike | None) -> list[Any]:
     return names
 
 
+class StoredWindows:
+    """The windows of a signal column in a file, whose rows are read like those of an array.
+
+    Parameters
+    ----------
+    array : StoredSignalArray
+    """
+
+    def __init__(self, array: StoredSignalArray) -> None:
+        self._array = array
+        self.shape = (len(array), *array.dtype.shape)
+        self.ndim = len(self.shape)
+        self.dtype = array.dtype.value_type
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.floating]:
+        return self._array[rows].values
+
+
+def _windows(array):
+    return StoredWindows(array) if isinstance(array, StoredSignalArray) else array.values
+
+
 def split_blocks(
     X: pd.DataFrame | NDArray,
     keys: Collection[int],
     who: str,
     remedy: str = "Encode or drop them in an earlier step.",
 ) -> tuple[
-    list[NDArray[np.floating]],
+    list[Any],
     list[bool],
     Callable[[Sequence[NDArray], Collection[int]], pd.DataFrame | NDArray],
 ]:
@@ -106,7 +132,7 @@ def split_blocks(
 
     Returns
     -------
-    blocks : list of ndarray of n_windows rows
+    blocks : list of ndarray or StoredWindows, of n_windows rows
         One per signal column, not a copy, and one of all numeric columns, which is.
     padded : list of bool
         Whether each may have zero padding.
@@ -141,7 +167,8 @@ def split_blocks(
     check_range(numbers, "X", _LARGEST_FEATURE)
     arrays = [X.iloc[:, i].array for i in signal]
     for i, array in zip(signal, arrays, strict=True):
-        check_range(array.values, X.columns[i])
+        for rows, values in array.blocks():
+            check_range(values, X.columns[i], first_row=rows.start)
 
     def rebuild(blocks, kept):
         places = sorted({*others, *kept})
@@ -165,7 +192,7 @@ def split_blocks(
         return result
 
     return (
-        [*(array.values for array in arrays), numbers],
+        [*map(_windows, arrays), numbers],
         [*(array.dtype.may_be_padded for array in arrays), False],
         rebuild,
     )

@@ -19,8 +19,10 @@ from skemo import (
     SignalArray,
     make_lda,
     make_modality_transformer,
+    read_windows,
     segment,
     signal_frame,
+    write_windows,
 )
 from skemo.datasets import make_emotion_recordings
 from skemo.kernels.standardize import signal_lengths, signal_statistics, standardize_signals
@@ -438,3 +440,17 @@ def test_standardising_takes_no_memory_that_grows_with_the_table(kind):
     assert standardized.shape[0] == n_rows
     assert after - before < 1.1 * size
     assert peak - after < 24e6  # some chunks; the table has 34 MB
+
+
+def test_windows_in_a_file_are_standardised_as_in_memory(tmp_path):
+    pytest.importorskip("pyarrow")
+    windows = make_windows().assign(start=np.arange(24.0))
+    write_windows([windows.iloc[:10], windows.iloc[10:]], tmp_path / "windows.parquet")
+    stored = read_windows(tmp_path / "windows.parquet")
+    for step in (PerSubject(), PerSubject(passthrough=["subject", "ecg"])):
+        whole = step.fit_transform(windows.reset_index(drop=True))
+        known = step.statistics_
+        pd.testing.assert_frame_equal(step.fit_transform(stored)[whole.columns], whole)
+        for name, values in known.items():
+            np.testing.assert_array_equal(step.statistics_[name], values)
+        pd.testing.assert_frame_equal(step.transform(stored), whole)
