@@ -112,7 +112,7 @@ class StoredSignalArray(SignalArray):
         )
 
     def copy(self) -> SignalArray:
-        return self._at(self._rows.copy())
+        return self._at(self._rows)
 
     def take(
         self, indices: ArrayLike, *, allow_fill: bool = False, fill_value: Any = None
@@ -178,7 +178,7 @@ def read_windows(
     (2, 1, 640)
     """
     _, parquet = _import_pyarrow("read_windows")
-    path = os.path.abspath(path)
+    path = os.path.abspath(os.path.expanduser(path))
     found = os.stat(path)
     schema = parquet.read_schema(path)
     dtypes = {
@@ -265,7 +265,7 @@ def write_tables(
         Whether to keep the index, of a single table.
     """
     _import_pyarrow("write_windows")
-    path = Path(path)
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
         names = (Path(folder, str(i)) for i in count())
@@ -273,19 +273,20 @@ def write_tables(
         pieces: list[_Writer] = []
         with ExitStack() as opened:
             for table in tables:
-                needed = _find_layout(table, keep_index)
+                needed, others = _look_at(table, keep_index)
                 needed = needed if layout is None else layout.union(needed)
                 if needed != layout:
                     layout = needed
                     pieces.append(opened.enter_context(_Writer(next(names), layout, attrs)))
-                pieces[-1].write(table, keep_index)
+                pieces[-1].write(table, others)
                 del table  # before the next one is made
         if layout is None:
             raise ValueError("There are no tables to write.")
         if len(pieces) > 1:  # later tables have columns that the first ones do not
             with _Writer(next(names), layout, attrs) as whole:
                 for piece in pieces:
-                    whole.write(read_windows(piece.path), keep_index)
+                    windows = read_windows(piece.path)
+                    whole.write(windows, _look_at(windows, keep_index)[1])
             pieces.append(whole)
         os.replace(pieces[-1].path, path)
 
@@ -358,67 +359,66 @@ class _Writer:
         self.file.add_key_value_metadata({"ARROW:schema": base64.b64encode(schema)})
         self.file.close()
 
-    def write(self, table, keep_index):
+    def write(self, table, others):
         pyarrow, _ = _import_pyarrow("write_windows")
-        others, signals = _others(table, keep_index), self.layout.signals
+        signals = self.layout.signals
         sizes = [dtype.value_type.itemsize * math.prod(dtype.shape) for dtype in signals.values()]
         n_rows = max(1, _GROUP_BYTES // max(1, sum(sizes)))
         for start in range(0, len(table), n_rows):
             part = others.slice(start, n_rows)
             columns = []
             for field in self.schema:
-                if field.name not in table and field.name not in others.column_names:
-                    columns.append(pyarrow.nulls(len(part), field.type))
-                elif field.name in signals:
-                    windows = table[field.name].array[start : start + n_rows]
-                    columns.append(pyarrow.array(windows.astype(signals[field.name], copy=False)))
-                else:
+                if field.name in signals:
+                    windows = [None] * len(part)
+                    if field.name in table:
+                        windows = table[field.name].array[start : start + n_rows]
+                    columns.append(pyarrow.array(pd.array(windows, signals[field.name])))
+                elif field.name in others.column_names:
                     columns.append(part.column(field.name).cast(field.type))
+                else:
+                    columns.append(pyarrow.nulls(len(part), field.type))
             self.file.write_table(pyarrow.Table.from_arrays(columns, schema=self.schema))
 
 
-def _find_layout(table, keep_index):
+def _look_at(table, keep_index):
+    """Return the layout of a table, and all columns that are not signals as an Arrow table."""
+    pyarrow, _ = _import_pyarrow("write_windows")
     order, signals = list(table.columns), signal_columns(table)
     if not all(isinstance(name, str) for name in order) or not table.columns.is_unique:
         raise ValueError(f"The names of the columns must be strings, and unique, got {order}.")
-    others = _others(table, keep_index)
+    others = table.drop(columns=signals)
+    others = pyarrow.Table.from_pandas(others, preserve_index=None if keep_index else False)
     notes = json.loads(others.schema.metadata[b"pandas"])
     dtypes = {name: table[name].dtype for name in signals}
-    return _Layout(order, dtypes, others.schema.remove_metadata(), notes)
-
-
-def _others(table, keep_index):
-    """Return the columns that are not signals as an Arrow table."""
-    pyarrow, _ = _import_pyarrow("write_windows")
-    others = table.drop(columns=signal_columns(table))
-    return pyarrow.Table.from_pandas(others, preserve_index=None if keep_index else False)
+    return _Layout(order, dtypes, others.schema.remove_metadata(), notes), others
 
 
 def _read_rows(source, rows):
     """Return the windows of some rows of the file."""
     source.check()
     values = np.empty((len(rows), *source.dtype.shape), source.dtype.value_type)
-    footer = _footer(source)
-    sizes = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
-    ends = np.cumsum(sizes)
-    groups = np.searchsorted(ends, rows, side="right")
+    _, starts = _footer(source)
+    groups = np.searchsorted(starts, rows, side="right") - 1
     order = np.argsort(groups, kind="stable")
     found, first = np.unique(groups[order], return_index=True)
     for group, places in zip(found, np.split(order, first)[1:], strict=True):
-        values[places] = _read_group(source, group)[rows[places] - ends[group] + sizes[group]]
+        values[places] = _read_group(source, group)[rows[places] - starts[group]]
     return values
 
 
 @lru_cache(maxsize=_CACHED_FILES)
 def _footer(source):
+    """Return the metadata of a file, and the first row of each row group."""
     _, parquet = _import_pyarrow("A signal column in a file")
-    return parquet.read_metadata(source.path)
+    footer = parquet.read_metadata(source.path)
+    sizes = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
+    return footer, np.cumsum([0, *sizes[:-1]])
 
 
 @lru_cache(maxsize=_CACHED_GROUPS)
 def _read_group(source, group):
     _, parquet = _import_pyarrow("A signal column in a file")
-    with parquet.ParquetFile(source.path, metadata=_footer(source)) as file:
+    with parquet.ParquetFile(source.path, metadata=_footer(source)[0]) as file:
         table = file.read_row_group(group, columns=[source.column], use_threads=False)
     parts = [read_arrow(chunk, source.dtype) for chunk in table.column(source.column).chunks]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
