@@ -18,7 +18,7 @@ from skemo.signals.stored import StoredSignalArray
 
 _LARGEST_IN_MEMORY = 1 << 28  # bytes of stored windows that are read into memory for a fit
 _MOST_MAPPED = 1 << 28  # bytes of a file that may be in this process's memory, roughly
-_READ_AROUND = 1 << 16  # bytes that Linux maps around one that is used
+_READ_AROUND = 1 << 21  # bytes that Linux may map around one that is used
 
 
 class ScratchArray:
