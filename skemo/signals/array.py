@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
@@ -333,7 +334,10 @@ class SignalArray(ExtensionArray):
             The positions of the windows.
         values : ndarray of shape (n_rows, ..., n_channels, n_times)
         """
-        n_rows = max(1, n_values // int(np.prod(self.dtype.shape)))
+        n_rows = max(1, n_values // math.prod(self.dtype.shape))
+        if 0 < len(self) <= n_rows:  # as most often when a model is used live
+            yield slice(0, len(self)), self.values
+            return
         for start in range(0, len(self), n_rows):
             rows = slice(start, min(start + n_rows, len(self)))
             yield rows, self[rows].values
