@@ -1,6 +1,6 @@
 """Make results/memory.md: time and memory of a study that is larger than memory.
 
-    python benchmarks/bench_memory.py                          # an hour or two, 8 GB of disk
+    python benchmarks/bench_memory.py                          # 20 minutes, 15 GB of disk
     python benchmarks/bench_memory.py --windows 20000 --raw    # a quick look; nothing is written
 
 Recordings are simulated one by one and cut into a Parquet file in a temporary folder (TMPDIR says
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 import skemo
 
 PAGE = Path(__file__).parent / "results" / "memory.md"
-WINDOWS, RAW = [100_000, 300_000, 1_000_000], [100_000, 300_000]
+WINDOWS = RAW = [100_000, 300_000, 1_000_000]
 CHANNELS, RATE = 14, 128  # and windows of a second: 7 kB in single precision
 PER_SUBJECT = 2500  # windows
 EPOCHS = 2
