@@ -116,6 +116,24 @@ def test_a_weight_of_two_equals_giving_a_window_twice():
         np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("by_time", [False, True])
+def test_statistics_of_some_rows_are_those_of_a_table_of_them(by_time):
+    rng = np.random.default_rng(2)
+    values, rows = rng.normal(size=(30, 2, 8)), rng.permutation(30)[:20]
+    values[4:9, :, 6:] = 0
+    weight = rng.random(20)
+    for got, expected in zip(
+        signal_statistics(values, weight, rows=rows, by_time=by_time),
+        signal_statistics(values[rows], weight, by_time=by_time),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, expected)
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(20,\)"):
+        signal_statistics(values, np.ones(30), rows=rows)
+    with pytest.raises(ValueError, match="at least one sample"):
+        signal_statistics(values, rows=rows[:0])
+
+
 def test_a_constant_channel_has_scale_one_and_a_missing_one_has_nan():
     values = np.full((7, 2, 9), 0.1)
     values[:, 1] = np.nan
