@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import warnings
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ WINDOWS = RAW = [100_000, 300_000, 1_000_000]
 CHANNELS, RATE = 14, 128  # and windows of a second: 7 kB in single precision
 PER_SUBJECT = 2500  # windows
 EPOCHS = 2
+BEFORE = "before the first step"
 TEXT = (
     f"Windows of one second of EEG ({CHANNELS} channels, {RATE} Hz, single precision, 7 kB each), "
     f"{PER_SUBJECT} of each subject, from recordings to a fitted network. Recordings are simulated "
@@ -40,8 +42,8 @@ TEXT = (
     "resident memory that the process has for itself in the step (RssAnon, sampled every 20 ms): "
     "what a machine must have. **Resident** also counts pages of files (VmHWM, exact): libraries, "
     "and the scratch file of the training set, which the system takes back when it needs the "
-    "memory. Both include 0.5 GB from the start, which are mostly libraries. Reproduce with "
-    "`python benchmarks/bench_memory.py`."
+    "memory. Before the first step, libraries are loaded and all steps were done with a few "
+    "windows. Reproduce with `python benchmarks/bench_memory.py`."
 )
 
 
@@ -127,7 +129,7 @@ def measure(n_windows, is_raw):
     memory = Memory()
     with tempfile.TemporaryDirectory() as folder:
         wall, own = time.perf_counter(), time.process_time()
-        for step in steps(n_windows, is_raw, Path(folder)):
+        for step in chain([BEFORE], steps(n_windows, is_raw, Path(folder))):
             private, resident = memory.peaks()
             found = {
                 "step": step,
