@@ -354,9 +354,9 @@ class _Writer:
         columns = [column | {"metadata": None} for column in columns]
         notes = self.layout.notes | {"columns": [*columns, *self.layout.notes["columns"]]}
         attrs = {"pandas": json.dumps(notes), "PANDAS_ATTRS": json.dumps(self.attrs)}
-        # Arrow's own schema in the file is the place where metadata is looked for.
+        # Metadata are looked for in Arrow's own schema in the file and, by Dask, beside it.
         schema = self.schema.with_metadata(attrs).serialize()
-        self.file.add_key_value_metadata({"ARROW:schema": base64.b64encode(schema)})
+        self.file.add_key_value_metadata({**attrs, "ARROW:schema": base64.b64encode(schema)})
         self.file.close()
 
     def write(self, table, others):

@@ -190,7 +190,10 @@ class _Cutter:
             subject, trial = recording.subject, recording.trial
             yield _Part(subject, trial, signals, found[kept], labels[kept], targets)
         if not self.first:
-            raise ValueError("segment got no recordings.")
+            raise ValueError(
+                "segment got no recordings: the list is empty, as from a folder without files, or "
+                "it is an iterator, as from lazy=True or map, that has already been used up."
+            )
         if not counts["windows"]:
             raise ValueError(
                 f"No window is left: the longest recording lasts {longest:g} s, and a window "
