@@ -38,9 +38,10 @@ def test_importing_skemo_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_loader_is_imported_without_the_others_and_what_they_need():
+def test_a_loader_and_what_cuts_windows_are_imported_without_all_the_rest():
     code = (
         "import sys\n"
+        "from skemo import read_windows, segment\n"
         "from skemo.datasets import fetch_eegmat\n"
         "assert not {'scipy', 'sklearn', 'skemo.datasets.wesad'} & set(sys.modules)\n"
     )
