@@ -567,9 +567,10 @@ def _describe_tests(outcome):
     def differ(score):
         return f"{100 * score:+.1f}" if outcome.unit else f"{score:+.{outcome.decimals + 1}f}"
 
-    tests = pd.concat([table for table in (outcome.shown, outcome.against) if len(table)] or [[]])
-    if tests.empty:
+    tables = [table for table in (outcome.shown, outcome.against) if len(table)]
+    if not tables:
         return ""
+    tests = pd.concat(tables)
     rows = [
         [
             f"{row.model} − {row.other}",

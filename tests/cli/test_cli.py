@@ -158,6 +158,14 @@ def test_differences_to_the_best_model_are_tested(few, capsys):
     assert "95 % bootstrap intervals" in out
 
 
+def test_a_single_model_has_no_differences_to_test(few, tmp_path, capsys):
+    assert main([*few, "--models", "dummy", "--n-jobs", "1", "--output", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"| {MODELS['dummy'].title} |" in out
+    assert "Differences of" not in out
+    assert (tmp_path / "report.html").exists()
+
+
 def test_the_same_command_resumes_where_it_stopped(few, tmp_path, capsys, monkeypatch):
     command = [*few, "--models", "lda,dummy", "--n-jobs", "1", "--output", str(tmp_path)]
     main(command)
