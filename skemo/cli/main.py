@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _CommandParser(argparse.ArgumentParser):
-    """The parser of a command, with errors of one line: its usage alone would fill the screen."""
+    """Reports errors of a command in one line, since its usage would fill the screen."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")

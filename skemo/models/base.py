@@ -1,7 +1,6 @@
 """Base class of the network estimators: everything but their targets and networks."""
 
 import copy
-import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -31,7 +30,7 @@ from skemo.nn.fusing import fused_parts, is_fused
 from skemo.nn.weights import build_network, has_finite_weights
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import signal_columns, validate_modalities
-from skemo.training.batches import WindowSet, merge_rows, row_blocks
+from skemo.training.batches import WindowSet, merge_rows, row_blocks, samples_per_window
 from skemo.training.devices import (
     block_size,
     check_precision,
@@ -52,7 +51,7 @@ _STOPPING = "_early_stopping"  # name of the callback
 # Windows that are evaluated in a smaller block, if that is faster. In blocks of 16, torch rounds
 # some results differently: its loops over 32 numbers compute the rest in another way.
 _FEW = 32
-_READ_VALUES = 1 << 24  # numbers of windows to be predicted that are read at a time
+_READ_VALUES = 1 << 24  # numbers to read at a time for predictions
 _LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
 
 
@@ -258,7 +257,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
 
     def _check_windows(self, X, *, reset):
-        """Return the signals of X: the modalities, and the columns of `quality`."""
+        """Return the modalities and the columns of `quality` in `X`, as signals by name."""
         signals = validate_modalities(self, X, reset=reset)
         if reset:
             self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
@@ -302,7 +301,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         self._check_shapes(dict(zip(names, self._shapes(names), strict=True)))
 
     def _learn_inputs(self, chosen, n_train, weight):
-        """Learn the standardisation of the inputs from the first of the chosen rows."""
+        """Learn how inputs are standardised, from the first `n_train` chosen rows."""
         if n_train < 2:
             raise ValueError("Training needs at least two windows that differ, got 1 sample.")
         self.mean_, self.scale_ = {}, {}
@@ -382,7 +381,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         self._check_converged()
 
     def _standardize(self, modality, values):
-        """Return windows as the network takes them, and which of them have the modality."""
+        """Return standardised windows for the network, and which of them have the modality."""
         mean = self.mean_[modality]
         # A modality that is missing in all training windows has no mean, and is absent.
         present = ~SignalArray(values).isna() & np.isfinite(mean).any()
@@ -397,14 +396,14 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         return np.nan_to_num(values.astype(np.float32, copy=False), copy=False), present
 
     def _window_set(self, values):
-        """Return standardised windows for the network, on the CPU; `values` are by modality."""
+        """Return standardised windows, on the CPU, from arrays by modality."""
         pairs = [self._standardize(modality, array) for modality, array in values.items()]
         inputs, present = zip(*pairs, strict=True)
         present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
         return WindowSet([torch.from_numpy(array) for array in inputs], present)
 
     def _training_set(self, chosen, start, encoded, weight, *, normalize=True):
-        """Return standardised windows with targets and weights, from the chosen row `start` on."""
+        """Return the chosen windows from `start` on, standardised, with targets and weights."""
         inputs = []
         present = np.empty((len(encoded), len(chosen.arrays)), np.float32)
         for i, (modality, array) in enumerate(chosen.arrays.items()):
@@ -433,8 +432,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             check_is_fitted(self)
         signals = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
-        n_values = sum(math.prod(signal.dtype.shape) for signal in signals.values())
-        n_block = block_size(n_values, device)
+        n_block = block_size(samples_per_window(signals), device)
         if len(next(iter(signals.values()))) <= _FEW and is_fused(self.net_.module_, device):
             n_block = _FEW
         weights, fused, predicted, present = in_smaller_blocks(
@@ -476,8 +474,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 return [result.cpu().numpy() for result in results]
 
         n_windows = len(next(iter(signals.values())))
-        n_values = sum(math.prod(signal.dtype.shape) for signal in signals.values())
-        n_read = max(_READ_VALUES // (n_block * n_values), 1) * n_block
+        n_read = max(_READ_VALUES // (n_block * samples_per_window(signals)), 1) * n_block
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
         # Starting a thread takes a millisecond.
         n_threads = min(n_threads, -(-n_windows // n_block))

@@ -16,8 +16,8 @@ from skemo._checks import check_range, real_samples
 from skemo.features.quality import QualityTransformer
 from skemo.models._stream_settings import (
     Kind,
-    check_is_measured,
     check_seconds,
+    check_subject_is_measured,
     check_windows,
     find_channels,
     find_kinds,
@@ -155,7 +155,7 @@ class Stream:
         if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
             check_is_fitted(model)
         if context == 0:
-            check_is_measured(model, self.subject)
+            check_subject_is_measured(model, self.subject)
         fitted = fitted_signals(model)
         rates = find_rates(sampling_rates, fitted)
         lengths = find_lengths(duration, rates)
