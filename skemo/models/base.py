@@ -48,11 +48,11 @@ from skemo.training.optimizer import FlatAdamW
 from skemo.training.scratch import TrainingRows
 
 _STOPPING = "_early_stopping"  # name of the callback
-# Windows that are evaluated in a smaller block, if that is faster. In blocks of 16, torch rounds
-# some results differently: its loops over 32 numbers compute the rest in another way.
-_FEW = 32
+# Up to so many windows are evaluated in a block of this size, if that is faster. In blocks of 16,
+# torch rounds some results differently: its loops over 32 numbers compute the rest in another way.
+_SMALL_BLOCK = 32
 _READ_VALUES = 1 << 24  # numbers to read at a time for predictions
-_LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
+_LARGEST_VALUE = 1e9  # in standard deviations; more would overflow float32 in the network
 
 
 def check_counts(estimator: BaseEstimator, *names: str) -> None:
@@ -388,10 +388,10 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         values = standardize_signals(
             values, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
         )
-        if np.nanmax(np.abs(values), initial=0) > _LARGEST:
+        if np.nanmax(np.abs(values), initial=0) > _LARGEST_VALUE:
             raise ValueError(
-                f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
-                "the training mean: set artefacts to NaN."
+                f"{modality!r} has values more than {_LARGEST_VALUE:.0e} standard deviations "
+                "from the training mean: set artefacts to NaN."
             )
         return np.nan_to_num(values.astype(np.float32, copy=False), copy=False), present
 
@@ -426,15 +426,16 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         On the CPU, sums over blocks of different sizes are rounded differently. All blocks
         therefore have the same size, the last one being filled up with some of its windows, so
         that the result for a window does not depend on the number of windows. Compiled loops
-        compute each window by itself, and the layers that follow them the same in a small block.
+        compute each window by itself, and the layers after them give the same in a small block.
         """
-        if not hasattr(self, "net_"):  # it is quicker to see than by check_is_fitted
+        if not hasattr(self, "net_"):  # faster than to call check_is_fitted each time
             check_is_fitted(self)
         signals = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
         n_block = block_size(samples_per_window(signals), device)
-        if len(next(iter(signals.values()))) <= _FEW and is_fused(self.net_.module_, device):
-            n_block = _FEW
+        n_windows = len(next(iter(signals.values())))
+        if n_windows <= _SMALL_BLOCK and is_fused(self.net_.module_, device):
+            n_block = _SMALL_BLOCK
         weights, fused, predicted, present = in_smaller_blocks(
             lambda n_block: self._evaluate_blocks(signals, n_block, device), n_block, device
         )
@@ -466,7 +467,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             windows = self._window_set(values)
             if device.type == "cpu" and len(windows) < n_block:
                 windows = windows.fill(n_block)
-            # This thread has its own settings.
+            # Each thread has its own settings of torch.
             with reproducible(device), torch.inference_mode(), fused_parts():
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
@@ -476,11 +477,9 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         n_windows = len(next(iter(signals.values())))
         n_read = max(_READ_VALUES // (n_block * samples_per_window(signals)), 1) * n_block
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
-        # Starting a thread takes a millisecond.
+        # Starting a thread takes a millisecond, so there are no more of them than blocks.
         n_threads = min(n_threads, -(-n_windows // n_block))
-        with ExitStack() as stack:
-            stack.enter_context(reproducible(device))
-            stack.enter_context(fused_parts())
+        with reproducible(device), fused_parts(), ExitStack() as stack:
             compute = map
             if n_threads > 1:
                 compute = stack.enter_context(ThreadPoolExecutor(n_threads)).map
