@@ -399,7 +399,7 @@ def test_the_signals_of_a_model_are_found_in_its_parts(lda, windows):
         ({"channels": {"eeg": 2}}, "channels has 'eeg', but the signals are"),
         ({"channels": {"eda": 0}}, "channels\\['eda'\\] must be names or a positive number"),
         ({"sampling_rates": {"start": 4}}, "A signal cannot be called 'start'"),
-        ({"sampling_rates": {}}, "sampling_rates must be a mapping"),
+        ({"sampling_rates": {}}, "sampling_rates must map signals to hertz"),
         ({"quality": {"ecg": "heart"}}, "quality must map signals among"),
     ],
 )
