@@ -95,9 +95,9 @@ def _make_parser():
     command = commands.add_parser(
         "compare",
         help="train and test the networks and the classical baselines on a data set",
-        description="Train and test the networks and the classical baselines on a data set, and "
-        "print their scores by subject: accuracy, sensitivity and specificity, precision, balanced "
-        "accuracy and macro F1, or for numbers the errors and correlations.",
+        description="Train and test the networks and the classical baselines on a data set, and\n"
+        "print their scores by subject: accuracy, sensitivity and specificity, precision,\n"
+        "balanced accuracy and macro F1, or for ratings the errors and correlations.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(
             [
@@ -201,7 +201,8 @@ def _make_parser():
         action="store_true",
         help="with --corrupt: tell the models which windows were corrupted",
     )
-    add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks")
+    add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks; default: 30, "
+        "for cross-modal and late-fusion 10")
     add("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N", help="default: all cores")
     add(
         "--output",
@@ -228,8 +229,9 @@ def _describe(title, lines):
 
 def _describe_data(dataset):
     targets = f"; targets {', '.join(dataset.targets)}" if dataset.targets else ""
-    numbers = f"; numbers {', '.join(dataset.numbers)}" if dataset.numbers else ""
-    return dataset.description + targets + numbers
+    ratings = ", ".join(dataset.numbers)
+    ratings = f"; ratings (--task regression): {ratings}" if dataset.numbers else ""
+    return dataset.description + targets + ratings
 
 
 def _describe_model(model):
@@ -288,6 +290,8 @@ def _compare(args, parser, argv):
     normalizations = list(NORMALIZATIONS) if both else [args.normalization]
     if args.n_jobs == 0:
         parser.error("argument --n-jobs: must not be 0")
+    if args.n_splits == 1:
+        parser.error("argument --n-splits: must be at least 2")
     if args.gap and "blocked-k-fold" not in protocols:
         parser.error("argument --gap: only for blocked-k-fold, choose it with --protocol")
     if args.reliability and args.corrupt is None:

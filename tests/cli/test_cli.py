@@ -290,6 +290,22 @@ def test_a_single_stream_is_made_for_each_modality(windows):
     assert list(make_models(["single"], one, "raw")) == ["single stream, ecg"]
 
 
+def test_help_names_the_default_number_of_epochs_and_fits_a_screen(windows, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit, match="0"):
+        main(["compare", "--help"])
+    text = capsys.readouterr().out
+    assert "epochs of the networks; default: 30, for cross-modal and late-fusion 10" in text
+    assert "; ratings (--task regression): arousal, valence, dominance\n" in text
+    description = text.split("\n\n")[1]
+    assert max(map(len, description.splitlines())) <= 88
+    _, columns = compute_inputs(windows, modality_inputs(), ["subject"])
+    defaults = {"attention": 30, "cross-modal": 10, "late-fusion": 10}
+    for name, n_epochs in defaults.items():
+        (model,) = make_models([name], columns, "raw").values()
+        assert model[-1].max_epochs == n_epochs
+
+
 def test_the_ablations_are_what_their_titles_say(windows):
     _, columns = compute_inputs(windows, modality_inputs())
     models = make_models(["attention", "basic", "cross-modal", "late-fusion"], columns, "raw")
@@ -352,6 +368,7 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
         (["compare", "--seeds", "0"], "0 is not a positive number"),
         (["compare", "--gap", "-1"], "-1 is not zero or a positive number"),
         (["compare", "--n-jobs", "0"], "--n-jobs: must not be 0"),
+        (["compare", "--n-splits", "1"], "--n-splits: must be at least 2"),
         (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
         (["compare", "--dataset", "few", "--duration", "0.1"], "few: rate=1 Hz leaves no sample"),
         (["compare", "--data-home", "somewhere"], "simulated: .*leave out --data-home"),
