@@ -1,6 +1,7 @@
 """Signal columns that stay in a Parquet file, for tables larger than memory."""
 
 import base64
+import errno
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skemo._files import make_folder, with_remedy
 from skemo.signals.array import SignalArray, SignalDtype, Window, different_types, read_arrow
 from skemo.signals.checks import signal_columns
 
@@ -266,8 +268,15 @@ def write_tables(
     """
     _import_pyarrow("write_windows")
     path = Path(path).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+    if path.is_dir():
+        error = IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        raise with_remedy(error, "Could not write", path)
+    make_folder(path.parent)
+    try:
+        scratch = TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent)
+    except OSError as error:
+        raise with_remedy(error, "Could not write", path) from error
+    with scratch as folder:
         names = (Path(folder, str(i)) for i in count())
         layout = None
         pieces: list[_Writer] = []

@@ -86,6 +86,8 @@ def segment(
 
     Raises
     ------
+    OSError
+        If the file `to` cannot be written; if it is a folder, before anything is read.
     ValueError
         If recordings do not agree, or no window is left; the message says why.
 

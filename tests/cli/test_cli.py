@@ -381,7 +381,7 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
         (["compare", "--gap", "5"], "--gap: only for blocked-k-fold"),
         (
             ["compare", "--dataset", "few", "--output", __file__],
-            "argument --output: .*File exists. Choose another folder",
+            "argument --output: .*Could not create the folder: File exists. Choose another folder",
         ),
         (
             [
@@ -478,7 +478,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_read(few
     (tmp_path / ".writable").mkdir()  # for root, there are no read-only folders
     with pytest.raises(SystemExit, match="2"):
         main([*few, *QUICK, "--output", str(tmp_path)])
-    assert re.search("argument --output: .*choose another folder", capsys.readouterr().err)
+    assert re.search("argument --output: .*Could not write: .*writable", capsys.readouterr().err)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
@@ -494,7 +494,7 @@ def test_a_full_disk_ends_the_comparison_with_a_remedy_and_without_half_a_file(t
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert re.search(
-        r"skemo compare: error: .*Free some space or choose another folder; could not write: "
+        r"skemo compare: error: .*Could not write: .*. Free some space or choose another folder: "
         r"'.*'. Then run the same command again to continue.$",
         done.stderr.strip(),
     )
