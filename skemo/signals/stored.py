@@ -164,7 +164,7 @@ def read_windows(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If one of the columns is not in the file.
+        If it is not a Parquet file, or one of the columns is not in it.
 
     Examples
     --------
@@ -178,10 +178,20 @@ def read_windows(
     ...     windows["ecg"].array[:2].values.shape
     (2, 1, 640)
     """
-    _, parquet = _import_pyarrow("read_windows")
+    pyarrow, parquet = _import_pyarrow("read_windows")
+    if isinstance(columns, str):
+        raise ValueError(f"columns must be a list, got {columns!r}. Pass [{columns!r}].")
     path = os.path.abspath(os.path.expanduser(path))
     found = os.stat(path)
-    schema = parquet.read_schema(path)
+    try:
+        schema = parquet.read_schema(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        if getattr(error, "errno", None):  # it cannot be opened
+            raise
+        raise ValueError(
+            f"{path} is not a Parquet file, or it is damaged. Pass a file written by "
+            "write_windows, segment or DataFrame.to_parquet."
+        ) from error
     dtypes = {
         column["field_name"]: SignalDtype.construct_from_string(column["numpy_type"])
         for column in json.loads((schema.metadata or {}).get(b"pandas", "{}")).get("columns", [])
@@ -212,7 +222,8 @@ def write_windows(
     ----------
     tables : DataFrame or iterable of DataFrame
         Windows. The tables of an iterable, such as a generator, are written one by one, so that
-        only one needs to be in memory; the file holds the rows of all tables, numbered from 0.
+        only one needs to be in memory; the file holds the rows of all tables, numbered from 0,
+        and the ``attrs`` that all tables share, such as the duration of windows.
         Value types of signals are converted to the widest. If a table does not have a column, it
         is missing in its rows.
     path : path-like
@@ -223,6 +234,10 @@ def write_windows(
     ------
     ImportError
         If pyarrow is not installed.
+    OSError
+        If the file cannot be written.
+    TypeError
+        If `tables` is or yields something other than tables.
     ValueError
         If there are no tables, if the names of columns are not unique strings, or if two tables
         have different signals under the same name.
@@ -243,8 +258,42 @@ def write_windows(
     """
     if isinstance(tables, pd.DataFrame):
         write_tables([tables], path, tables.attrs, keep_index=True)
+    elif isinstance(tables, str) or not isinstance(tables, Iterable):
+        raise _not_a_table(tables)
     else:
-        write_tables(tables, path, {})
+        attrs: dict[Any, Any] = {}
+        write_tables(_share_attrs(tables, attrs), path, attrs)
+
+
+def _share_attrs(tables, attrs):
+    """Yield the tables, and fill `attrs` with those that all of them share."""
+    shared = None
+    for table in tables:
+        if not isinstance(table, pd.DataFrame):
+            raise _not_a_table(table)
+        own = dict(table.attrs)
+        if "segment" in own:  # its counts are of one table
+            own["segment"] = {
+                name: value
+                for name, value in own["segment"].items()
+                if name in ("duration", "step")
+            }
+        if shared is None:
+            shared = own
+        shared = {name: own[name] for name in shared if name in own and own[name] == shared[name]}
+        attrs.clear()
+        attrs.update(shared)
+        yield table
+        del table  # frees its memory before the next one is made
+
+
+def _not_a_table(found):
+    return TypeError(
+        f"write_windows takes a table of windows, or several, and a path; got a "
+        f"{type(found).__name__} in place of a table. Of a groupby, pass the tables alone: "
+        "(own for _, own in windows.groupby(...)). Recordings are cut and written by "
+        "segment(..., to=path)."
+    )
 
 
 def write_tables(

@@ -20,6 +20,7 @@ from skemo import (
     write_windows,
 )
 from skemo.datasets import fetch_eegmat
+from skemo.signals.groups import window_groups
 from skemo.signals import stored
 
 pytest.importorskip("pyarrow")
@@ -157,6 +158,87 @@ def test_nothing_is_written_without_tables_or_names_that_are_strings(in_memory, 
     with pytest.raises(ValueError, match="must be unique strings"):
         write_windows(in_memory.rename(columns={"start": 1}), tmp_path / "windows.parquet")
     assert os.listdir(tmp_path) == []
+
+
+def test_tables_keep_the_attributes_that_they_share(in_memory, tmp_path):
+    def tables():
+        for _, own in in_memory.groupby("subject"):
+            own.attrs["segment"] = {"duration": 1.0, "step": 0.5, "windows": len(own)}
+            yield own.assign(n=len(own))
+
+    in_memory.attrs = {"study": "pilot"}
+    write_windows(tables(), tmp_path / "windows.parquet")
+    back = read_windows(tmp_path / "windows.parquet")
+    assert back.attrs == {"study": "pilot", "segment": {"duration": 1.0, "step": 0.5}}
+    groups = back[["subject", "start"]].assign(trial="rest")
+    assert window_groups(groups)["stop"].tolist() == (groups["start"] + 1.0).tolist()
+    others = (own.set_axis(own.index) for own in (in_memory, make_windows()))
+    write_windows(others, tmp_path / "windows.parquet")
+    assert read_windows(tmp_path / "windows.parquet").attrs == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        (lambda t: t.groupby("subject"), "tuple"),
+        (lambda t: {"a": t}, "str"),
+        (lambda t: "windows.parquet", "str"),
+        (lambda t: make_recording("a"), "Recording"),
+        (lambda t: [make_recording("a")], "Recording"),
+    ],
+)
+def test_what_is_not_a_table_is_named_with_a_remedy(wrong, kind, in_memory, tmp_path):
+    message = rf"got a {kind} in place of a table\. Of a groupby, .*for _, own in windows.groupby"
+    with pytest.raises(TypeError, match=message):
+        write_windows(wrong(in_memory), tmp_path / "windows.parquet")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("to", ["", "folder"])
+def test_a_folder_to_write_to_is_an_error_before_anything_is_read(to, tmp_path, monkeypatch):
+    def recordings():
+        raise AssertionError("read")
+        yield
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"Could not write: .*\. Add the name of a file: '"):
+        segment(recordings(), 3.0, to=to)
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_path_below_a_file_is_an_error_that_says_so(in_memory, tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(OSError, match=r"Could not create the folder: .* Choose another folder: "):
+        write_windows(in_memory, tmp_path / "a" / "windows.parquet")
+
+
+def test_a_folder_without_permission_is_an_error_with_the_path_asked_for(
+    in_memory, tmp_path, monkeypatch
+):
+    def refuse(*, prefix, dir):
+        raise PermissionError(13, "Permission denied", f"{dir}/{prefix}1")
+
+    monkeypatch.setattr(stored, "TemporaryDirectory", refuse)  # root may write everywhere
+    message = r"Could not write: Permission denied\. Choose another folder: '.*windows.parquet'"
+    with pytest.raises(PermissionError, match=message):
+        write_windows(in_memory, tmp_path / "windows.parquet")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"ecg,subject\n1,2\n", b"PAR1" + bytes(50), b"PAR1" + bytes(20) + b"\x14\0\0\0PAR1"],
+    ids=["empty", "text", "cut off", "footer of zeros"],
+)
+def test_a_file_that_is_not_parquet_is_named(content, tmp_path):
+    (tmp_path / "windows.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"windows.csv is not a Parquet file, or it is damaged"):
+        read_windows(tmp_path / "windows.csv")
+
+
+def test_columns_are_a_list(in_file, tmp_path):
+    with pytest.raises(ValueError, match=r"columns must be a list, got 'eeg'. Pass \['eeg'\]"):
+        read_windows(tmp_path / "windows.parquet", "eeg")
 
 
 @pytest.mark.parametrize(
