@@ -201,8 +201,12 @@ def _make_parser():
         action="store_true",
         help="with --corrupt: tell the models which windows were corrupted",
     )
-    add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks; default: 30, "
-        "for cross-modal and late-fusion 10")
+    add(
+        "--max-epochs",
+        type=_positive(int),
+        metavar="N",
+        help="epochs of the networks; default: 30, for cross-modal and late-fusion 10",
+    )
     add("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N", help="default: all cores")
     add(
         "--output",

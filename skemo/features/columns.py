@@ -83,7 +83,7 @@ def fitted_names(estimator: Any, input_features: ArrayLike | None) -> list[Any]:
     return names
 
 
-class StoredWindows:
+class FileBlock:
     """The windows of a signal column in a file, from which rows are taken as from an array.
 
     Parameters
@@ -105,7 +105,7 @@ class StoredWindows:
 
 
 def _windows(array):
-    return StoredWindows(array) if isinstance(array, StoredSignalArray) else array.values
+    return FileBlock(array) if isinstance(array, StoredSignalArray) else array.values
 
 
 def split_blocks(
@@ -132,7 +132,7 @@ def split_blocks(
 
     Returns
     -------
-    blocks : list of ndarray or StoredWindows, of n_windows rows
+    blocks : list of ndarray or FileBlock, of n_windows rows
         One per signal column, not copied, and one of all numeric columns, copied.
     padded : list of bool
         Whether each may have zero padding.

@@ -20,8 +20,8 @@ from skemo import (
     write_windows,
 )
 from skemo.datasets import fetch_eegmat
-from skemo.signals.groups import window_groups
 from skemo.signals import stored
+from skemo.signals.groups import window_groups
 
 pytest.importorskip("pyarrow")
 

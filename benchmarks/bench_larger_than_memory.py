@@ -1,7 +1,7 @@
-"""Make results/memory.md: time and memory of a study that is larger than memory.
+"""Make results/larger_than_memory.md: time and memory of a study that is larger than memory.
 
-    python benchmarks/bench_memory.py                        # 20 minutes, 15 GB of disk
-    python benchmarks/bench_memory.py --windows 20000 --raw  # a quick look; nothing is written
+    python benchmarks/bench_larger_than_memory.py                        # 20 minutes, 15 GB of disk
+    python benchmarks/bench_larger_than_memory.py --windows 20000 --raw  # a quick look, not written
 
 Recordings are simulated one by one and cut into a Parquet file in a temporary folder (set TMPDIR
 to choose where). From this file, features are computed and networks are trained.
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 import skemo
 
-PAGE = Path(__file__).parent / "results" / "memory.md"
+PAGE = Path(__file__).parent / "results" / "larger_than_memory.md"
 WINDOWS = RAW = [100_000, 300_000, 1_000_000]
 CHANNELS, RATE = 14, 128  # so that a window of one second takes 7 kB in single precision
 PER_SUBJECT = 2500  # windows
@@ -43,7 +43,8 @@ TEXT = (
     "20 ms), which a machine must have. **Resident** also counts pages of files (VmHWM, exact), "
     "namely of libraries and of the scratch file of the training set, which the system takes back "
     "when it needs the memory. Before the first step, libraries have been loaded and all steps "
-    "have been run with a few windows. Reproduce with `python benchmarks/bench_memory.py`."
+    "have been run with a few windows. Reproduce with "
+    "`python benchmarks/bench_larger_than_memory.py`."
 )
 
 
