@@ -1,9 +1,12 @@
 """Checks of the settings of a `Stream`, against each other and against its model."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from skemo._checks import check_rate, is_number, is_positive
 from skemo.features.per_subject import PerSubject
@@ -31,6 +34,17 @@ def check_seconds(
             raise ValueError(f"{name} must be a number of seconds of at least 0, got {value!r}.")
 
 
+def check_is_model(model: Any) -> None:
+    """Raise unless this is a model, and fitted if it is an estimator."""
+    if isinstance(model, str | PathLike):
+        raise ValueError(
+            f"model must be a fitted estimator, got {model!r}. Read a saved model with "
+            "skemo.load(path)."
+        )
+    if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
+        check_is_fitted(model)
+
+
 def check_is_measured(model: Any, subject: str) -> None:
     """Raise if a `PerSubject` would standardise the windows of this person by themselves."""
     params = model.get_params() if hasattr(model, "get_params") else {}
@@ -39,6 +53,12 @@ def check_is_measured(model: Any, subject: str) -> None:
             continue
         known = step.statistics_
         names = known["subject"][known["windows"] > 1].tolist()
+        if subject == "" and subject not in names:
+            raise ValueError(
+                "The model standardises each person: pass subject= (on the command line, "
+                "--subject), the name of the person recorded. This model has measured "
+                f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}."
+            )
         if subject not in names:
             raise ValueError(
                 f"The model standardises each person, and has not measured {subject!r}: a window "
@@ -130,9 +150,15 @@ def check_windows(
             ("number of samples in a window", lengths[name], dtype.shape[-1]),
         ):
             if given != known and known is not None:
+                remedy = ""
+                if what.startswith("sampling rate"):
+                    remedy = (
+                        f" If {name!r} comes at another rate, resample it to {known:g} Hz first, "
+                        "or fit the model on windows at its rate."
+                    )
                 raise ValueError(
                     f"The model was fitted on {name!r} with a different {what}: {known}, not "
-                    f"{given}. Use the settings with which its windows were cut."
+                    f"{given}. Use the settings with which its windows were cut.{remedy}"
                 )
 
 
