@@ -257,7 +257,11 @@ class Stream:
             known = {name: x.sampling_rate for name, x in self._signals.items()}
             rates = find_rates(known, fitted)
             lengths = {name: x.n_times for name, x in self._signals.items()}
-            given = {name: names or number for name, (number, names) in self._channels.items()}
+            given = {
+                name: names or number
+                for name, (number, names) in self._channels.items()
+                if number is not None
+            }
             channels = find_channels(given, rates, fitted)
             check_windows(rates, lengths, channels, fitted)
             self._model, self._channels = model, channels

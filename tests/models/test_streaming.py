@@ -438,7 +438,7 @@ def test_a_model_of_beats_of_whole_recordings_is_refused(recordings):
         ({"eda": [1.0]}, {"eda": [0.0, 1.0]}, "for each of its 1 samples"),
         ({"eda": [1.0]}, {"eda": [np.nan]}, "for each of its 1 samples"),
         ({"eda": [1.0], "ecg": [1.0]}, {"eda": 9.0}, "for all chunks of all signals, or for none"),
-        ({"eda": [1.0]}, None, "for all chunks of all signals, or for none: earlier chunks had t"),
+        ({"eda": [1.0]}, None, "or for none: earlier chunks had times"),
         ({"eda": [1.0]}, [0.0], "times must be a mapping .* {'eda': times}, got list"),
         ({"ecg": [1.0]}, None, "for all chunks of all signals, or for none"),
         ({"eda": [1.0]}, {"eda": 2.0}, "go back by 2 s"),
@@ -495,7 +495,7 @@ def test_somebody_whom_the_model_has_not_measured_is_not_followed(recordings):
     model.fit(windows[["eda", "subject"]], windows["label"])
     with pytest.raises(ValueError, match=r"has not measured 'visitor'.*skemo\.enroll"):
         Stream(model, 10.0, subject="visitor")
-    with pytest.raises(ValueError, match="pass subject= .* This model has measured 00, 01"):
+    with pytest.raises(ValueError, match=r"pass subject= .* This model has measured 00, 01"):
         Stream(model, 10.0)
     Stream(model, 10.0, subject=recordings[0].subject)
 
