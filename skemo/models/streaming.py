@@ -14,9 +14,9 @@ from skemo._checks import check_range, real_samples
 from skemo.features.quality import QualityTransformer
 from skemo.models.stream_settings import (
     Kind,
-    check_is_measured,
     check_is_model,
     check_seconds,
+    check_subject_is_measured,
     check_windows,
     find_channels,
     find_kinds,
@@ -168,7 +168,7 @@ class Stream:
         self._n_windows = 0  # that were returned or left out
         self._earlier: pd.DataFrame | None = None  # windows within `context`
         self._missed: dict[str, float] = {}  # by signal: end of the last window without it
-        self._told: set[str] = set()  # signals for which a warning of lateness was given
+        self._warned: set[str] = set()  # signals that a warning said are late
         self._lock = threading.Lock()
         self.model = model
 
@@ -224,7 +224,7 @@ class Stream:
                 raise ValueError("times must be given for all chunks of all signals, or for none.")
             for name, (samples, seconds) in checked.items():
                 self._channels[name] = len(samples), self._channels[name][1]
-                if name in self._missed and name not in self._told:
+                if name in self._missed and name not in self._warned:
                     self._warn_of_late(name, seconds)
                 self._signals[name].append(samples, seconds)
             return self._predict(self._take_windows())
@@ -251,7 +251,7 @@ class Stream:
     def model(self, model: Any) -> None:
         check_is_model(model)
         if self.context == 0:
-            check_is_measured(model, self.subject)
+            check_subject_is_measured(model, self.subject)
         fitted = fitted_signals(model)
         with self._lock:
             known = {name: x.sampling_rate for name, x in self._signals.items()}
@@ -265,7 +265,7 @@ class Stream:
             channels = find_channels(given, rates, fitted)
             check_windows(rates, lengths, channels, fitted)
             self._model, self._channels = model, channels
-            self._nothing = self._describe_nothing()
+            self._no_results = self._describe_no_windows()
 
     @property
     def received(self) -> dict[str, float]:
@@ -372,10 +372,10 @@ class Stream:
         """Go to the next window that may hold a sample, and forget what came before it."""
         self._n_windows += 1
         following = np.round(self._anchor + self.step * self._n_windows, 9)
-        samples = []  # when the next sample of each signal is to be found
+        samples = []  # earliest time of the next sample of each signal
         for signal in self._signals.values():
             signal.drop_before(signal.begin(following))
-            # What arrives later counts from here on.
+            # Samples that arrive later are used from here on.
             samples.append(min(signal.next_sample(), max(signal.end, newest - self.max_wait)))
         n_before = (min(samples) - self.duration - self._anchor) / self.step
         if n_before > self._n_windows:
@@ -402,12 +402,12 @@ class Stream:
     def _predict(self, table):
         """Return the predictions of windows, with what else is known of them."""
         if table is None:
-            return self._nothing.copy()
+            return self._no_results.copy()
         known = self._with_earlier(table)
         names = getattr(self.model, "feature_names_in_", None)
         X = known if names is None else known[[name for name in names if name in known]]
         model = getattr(self.model, "best_estimator_", self.model)
-        if isinstance(model, Pipeline) and len(model) > 1:  # features once for both
+        if isinstance(model, Pipeline) and len(model) > 1:  # to compute features only once
             X, model = model[:-1].transform(X), model[-1]
         probabilities = None
         if hasattr(model, "predict_proba"):
@@ -458,7 +458,7 @@ class Stream:
                 }
         return pd.DataFrame(columns | {f"quality {name}": x for name, x in quality.items()})
 
-    def _describe_nothing(self):
+    def _describe_no_windows(self):
         """Return a table of results without rows."""
         predicted, probabilities = np.empty(0), None
         classes = getattr(self.model, "classes_", None)
@@ -484,7 +484,7 @@ class Stream:
         signal = self._signals[name]
         first = max(signal.end, 0.0) if seconds is None else seconds[0]  # end is -inf at first
         if first < self._missed[name]:
-            self._told.add(name)
+            self._warned.add(name)
             counted = "" if signal.is_timed else " Samples without times must not get lost."
             warnings.warn(
                 f"{name!r} is late: samples of second {first:g} arrived when the windows up to "
