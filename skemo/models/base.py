@@ -440,13 +440,15 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         with several threads of torch: a process forked after that would wait for them.
         """
         n_windows = len(next(iter(values.values())))
+        are_fused = is_fused(self.net_.module_, device)
 
         def evaluate(start):
             windows = self._window_set(values, slice(start, start + n_block))
+            n_counted = len(windows) if are_fused else None
             if device.type == "cpu" and len(windows) < n_block:
-                windows = windows.fill(n_block)
+                windows = windows.pad(n_block) if are_fused else windows.fill(n_block)
             # This thread has its own settings.
-            with reproducible(device), torch.inference_mode(), fused_parts():
+            with reproducible(device), torch.inference_mode(), fused_parts(n_counted):
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
                 results += [self._read_outputs(outputs.cpu().double()), windows.present]

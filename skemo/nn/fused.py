@@ -19,7 +19,8 @@ from torch.autograd.function import once_differentiable
 
 from skemo.nn import fused_kernels as kernels
 from skemo.nn.lanes import LANES
-from skemo.nn.memory import empty_array
+from skemo.nn.memory import empty_array, n_counted
+from skemo.nn.segments import Segments
 
 _BLOCK = 32  # places whose channels pass together in the gradient of the weights
 
@@ -80,6 +81,12 @@ def _empty_like(x: NDArray) -> NDArray:
     return _empty(len(x), x.shape[1], x.shape[2], x.dtype)
 
 
+def _by_tap(weight: NDArray) -> NDArray:
+    """Return the weights of a convolution with the shape (n_taps, n_in, n_out)."""
+    n_out, n_in = weight.shape[:2]
+    return np.ascontiguousarray(weight.reshape(n_out, n_in, -1).transpose(2, 1, 0))
+
+
 class _Unit:
     """A convolution, batch normalisation and ReLU and, in a U-Net, squeeze-and-excitation."""
 
@@ -102,9 +109,8 @@ class _Unit:
         n_places = x.shape[1]
         if training and n_windows * n_places == 1:  # torch says the same
             raise ValueError("Expected more than 1 value per channel when training.")
-        by_tap = np.ascontiguousarray(weight.reshape(n_out, n_in, -1).transpose(2, 1, 0))
         y = _empty(len(x), n_places, n_out, x.dtype)
-        kernels.convolve(x, by_tap, *self.tables[0], y)
+        kernels.convolve(x, _by_tap(weight), *self.tables[0], y)
         coefficients = np.empty((4, n_out), x.dtype)
         running = norm.running_mean.numpy(), norm.running_var.numpy()
         kernels.normalise(
@@ -121,6 +127,18 @@ class _Unit:
         else:
             kernels.rectify(y, coefficients, out)
         return out, (x, y, n_windows, training, weight, coefficients, weights, gates)
+
+    def in_segments(self, x: NDArray, segments: Segments, *, margin: bool) -> NDArray:
+        """Return what `forward` computes for segments, in prediction."""
+        weight, gamma, beta = self._arrays()
+        norm = self.norm
+        y = segments.convolve(x, _by_tap(weight))
+        coefficients = np.empty((4, len(weight)), x.dtype)
+        running = norm.running_mean.numpy(), norm.running_var.numpy()
+        kernels.normalise(
+            y, len(x), gamma, beta, *running, norm.momentum, norm.eps, False, coefficients
+        )
+        return segments.rectify(y, coefficients, margin=margin)
 
     def _arrays(self) -> list[NDArray]:
         """The parameters as arrays over the same memory."""
@@ -259,6 +277,7 @@ class Stream:
         self.units = _Unit(layers[:3], size), _Unit(layers[3:], size)
         starts, places, self.out_size = _pooling(size, pool.kernel_size)
         self.pool = starts, places
+        self.segments = Segments(*size, layers[0].kernel_size[0], pool.kernel_size)
         self.parameters = [x for unit in self.units for x in unit.parameters]
 
     def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
@@ -269,6 +288,18 @@ class Stream:
         pooled = _empty(len(x), self.out_size[0], x.shape[2], x.dtype)
         kernels.pool(x, *self.pool, pooled)
         return pooled, (one, two, x, pooled)
+
+    def segments_gain(self, n_windows: int) -> bool:
+        """Whether it is faster to cut the windows into segments; only in prediction."""
+        return not self.units[0].norm.training and self.segments.gain(n_windows)
+
+    def in_segments(self, windows: NDArray) -> NDArray:
+        """Return the result for windows, (n_windows, n_channels, n_times)."""
+        first, second = self.units
+        x = self.segments.cut(windows)
+        x = first.in_segments(x, self.segments, margin=True)
+        x = second.in_segments(x, self.segments, margin=False)
+        return self.segments.pool_and_join(x)
 
     def backward(
         self, grad: NDArray, kept: tuple, of_input: bool
@@ -304,13 +335,31 @@ def compute(kind: Callable[..., Any], module: nn.Module, x: Tensor) -> Tensor:
         by_size[size] = kind(module, size)
     branch = by_size[size]
     if not torch.is_grad_enabled():
-        return _evaluate(x, branch)[0]
+        n_windows = n_counted.get()
+        if n_windows is None or n_windows >= len(x):
+            return _predict(x, branch)
+        found = _predict(x[:n_windows], branch)
+        filled = found.new_zeros(len(x), *found.shape[1:])
+        filled[:n_windows] = found
+        return filled
     return _Fused.apply(x, branch, *branch.parameters)
+
+
+def _windows(x: Tensor) -> NDArray:
+    """Return windows as an array, (n_windows, n_channels, n_places)."""
+    return np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
+
+
+def _predict(x: Tensor, branch: Any) -> Tensor:
+    """Return the result, in prediction."""
+    if isinstance(branch, Stream) and branch.segments_gain(len(x)):
+        return torch.from_numpy(branch.in_segments(_windows(x)))
+    return _evaluate(x, branch)[0]
 
 
 def _evaluate(x: Tensor, branch: Any) -> tuple[Tensor, tuple, tuple[int, ...]]:
     """Return the result, what the gradient needs, and the shape of the last feature map."""
-    windows = np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
+    windows = _windows(x)
     n_windows, n_channels, n_places = windows.shape
     packed = _empty(-(-n_windows // LANES), n_places, n_channels, windows.dtype)
     kernels.pack(windows, packed)

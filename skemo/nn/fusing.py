@@ -9,22 +9,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skemo.nn.memory import unused_arrays
+from skemo.nn.memory import n_counted, unused_arrays
 
 
 @contextlib.contextmanager
-def fused_parts() -> Iterator[None]:
+def fused_parts(n_windows: int | None = None) -> Iterator[None]:
     """Compute parts of the networks as one operation each, if Numba is installed.
 
     Results differ by rounding only. It concerns networks on the CPU, in the calling thread.
     Gradients of gradients, forward-mode gradients and `torch.func` do not work inside. Memory is
     used again in the next step, and given back at the end.
+
+    Parameters
+    ----------
+    n_windows : int, default=None
+        How many windows at the beginning of each batch count. Without gradients, results for the
+        others are not computed, and 0. None counts all.
     """
     unused = unused_arrays.get()
     token = unused_arrays.set({} if unused is None else unused)
+    counted = n_counted.set(n_windows)
     try:
         yield
     finally:
+        n_counted.reset(counted)
         unused_arrays.reset(token)
 
 

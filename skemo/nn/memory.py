@@ -1,4 +1,4 @@
-"""Memory of arrays that the compiled loops use again."""
+"""What the compiled loops know of their surroundings: memory to use again, and which rows count."""
 
 import contextvars
 import math
@@ -14,6 +14,8 @@ _SMALL = 1 << 16  # bytes of an array that is not worth keeping
 unused_arrays: contextvars.ContextVar[dict[tuple, list] | None] = contextvars.ContextVar(
     "unused_arrays", default=None
 )
+# How many windows at the beginning of a batch count; None counts all.
+n_counted: contextvars.ContextVar[int | None] = contextvars.ContextVar("n_counted", default=None)
 
 
 def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:

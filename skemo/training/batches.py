@@ -91,6 +91,16 @@ class WindowSet(Dataset):
         rows = torch.arange(n_windows) % len(self)
         return WindowSet([values[rows] for values in self.inputs], self.present[rows])
 
+    def pad(self, n_windows: int) -> "WindowSet":
+        """Return `n_windows` inputs, of which those after the windows are 0."""
+        padded = []
+        for values in (*self.inputs, self.present):
+            # Memory that is neither written nor read costs nothing.
+            larger = values.new_zeros(n_windows, *values.shape[1:])
+            larger[: len(values)] = values
+            padded.append(larger)
+        return WindowSet(padded[:-1], padded[-1])
+
     def __len__(self) -> int:
         return len(self.present)
 

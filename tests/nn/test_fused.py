@@ -299,6 +299,39 @@ def test_blocks_of_32_windows_have_the_bits_of_large_ones(kind, n_filters, n_mem
     np.testing.assert_array_equal(small, large)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("seed", range(30))
+def test_windows_that_count_have_the_bits_that_they_have_among_others(seed, dtype):
+    rng = np.random.default_rng(seed)
+    channels, out_channels = map(int, rng.integers(1, 20, 2))
+    sizes = {
+        "kernel_size": int(rng.choice([1, 3, 9, 15])),
+        "pool_size": int(rng.integers(1, 10)),
+    }
+    n_times = int(rng.choice([1, 2, 30, 100, rng.integers(1, 3000)]))
+    x = torch.from_numpy(rng.normal(size=(40, channels, n_times))).to(dtype)
+    stream = StreamBlock(channels, out_channels, **sizes)
+    network = torch.nn.Sequential(stream, UNet(out_channels, n_dims=1, n_filters=4))
+    network = disturb(network, seed).to(dtype).eval()
+    with fused_parts(), torch.inference_mode():
+        expected = network[0](x), network[1].maxima(x[:, :1].expand(-1, out_channels, -1))
+    n_windows = int(rng.choice([1, 1, 2, 3, 17]))
+    with fused_parts(n_windows), torch.inference_mode():
+        found = network[0](x), network[1].maxima(x[:, :1].expand(-1, out_channels, -1))
+    for own, others in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(own[:n_windows], others[:n_windows])
+        assert (own[n_windows:] == 0).all()
+
+
+def test_a_single_long_window_is_normalised_by_itself_in_training():
+    x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
+    network = StreamBlock(1, 8).train()
+    other = copy.deepcopy(network)
+    with torch.no_grad(), fused_parts():
+        assert_same([network(x)], [other(x)], torch.float32)
+    assert_same([network[1].running_mean], [other[1].running_mean], torch.float32)
+
+
 SIZES = [*range(1, 20), 31, 32, 33, 50, 63, 64, 65, 127, 128, 129, 199, 200]
 
 
