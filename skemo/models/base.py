@@ -27,7 +27,7 @@ from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
 from skemo.nn.fusing import fused_parts, is_fused
 from skemo.nn.weights import build_network, has_finite_weights
-from skemo.signals.array import SignalArray
+from skemo.signals.array import missing_windows
 from skemo.signals.checks import signal_columns, validate_modalities
 from skemo.training.batches import WindowSet, merge_rows
 from skemo.training.devices import (
@@ -376,16 +376,17 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         for modality, array in values.items():
             array, mean = array[rows], self.mean_[modality]
             # A modality that is missing in all training windows has no mean, and is absent.
-            present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
+            present.append(~missing_windows(array) & np.isfinite(mean).any())
             array = standardize_signals(
                 array, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
             )
-            if np.nanmax(np.abs(array), initial=0) > _LARGEST:
+            if np.fmax.reduce(np.abs(array), axis=None, initial=0) > _LARGEST:
                 raise ValueError(
                     f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
                     "the training mean: set artefacts to NaN."
                 )
-            array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
+            array = array.astype(np.float32, copy=False)
+            np.copyto(array, 0, where=np.isnan(array))
             inputs.append(torch.from_numpy(array))
         present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
         return WindowSet(inputs, present)
@@ -447,12 +448,15 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             n_counted = len(windows) if are_fused else None
             if device.type == "cpu" and len(windows) < n_block:
                 windows = windows.pad(n_block) if are_fused else windows.fill(n_block)
-            # This thread has its own settings.
-            with reproducible(device), torch.inference_mode(), fused_parts(n_counted):
+            with torch.inference_mode(), fused_parts(n_counted):
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
                 results += [self._read_outputs(outputs.cpu().double()), windows.present]
                 return [result.cpu().numpy() for result in results]
+
+        def evaluate_in_thread(start):
+            with reproducible(device), fused_parts():  # each thread has its own settings
+                return evaluate(start)
 
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
         starts = range(0, n_windows, n_block)
@@ -467,7 +471,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 blocks = [evaluate(start) for start in starts]
             else:
                 with ThreadPoolExecutor(n_threads) as threads:
-                    blocks = list(threads.map(evaluate, starts))
+                    blocks = list(threads.map(evaluate_in_thread, starts))
         return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):

@@ -95,6 +95,7 @@ class _Unit:
         self.parameters = [convolution.weight, self.norm.weight, self.norm.bias]
         self.tables = _convolution(size, convolution.kernel_size[0])
         self.known: tuple[list[int], list[NDArray]] = ([], [])
+        self.known_in_prediction: tuple[list[int], tuple] = ([], ())
         self.is_excited = len(excitation) > 0
         if self.is_excited:
             self.parameters += excitation[0].parameters()
@@ -105,8 +106,7 @@ class _Unit:
         norm = self.norm
         training = norm.training
         weight, gamma, beta, *weights = self._arrays()
-        n_out, n_in = weight.shape[:2]
-        n_places = x.shape[1]
+        n_out, n_places = len(weight), x.shape[1]
         if training and n_windows * n_places == 1:  # torch says the same
             raise ValueError("Expected more than 1 value per channel when training.")
         y = _empty(len(x), n_places, n_out, x.dtype)
@@ -147,6 +147,16 @@ class _Unit:
         if self.known[0] != pointers:
             self.known = pointers, [_array(parameter) for parameter in self.parameters]
         return self.known[1]
+
+    def for_prediction(self) -> tuple:
+        """Return what `predict_maxima` takes."""
+        tensors = [*self.parameters, self.norm.running_mean, self.norm.running_var]
+        pointers = [tensor.data_ptr() for tensor in tensors]
+        if self.known_in_prediction[0] != pointers:
+            weight, *others = map(_array, tensors)
+            flat = weight.reshape(*weight.shape[:2], -1)
+            self.known_in_prediction = pointers, (flat, *others, self.norm.eps, *self.tables[0])
+        return self.known_in_prediction[1]
 
     def backward(
         self, grad: NDArray, saved: tuple, of_input: bool
@@ -200,13 +210,27 @@ class Maxima:
         self.encoder = [_Unit(*pair) for pair in zip(module.encoder, sizes, strict=True)]
         # From the smallest maps upwards, as the decoder takes them.
         self.decoder = [_Unit(*pair) for pair in zip(module.decoder, sizes[-2::-1], strict=True)]
-        self.repeats = [
+        self.repeats = tuple(
             _enlargement(*pair) for pair in zip(sizes[:0:-1], sizes[-2::-1], strict=True)
-        ]
+        )
         n_places = math.prod(sizes[0])
         self.whole = np.array([0, n_places]), np.arange(n_places)
         self.out_size: tuple[int, ...] = ()
         self.parameters = [x for unit in self.encoder + self.decoder for x in unit.parameters]
+
+    def predict_few(self, windows: NDArray) -> NDArray | None:
+        """Return the result for a few windows, (n_windows, n_channels, n_places), if it is faster.
+
+        In prediction.
+        """
+        units = self.encoder + self.decoder
+        if len(windows) > LANES or len(units) == 1 or units[0].norm.training:
+            return None
+        arrays = tuple([unit.for_prediction() for unit in units])
+        out = np.empty((len(windows), len(arrays[-1][0]), 1), windows.dtype)
+        pools = (*self.pools, self.whole)
+        kernels.predict_maxima(windows, arrays, pools, self.repeats, units[0].is_max, out)
+        return out
 
     def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
         """Return the result for a feature map, and what `backward` needs."""
@@ -289,17 +313,18 @@ class Stream:
         kernels.pool(x, *self.pool, pooled)
         return pooled, (one, two, x, pooled)
 
-    def segments_gain(self, n_windows: int) -> bool:
-        """Whether it is faster to cut the windows into segments; only in prediction."""
-        return not self.units[0].norm.training and self.segments.gain(n_windows)
+    def predict_few(self, windows: NDArray) -> NDArray | None:
+        """Return the result for a few windows, (n_windows, n_channels, n_times), if it is faster.
 
-    def in_segments(self, windows: NDArray) -> NDArray:
-        """Return the result for windows, (n_windows, n_channels, n_times)."""
+        In prediction. The windows are cut into segments.
+        """
         first, second = self.units
-        x = self.segments.cut(windows)
-        x = first.in_segments(x, self.segments, margin=True)
-        x = second.in_segments(x, self.segments, margin=False)
-        return self.segments.pool_and_join(x)
+        segments = self.segments
+        if not segments.gain(len(windows)) or first.norm.training:
+            return None
+        x = first.in_segments(segments.cut(windows), segments, margin=True)
+        x = second.in_segments(x, segments, margin=False)
+        return segments.pool_and_join(x)
 
     def backward(
         self, grad: NDArray, kept: tuple, of_input: bool
@@ -352,9 +377,10 @@ def _windows(x: Tensor) -> NDArray:
 
 def _predict(x: Tensor, branch: Any) -> Tensor:
     """Return the result, in prediction."""
-    if isinstance(branch, Stream) and branch.segments_gain(len(x)):
-        return torch.from_numpy(branch.in_segments(_windows(x)))
-    return _evaluate(x, branch)[0]
+    few = branch.predict_few(_windows(x))
+    if few is None:
+        return _evaluate(x, branch)[0]
+    return torch.from_numpy(few).view(*few.shape[:2], *branch.out_size)
 
 
 def _evaluate(x: Tensor, branch: Any) -> tuple[Tensor, tuple, tuple[int, ...]]:

@@ -605,3 +605,65 @@ def join_backward(
             for c in range(n_skip):
                 store(grad_skip, start + c * LANES, load(grad, at))
                 at += LANES
+
+
+@_jit
+def _pool(x: NDArray, table: tuple) -> NDArray:
+    starts, places = table
+    out = np.empty((len(x), len(starts) - 1, x.shape[2], LANES), x.dtype)
+    pool(x, starts, places, out)
+    return out
+
+
+@_jit
+def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
+    """Return what `convolve` and `excite` compute in prediction; `unit` as in `predict_maxima`."""
+    weight, gamma, beta, w1, b1, w2, b2, w, b, running_mean, running_var, eps, starts, runs = unit
+    n_out, n_in, n_taps = weight.shape
+    n_tiles, n_places = x.shape[:2]
+    by_tap = np.empty((n_taps, n_in, n_out), x.dtype)
+    for o in range(n_out):
+        for i in range(n_in):
+            for tap in range(n_taps):
+                by_tap[tap, i, o] = weight[o, i, tap]
+    y = np.empty((n_tiles, n_places, n_out, LANES), x.dtype)
+    convolve(x, by_tap, starts, runs, y)
+    norm = np.empty((4, n_out), x.dtype)
+    normalise(y, 0, gamma, beta, running_mean, running_var, 0.0, eps, False, norm)
+    out = np.empty_like(y)
+    means = np.empty((n_tiles, n_out, LANES), x.dtype)
+    squeezed = np.empty((n_tiles, len(b1), LANES), x.dtype)
+    by_place = np.empty((n_tiles, n_places, LANES), x.dtype)
+    by_channel = np.empty_like(means)
+    excite(y, norm, w1, b1, w2, b2, w, b, is_max, out, means, squeezed, by_channel, by_place)
+    return out
+
+
+@_jit
+def predict_maxima(
+    windows: NDArray, units: tuple, pools: tuple, repeats: tuple, is_max: bool, out: NDArray
+) -> None:
+    """Do all steps of a U-Net and the maximum of its feature map, in prediction.
+
+    For a few windows, to call each step takes as long as to compute it.
+
+    `units` are tuples of weights and tables, those of the encoder before those of the decoder;
+    `pools` the tables of the pooling between levels, and of the maximum.
+    """
+    n_windows, n_channels, n_places = windows.shape
+    n_tiles, n_levels = -(-n_windows // LANES), len(repeats) + 1
+    x = np.empty((n_tiles, n_places, n_channels, LANES), windows.dtype)
+    pack(windows, x)
+    maps = []
+    for level in range(n_levels):
+        if level > 0:
+            x = _pool(x, pools[level - 1])
+        x = _predict_unit(x, units[level], is_max)
+        maps.append(x)
+    for i in range(n_levels - 1):
+        skip = maps[n_levels - 2 - i]
+        n_joined = x.shape[2] + skip.shape[2]
+        joined = np.empty((n_tiles, len(repeats[i]), n_joined, LANES), x.dtype)
+        join(x, repeats[i], skip, joined)
+        x = _predict_unit(joined, units[n_levels + i], is_max)
+    unpack(_pool(x, pools[n_levels - 1]), out)

@@ -440,11 +440,7 @@ class SignalArray(ExtensionArray):
         return self.take(rows, allow_fill=True, fill_value=fill_value)
 
     def isna(self) -> NDArray[np.bool_]:
-        first_sample: tuple[Any, ...] = (slice(None), *[0] * len(self.dtype.shape))
-        missing = np.isnan(self._samples[first_sample])
-        candidates = np.flatnonzero(missing)
-        missing[candidates] = [np.isnan(self._samples[i]).all() for i in candidates]
-        return missing
+        return missing_windows(self._samples)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, pd.Series | pd.Index | pd.DataFrame):
@@ -592,6 +588,15 @@ class SignalArray(ExtensionArray):
     def _repr_html_(self):
         title = to_html(f"{len(self)} windows, {self.dtype}")
         return f"<p>{title}</p>" + pd.Series(self, name="window").to_frame().to_html(max_rows=6)
+
+
+def missing_windows(samples: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which windows, (n_windows, ..., n_channels, n_times), are NaN throughout."""
+    first_sample: tuple[Any, ...] = (slice(None), *[0] * (samples.ndim - 1))
+    missing = np.isnan(samples[first_sample])
+    for i in np.flatnonzero(missing):
+        missing[i] = np.isnan(samples[i]).all()
+    return missing
 
 
 def _is_missing(window):
