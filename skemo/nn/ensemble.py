@@ -1,12 +1,37 @@
 """Several networks of the same form whose predictions are averaged."""
 
-from collections.abc import Sequence
+import contextvars
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from skemo.nn.base import FusionNetwork
+
+# The threads in which members are computed; None computes one after another.
+_threads: contextvars.ContextVar[Executor | None] = contextvars.ContextVar("threads", default=None)
+
+
+@contextmanager
+def members_in_threads(n_threads: int) -> Iterator[None]:
+    """Compute the members of an ensemble in several threads, with the same results to the bit.
+
+    It concerns forward and backward passes in the calling thread, on the CPU.
+    """
+    if n_threads < 2:
+        yield
+        return
+    with ThreadPoolExecutor(n_threads) as threads:
+        token = _threads.set(threads)
+        try:
+            yield
+        finally:
+            _threads.reset(token)
 
 
 class FusionEnsemble(nn.Module):
@@ -59,11 +84,14 @@ class FusionEnsemble(nn.Module):
 
         The parameters are those of `FusionNetwork.forward`.
         """
-        outputs = [
-            member(inputs, present, own)
-            for member, own in zip(self.members, self._by_member(noise), strict=True)
-        ]
-        return torch.stack(outputs, dim=2)
+        pairs = zip(self.members, self._by_member(noise), strict=True)
+        calls = [functools.partial(member, inputs, present, own) for member, own in pairs]
+        # Members that draw random numbers would draw them in any order.
+        threads = _threads.get() if self.can_be_stacked and torch.is_grad_enabled() else None
+        if threads is not None:
+            anchor = torch.zeros((), requires_grad=True)
+            return _InThreads.apply(threads, calls, anchor)
+        return torch.stack([call() for call in calls], dim=2)
 
     def evaluate(
         self,
@@ -104,3 +132,39 @@ class FusionEnsemble(nn.Module):
             return [None] * n_members
         parts = [[None] * n_members if x is None else x.chunk(n_members, 1) for x in noise]
         return [list(own) for own in zip(*parts, strict=True)]
+
+
+class _InThreads(torch.autograd.Function):
+    """The outputs of networks, stacked; their parameters get gradients, but no input does."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, threads: Executor, calls: list[Callable[[], Tensor]], _: Tensor
+    ) -> Tensor:
+        ctx.threads = threads
+        ctx.outputs = _run(threads, [functools.partial(_recorded, call) for call in calls])
+        return torch.stack([output.detach() for output in ctx.outputs], dim=2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        pairs = zip(ctx.outputs, grad.unbind(2), strict=True)
+        _run(ctx.threads, [functools.partial(torch.autograd.backward, *pair) for pair in pairs])
+        return None, None, None
+
+
+def _recorded(call: Callable[[], Tensor]) -> Tensor:
+    with torch.enable_grad():
+        return call()
+
+
+def _run(threads: Executor, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Call functions in threads, each with the settings of this thread."""
+    n_threads = torch.get_num_threads()
+
+    def run(call: Callable[[], Any]) -> Any:
+        torch.set_num_threads(n_threads)  # a thread begins with as many as there are cores
+        return call()
+
+    futures = [threads.submit(contextvars.copy_context().run, run, call) for call in calls]
+    return [future.result() for future in futures]

@@ -27,7 +27,10 @@ def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
     if unused is None or math.prod(shape) * dtype.itemsize < _SMALL:
         return np.empty(shape, dtype)
     arrays = unused.setdefault((shape, dtype), [])
-    whole = arrays.pop() if arrays else np.empty(shape, dtype)
+    try:
+        whole = arrays.pop()
+    except IndexError:  # another thread may have taken the last one
+        whole = np.empty(shape, dtype)
     array = whole[:]
     weakref.finalize(array, arrays.append, whole)
     return array

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skemo.nn.ensemble import members_in_threads
 from skemo.nn.fusing import can_fuse, fused_parts
 from skemo.training.batches import WindowSet
 from skemo.training.devices import (
@@ -112,10 +113,19 @@ class Fit:
     def train_alone(self) -> None:
         """Train the network by itself, using skorch's loop."""
 
+        n_threads = min(torch.get_num_threads(), len(self.network.members))
+        if self.device.type != "cpu":
+            n_threads = 1
+
         def train(_: int) -> None:
             generator = torch.Generator()
             generator.set_state(self.random_state)
-            with reproducible(self.device), self._seeded(generator), fused_parts():
+            with (
+                reproducible(self.device),
+                self._seeded(generator),
+                fused_parts(),
+                members_in_threads(n_threads),
+            ):
                 windows = self.windows.to(self.device)
                 validation = None if self.validation is None else self.validation.to(self.device)
                 self.estimator._fit_net(windows, validation, generator)
