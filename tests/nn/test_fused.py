@@ -393,7 +393,7 @@ def test_bfloat16_is_computed_by_torch(request):
 def test_fit_many_trains_one_after_another_unless_asked_to_stack():
     model, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
     y = make_windows()[1]
-    for together, is_same in (("auto", True), (False, True), (True, False)):
+    for together, is_same in ((False, True), (True, False)):
         (fitted,) = fit_many([model], [X], [y], together=together)
         assert np.array_equal(losses(fitted), losses(model)) == is_same
         np.testing.assert_allclose(losses(fitted), losses(model), rtol=2e-3)
