@@ -5,29 +5,39 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from skemo.nn.base import FusionNetwork
+from skemo.nn.memory import use_own_memory
+
+
+class _Threads(NamedTuple):
+    executor: Executor
+    contexts: list[contextvars.Context]  # one per member
+
 
 # The threads in which members are computed; None computes one after another.
-_threads: contextvars.ContextVar[Executor | None] = contextvars.ContextVar("threads", default=None)
+_threads: contextvars.ContextVar[_Threads | None] = contextvars.ContextVar("threads", default=None)
 
 
 @contextmanager
-def members_in_threads(n_threads: int) -> Iterator[None]:
+def members_in_threads(n_threads: int, n_members: int) -> Iterator[None]:
     """Compute the members of an ensemble in several threads, with the same results to the bit.
 
-    It concerns forward and backward passes in the calling thread, on the CPU.
+    It concerns forward and backward passes of the calling thread, on the CPU.
     """
-    if n_threads < 2:
+    if n_threads < 2 or n_members < 2:
         yield
         return
-    with ThreadPoolExecutor(n_threads) as threads:
-        token = _threads.set(threads)
+    contexts = [contextvars.copy_context() for _ in range(n_members)]
+    for context in contexts:
+        context.run(use_own_memory)
+    with ThreadPoolExecutor(min(n_threads, n_members)) as executor:
+        token = _threads.set(_Threads(executor, contexts))
         try:
             yield
         finally:
@@ -139,7 +149,7 @@ class _InThreads(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, threads: Executor, calls: list[Callable[[], Tensor]], _: Tensor
+        ctx: Any, threads: _Threads, calls: list[Callable[[], Tensor]], _: Tensor
     ) -> Tensor:
         ctx.threads = threads
         ctx.outputs = _run(threads, [functools.partial(_recorded, call) for call in calls])
@@ -158,13 +168,14 @@ def _recorded(call: Callable[[], Tensor]) -> Tensor:
         return call()
 
 
-def _run(threads: Executor, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Call functions in threads, each with the settings of this thread."""
+def _run(threads: _Threads, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Call a function for each member in threads, with the settings of this thread."""
     n_threads = torch.get_num_threads()
 
     def run(call: Callable[[], Any]) -> Any:
         torch.set_num_threads(n_threads)  # a thread begins with as many as there are cores
         return call()
 
-    futures = [threads.submit(contextvars.copy_context().run, run, call) for call in calls]
+    pairs = zip(threads.contexts, calls, strict=True)
+    futures = [threads.executor.submit(context.run, run, call) for context, call in pairs]
     return [future.result() for future in futures]

@@ -18,6 +18,12 @@ unused_arrays: contextvars.ContextVar[dict[tuple, list] | None] = contextvars.Co
 n_counted: contextvars.ContextVar[int | None] = contextvars.ContextVar("n_counted", default=None)
 
 
+def use_own_memory() -> None:
+    """Share no memory with the context of which the current one is a copy."""
+    if unused_arrays.get() is not None:
+        unused_arrays.set({})
+
+
 def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Return a new array, whose memory is used again once nothing refers to the array any more.
 
@@ -27,10 +33,7 @@ def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
     if unused is None or math.prod(shape) * dtype.itemsize < _SMALL:
         return np.empty(shape, dtype)
     arrays = unused.setdefault((shape, dtype), [])
-    try:
-        whole = arrays.pop()
-    except IndexError:  # another thread may have taken the last one
-        whole = np.empty(shape, dtype)
+    whole = arrays.pop() if arrays else np.empty(shape, dtype)
     array = whole[:]
     weakref.finalize(array, arrays.append, whole)
     return array

@@ -96,9 +96,7 @@ class Fit:
     def train_alone(self) -> None:
         """Train the network by itself, using skorch's loop."""
 
-        n_threads = min(torch.get_num_threads(), len(self.network.members))
-        if self.device.type != "cpu":
-            n_threads = 1
+        n_threads = torch.get_num_threads() if self.device.type == "cpu" else 1
 
         def train(_: int) -> None:
             generator = torch.Generator()
@@ -107,7 +105,7 @@ class Fit:
                 reproducible(self.device),
                 self._seeded(generator),
                 fused_parts(),
-                members_in_threads(n_threads),
+                members_in_threads(n_threads, len(self.network.members)),
             ):
                 windows = self.windows.to(self.device)
                 validation = None if self.validation is None else self.validation.to(self.device)
