@@ -134,46 +134,36 @@ class _Layer:
 
     def forward(self, x: NDArray, n_windows: int) -> _Normalised:
         norm = self.norm
-        training = norm.training
-        weight, gamma, beta = self.own.arrays()
-        n_out, n_in = weight.shape[:2]
-        n_places = x.shape[1]
-        if training and n_windows * n_places == 1:  # torch says the same
+        weight, scale, bias = self.own.arrays()
+        weight = weight.reshape(*weight.shape[:2], -1)
+        if norm.training and n_windows * x.shape[1] == 1:  # torch says the same
             raise ValueError("Expected more than 1 value per channel when training.")
-        by_tap = np.ascontiguousarray(weight.reshape(n_out, n_in, -1).transpose(2, 1, 0))
-        y = _empty(len(x), n_places, n_out, x.dtype)
-        kernels.convolve(x, by_tap, *self.tables[0], y)
-        coefficients = np.empty((4, n_out), x.dtype)
-        running = norm.running_mean.numpy(), norm.running_var.numpy()
-        kernels.normalise(
-            y, n_windows, gamma, beta, *running, norm.momentum, norm.eps, training, coefficients
+        y = _empty(len(x), x.shape[1], len(weight), x.dtype)
+        coefficients = np.empty((4, len(weight)), x.dtype)
+        kernels.convolve(
+            *(x, n_windows, weight, *self.tables[0]),
+            *(scale, bias, norm.running_mean.numpy(), norm.running_var.numpy()),
+            *(norm.momentum, norm.eps, norm.training, y, coefficients),
         )
-        if training:
+        if norm.training:
             norm.num_batches_tracked.add_(1)
-        return _Normalised(y, coefficients, x, weight, n_windows, training)
+        return _Normalised(y, coefficients, x, weight, n_windows, norm.training)
 
     def backward(
         self, grad: NDArray, sums: NDArray, kept: _Normalised, of_input: bool
     ) -> tuple[NDArray | None, list[NDArray]]:
         """Return the gradients of the input, or None, and of the parameters.
 
-        `grad` is the gradient before normalisation; `sums` are those of
-        `skemo.nn.fused_kernels.sum_gradient`.
+        `grad` is the gradient before normalisation, and `sums` are over that after it.
         """
-        x, weight = kept.x, kept.weight
-        n_out, n_in = weight.shape[:2]
-        flat = weight.reshape(n_out, n_in, -1)
-        by_tap = np.zeros((flat.shape[2], n_in, n_out), grad.dtype)
-        kernels.convolve_backward(x, grad, *self.tables[1], by_tap)
-        of_weight = np.ascontiguousarray(by_tap.transpose(2, 1, 0)).reshape(weight.shape)
-        grads = [of_weight, sums[1], sums[0]]
-        if not of_input:
-            return None, grads
-        # The gradient of a convolution is a convolution with the taps in reverse order.
-        turned = np.ascontiguousarray(flat[:, :, ::-1].transpose(2, 0, 1))
-        of_x = _empty_like(x)
-        kernels.convolve(grad, turned, *self.tables[0], of_x)
-        return of_x, grads
+        of_weight = np.empty_like(kept.weight)
+        of_x = _empty_like(kept.x) if of_input else kept.x
+        kernels.convolve_backward(
+            *(kept.x, grad, kept.weight, *self.tables[0], *self.tables[1]),
+            *(of_weight, of_input, of_x),
+        )
+        shape = self.own.tensors[0].shape
+        return of_x if of_input else None, [of_weight.reshape(shape), sums[1], sums[0]]
 
 
 class _Unit:
@@ -219,9 +209,9 @@ class _Unit:
             kernels.excite_backward(
                 grad, y, norm, *weights[::2], self.is_max, *gates, sums, *grads
             )
+            kernels.normalise_backward(grad, y, kept.n_windows, norm, sums, kept.training, True)
         else:
-            kernels.sum_gradient(grad, y, norm, True, sums)
-        kernels.normalise_backward(grad, y, kept.n_windows, norm, sums, kept.training, True)
+            kernels.activate_backward(grad, y, kept.n_windows, norm, kept.training, True, sums)
         of_x, of_layer = self.layer.backward(grad, sums, kept, of_input)
         return of_x, of_layer + grads
 
@@ -362,12 +352,10 @@ class Block:
         one, two, largest, position = kept
         y, norm = two.y, two.norm
         sums = np.empty((2, y.shape[2]), y.dtype)
-        kernels.sum_gradient(grads[0], largest, norm, True, sums)
         of_y = _empty_like(y)
         kernels.pool_normalised_backward(
-            *(grads[0], largest, position, y, two.n_windows, norm, sums, two.training),
-            *self.pool,
-            of_y,
+            *(grads[0], largest, position, y, two.n_windows, norm, two.training),
+            *(*self.pool, sums, of_y),
         )
         of_x: Any
         of_x, of_second = self.second.backward(of_y, sums, two, True)
@@ -443,9 +431,8 @@ class _Source:
                 *(*grads, of_target, of_map),
             )
         sums = np.empty((2, of_map.shape[2]), of_map.dtype)
-        kernels.sum_gradient(of_map, kept.y, kept.norm, False, sums)
-        kernels.normalise_backward(
-            of_map, kept.y, kept.n_windows, kept.norm, sums, kept.training, False
+        kernels.activate_backward(
+            of_map, kept.y, kept.n_windows, kept.norm, kept.training, False, sums
         )
         of_x: Any
         of_x, of_layer = self.layer.backward(of_map, sums, kept, True)

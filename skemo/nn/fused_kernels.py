@@ -63,7 +63,7 @@ def unpack(
 
 
 @_jit
-def convolve(
+def _convolve(
     x: NDArray,
     weight: NDArray,
     starts: NDArray,
@@ -121,7 +121,7 @@ def convolve(
 
 
 @_jit
-def convolve_backward(
+def _add_weight_gradient(
     x: NDArray,
     grad: NDArray,
     starts: NDArray,
@@ -204,7 +204,7 @@ def convolve_backward(
 
 
 @_jit
-def normalise(
+def _normalise(
     y: NDArray,
     n_windows: int,
     weight: NDArray,
@@ -255,6 +255,58 @@ def normalise(
         norm[1, c] = bias[c] - mean * inverse * weight[c]
         norm[2, c] = mean
         norm[3, c] = inverse
+
+
+@_jit
+def convolve(
+    x: NDArray,
+    n_windows: int,
+    weight: NDArray,
+    starts: NDArray,
+    runs: NDArray,
+    scale: NDArray,
+    bias: NDArray,
+    running_mean: NDArray,
+    running_var: NDArray,
+    momentum: float,
+    eps: float,
+    training: bool,
+    y: NDArray,
+    norm: NDArray,
+) -> None:
+    """Convolve a feature map with a `weight` of shape (n_out, n_in, n_taps), and normalise it.
+
+    The result before normalisation is written to `y`, and how to normalise it to `norm`.
+    """
+    by_tap = np.ascontiguousarray(weight.transpose(2, 1, 0))
+    _convolve(x, by_tap, starts, runs, y)
+    _normalise(
+        y, n_windows, scale, bias, running_mean, running_var, momentum, eps, training, norm
+    )
+
+
+@_jit
+def convolve_backward(
+    x: NDArray,
+    grad: NDArray,
+    weight: NDArray,
+    starts: NDArray,
+    runs: NDArray,
+    pair_starts: NDArray,
+    pairs: NDArray,
+    grad_weight: NDArray,
+    of_input: bool,
+    grad_x: NDArray,
+) -> None:
+    """Write the gradients of the weights and, if requested, of the input of a convolution."""
+    n_out, n_in, n_taps = weight.shape
+    by_tap = np.zeros((n_taps, n_in, n_out), weight.dtype)
+    _add_weight_gradient(x, grad, pair_starts, pairs, by_tap)
+    grad_weight[:] = by_tap.transpose(2, 1, 0)
+    if of_input:
+        # The gradient of a convolution is a convolution with the taps in reverse order.
+        turned = np.ascontiguousarray(weight[:, :, ::-1].transpose(2, 0, 1))
+        _convolve(grad, turned, starts, runs, grad_x)
 
 
 @_jit
@@ -311,31 +363,14 @@ def _clear_unused(grad: NDArray, n_windows: int) -> None:
 
 
 @_jit
-def rectify(
-    y: NDArray,
-    norm: NDArray,
-    out: NDArray,
-) -> None:
-    """Normalise a feature map, and set negative numbers to 0."""
-    n_tiles, n_places, n_channels, _ = y.shape
-    zero = fill(y, 0.0)
-    for i in range(n_tiles * n_places):
-        at = i * n_channels * LANES
-        for c in range(n_channels):
-            value = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
-            store(out, at, larger(value, zero))
-            at += LANES
-
-
-@_jit
-def sum_gradient(
+def _sum_gradient(
     grad: NDArray,
     y: NDArray,
     norm: NDArray,
     is_rectified: bool,
     sums: NDArray,
 ) -> None:
-    """Write the sums that `normalise_backward` needs."""
+    """Write the sums that `normalise_backward` needs, (2, n_channels)."""
     n_tiles, n_places, n_channels, _ = y.shape
     zero = fill(y, 0.0)
     by_lane = np.zeros((2, n_channels, LANES), y.dtype)
@@ -353,6 +388,38 @@ def sum_gradient(
     for k in range(2):
         for c in range(n_channels):
             sums[k, c] = by_lane[k, c].sum()
+
+
+@_jit
+def activate_backward(
+    grad: NDArray,
+    y: NDArray,
+    n_windows: int,
+    norm: NDArray,
+    training: bool,
+    is_rectified: bool,
+    sums: NDArray,
+) -> None:
+    """Turn the gradient after normalisation, or after `rectify`, into that before, in place."""
+    _sum_gradient(grad, y, norm, is_rectified, sums)
+    normalise_backward(grad, y, n_windows, norm, sums, training, is_rectified)
+
+
+@_jit
+def rectify(
+    y: NDArray,
+    norm: NDArray,
+    out: NDArray,
+) -> None:
+    """Normalise a feature map, and set negative numbers to 0."""
+    n_tiles, n_places, n_channels, _ = y.shape
+    zero = fill(y, 0.0)
+    for i in range(n_tiles * n_places):
+        at = i * n_channels * LANES
+        for c in range(n_channels):
+            value = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
+            store(out, at, larger(value, zero))
+            at += LANES
 
 
 @_jit
@@ -397,16 +464,20 @@ def pool_normalised_backward(
     y: NDArray,
     n_windows: int,
     norm: NDArray,
-    sums: NDArray,
     training: bool,
     starts: NDArray,
     places: NDArray,
+    sums: NDArray,
     grad_y: NDArray,
 ) -> None:
-    """Write the gradient before normalisation, from that after `pool_normalised` and `rectify`."""
+    """Write the gradient before normalisation, from that after `pool_normalised` and `rectify`.
+
+    `sums` are written as well.
+    """
     n_tiles, n_places_in, n_channels, _ = y.shape
     n_places = largest.shape[1]
     zero = fill(y, 0.0)
+    _sum_gradient(grad, largest, norm, True, sums)
     slope = _slope(norm, sums, n_windows * n_places_in, training)
     for tile in range(n_tiles):
         for p in range(n_places):

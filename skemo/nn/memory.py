@@ -3,7 +3,7 @@
 import contextlib
 import contextvars
 import math
-import weakref
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,44 +11,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SMALL = 1 << 16  # bytes of an array that is not worth keeping
-_LINE = 64  # bytes that a processor moves between its caches at once
+_LINE = 64  # bytes of a line of the processor's caches
 
-# Memory that is no longer used, by the shape and type of the arrays that were there.
-_unused: contextvars.ContextVar[dict[tuple, list[NDArray]] | None] = contextvars.ContextVar(
-    "unused", default=None
+_kept: contextvars.ContextVar[dict[int, list[NDArray]] | None] = contextvars.ContextVar(
+    "kept", default=None
 )
 
 
 @contextlib.contextmanager
 def kept_memory() -> Iterator[None]:
     """Keep the memory of arrays for later ones in the calling thread, and free it at the end."""
-    unused = _unused.get()
-    token = _unused.set({} if unused is None else unused)
+    kept = _kept.get()
+    token = _kept.set({} if kept is None else kept)
     try:
         yield
     finally:
-        _unused.reset(token)
+        _kept.reset(token)
 
 
 def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
-    """Return a new array, which begins at a cache line.
+    """Return a new array.
 
-    Within `kept_memory`, the memory of a large array is used again once nothing refers to the
-    array any more: the first use of a page of memory takes longer than computing what is written
-    to it. A vector that crosses the border of a cache line takes twice as long to read.
+    Within `kept_memory`, a large array begins at a line of the processor's caches, since a vector
+    across two lines takes twice as long to read. Its memory is used again once nothing refers to
+    it any more: the first use of a page of memory takes longer than computing what is written
+    there.
     """
-    unused = _unused.get()
-    if unused is None or math.prod(shape) * dtype.itemsize < _SMALL:
-        return _aligned(shape, dtype)
-    arrays = unused.setdefault((shape, dtype), [])
-    whole = arrays.pop() if arrays else _aligned(shape, dtype)
-    array = whole[:]
-    weakref.finalize(array, arrays.append, whole)
-    return array
-
-
-def _aligned(shape: tuple[int, ...], dtype: Any) -> NDArray:
     n_bytes = math.prod(shape) * dtype.itemsize
+    kept = _kept.get()
+    if kept is None or n_bytes < _SMALL:
+        return np.empty(shape, dtype)
+    blocks = kept.setdefault(n_bytes, [])
+    for block in blocks:
+        # Arrays refer to the memory from which the block was cut. Without any, the references
+        # are that of the block and that of this call.
+        if sys.getrefcount(block.base) == 2:
+            break
+    else:
+        block = _aligned(n_bytes)
+        blocks.append(block)
+    return block.view(dtype).reshape(shape)
+
+
+def _aligned(n_bytes: int) -> NDArray:
     memory = np.empty(n_bytes + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
-    return memory[start : start + n_bytes].view(dtype).reshape(shape)
+    return memory[start : start + n_bytes]
