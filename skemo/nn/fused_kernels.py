@@ -24,7 +24,8 @@ from skemo.nn.lanes import (
     spread,
     store,
     total,
-    where_positive,
+    totals,
+    where_larger,
 )
 
 _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
@@ -39,10 +40,11 @@ def pack(
     n_tiles, n_places, n_channels, _ = out.shape
     n_windows = len(x)
     for tile in range(n_tiles):
-        for lane in range(LANES):
-            window = tile * LANES + lane
+        first = tile * LANES
+        for p in range(n_places):
             for c in range(n_channels):
-                for p in range(n_places):
+                for lane in range(LANES):
+                    window = first + lane
                     out[tile, p, c, lane] = x[window, c, p] if window < n_windows else 0
 
 
@@ -61,7 +63,7 @@ def unpack(
 
 
 @_jit
-def convolve(
+def _convolve(
     x: NDArray,
     weight: NDArray,
     starts: NDArray,
@@ -119,7 +121,7 @@ def convolve(
 
 
 @_jit
-def convolve_backward(
+def _add_weight_gradient(
     x: NDArray,
     grad: NDArray,
     starts: NDArray,
@@ -128,9 +130,9 @@ def convolve_backward(
 ) -> None:
     """Add the gradient of the weights to `grad_weight`, (n_taps, n_in, n_out).
 
-    Entries of the table are a tap, and `pairs` of a place of the output and a place of the input.
-    A tap has several: each is of so few places that they stay in the fastest cache while all
-    channels pass.
+    `pairs` of a place of the output and a place of the input are sorted by blocks of places, and
+    by tap within a block. A block is small enough that two channels of the input and eight of the
+    output stay in the fastest cache while all taps pass.
     """
     n_tiles, n_places_in, n_in, _ = x.shape
     _, n_places, n_out, _ = grad.shape
@@ -138,63 +140,71 @@ def convolve_backward(
     zero = fill(x, 0.0)
     sums = np.empty((2, 8), x.dtype)
     for tile in range(n_tiles):
-        for entry in range(len(starts) - 1):
-            begin, end = starts[entry], starts[entry + 1]
-            tap = entry % n_taps
-            if begin < end:
-                for o in range(0, n_out, 8):
-                    # If there are fewer channels, the last one is computed again.
-                    last = n_out - 1 - o
-                    o1, o2, o3 = min(1, last) * LANES, min(2, last) * LANES, min(3, last) * LANES
-                    o4, o5, o6 = min(4, last) * LANES, min(5, last) * LANES, min(6, last) * LANES
-                    o7 = min(7, last) * LANES
-                    for i in range(0, n_in, 2):
-                        i1 = min(1, n_in - 1 - i) * LANES
+        for block in range(0, len(starts) - 1, n_taps):
+            for o in range(0, n_out, 8):
+                # If there are fewer channels, the last one is computed again.
+                last = n_out - 1 - o
+                o1, o2, o3 = min(1, last) * LANES, min(2, last) * LANES, min(3, last) * LANES
+                o4, o5, o6 = min(4, last) * LANES, min(5, last) * LANES, min(6, last) * LANES
+                o7 = min(7, last) * LANES
+                for i in range(0, n_in, 2):
+                    n_pairs = min(2, n_in - i)
+                    for tap in range(n_taps):
+                        begin, end = starts[block + tap], starts[block + tap + 1]
+                        if begin == end:
+                            continue
                         a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = zero
-                        b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = zero
-                        for j in range(begin, end):
-                            at = ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES
-                            a, b = load(x, at), load(x, at + i1)
-                            at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
-                            g = load(grad, at)
-                            a0 += a * g
-                            b0 += b * g
-                            g = load(grad, at + o1)
-                            a1 += a * g
-                            b1 += b * g
-                            g = load(grad, at + o2)
-                            a2 += a * g
-                            b2 += b * g
-                            g = load(grad, at + o3)
-                            a3 += a * g
-                            b3 += b * g
-                            g = load(grad, at + o4)
-                            a4 += a * g
-                            b4 += b * g
-                            g = load(grad, at + o5)
-                            a5 += a * g
-                            b5 += b * g
-                            g = load(grad, at + o6)
-                            a6 += a * g
-                            b6 += b * g
-                            g = load(grad, at + o7)
-                            a7 += a * g
-                            b7 += b * g
-                        sums[0, 0], sums[0, 1] = total(a0), total(a1)
-                        sums[0, 2], sums[0, 3] = total(a2), total(a3)
-                        sums[0, 4], sums[0, 5] = total(a4), total(a5)
-                        sums[0, 6], sums[0, 7] = total(a6), total(a7)
-                        sums[1, 0], sums[1, 1] = total(b0), total(b1)
-                        sums[1, 2], sums[1, 3] = total(b2), total(b3)
-                        sums[1, 4], sums[1, 5] = total(b4), total(b5)
-                        sums[1, 6], sums[1, 7] = total(b6), total(b7)
-                        for k in range(min(2, n_in - i)):
+                        if n_pairs == 2:
+                            b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = zero
+                            for j in range(begin, end):
+                                at = ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES
+                                a, b = load(x, at), load(x, at + LANES)
+                                at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
+                                g = load(grad, at)
+                                a0 += a * g
+                                b0 += b * g
+                                g = load(grad, at + o1)
+                                a1 += a * g
+                                b1 += b * g
+                                g = load(grad, at + o2)
+                                a2 += a * g
+                                b2 += b * g
+                                g = load(grad, at + o3)
+                                a3 += a * g
+                                b3 += b * g
+                                g = load(grad, at + o4)
+                                a4 += a * g
+                                b4 += b * g
+                                g = load(grad, at + o5)
+                                a5 += a * g
+                                b5 += b * g
+                                g = load(grad, at + o6)
+                                a6 += a * g
+                                b6 += b * g
+                                g = load(grad, at + o7)
+                                a7 += a * g
+                                b7 += b * g
+                            totals(sums, 8, b0, b1, b2, b3, b4, b5, b6, b7)
+                        else:
+                            for j in range(begin, end):
+                                a = load(x, ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES)
+                                at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
+                                a0 += a * load(grad, at)
+                                a1 += a * load(grad, at + o1)
+                                a2 += a * load(grad, at + o2)
+                                a3 += a * load(grad, at + o3)
+                                a4 += a * load(grad, at + o4)
+                                a5 += a * load(grad, at + o5)
+                                a6 += a * load(grad, at + o6)
+                                a7 += a * load(grad, at + o7)
+                        totals(sums, 0, a0, a1, a2, a3, a4, a5, a6, a7)
+                        for k in range(n_pairs):
                             for c in range(min(8, n_out - o)):
                                 grad_weight[tap, i + k, o + c] += sums[k, c]
 
 
 @_jit
-def normalise(
+def _normalise(
     y: NDArray,
     n_windows: int,
     weight: NDArray,
@@ -248,6 +258,56 @@ def normalise(
 
 
 @_jit
+def convolve(
+    x: NDArray,
+    n_windows: int,
+    weight: NDArray,
+    starts: NDArray,
+    runs: NDArray,
+    scale: NDArray,
+    bias: NDArray,
+    running_mean: NDArray,
+    running_var: NDArray,
+    momentum: float,
+    eps: float,
+    training: bool,
+    y: NDArray,
+    norm: NDArray,
+) -> None:
+    """Convolve a feature map with a `weight` of shape (n_out, n_in, n_taps), and normalise it.
+
+    The result before normalisation is written to `y`, and how to normalise it to `norm`.
+    """
+    by_tap = np.ascontiguousarray(weight.transpose(2, 1, 0))
+    _convolve(x, by_tap, starts, runs, y)
+    _normalise(y, n_windows, scale, bias, running_mean, running_var, momentum, eps, training, norm)
+
+
+@_jit
+def convolve_backward(
+    x: NDArray,
+    grad: NDArray,
+    weight: NDArray,
+    starts: NDArray,
+    runs: NDArray,
+    pair_starts: NDArray,
+    pairs: NDArray,
+    grad_weight: NDArray,
+    of_input: bool,
+    grad_x: NDArray,
+) -> None:
+    """Write the gradients of the weights and, if requested, of the input of a convolution."""
+    n_out, n_in, n_taps = weight.shape
+    by_tap = np.zeros((n_taps, n_in, n_out), weight.dtype)
+    _add_weight_gradient(x, grad, pair_starts, pairs, by_tap)
+    grad_weight[:] = by_tap.transpose(2, 1, 0)
+    if of_input:
+        # The gradient of a convolution is a convolution with the taps in reverse order.
+        turned = np.ascontiguousarray(weight[:, :, ::-1].transpose(2, 0, 1))
+        _convolve(grad, turned, starts, runs, grad_x)
+
+
+@_jit
 def normalise_backward(
     grad: NDArray,
     y: NDArray,
@@ -255,28 +315,92 @@ def normalise_backward(
     norm: NDArray,
     sums: NDArray,
     training: bool,
+    is_rectified: bool,
 ) -> None:
-    """Turn the gradient after normalisation into that before it, in place.
+    """Turn the gradient after normalisation, or after `rectify`, into that before, in place.
 
-    `sums`, (2, n_channels), are over the gradient, and over its products with the normalised map.
+    `sums`, (2, n_channels), are over the gradient after normalisation, and over its products with
+    the normalised map.
     """
     n_tiles, n_places, n_channels, _ = y.shape
-    slope = np.zeros((2, n_channels), y.dtype)  # the gradient's dependence on the map
-    if training:
-        n_values = n_windows * n_places
-        for c in range(n_channels):
-            slope[1, c] = -norm[0, c] * norm[3, c] * sums[1, c] / n_values
-            slope[0, c] = -norm[0, c] * sums[0, c] / n_values - slope[1, c] * norm[2, c]
+    zero = fill(y, 0.0)
+    slope = _slope(norm, sums, n_windows * n_places, training)
     for i in range(n_tiles * n_places):
         at = i * n_channels * LANES
         for c in range(n_channels):
-            value = spread(norm, c) * load(grad, at) + spread(slope, c)
-            store(grad, at, value + spread(slope, n_channels + c) * load(y, at))
+            value, change = load(y, at), load(grad, at)
+            if is_rectified:
+                normalised = spread(norm, c) * value + spread(norm, n_channels + c)
+                change = where_larger(normalised, zero, change, zero)
+            change = spread(norm, c) * change + spread(slope, c)
+            store(grad, at, change + spread(slope, n_channels + c) * value)
             at += LANES
+    _clear_unused(grad, n_windows)
+
+
+@_jit
+def _slope(norm: NDArray, sums: NDArray, n_values: int, training: bool) -> NDArray:
+    """How the gradient before normalisation depends on the map: summand and factor by channel."""
+    n_channels = norm.shape[1]
+    slope = np.zeros((2, n_channels), norm.dtype)
+    if training:
+        for c in range(n_channels):
+            slope[1, c] = -norm[0, c] * norm[3, c] * sums[1, c] / n_values
+            slope[0, c] = -norm[0, c] * sums[0, c] / n_values - slope[1, c] * norm[2, c]
+    return slope
+
+
+@_jit
+def _clear_unused(grad: NDArray, n_windows: int) -> None:
+    """Set the lanes that hold no window to 0."""
+    n_tiles, n_places, n_channels, _ = grad.shape
     for lane in range(n_windows - (n_tiles - 1) * LANES, LANES):
         for p in range(n_places):
             for c in range(n_channels):
                 grad[n_tiles - 1, p, c, lane] = 0
+
+
+@_jit
+def _sum_gradient(
+    grad: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    is_rectified: bool,
+    sums: NDArray,
+) -> None:
+    """Write the sums that `normalise_backward` needs, (2, n_channels)."""
+    n_tiles, n_places, n_channels, _ = y.shape
+    zero = fill(y, 0.0)
+    by_lane = np.zeros((2, n_channels, LANES), y.dtype)
+    for i in range(n_tiles * n_places):
+        for c in range(n_channels):
+            at = (i * n_channels + c) * LANES
+            value, change = load(y, at), load(grad, at)
+            if is_rectified:
+                normalised = spread(norm, c) * value + spread(norm, n_channels + c)
+                change = where_larger(normalised, zero, change, zero)
+            value = (value - spread(norm, 2 * n_channels + c)) * spread(norm, 3 * n_channels + c)
+            first, second = c * LANES, (n_channels + c) * LANES
+            store(by_lane, first, load(by_lane, first) + change)
+            store(by_lane, second, load(by_lane, second) + change * value)
+    for k in range(2):
+        for c in range(n_channels):
+            sums[k, c] = by_lane[k, c].sum()
+
+
+@_jit
+def activate_backward(
+    grad: NDArray,
+    y: NDArray,
+    n_windows: int,
+    norm: NDArray,
+    training: bool,
+    is_rectified: bool,
+    sums: NDArray,
+) -> None:
+    """Turn the gradient after normalisation, or after `rectify`, into that before, in place."""
+    _sum_gradient(grad, y, norm, is_rectified, sums)
+    normalise_backward(grad, y, n_windows, norm, sums, training, is_rectified)
 
 
 @_jit
@@ -297,30 +421,75 @@ def rectify(
 
 
 @_jit
-def rectify_backward(
-    grad: NDArray,
+def pool_normalised(
     y: NDArray,
     norm: NDArray,
-    sums: NDArray,
+    starts: NDArray,
+    places: NDArray,
+    largest: NDArray,
+    position: NDArray,
 ) -> None:
-    """Turn the gradient after `rectify` into that of the normalised map, in place."""
-    n_tiles, n_places, n_channels, _ = y.shape
+    """Keep the place at which the normalised map is largest, of those pooled together.
+
+    Written are the map before normalisation at that place, and its position among them.
+    """
+    n_tiles, n_places_in, n_channels, _ = y.shape
+    n_places = largest.shape[1]
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            for c in range(n_channels):
+                factor, summand = spread(norm, c), spread(norm, n_channels + c)
+                start = starts[p]
+                kept = load(y, ((tile * n_places_in + places[start]) * n_channels + c) * LANES)
+                most = factor * kept + summand
+                where = fill(y, 0.0)
+                for j in range(start + 1, starts[p + 1]):
+                    value = load(y, ((tile * n_places_in + places[j]) * n_channels + c) * LANES)
+                    normalised = factor * value + summand
+                    kept = where_larger(normalised, most, value, kept)
+                    where = where_larger(normalised, most, fill(y, float(j - start)), where)
+                    most = where_larger(normalised, most, normalised, most)
+                at = ((tile * n_places + p) * n_channels + c) * LANES
+                store(largest, at, kept)
+                store(position, at, where)
+
+
+@_jit
+def pool_normalised_backward(
+    grad: NDArray,
+    largest: NDArray,
+    position: NDArray,
+    y: NDArray,
+    n_windows: int,
+    norm: NDArray,
+    training: bool,
+    starts: NDArray,
+    places: NDArray,
+    sums: NDArray,
+    grad_y: NDArray,
+) -> None:
+    """Write the gradient before normalisation, from that after `pool_normalised` and `rectify`.
+
+    `sums` are written as well.
+    """
+    n_tiles, n_places_in, n_channels, _ = y.shape
+    n_places = largest.shape[1]
     zero = fill(y, 0.0)
-    by_lane = np.zeros((2, n_channels, LANES), y.dtype)
-    for i in range(n_tiles * n_places):
-        for c in range(n_channels):
-            at = (i * n_channels + c) * LANES
-            value = load(y, at)
-            change = spread(norm, c) * value + spread(norm, n_channels + c)
-            change = where_positive(change, load(grad, at), zero)
-            store(grad, at, change)
-            value = (value - spread(norm, 2 * n_channels + c)) * spread(norm, 3 * n_channels + c)
-            first, second = c * LANES, (n_channels + c) * LANES
-            store(by_lane, first, load(by_lane, first) + change)
-            store(by_lane, second, load(by_lane, second) + change * value)
-    for k in range(2):
-        for c in range(n_channels):
-            sums[k, c] = by_lane[k, c].sum()
+    _sum_gradient(grad, largest, norm, True, sums)
+    slope = _slope(norm, sums, n_windows * n_places_in, training)
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            for c in range(n_channels):
+                at = ((tile * n_places + p) * n_channels + c) * LANES
+                factor, where = spread(norm, c), load(position, at)
+                normalised = factor * load(largest, at) + spread(norm, n_channels + c)
+                change = factor * where_larger(normalised, zero, load(grad, at), zero)
+                for j in range(starts[p], starts[p + 1]):
+                    at = ((tile * n_places_in + places[j]) * n_channels + c) * LANES
+                    is_here = equal(where, fill(y, float(j - starts[p])))
+                    value = spread(slope, c) + spread(slope, n_channels + c) * load(y, at)
+                    store(grad_y, at, change * is_here + value)
+    _clear_unused(grad_y, n_windows)
 
 
 @_jit
@@ -449,7 +618,7 @@ def excite_backward(
                 of_first = of_gate
                 if is_max:
                     # A tie gives each of them half of the gradient.
-                    is_first = where_positive(first - second, one, half * equal(first, second))
+                    is_first = where_larger(first, second, one, half * equal(first, second))
                     of_first = of_gate * is_first
                     of_second += of_gate - of_first
                     gate = larger(first, second)
@@ -474,7 +643,7 @@ def excite_backward(
             for c in range(n_channels):
                 change += spread(w2, c * n_squeezed + s) * load(of_channel, c * LANES)
             value = load(squeezed, (tile * n_squeezed + s) * LANES)
-            change = where_positive(value, change, zero)
+            change = where_larger(value, zero, change, zero)
             store(of_squeezed, s * LANES, change)
             grad_b1[s] += total(change)
             for c in range(n_channels):
@@ -492,7 +661,7 @@ def excite_backward(
                 value = load(y, at)
                 normalised = spread(norm, c) * value + spread(norm, n_channels + c)
                 change = load(grad, at) + load(of_channel, c * LANES) + spread(w, c) * of_second
-                change = where_positive(normalised, change, zero)
+                change = where_larger(normalised, zero, change, zero)
                 store(grad, at, change)
                 value = value - spread(norm, 2 * n_channels + c)
                 value = value * spread(norm, 3 * n_channels + c)
@@ -608,35 +777,259 @@ def join_backward(
 
 
 @_jit
-def _pool(x: NDArray, table: tuple) -> NDArray:
-    starts, places = table
-    out = np.empty((len(x), len(starts) - 1, x.shape[2], LANES), x.dtype)
-    pool(x, starts, places, out)
-    return out
+def resample(
+    x: NDArray,
+    starts: NDArray,
+    places: NDArray,
+    shares: NDArray,
+    out: NDArray,
+) -> None:
+    """Weighted sums of places: those of each place of the output, with their `shares`."""
+    n_tiles, n_places_in, n_channels, _ = x.shape
+    n_places = out.shape[1]
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            for c in range(n_channels):
+                value = fill(x, 0.0)
+                for j in range(starts[p], starts[p + 1]):
+                    at = ((tile * n_places_in + places[j]) * n_channels + c) * LANES
+                    value += spread(shares, j) * load(x, at)
+                store(out, ((tile * n_places + p) * n_channels + c) * LANES, value)
 
 
 @_jit
-def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
-    """Return what `convolve` and `excite` compute in prediction; `unit` as in `predict_maxima`."""
-    weight, gamma, beta, w1, b1, w2, b2, w, b, running_mean, running_var, eps, starts, runs = unit
-    n_out, n_in, n_taps = weight.shape
-    n_tiles, n_places = x.shape[:2]
-    by_tap = np.empty((n_taps, n_in, n_out), x.dtype)
-    for o in range(n_out):
-        for i in range(n_in):
-            for tap in range(n_taps):
-                by_tap[tap, i, o] = weight[o, i, tap]
-    y = np.empty((n_tiles, n_places, n_out, LANES), x.dtype)
-    convolve(x, by_tap, starts, runs, y)
-    norm = np.empty((4, n_out), x.dtype)
-    normalise(y, 0, gamma, beta, running_mean, running_var, 0.0, eps, False, norm)
-    out = np.empty_like(y)
-    means = np.empty((n_tiles, n_out, LANES), x.dtype)
-    squeezed = np.empty((n_tiles, len(b1), LANES), x.dtype)
-    by_place = np.empty((n_tiles, n_places, LANES), x.dtype)
-    by_channel = np.empty_like(means)
-    excite(y, norm, w1, b1, w2, b2, w, b, is_max, out, means, squeezed, by_channel, by_place)
-    return out
+def weigh_channels(
+    target: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    w1: NDArray,
+    b1: NDArray,
+    w2: NDArray,
+    b2: NDArray,
+    trust: NDArray,
+    means: NDArray,
+    squeezed: NDArray,
+    gates: NDArray,
+) -> None:
+    """Find gates by channel, (n_tiles, 1, n_gates, LANES), for a map that is to be received.
+
+    The `means` over places of the channels of the target, and of the map `y` after normalisation,
+    pass two layers with the weights `w1`, `b1`, `w2`, `b2`; then `trust` is added.
+    """
+    n_tiles, n_places, n_channels, _ = y.shape
+    n_squeezed, n_gates = len(b1), len(b2)
+    zero, share = fill(y, 0.0), fill(y, 1 / n_places)
+    for tile in range(n_tiles):
+        means[tile] = 0
+        start = tile * 2 * n_channels * LANES
+        for p in range(n_places):
+            for c in range(n_channels):
+                at = ((tile * n_places + p) * n_channels + c) * LANES
+                first, second = start + c * LANES, start + (n_channels + c) * LANES
+                store(means, first, load(means, first) + load(target, at))
+                store(means, second, load(means, second) + load(y, at))
+        for c in range(n_channels):
+            first, second = start + c * LANES, start + (n_channels + c) * LANES
+            store(means, first, load(means, first) * share)
+            value = spread(norm, c) * (load(means, second) * share)
+            store(means, second, value + spread(norm, n_channels + c))
+        for s in range(n_squeezed):
+            value = spread(b1, s)
+            for c in range(2 * n_channels):
+                value += spread(w1, s * 2 * n_channels + c) * load(means, start + c * LANES)
+            store(squeezed, (tile * n_squeezed + s) * LANES, larger(value, zero))
+        for k in range(n_gates):
+            at = (tile * n_gates + k) * LANES
+            value = spread(b2, k) + load(trust, at)
+            for s in range(n_squeezed):
+                value += spread(w2, k * n_squeezed + s) * load(
+                    squeezed, (tile * n_squeezed + s) * LANES
+                )
+            store(gates, at, value)
+    _squash(gates.ravel())
+
+
+@_jit
+def weigh_channels_backward(
+    of_gates: NDArray,
+    w1: NDArray,
+    w2: NDArray,
+    means: NDArray,
+    squeezed: NDArray,
+    gates: NDArray,
+    grad_w1: NDArray,
+    grad_b1: NDArray,
+    grad_w2: NDArray,
+    grad_b2: NDArray,
+    of_target: NDArray,
+    of_map: NDArray,
+) -> None:
+    """Add the gradients of the target, and of the normalised map, to `of_target` and `of_map`.
+
+    `of_gates`, the gradient of the gates, becomes that of their logits. Those of the weights are
+    written.
+    """
+    n_tiles, n_places, n_channels, _ = of_map.shape
+    n_squeezed, n_gates = len(grad_b1), len(grad_b2)
+    zero, one = fill(of_map, 0.0), fill(of_map, 1.0)
+    share = fill(of_map, 1 / n_places)
+    of_means = np.empty((2 * n_channels, LANES), of_map.dtype)
+    of_squeezed = np.empty((n_squeezed, LANES), of_map.dtype)
+    grad_w1[:], grad_b1[:], grad_w2[:], grad_b2[:] = 0, 0, 0, 0
+    for tile in range(n_tiles):
+        for k in range(n_gates):
+            at = (tile * n_gates + k) * LANES
+            gate = load(gates, at)
+            change = load(of_gates, at) * gate * (one - gate)
+            store(of_gates, at, change)
+            grad_b2[k] += total(change)
+            for s in range(n_squeezed):
+                value = load(squeezed, (tile * n_squeezed + s) * LANES)
+                grad_w2[k, s] += total(change * value)
+        of_means[:] = 0
+        for s in range(n_squeezed):
+            change = zero
+            for k in range(n_gates):
+                at = (tile * n_gates + k) * LANES
+                change += spread(w2, k * n_squeezed + s) * load(of_gates, at)
+            value = load(squeezed, (tile * n_squeezed + s) * LANES)
+            change = where_larger(value, zero, change, zero)
+            store(of_squeezed, s * LANES, change)
+            grad_b1[s] += total(change)
+            for c in range(2 * n_channels):
+                value = load(means, (tile * 2 * n_channels + c) * LANES)
+                grad_w1[s, c] += total(change * value)
+                value = load(of_means, c * LANES)
+                value += spread(w1, s * 2 * n_channels + c) * change
+                store(of_means, c * LANES, value)
+        for c in range(2 * n_channels):
+            store(of_means, c * LANES, load(of_means, c * LANES) * share)
+        for p in range(n_places):
+            for c in range(n_channels):
+                at = ((tile * n_places + p) * n_channels + c) * LANES
+                store(of_target, at, load(of_target, at) + load(of_means, c * LANES))
+                second = load(of_means, (n_channels + c) * LANES)
+                store(of_map, at, load(of_map, at) + second)
+
+
+@_jit
+def weigh_places(
+    target: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    w: NDArray,
+    b: NDArray,
+    trust: NDArray,
+    gates: NDArray,
+) -> None:
+    """Find gates by place, (n_tiles, n_places, 1, LANES), from the channels of both maps there."""
+    n_tiles, n_places, n_channels, _ = y.shape
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            value = spread(b, 0) + load(trust, tile * LANES)
+            for c in range(n_channels):
+                at = ((tile * n_places + p) * n_channels + c) * LANES
+                received = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
+                value += spread(w, c) * load(target, at)
+                value += spread(w, n_channels + c) * received
+            store(gates, (tile * n_places + p) * LANES, value)
+    _squash(gates.ravel())
+
+
+@_jit
+def weigh_places_backward(
+    of_gates: NDArray,
+    target: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    w: NDArray,
+    gates: NDArray,
+    grad_w: NDArray,
+    grad_b: NDArray,
+    of_target: NDArray,
+    of_map: NDArray,
+) -> None:
+    """Do for `weigh_places` what `weigh_channels_backward` does for `weigh_channels`."""
+    n_tiles, n_places, n_channels, _ = of_map.shape
+    one = fill(of_map, 1.0)
+    by_lane = np.zeros((2, n_channels, LANES), of_map.dtype)
+    grad_b[:] = 0
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            at = (tile * n_places + p) * LANES
+            gate = load(gates, at)
+            change = load(of_gates, at) * gate * (one - gate)
+            store(of_gates, at, change)
+            grad_b[0] += total(change)
+            for c in range(n_channels):
+                at = ((tile * n_places + p) * n_channels + c) * LANES
+                received = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
+                first, second = c * LANES, (n_channels + c) * LANES
+                store(by_lane, first, load(by_lane, first) + change * load(target, at))
+                store(by_lane, second, load(by_lane, second) + change * received)
+                store(of_target, at, load(of_target, at) + spread(w, c) * change)
+                store(of_map, at, load(of_map, at) + spread(w, n_channels + c) * change)
+    for k in range(2):
+        for c in range(n_channels):
+            grad_w[0, k * n_channels + c] = by_lane[k, c].sum()
+
+
+@_jit
+def receive(
+    y: NDArray,
+    norm: NDArray,
+    gates: NDArray,
+    weight: NDArray,
+    start: int,
+    out: NDArray,
+) -> None:
+    """Add a map to the channels of another from `start` on, after normalisation and weighting.
+
+    `gates` has one or all places and channels of the map; `weight` is of shape (n_tiles, LANES).
+    """
+    n_tiles, n_places, n_channels, _ = y.shape
+    n_out = out.shape[2]
+    n_gate_places, n_gates = gates.shape[1:3]
+    per_place, per_channel = int(n_gate_places > 1), int(n_gates > 1)
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            first = (tile * n_gate_places + p * per_place) * n_gates
+            for c in range(n_channels):
+                gate = load(gates, (first + c * per_channel) * LANES) * load(weight, tile * LANES)
+                value = load(y, ((tile * n_places + p) * n_channels + c) * LANES)
+                value = spread(norm, c) * value + spread(norm, n_channels + c)
+                at = ((tile * n_places + p) * n_out + start + c) * LANES
+                store(out, at, load(out, at) + gate * value)
+
+
+@_jit
+def receive_backward(
+    grad: NDArray,
+    y: NDArray,
+    norm: NDArray,
+    gates: NDArray,
+    weight: NDArray,
+    start: int,
+    of_gates: NDArray,
+    of_map: NDArray,
+) -> None:
+    """Write the gradients of the gates and of the normalised map."""
+    n_tiles, n_places, n_channels, _ = y.shape
+    n_out = grad.shape[2]
+    n_gate_places, n_gates = gates.shape[1:3]
+    per_place, per_channel = int(n_gate_places > 1), int(n_gates > 1)
+    of_gates[:] = 0
+    for tile in range(n_tiles):
+        for p in range(n_places):
+            first = (tile * n_gate_places + p * per_place) * n_gates
+            for c in range(n_channels):
+                at = (first + c * per_channel) * LANES
+                change = load(grad, ((tile * n_places + p) * n_out + start + c) * LANES)
+                change = change * load(weight, tile * LANES)
+                place = ((tile * n_places + p) * n_channels + c) * LANES
+                value = spread(norm, c) * load(y, place) + spread(norm, n_channels + c)
+                store(of_gates, at, load(of_gates, at) + change * value)
+                store(of_map, place, change * load(gates, at))
 
 
 @_jit
@@ -667,3 +1060,28 @@ def predict_maxima(
         join(x, repeats[i], skip, joined)
         x = _predict_unit(joined, units[n_levels + i], is_max)
     unpack(_pool(x, pools[n_levels - 1]), out)
+
+
+@_jit
+def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
+    """Return what `convolve` and `excite` compute in prediction; `unit` as in `predict_maxima`."""
+    weight, scale, bias, mean, var, eps, starts, runs, w1, b1, w2, b2, w, b = unit
+    n_tiles, n_places, n_out = x.shape[0], x.shape[1], len(weight)
+    y = np.empty((n_tiles, n_places, n_out, LANES), x.dtype)
+    norm = np.empty((4, n_out), x.dtype)
+    convolve(x, 0, weight, starts, runs, scale, bias, mean, var, 0.0, eps, False, y, norm)
+    out = np.empty_like(y)
+    means = np.empty((n_tiles, n_out, LANES), x.dtype)
+    squeezed = np.empty((n_tiles, len(b1), LANES), x.dtype)
+    by_place = np.empty((n_tiles, n_places, LANES), x.dtype)
+    by_channel = np.empty_like(means)
+    excite(y, norm, w1, b1, w2, b2, w, b, is_max, out, means, squeezed, by_channel, by_place)
+    return out
+
+
+@_jit
+def _pool(x: NDArray, table: tuple) -> NDArray:
+    starts, places = table
+    out = np.empty((len(x), len(starts) - 1, x.shape[2], LANES), x.dtype)
+    pool(x, starts, places, out)
+    return out

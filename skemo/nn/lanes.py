@@ -173,14 +173,13 @@ def equal(typingctx: Any, a: Any, b: Any) -> Any:
 
 
 @_compiled
-def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """Return the numbers of `a` where `condition` is above 0, and those of `b` elsewhere."""
+def where_larger(typingctx: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
+    """Return the numbers of `a` where `x` is larger than `y`, and those of `b` elsewhere."""
 
     def codegen(context, builder, signature, args):
-        zero = ir.Constant(_vector(a.dtype), [0.0] * LANES)
-        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], args[2])
+        return builder.select(builder.fcmp_ordered(">", *args[:2]), *args[2:])
 
-    return a(a, a, a), codegen
+    return a(a, a, a, a), codegen
 
 
 @_compiled
@@ -198,3 +197,51 @@ def total(typingctx: Any, a: Any) -> Any:
         return builder.extract_element(values, ir.Constant(ir.IntType(32), 0))
 
     return a.dtype(a), codegen
+
+
+@_compiled
+def totals(
+    typingctx: Any,
+    array: Any,
+    index: Any,
+    a: Any,
+    b: Any,
+    c: Any,
+    d: Any,
+    e: Any,
+    f: Any,
+    g: Any,
+    h: Any,
+) -> Any:
+    """Write the sums over the lanes of eight vectors into an array, beginning at an index."""
+
+    def codegen(context, builder, signature, args):
+        vectors = args[2:]
+        n = LANES  # lanes of a vector that still belong to the same sum
+        while n > LANES // 8:
+            n //= 2
+            pairs = zip(vectors[::2], vectors[1::2], strict=True)
+            vectors = [_halve(builder, *pair, n) for pair in pairs]
+        (vector,) = vectors
+        while n > 1:
+            n //= 2
+            vector = _halve(builder, vector, vector, n)
+        eight = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(8)))
+        vector = builder.shuffle_vector(vector, vector, eight)
+        pointer = _place(context, builder, array, *args[:2])
+        pointer = builder.bitcast(pointer, vector.type.as_pointer())
+        builder.store(vector, pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, *[a] * 8), codegen
+
+
+def _halve(builder, a, b, n):
+    """Add groups of `n` lanes to those after them, in one vector and then in another."""
+    starts = range(0, 2 * LANES, 2 * n)
+    first = [start + i for start in starts for i in range(n)]
+    halves = []
+    for places in (first, [i + n for i in first]):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
+        halves.append(builder.shuffle_vector(a, b, mask))
+    return builder.fadd(*halves)

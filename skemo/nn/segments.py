@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from skemo.nn import fused_kernels as kernels
-from skemo.nn.lanes import LANES, fill, larger, load, spread, store, where_positive
+from skemo.nn.lanes import LANES, fill, larger, load, spread, store, where_larger
 
 _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -58,14 +58,16 @@ class Segments:
         _cut(windows, self.margin, x)
         return x
 
-    def convolve(self, x: NDArray, weight: NDArray) -> NDArray:
-        """Convolve segments; `weight` is that of `skemo.nn.fused_kernels.convolve`."""
-        y = self._empty(len(x), weight.shape[2], 0, x.dtype)
-        kernels.convolve(x, weight, *self.taps, y)
-        return y
+    def convolve(self, x: NDArray, weight: NDArray, *statistics: Any, margin: bool) -> NDArray:
+        """Convolve, normalise and rectify segments, in prediction.
 
-    def rectify(self, y: NDArray, norm: NDArray, *, margin: bool) -> NDArray:
-        """Normalise segments, and set negative numbers to 0, as everything beyond the series."""
+        `weight` has the shape (n_out, n_in, n_taps); `statistics` are scale, bias, running mean
+        and variance, and epsilon of the normalisation.
+        """
+        *arrays, eps = statistics
+        y = self._empty(len(x), len(weight), 0, x.dtype)
+        norm = np.empty((4, len(weight)), x.dtype)
+        kernels.convolve(x, len(x), weight, *self.taps, *arrays, 0.0, eps, False, y, norm)
         n_margin = self.margin if margin else 0
         out = self._empty(len(y), y.shape[2], n_margin, y.dtype)
         _rectify(y, norm, self.n_times, n_margin, out)
@@ -122,7 +124,7 @@ def _rectify(y: NDArray, norm: NDArray, n_times: int, margin: int, out: NDArray)
             for c in range(n_channels):
                 at = ((window * length + p) * n_channels + c) * LANES
                 value = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
-                value = where_positive(is_inside, larger(value, zero), zero)
+                value = where_larger(is_inside, zero, larger(value, zero), zero)
                 store(out, ((window * n_places + margin + p) * n_channels + c) * LANES, value)
         for p in range(margin):
             for c in range(n_channels):

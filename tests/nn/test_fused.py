@@ -27,7 +27,7 @@ from skemo.nn import (
     UNet,
 )
 from skemo.nn.fusing import can_fuse, fused_code, fused_parts
-from skemo.nn.memory import unused_arrays
+from skemo.nn.memory import _unused
 
 pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
 
@@ -377,9 +377,9 @@ def test_memory_is_used_again_in_the_next_step_and_given_back_at_the_end():
         found = []
         for _ in range(3):
             network(x).sum().backward()
-            found.append(sorted(id(a) for kept in unused_arrays.get().values() for a in kept))
+            found.append(sorted(id(a) for kept in _unused.get().values() for a in kept))
     assert found[0] == found[1] == found[2] != []
-    assert unused_arrays.get() is None
+    assert _unused.get() is None
 
 
 def test_bfloat16_is_computed_by_torch(request):
