@@ -301,7 +301,7 @@ class Stream:
         self.units = _Unit(layers[:3], size), _Unit(layers[3:], size)
         starts, places, self.out_size = _pooling(size, pool.kernel_size)
         self.pool = starts, places
-        self.segments = Segments(*size, layers[0].kernel_size[0], pool.kernel_size)
+        self.segments = Segments(size[0], layers[0].kernel_size[0], pool.kernel_size)
         self.parameters = [x for unit in self.units for x in unit.parameters]
 
     def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
