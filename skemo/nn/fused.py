@@ -21,7 +21,7 @@ from skemo.nn import fused_kernels as kernels
 from skemo.nn.lanes import LANES
 from skemo.nn.memory import empty_array
 
-_BLOCK = 32  # places whose channels pass together in the gradient of the weights
+_BLOCK = 48  # places whose channels pass together in the gradient of the weights
 
 
 @lru_cache(maxsize=64)
@@ -206,9 +206,7 @@ class _Unit:
         sums = np.empty((2, y.shape[2]), grad.dtype)
         grads = [np.empty_like(each) for each in weights]
         if weights:
-            kernels.excite_backward(
-                grad, y, norm, *weights[::2], self.is_max, *gates, sums, *grads
-            )
+            kernels.excite_backward(grad, y, norm, *weights[::2], self.is_max, *gates, sums, *grads)
             kernels.normalise_backward(grad, y, kept.n_windows, norm, sums, kept.training, True)
         else:
             kernels.activate_backward(grad, y, kept.n_windows, norm, kept.training, True, sums)
@@ -330,7 +328,7 @@ class Block:
         *layers, pool = module
         self.n_differentiable = 1
         self.first = _Unit(layers[:3], sizes[0])
-        self.second = _Layer(*layers[3:5], sizes[0])
+        self.second = _Layer(layers[3], layers[4], sizes[0])
         starts, places, self.out_size = _pooling(sizes[0], pool.kernel_size)
         self.pool = starts, places
         self.parameters = self.first.parameters + self.second.own.tensors
@@ -367,7 +365,7 @@ class _Source:
     """What a stream receives from another: its map, projected, and weighted by a gate."""
 
     def __init__(self, projection: Any, gate: Any, length: int, attention: str | None) -> None:
-        self.layer = _Layer(*projection, (length,))
+        self.layer = _Layer(projection[0], projection[1], (length,))
         self.gate = _Parameters(*([] if gate is None else gate.parameters()))
         self.is_temporal = attention == "temporal"
         self.parameters = self.layer.own.tensors + self.gate.tensors
@@ -396,9 +394,7 @@ class _Source:
             return kept, gates, (target, weights)
         means = np.empty((n_tiles, 2 * n_channels, LANES), dtype)
         squeezed = np.empty((n_tiles, len(weights[1]), LANES), dtype)
-        kernels.weigh_channels(
-            target, kept.y, kept.norm, *weights, trust, means, squeezed, gates
-        )
+        kernels.weigh_channels(target, kept.y, kept.norm, *weights, trust, means, squeezed, gates)
         return kept, gates, (weights, means, squeezed)
 
     def backward(
@@ -537,12 +533,14 @@ class Streams:
             blocks = [Block(x, [length]) for x, length in zip(modules, lengths, strict=True)]
             lengths = [block.out_size for block in blocks]
             connections = {}
-            if str(stage) in module.connections:
+            if stage in module.stages:
                 for target, connection in module.connections[str(stage)].items():
                     connections[int(target)] = _Connection(connection, *lengths[int(target)])
             self.stages.append((blocks, connections))
-        parts = [x for blocks, connected in self.stages for x in (*blocks, *connected.values())]
-        self.parameters = [x for part in parts for x in part.parameters]
+        self.parameters = []
+        for blocks, connections in self.stages:
+            for part in (*blocks, *connections.values()):
+                self.parameters += part.parameters
 
     def forward(self, inputs: list[NDArray], n_windows: int) -> tuple[list[NDArray], tuple]:
         """Return the results, and what `backward` needs."""
@@ -551,9 +549,7 @@ class Streams:
         columns = [np.ascontiguousarray(present[:, 0, i]) for i in range(self.n_streams)]
         weights, saved = [], []
         for blocks, connections in self.stages:
-            results = [
-                block.forward([x], n_windows) for block, x in zip(blocks, maps, strict=True)
-            ]
+            results = [block.forward([x], n_windows) for block, x in zip(blocks, maps, strict=True)]
             maps = [result[0] for result, _ in results]
             of_connections = []
             merged = list(maps)
@@ -579,8 +575,7 @@ class Streams:
         """Return the gradients of the inputs, None where not needed, and of the parameters."""
         saved, last, vectors = kept
         of_maps: list[Any] = [
-            _largest_backward(*each)
-            for each in zip(last, vectors, grads, strict=True)
+            _largest_backward(*each) for each in zip(last, vectors, grads, strict=True)
         ]
         of_trusts: list[NDArray] = []
         of_parameters: list[NDArray] = []
@@ -592,9 +587,7 @@ class Streams:
                 of_maps[target] = _empty_like(maps[target])
                 of_maps[target][:] = of_merged[target][:, :, : maps[target].shape[2]]
             added, trusts = [], []
-            for (target, connection), each in zip(
-                connections.items(), of_connections, strict=True
-            ):
+            for (target, connection), each in zip(connections.items(), of_connections, strict=True):
                 of_trust, own = connection.backward(
                     *(of_merged[target], each, of_maps[target]),
                     [of_maps[i] for i in self.sources[target]],
