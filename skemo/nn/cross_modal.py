@@ -97,6 +97,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
         # For each stage, a ModuleList of one block per modality.
         self.blocks: Any = nn.ModuleList()
         self.connections = nn.ModuleDict()  # by stage, then by the modality that receives
+        self.stages = [x for x in range(1, n_blocks + 1) if x in stages and connections]
         widths = [shape[0] for shape in shapes]
         for stage in range(1, n_blocks + 1):
             width = n_filters * 2 ** (stage - 1)
@@ -107,7 +108,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
                 )
             )
             widths = [width] * len(shapes)
-            if stage in stages and connections:
+            if stage in self.stages:
                 by_target = nn.ModuleDict()
                 for target, sources in enumerate(self.sources):
                     if sources:
@@ -162,8 +163,9 @@ class CrossModalAttentionNetwork(FusionNetwork):
         return torch.cat(means, dim=1), fused, self._score(fused, scale)
 
     def _connected(self) -> Iterator[tuple[int, Any]]:
-        """Yield each connection and the modality that receives, in the order of the stages."""
-        for by_target in self.connections.values():
+        """Yield each connection after the modality that receives, in the order of the stages."""
+        by_stage: Any = self.connections.values()
+        for by_target in by_stage:
             for target, connection in by_target.items():
                 yield int(target), connection
 
@@ -176,20 +178,16 @@ class CrossModalAttentionNetwork(FusionNetwork):
         """
         columns = present.split(1, dim=1)
         maps = list(inputs)
-        received = []
+        received: list[Tensor] = []
         for stage, blocks in enumerate(self.blocks, start=1):
             maps = [block(x) for block, x in zip(blocks, maps, strict=True)]
             merged = list(maps)
-            connections: Any = (
-                self.connections[str(stage)] if str(stage) in self.connections else {}
-            )
-            for target, connection in connections.items():
-                sources = self.sources[int(target)]
-                merged[int(target)], weights = connection(
-                    maps[int(target)],
-                    [maps[i] for i in sources],
-                    torch.cat([columns[i] for i in sources], dim=1),
-                    quality,
+            by_target: Any = self.connections[str(stage)] if stage in self.stages else {}
+            for key, connection in by_target.items():
+                target, sources = int(key), self.sources[int(key)]
+                shared = torch.cat([columns[i] for i in sources], dim=1)
+                merged[target], weights = connection(
+                    maps[target], [maps[i] for i in sources], shared, quality
                 )
                 received.append(weights)
             maps = merged

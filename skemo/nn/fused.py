@@ -22,7 +22,7 @@ from skemo.nn.lanes import LANES
 from skemo.nn.memory import empty_array, n_counted
 from skemo.nn.segments import Segments
 
-_BLOCK = 32  # places whose channels pass together in the gradient of the weights
+_BLOCK = 48  # places whose channels pass together in the gradient of the weights
 
 
 @lru_cache(maxsize=64)
@@ -358,7 +358,7 @@ class Block:
         *layers, pool = module
         self.n_differentiable = 1
         self.first = _Unit(layers[:3], sizes[0])
-        self.second = _Layer(*layers[3:5], sizes[0])
+        self.second = _Layer(layers[3], layers[4], sizes[0])
         starts, places, self.out_size = _pooling(sizes[0], pool.kernel_size)
         self.pool = starts, places
         self.segments = Segments(sizes[0][0], layers[0].kernel_size[0], pool.kernel_size)
@@ -416,7 +416,7 @@ class _Source:
     """What a stream receives from another: its map, projected, and weighted by a gate."""
 
     def __init__(self, projection: Any, gate: Any, length: int, attention: str | None) -> None:
-        self.layer = _Layer(*projection, (length,))
+        self.layer = _Layer(projection[0], projection[1], (length,))
         self.gate = _Parameters(*([] if gate is None else gate.parameters()))
         self.is_temporal = attention == "temporal"
         self.parameters = self.layer.own.tensors + self.gate.tensors
@@ -584,12 +584,14 @@ class Streams:
             blocks = [Block(x, [length]) for x, length in zip(modules, lengths, strict=True)]
             lengths = [block.out_size for block in blocks]
             connections = {}
-            if str(stage) in module.connections:
+            if stage in module.stages:
                 for target, connection in module.connections[str(stage)].items():
                     connections[int(target)] = _Connection(connection, *lengths[int(target)])
             self.stages.append((blocks, connections))
-        parts = [x for blocks, connected in self.stages for x in (*blocks, *connected.values())]
-        self.parameters = [x for part in parts for x in part.parameters]
+        self.parameters = []
+        for blocks, connections in self.stages:
+            for part in (*blocks, *connections.values()):
+                self.parameters += part.parameters
 
     def predict_few(self, inputs: list[NDArray]) -> list[NDArray] | None:
         """Return None: it is up to the blocks."""

@@ -137,70 +137,74 @@ def _add_weight_gradient(
     n_tiles, n_places_in, n_in, _ = x.shape
     _, n_places, n_out, _ = grad.shape
     n_taps = len(grad_weight)
+    n_blocked = n_in - n_in % 4
     zero = fill(x, 0.0)
-    sums = np.empty((2, 8), x.dtype)
+    sums = np.empty((4, 4), x.dtype)
     for tile in range(n_tiles):
         for block in range(0, len(starts) - 1, n_taps):
-            for o in range(0, n_out, 8):
+            for o in range(0, n_out, 4):
                 # If there are fewer channels, the last one is computed again.
                 last = n_out - 1 - o
                 o1, o2, o3 = min(1, last) * LANES, min(2, last) * LANES, min(3, last) * LANES
-                o4, o5, o6 = min(4, last) * LANES, min(5, last) * LANES, min(6, last) * LANES
-                o7 = min(7, last) * LANES
-                for i in range(0, n_in, 2):
-                    n_pairs = min(2, n_in - i)
+                for i in range(0, n_blocked, 4):
                     for tap in range(n_taps):
                         begin, end = starts[block + tap], starts[block + tap + 1]
                         if begin == end:
                             continue
-                        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = zero
-                        if n_pairs == 2:
-                            b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = zero
-                            for j in range(begin, end):
-                                at = ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES
-                                a, b = load(x, at), load(x, at + LANES)
-                                at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
-                                g = load(grad, at)
-                                a0 += a * g
-                                b0 += b * g
-                                g = load(grad, at + o1)
-                                a1 += a * g
-                                b1 += b * g
-                                g = load(grad, at + o2)
-                                a2 += a * g
-                                b2 += b * g
-                                g = load(grad, at + o3)
-                                a3 += a * g
-                                b3 += b * g
-                                g = load(grad, at + o4)
-                                a4 += a * g
-                                b4 += b * g
-                                g = load(grad, at + o5)
-                                a5 += a * g
-                                b5 += b * g
-                                g = load(grad, at + o6)
-                                a6 += a * g
-                                b6 += b * g
-                                g = load(grad, at + o7)
-                                a7 += a * g
-                                b7 += b * g
-                            totals(sums, 8, b0, b1, b2, b3, b4, b5, b6, b7)
-                        else:
-                            for j in range(begin, end):
-                                a = load(x, ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES)
-                                at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
-                                a0 += a * load(grad, at)
-                                a1 += a * load(grad, at + o1)
-                                a2 += a * load(grad, at + o2)
-                                a3 += a * load(grad, at + o3)
-                                a4 += a * load(grad, at + o4)
-                                a5 += a * load(grad, at + o5)
-                                a6 += a * load(grad, at + o6)
-                                a7 += a * load(grad, at + o7)
-                        totals(sums, 0, a0, a1, a2, a3, a4, a5, a6, a7)
-                        for k in range(n_pairs):
-                            for c in range(min(8, n_out - o)):
-                                grad_weight[tap, i + k, o + c] += sums[k, c]
+                        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
+                        c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = zero
+                        for j in range(begin, end):
+                            at = ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES
+                            a, b = load(x, at), load(x, at + LANES)
+                            c, d = load(x, at + 2 * LANES), load(x, at + 3 * LANES)
+                            at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
+                            g = load(grad, at)
+                            a0 += a * g
+                            b0 += b * g
+                            c0 += c * g
+                            d0 += d * g
+                            g = load(grad, at + o1)
+                            a1 += a * g
+                            b1 += b * g
+                            c1 += c * g
+                            d1 += d * g
+                            g = load(grad, at + o2)
+                            a2 += a * g
+                            b2 += b * g
+                            c2 += c * g
+                            d2 += d * g
+                            g = load(grad, at + o3)
+                            a3 += a * g
+                            b3 += b * g
+                            c3 += c * g
+                            d3 += d * g
+                        totals(sums, 0, a0, a1, a2, a3, b0, b1, b2, b3)
+                        totals(sums, 8, c0, c1, c2, c3, d0, d1, d2, d3)
+                        for k in range(4):
+                            for m in range(min(4, n_out - o)):
+                                grad_weight[tap, i + k, o + m] += sums[k, m]
+            for o in range(0, n_out, 8):
+                last = n_out - 1 - o
+                o1, o2, o3 = min(1, last) * LANES, min(2, last) * LANES, min(3, last) * LANES
+                o4, o5, o6 = min(4, last) * LANES, min(5, last) * LANES, min(6, last) * LANES
+                o7 = min(7, last) * LANES
+                for i in range(n_blocked, n_in):
+                    for tap in range(n_taps):
+                        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
+                        for j in range(starts[block + tap], starts[block + tap + 1]):
+                            a = load(x, ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES)
+                            at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
+                            a0 += a * load(grad, at)
+                            a1 += a * load(grad, at + o1)
+                            a2 += a * load(grad, at + o2)
+                            a3 += a * load(grad, at + o3)
+                            b0 += a * load(grad, at + o4)
+                            b1 += a * load(grad, at + o5)
+                            b2 += a * load(grad, at + o6)
+                            b3 += a * load(grad, at + o7)
+                        totals(sums, 0, a0, a1, a2, a3, b0, b1, b2, b3)
+                        for m in range(min(8, n_out - o)):
+                            grad_weight[tap, i, o + m] += sums[m // 4, m % 4]
 
 
 @_jit

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 _SMALL = 1 << 16  # bytes of an array that is not worth keeping
 _LINE = 64  # bytes of a line of the processor's caches
 
-_kept: contextvars.ContextVar[dict[int, list[NDArray]] | None] = contextvars.ContextVar(
-    "kept", default=None
+# Blocks of memory by their number of bytes; None outside of `kept_memory`.
+kept_blocks: contextvars.ContextVar[dict[int, list[NDArray]] | None] = contextvars.ContextVar(
+    "kept_blocks", default=None
 )
 
 
@@ -25,12 +26,12 @@ n_counted: contextvars.ContextVar[int | None] = contextvars.ContextVar("n_counte
 @contextlib.contextmanager
 def kept_memory() -> Iterator[None]:
     """Keep the memory of arrays for later ones in the calling thread, and free it at the end."""
-    kept = _kept.get()
-    token = _kept.set({} if kept is None else kept)
+    kept = kept_blocks.get()
+    token = kept_blocks.set({} if kept is None else kept)
     try:
         yield
     finally:
-        _kept.reset(token)
+        kept_blocks.reset(token)
 
 
 def use_own_memory() -> None:
@@ -48,7 +49,7 @@ def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
     there.
     """
     n_bytes = math.prod(shape) * dtype.itemsize
-    kept = _kept.get()
+    kept = kept_blocks.get()
     if kept is None or n_bytes < _SMALL:
         return np.empty(shape, dtype)
     blocks = kept.setdefault(n_bytes, [])

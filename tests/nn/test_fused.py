@@ -27,7 +27,7 @@ from skemo.nn import (
     UNet,
 )
 from skemo.nn.fusing import can_fuse, fused_code, fused_parts
-from skemo.nn.memory import _unused
+from skemo.nn.memory import empty_array, kept_blocks, kept_memory
 
 pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
 
@@ -147,10 +147,59 @@ def test_the_modality_aware_network_computes_the_same(attention, dtype, training
 
 
 @pytest.mark.parametrize(("dtype", "training"), MODES)
-@pytest.mark.parametrize("attention", ["channel", "temporal"])
-def test_the_cross_modal_network_computes_the_same(attention, dtype, training):
+@pytest.mark.parametrize("merge", ["sum", "concat"])
+@pytest.mark.parametrize("attention", ["channel", "temporal", "residual", "scalar", None])
+def test_the_cross_modal_network_computes_the_same(attention, merge, dtype, training):
     inputs, present = make_inputs(SERIES)
-    network = CrossModalAttentionNetwork(SERIES, 3, connections=CONNECTIONS, attention=attention)
+    network = CrossModalAttentionNetwork(
+        SERIES, 3, connections=CONNECTIONS, attention=attention, merge=merge, n_filters=5
+    )
+    assert_computes_the_same(
+        network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
+    )
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("attention", ["channel", "temporal", "scalar"])
+def test_gates_depend_on_the_quality_in_the_same_way(attention, dtype, training):
+    inputs, present = make_inputs([*SERIES, (3,)])
+    settings = {"connections": CONNECTIONS, "attention": attention, "stages": (1, 3)}
+    network = CrossModalAttentionNetwork(SERIES, 2, quality_shapes=[(3,)], **settings)
+    assert_computes_the_same(
+        network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("attention", ["channel", "temporal", None])
+def test_streams_are_shared_with_the_same_weights(attention, dtype):
+    inputs, present = make_inputs(SERIES)
+    inputs, present = [x.to(dtype) for x in inputs], present.to(dtype)
+    network = CrossModalAttentionNetwork(SERIES, 2, connections=CONNECTIONS, attention=attention)
+    network = disturb(network, 0).to(dtype).eval()
+    plain = network.evaluate(inputs, present)[0]
+    with fused_parts():
+        fused = network.evaluate(inputs, present)[0]
+    torch.testing.assert_close(plain, fused, equal_nan=True)
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("seed", range(6))
+def test_streams_of_random_shapes_compute_the_same(seed, dtype, training):
+    rng = np.random.default_rng(seed)
+    shapes = [(int(rng.integers(1, 5)), int(rng.integers(1, 200))) for _ in range(3)]
+    pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
+    network = CrossModalAttentionNetwork(
+        shapes,
+        2,
+        connections=[pair for pair in pairs if rng.random() < 0.5],
+        stages=(1, 2, 3) if rng.random() < 0.5 else (2,),
+        n_filters=int(rng.integers(1, 7)),
+        kernel_size=int(rng.choice([1, 3, 9])),
+        pool_size=int(rng.integers(1, 9)),
+        reduction=int(rng.integers(1, 4)),
+    )
+    inputs, present = make_inputs(shapes, int(rng.integers(12, 40)))
     assert_computes_the_same(
         network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
     )
@@ -371,15 +420,29 @@ def test_predictions_of_a_module_of_your_own_do_not_depend_on_the_number_of_wind
         np.testing.assert_array_equal(model.predict_proba(X.iloc[:n]), expected[:n])
 
 
-def test_memory_is_used_again_in_the_next_step_and_given_back_at_the_end():
+def test_memory_is_used_again_in_the_next_step_and_freed_at_the_end():
     network, x = StreamBlock(1, 8), torch.ones(16, 1, 2000)
     with fused_parts():
         found = []
         for _ in range(3):
             network(x).sum().backward()
-            found.append(sorted(id(a) for kept in _unused.get().values() for a in kept))
+            found.append([id(block) for blocks in kept_blocks.get().values() for block in blocks])
     assert found[0] == found[1] == found[2] != []
-    assert _unused.get() is None
+    assert kept_blocks.get() is None
+
+
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x[1:].ravel(), torch.from_numpy])
+def test_memory_is_used_again_only_once_nothing_refers_to_it(view):
+    with kept_memory():
+        one = view(empty_array((4, 1 << 14), np.dtype("float32")))
+        other = empty_array((1 << 14, 4), np.dtype("float32"))
+        assert not np.shares_memory(one, other)
+        place = other.ctypes.data
+        del other
+        again = empty_array((4, 1 << 14), np.dtype("float32"))
+        assert again.ctypes.data == place
+        assert again.ctypes.data % 64 == 0
+        assert not np.shares_memory(one, again)
 
 
 def test_bfloat16_is_computed_by_torch(request):
