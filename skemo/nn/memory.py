@@ -1,4 +1,4 @@
-"""Memory for the arrays of the compiled loops."""
+"""What the compiled loops know of their surroundings: memory to use again, and which rows count."""
 
 import contextlib
 import contextvars
@@ -17,8 +17,6 @@ _LINE = 64  # bytes of a line of the processor's caches
 kept_blocks: contextvars.ContextVar[dict[int, list[NDArray]] | None] = contextvars.ContextVar(
     "kept_blocks", default=None
 )
-
-
 # How many windows at the beginning of a batch count; None counts all.
 n_counted: contextvars.ContextVar[int | None] = contextvars.ContextVar("n_counted", default=None)
 
@@ -36,8 +34,8 @@ def kept_memory() -> Iterator[None]:
 
 def use_own_memory() -> None:
     """Share no memory with the context of which the current one is a copy."""
-    if _kept.get() is not None:
-        _kept.set({})
+    if kept_blocks.get() is not None:
+        kept_blocks.set({})
 
 
 def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
