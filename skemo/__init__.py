@@ -70,6 +70,8 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .signals.array import SignalDtype as SignalDtype
     from .signals.array import signal_frame as signal_frame
     from .signals.recording import Recording as Recording
+    from .signals.stored import read_windows as read_windows
+    from .signals.stored import write_windows as write_windows
     from .signals.windows import segment as segment
     from .training.many import fit_many as fit_many
 
@@ -83,6 +85,8 @@ _HOME = {
     "signal_frame": "signals.array",
     "Recording": "signals.recording",
     "segment": "signals.windows",
+    "read_windows": "signals.stored",
+    "write_windows": "signals.stored",
     "HRVTransformer": "features.hrv",
     "find_beats": "features.whole_recordings",
     "DifferentialEntropyTransformer": "features.differential_entropy",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 import joblib
 import numpy as np
@@ -58,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is no reason to stop
             stream.reconfigure(errors="backslashreplace")
-    parser = _make_parser()
     argv = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args(argv)
+    args = _make_parser().parse_args(argv)
+    parser = args.parser
     if args.command == "live":
         live.run(args, parser)
         return 0
@@ -77,13 +78,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _CommandParser(argparse.ArgumentParser):
+    """The parser of a command, with errors of one line: its usage alone would fill the screen."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
 def _make_parser():
     parser = argparse.ArgumentParser(
         prog="skemo",
         description="Emotion, stress and workload recognition from physiological signals.",
     )
     parser.add_argument("--version", action="version", version=f"skemo {version('skemo')}")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_CommandParser)
     command = commands.add_parser(
         "compare",
         help="train and test the networks and the classical baselines on a data set",
@@ -202,14 +210,15 @@ def _make_parser():
         help="write report.html, table.md, scores.csv and predictions.csv to this folder, and keep "
         "every finished fit there, so that the same command continues after an interruption",
     )
-    live.add_arguments(
-        commands.add_parser(
-            "live",
-            help="apply a saved model to a device or a recording",
-            description="Classify each window of a device's streams, or of a recording, as soon as "
-            "it is complete, and show probabilities and signal quality. Ctrl-C ends it.",
-        )
+    command.set_defaults(parser=command)
+    command = commands.add_parser(
+        "live",
+        help="apply a saved model to a device or a recording",
+        description="Classify each window of a device's streams, or of a recording, as soon as it "
+        "is complete, and show probabilities and signal quality. Ctrl-C ends it.",
     )
+    live.add_arguments(command)
+    command.set_defaults(parser=command)
     return parser
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from skemo.evaluation.fits import Run
 
 FIT_KEYS = ["model", "repeat", "fold"]
+_LINE = 80  # width in characters of a printed table
 
 
 def describe_data(
@@ -202,8 +203,13 @@ class Comparison:
     scorers: dict[str, Scorer] = field(default_factory=dict)
 
     def __repr__(self):
-        lines = [f"<Comparison by {self.title}>", self.table("text")]
-        return "\n".join([*lines, *self.notes()])
+        tables = []
+        for name, one in self.by_target().items():
+            table = one.table().rename_axis(index=None, columns=None)  # the title stands above
+            text = to_printable(table.to_string(line_width=_LINE))
+            tables.append(f"{name}\n\n{text}" if name else text)
+        title = f"<Comparison by {self.title}>"
+        return "\n".join([title, "\n\n".join(tables), *self.notes()])
 
     def _repr_html_(self):
         """Return title, table and notes as HTML, for notebooks."""
