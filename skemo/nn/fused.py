@@ -588,10 +588,12 @@ class Streams:
                 for target, connection in module.connections[str(stage)].items():
                     connections[int(target)] = _Connection(connection, *lengths[int(target)])
             self.stages.append((blocks, connections))
-        self.parameters = []
+        self.parameters: list[Tensor] = []
         for blocks, connections in self.stages:
-            for part in (*blocks, *connections.values()):
-                self.parameters += part.parameters
+            for block in blocks:
+                self.parameters += block.parameters
+            for connection in connections.values():
+                self.parameters += connection.parameters
 
     def predict_few(self, inputs: list[NDArray]) -> list[NDArray] | None:
         """Return None: it is up to the blocks."""

@@ -481,18 +481,24 @@ def pool_normalised_backward(
     zero = fill(y, 0.0)
     _sum_gradient(grad, largest, norm, True, sums)
     slope = _slope(norm, sums, n_windows * n_places_in, training)
+    changes = np.empty((n_channels, LANES), y.dtype)
     for tile in range(n_tiles):
         for p in range(n_places):
+            start = (tile * n_places + p) * n_channels * LANES
             for c in range(n_channels):
-                at = ((tile * n_places + p) * n_channels + c) * LANES
-                factor, where = spread(norm, c), load(position, at)
-                normalised = factor * load(largest, at) + spread(norm, n_channels + c)
-                change = factor * where_larger(normalised, zero, load(grad, at), zero)
-                for j in range(starts[p], starts[p + 1]):
-                    at = ((tile * n_places_in + places[j]) * n_channels + c) * LANES
-                    is_here = equal(where, fill(y, float(j - starts[p])))
+                at = start + c * LANES
+                normalised = spread(norm, c) * load(largest, at) + spread(norm, n_channels + c)
+                change = where_larger(normalised, zero, load(grad, at), zero)
+                store(changes, c * LANES, spread(norm, c) * change)
+            for j in range(starts[p], starts[p + 1]):
+                here = fill(y, float(j - starts[p]))
+                at = (tile * n_places_in + places[j]) * n_channels * LANES
+                for c in range(n_channels):
+                    change = load(changes, c * LANES)
+                    change = change * equal(load(position, start + c * LANES), here)
                     value = spread(slope, c) + spread(slope, n_channels + c) * load(y, at)
-                    store(grad_y, at, change * is_here + value)
+                    store(grad_y, at, change + value)
+                    at += LANES
     _clear_unused(grad_y, n_windows)
 
 

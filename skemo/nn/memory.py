@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 _SMALL = 1 << 16  # bytes of an array that is not worth keeping
 _LINE = 64  # bytes of a line of the processor's caches
+# NumPy asks Linux for pages of 2 MB in arrays of at least 4 MB. With pages of 4 kB, a step of the
+# cross-modal network takes 3 % longer.
+_PAGE, _PAGED = 1 << 21, 1 << 22
 
 # Blocks of memory by their number of bytes; None outside of `kept_memory`.
 kept_blocks: contextvars.ContextVar[dict[int, list[NDArray]] | None] = contextvars.ContextVar(
@@ -63,6 +66,7 @@ def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
 
 
 def _aligned(n_bytes: int) -> NDArray:
-    memory = np.empty(n_bytes + _LINE, np.uint8)
+    n_taken = max(n_bytes + _LINE, _PAGED if n_bytes > _PAGE else 0)
+    memory = np.empty(n_taken, np.uint8)
     start = -memory.ctypes.data % _LINE
     return memory[start : start + n_bytes]
