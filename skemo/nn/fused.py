@@ -19,8 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from skemo.nn import fused_kernels as kernels
 from skemo.nn.lanes import LANES
-from skemo.nn.memory import empty_array, n_counted
-from skemo.nn.segments import Segments
+from skemo.nn.memory import empty_array, loops_in_use
 
 _BLOCK = 48  # places whose channels pass together in the gradient of the weights
 
@@ -86,6 +85,19 @@ def _resampling(n_from: int, n_to: int, dtype: Any) -> tuple[tuple[NDArray, ...]
     return tuple(tables)
 
 
+@lru_cache(maxsize=64)
+def _segments(n_times: int, kernel_size: int, pool_size: int) -> tuple[tuple, tuple]:
+    """Tables of the convolution and of the pooling of segments, see `kernels.predict_block`."""
+    shortest = max(-(-n_times // LANES), kernel_size // 2)
+    n_pooled = -(-shortest // pool_size)
+    length = n_pooled * pool_size
+    first = np.arange(length)
+    # All taps of a place of the output follow each other.
+    runs = np.stack([np.zeros_like(first), first, np.full(length, kernel_size)], 1)
+    convolution = np.arange(length + 1), np.ascontiguousarray(runs)
+    return convolution, (np.arange(n_pooled + 1) * pool_size, first)
+
+
 def _array(tensor: Tensor) -> NDArray:
     return tensor.detach().numpy()
 
@@ -106,11 +118,13 @@ class _Parameters:
         self.tensors = list(tensors)
         self._known: tuple[list[int], list[NDArray]] = ([], [])
 
-    def arrays(self) -> list[NDArray]:
-        pointers = [tensor.data_ptr() for tensor in self.tensors]
+    def arrays(self, *others: Tensor) -> list[NDArray]:
+        """Return the arrays, followed by those of other tensors."""
+        tensors = [*self.tensors, *others]
+        pointers = [tensor.data_ptr() for tensor in tensors]
         # This memory is given to no other tensor as long as the arrays exist.
         if self._known[0] != pointers:
-            self._known = pointers, [_array(tensor) for tensor in self.tensors]
+            self._known = pointers, [_array(tensor) for tensor in tensors]
         return self._known[1]
 
 
@@ -135,27 +149,27 @@ class _Layer:
 
     def forward(self, x: NDArray, n_windows: int) -> _Normalised:
         norm = self.norm
-        weight, scale, bias = self.own.arrays()
-        weight = weight.reshape(*weight.shape[:2], -1)
+        weight, *statistics = self.arrays()
         if norm.training and n_windows * x.shape[1] == 1:  # torch says the same
             raise ValueError("Expected more than 1 value per channel when training.")
         y = _empty(len(x), x.shape[1], len(weight), x.dtype)
         coefficients = np.empty((4, len(weight)), x.dtype)
         kernels.convolve(
             *(x, n_windows, weight, *self.tables[0]),
-            *(scale, bias, norm.running_mean.numpy(), norm.running_var.numpy()),
-            *(norm.momentum, norm.eps, norm.training, y, coefficients),
+            *(*statistics, norm.momentum, norm.eps, norm.training, y, coefficients),
         )
         if norm.training:
             norm.num_batches_tracked.add_(1)
         return _Normalised(y, coefficients, x, weight, n_windows, norm.training)
 
+    def arrays(self) -> tuple[NDArray, ...]:
+        """Return the weights, (n_out, n_in, n_taps), scale, bias, and running statistics."""
+        weight, *others = self.own.arrays(self.norm.running_mean, self.norm.running_var)
+        return weight.reshape(*weight.shape[:2], -1), *others
+
     def for_prediction(self) -> tuple[Any, ...]:
-        """Return the weights, and scale, bias, running statistics and epsilon."""
-        weight, scale, bias = self.own.arrays()
-        norm = self.norm
-        running = norm.running_mean.numpy(), norm.running_var.numpy()
-        return weight.reshape(*weight.shape[:2], -1), scale, bias, *running, norm.eps
+        """Return the arrays, and epsilon."""
+        return *self.arrays(), self.norm.eps
 
     def backward(
         self, grad: NDArray, sums: NDArray, kept: _Normalised, of_input: bool
@@ -201,6 +215,10 @@ class _Unit:
         else:
             kernels.rectify(y, kept.norm, out)
         return out, (kept, weights, gates)
+
+    def for_prediction(self) -> tuple[tuple, ...]:
+        """Return the layer, the table of its convolution, and the weights of the excitation."""
+        return self.layer.for_prediction(), self.layer.tables[0], tuple(self.gates.arrays())
 
     def backward(
         self, grad: NDArray, saved: tuple, of_input: bool
@@ -251,30 +269,19 @@ class Maxima:
         self.all_pools = *self.pools, _whole(math.prod(sizes[0]))
         self.parameters = [x for unit in self.encoder + self.decoder for x in unit.parameters]
 
-    def predict_few(self, inputs: list[NDArray]) -> list[NDArray] | None:
-        """Return the results for a few windows, (n_windows, n_channels, n_places), if it is faster.
-
-        In prediction.
-        """
-        (windows,) = inputs
-        units = self.encoder + self.decoder
-        if len(windows) > LANES or len(units) == 1 or units[0].layer.norm.training:
-            return None
-        arrays = tuple(
-            [
-                (*unit.layer.for_prediction(), *unit.layer.tables[0], *unit.gates.arrays())
-                for unit in units
-            ]
-        )
-        out = np.empty((len(windows), len(arrays[-1][0]), 1), windows.dtype)
-        kernels.predict_maxima(windows, arrays, self.all_pools, self.repeats, units[0].is_max, out)
-        return [out]
-
     def forward(
-        self, inputs: list[NDArray], n_windows: int, *, predicts: bool = False
+        self, inputs: list[NDArray], n_windows: int, predicts: bool
     ) -> tuple[list[NDArray], tuple]:
         """Return the results for a feature map, and what `backward` needs."""
         (x,) = inputs
+        units = self.encoder + self.decoder
+        if predicts and n_windows <= LANES and len(units) > 1:
+            prepared = tuple([unit.for_prediction() for unit in units])
+            largest = _empty(1, 1, len(units[-1].layer.own.tensors[0]), x.dtype)
+            kernels.predict_maxima(
+                *(x, prepared, self.all_pools, self.repeats, units[0].is_max, largest)
+            )
+            return [largest], ()
         maps, pooled, saved = [], [], []
         for level, unit in enumerate(self.encoder):
             if level > 0:
@@ -361,32 +368,22 @@ class Block:
         self.second = _Layer(layers[3], layers[4], sizes[0])
         starts, places, self.out_size = _pooling(sizes[0], pool.kernel_size)
         self.pool = starts, places
-        self.segments = Segments(sizes[0][0], layers[0].kernel_size[0], pool.kernel_size)
+        self.segments = _segments(*sizes[0], layers[0].kernel_size[0], pool.kernel_size)
         self.parameters = self.first.parameters + self.second.own.tensors
 
-    def predict_few(self, inputs: list[NDArray]) -> list[NDArray] | None:
-        """Return the results for a few windows, (n_windows, n_channels, n_times), if it is faster.
-
-        In prediction. The windows are cut into segments.
-        """
-        (windows,) = inputs
-        segments = self.segments
-        if not segments.gain(len(windows)) or self.second.norm.training:
-            return None
-        x = segments.cut(windows)
-        x = segments.convolve(x, *self.first.layer.for_prediction(), margin=True)
-        x = segments.convolve(x, *self.second.for_prediction(), margin=False)
-        return [segments.pool_and_join(x)]
-
     def forward(
-        self, inputs: list[NDArray], n_windows: int, *, predicts: bool = False
+        self, inputs: list[NDArray], n_windows: int, predicts: bool
     ) -> tuple[list[NDArray], tuple]:
         """Return the results for a feature map, and what `backward` needs."""
-        if predicts and self.segments.gain(n_windows):
-            few = self.predict_few([_unpacked(inputs[0], n_windows)])
-            if few is not None:
-                return [_packed(few[0])], ()
-        x, one = self.first.forward(inputs[0], n_windows)
+        (x,) = inputs
+        is_cut = n_windows * len(self.segments[1][1]) < len(x) * x.shape[1]
+        if predicts and (is_cut or n_windows <= LANES):
+            first, second = self.first.layer.for_prediction(), self.second.for_prediction()
+            tables = self.segments if is_cut else (self.second.tables[0], self.pool)
+            pooled = _empty(len(x), self.out_size[0], len(second[0]), x.dtype)
+            kernels.predict_block(x, n_windows, first, second, *tables, is_cut, pooled)
+            return [pooled], ()
+        x, one = self.first.forward(x, n_windows)
         two = self.second.forward(x, n_windows)
         largest = _empty(len(x), self.out_size[0], two.y.shape[2], x.dtype)
         position, pooled = _empty_like(largest), _empty_like(largest)
@@ -595,12 +592,8 @@ class Streams:
             for connection in connections.values():
                 self.parameters += connection.parameters
 
-    def predict_few(self, inputs: list[NDArray]) -> list[NDArray] | None:
-        """Return None: it is up to the blocks."""
-        return None
-
     def forward(
-        self, inputs: list[NDArray], n_windows: int, *, predicts: bool = False
+        self, inputs: list[NDArray], n_windows: int, predicts: bool
     ) -> tuple[list[NDArray], tuple]:
         """Return the results, and what `backward` needs."""
         maps, present = inputs[: self.n_streams], inputs[self.n_streams]
@@ -609,7 +602,7 @@ class Streams:
         weights, saved = [], []
         for blocks, connections in self.stages:
             results = [
-                block.forward([x], n_windows, predicts=predicts)
+                block.forward([x], n_windows, predicts)
                 for block, x in zip(blocks, maps, strict=True)
             ]
             maps = [result[0] for result, _ in results]
@@ -687,66 +680,45 @@ def compute(kind: Callable[..., Any], module: nn.Module, *inputs: Tensor) -> lis
         by_sizes[sizes] = kind(module, list(sizes))
     part = by_sizes[sizes]
     if not torch.is_grad_enabled():
-        return _predict(inputs, part)
+        counted = loops_in_use.get().n_windows
+        n_windows = len(inputs[0]) if counted is None else min(counted, len(inputs[0]))
+        return _evaluate(inputs, part, n_windows, not module.training)[0]
     return list(_Fused.apply(part, len(inputs), *inputs, *part.parameters))
 
 
-def _predict(inputs: Sequence[Tensor], part: Any) -> list[Tensor]:
-    """Return the results, in prediction; those of windows that do not count are 0."""
-    n_rows = len(inputs[0])
-    n_windows = min(n_counted.get() or n_rows, n_rows)
-    windows = [_windows(x[:n_windows]) for x in inputs]
-    results = part.predict_few(windows)
-    if results is None:
-        packed, _ = part.forward(list(map(_packed, windows)), n_windows, predicts=True)
-        results = [_unpacked(x, n_windows) for x in packed]
-    found = [torch.from_numpy(x).view(*x.shape[:2], *part.out_size) for x in results]
-    if n_windows == n_rows:
-        return found
-    filled = [x.new_zeros(n_rows, *x.shape[1:]) for x in found]
-    for x, own in zip(filled, found, strict=True):
-        x[:n_windows] = own
-    return filled
+def _evaluate(
+    inputs: Sequence[Tensor], part: Any, n_windows: int, predicts: bool
+) -> tuple[list[Tensor], tuple]:
+    """Return the results, and what the gradient needs.
+
+    Only the first `n_windows` are computed; the results for others are 0.
+    """
+    results, kept = part.forward([_pack(x[:n_windows]) for x in inputs], n_windows, predicts)
+    shapes = [(len(inputs[0]), x.shape[2], *part.out_size) for x in results]
+    pairs = zip(results, shapes, strict=True)
+    return [_unpack(x, shape, n_windows) for x, shape in pairs], kept
 
 
-def _evaluate(inputs: Sequence[Tensor], part: Any) -> tuple[list[Tensor], tuple]:
-    """Return the results, and what the gradient needs."""
-    n_windows = len(inputs[0])
-    results, kept = part.forward([_pack(x) for x in inputs], n_windows)
-    return [_unpack(x, (n_windows, x.shape[2], *part.out_size)) for x in results], kept
-
-
-def _windows(x: Tensor) -> NDArray:
-    """Return windows as an array, (n_windows, n_channels, n_places)."""
-    return np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
-
-
-def _packed(windows: NDArray) -> NDArray:
+def _pack(x: Tensor) -> NDArray:
+    windows = np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
     n_windows, n_channels, n_places = windows.shape
     packed = _empty(-(-n_windows // LANES), n_places, n_channels, windows.dtype)
     kernels.pack(windows, packed)
     return packed
 
 
-def _unpacked(x: NDArray, n_windows: int) -> NDArray:
-    windows = np.empty((n_windows, x.shape[2], x.shape[1]), x.dtype)
-    kernels.unpack(x, windows)
-    return windows
-
-
-def _pack(x: Tensor) -> NDArray:
-    return _packed(_windows(x))
-
-
-def _unpack(x: NDArray, shape: Sequence[int]) -> Tensor:
-    return torch.from_numpy(_unpacked(x, shape[0])).view(shape)
+def _unpack(x: NDArray, shape: Sequence[int], n_windows: int) -> Tensor:
+    windows = np.empty((shape[0], x.shape[2], x.shape[1]), x.dtype)
+    kernels.unpack(x, windows[:n_windows])
+    windows[n_windows:] = 0
+    return torch.from_numpy(windows).view(shape)
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, part: Any, n_inputs: int, *tensors: Tensor) -> Any:
         inputs = tensors[:n_inputs]
-        results, ctx.kept = _evaluate(inputs, part)
+        results, ctx.kept = _evaluate(inputs, part, len(inputs[0]), False)
         ctx.part, ctx.shapes = part, [x.shape for x in inputs]
         ctx.mark_non_differentiable(*results[part.n_differentiable :])
         return tuple(results)
@@ -758,7 +730,7 @@ class _Fused(torch.autograd.Function):
         packed = [_pack(x) for x in grads[: ctx.part.n_differentiable]]
         found, of_parameters = ctx.part.backward(packed, ctx.kept, of_inputs)
         own = [
-            _unpack(x, shape) if needed else None
+            _unpack(x, shape, shape[0]) if needed else None
             for x, shape, needed in zip(found, ctx.shapes, of_inputs, strict=True)
         ]
         return None, None, *own, *map(torch.from_numpy, of_parameters)

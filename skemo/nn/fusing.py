@@ -1,8 +1,6 @@
 """Whether parts of the networks are computed by compiled loops instead of torch's operations."""
 
-import contextlib
-import contextvars
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -10,13 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skemo.nn.memory import kept_memory, n_counted
-
-_are_wanted = contextvars.ContextVar("are_wanted", default=False)
+from skemo.nn.memory import loops_in_use, use_loops
 
 
-@contextlib.contextmanager
-def fused_parts(n_windows: int | None = None) -> Iterator[None]:
+def fused_parts(n_windows: int | None = None) -> AbstractContextManager[None]:
     """Compute parts of the networks as one operation each, if Numba is installed.
 
     Results differ by rounding only. This concerns networks on the CPU, in the calling thread.
@@ -27,20 +22,14 @@ def fused_parts(n_windows: int | None = None) -> Iterator[None]:
     ----------
     n_windows : int, default=None
         How many windows at the beginning of each batch count. Without gradients, results for the
-        others are not computed, and 0. None counts all.
+        others are not computed: they are 0. None counts all.
     """
-    token, counted = _are_wanted.set(True), n_counted.set(n_windows)
-    try:
-        with kept_memory():
-            yield
-    finally:
-        n_counted.reset(counted)
-        _are_wanted.reset(token)
+    return use_loops(n_windows)
 
 
 def fused_code(x: Tensor) -> ModuleType | None:
     """Return `skemo.nn.fused` if it is wanted and can be used for `x`, otherwise None."""
-    if not _are_wanted.get() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    if loops_in_use.get() is None or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return None
     return _import_fused() if x.dtype in (torch.float32, torch.float64) else None
 

@@ -1,11 +1,11 @@
-"""What the compiled loops know of their surroundings: memory to use again, and which rows count."""
+"""The context in which the compiled loops are used, and memory for their arrays."""
 
 import contextlib
 import contextvars
 import math
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,44 +16,59 @@ _LINE = 64  # bytes of a line of the processor's caches
 # cross-modal network takes 3 % longer.
 _PAGE, _PAGED = 1 << 21, 1 << 22
 
-# Blocks of memory by their number of bytes; None outside of `kept_memory`.
-kept_blocks: contextvars.ContextVar[dict[int, list[NDArray]] | None] = contextvars.ContextVar(
-    "kept_blocks", default=None
+
+class Loops(NamedTuple):
+    """How the compiled loops are used.
+
+    Attributes
+    ----------
+    blocks : dict of list of NDArray
+        Blocks of memory that are kept, by their number of bytes.
+    n_windows : int or None
+        How many windows at the beginning of a batch count; None for all.
+    """
+
+    blocks: dict[int, list[NDArray]]
+    n_windows: int | None = None
+
+
+# None where the loops are not wanted.
+loops_in_use: contextvars.ContextVar[Loops | None] = contextvars.ContextVar(
+    "loops_in_use", default=None
 )
-# How many windows at the beginning of a batch count; None counts all.
-n_counted: contextvars.ContextVar[int | None] = contextvars.ContextVar("n_counted", default=None)
 
 
 @contextlib.contextmanager
-def kept_memory() -> Iterator[None]:
-    """Keep the memory of arrays for later ones in the calling thread, and free it at the end."""
-    kept = kept_blocks.get()
-    token = kept_blocks.set({} if kept is None else kept)
+def use_loops(n_windows: int | None = None) -> Iterator[None]:
+    """Use the compiled loops in the calling thread, and keep memory until the outermost end."""
+    outer = loops_in_use.get()
+    token = loops_in_use.set(Loops({} if outer is None else outer.blocks, n_windows))
     try:
         yield
     finally:
-        kept_blocks.reset(token)
+        loops_in_use.reset(token)
 
 
 def use_own_memory() -> None:
     """Share no memory with the context of which the current one is a copy."""
-    if kept_blocks.get() is not None:
-        kept_blocks.set({})
+    loops = loops_in_use.get()
+    if loops is not None:
+        loops_in_use.set(loops._replace(blocks={}))
 
 
 def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Return a new array.
 
-    Within `kept_memory`, a large array begins at a line of the processor's caches, since a vector
+    Within `use_loops`, a large array begins at a line of the processor's caches, since a vector
     across two lines takes twice as long to read. Its memory is used again once nothing refers to
     it any more: the first use of a page of memory takes longer than computing what is written
     there.
     """
     n_bytes = math.prod(shape) * dtype.itemsize
-    kept = kept_blocks.get()
-    if kept is None or n_bytes < _SMALL:
+    loops = loops_in_use.get()
+    if loops is None or n_bytes < _SMALL:
         return np.empty(shape, dtype)
-    blocks = kept.setdefault(n_bytes, [])
+    blocks = loops.blocks.setdefault(n_bytes, [])
     for block in blocks:
         # Arrays refer to the memory from which the block was cut. Without any, the references
         # are that of the block and that of this call.

@@ -27,7 +27,7 @@ from skemo.nn import (
     UNet,
 )
 from skemo.nn.fusing import can_fuse, fused_code, fused_parts
-from skemo.nn.memory import empty_array, kept_blocks, kept_memory
+from skemo.nn.memory import empty_array, loops_in_use, use_loops
 
 pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
 
@@ -426,14 +426,15 @@ def test_memory_is_used_again_in_the_next_step_and_freed_at_the_end():
         found = []
         for _ in range(3):
             network(x).sum().backward()
-            found.append([id(block) for blocks in kept_blocks.get().values() for block in blocks])
+            kept = loops_in_use.get().blocks.values()
+            found.append([id(block) for blocks in kept for block in blocks])
     assert found[0] == found[1] == found[2] != []
-    assert kept_blocks.get() is None
+    assert loops_in_use.get() is None
 
 
 @pytest.mark.parametrize("view", [lambda x: x, lambda x: x[1:].ravel(), torch.from_numpy])
 def test_memory_is_used_again_only_once_nothing_refers_to_it(view):
-    with kept_memory():
+    with use_loops():
         one = view(empty_array((4, 1 << 14), np.dtype("float32")))
         other = empty_array((1 << 14, 4), np.dtype("float32"))
         assert not np.shares_memory(one, other)
