@@ -445,6 +445,22 @@ class _Source:
         kernels.weigh_channels(target, kept.y, kept.norm, *weights, trust, means, squeezed, gates)
         return kept, gates, (weights, means, squeezed)
 
+    def predict(
+        self, source: NDArray, target: NDArray, trust: NDArray | None, *received: Any
+    ) -> None:
+        """Do all steps of `forward` and `kernels.receive`, with the arguments of the latter."""
+        dtype = target.dtype
+        gate = self.gate.arrays()
+        empty = np.empty((0, 0, 0), dtype), np.empty(0, dtype)
+        layers = (*gate, *(gate or empty), *empty)[:4]
+        if trust is None:
+            trust = np.zeros((len(target), 1, len(layers[3]), LANES), dtype)
+        kernels.predict_source(
+            *(target, source, _resampling(source.shape[1], target.shape[1], dtype)[0]),
+            *(self.layer.for_prediction(), self.layer.tables[0], layers),
+            *(len(gate) > 0, self.is_temporal, trust, *received),
+        )
+
     def backward(
         self,
         of_map: NDArray,
@@ -515,6 +531,7 @@ class _Connection:
         present: list[NDArray],
         trust: NDArray | None,
         n_windows: int,
+        predicts: bool,
     ) -> tuple[NDArray, NDArray, list[tuple]]:
         """Return the merged map, the mean weights of the sources, and what `backward` needs."""
         n_tiles, n_places, n_channels, _ = target.shape
@@ -527,10 +544,12 @@ class _Connection:
         saved = []
         for i, start in enumerate(self._starts(n_channels)):
             own = None if trusts[i] is None else np.ascontiguousarray(trusts[i])
-            kept, gates, more = self.sources[i].forward(sources[i], target, own, n_windows)
             weight = self.largest_gate * present[i]
-            kernels.receive(kept.y, kept.norm, gates, weight, start, out)
-            weights[:, 0, i] = weight * gates.mean(axis=(1, 2))
+            if predicts and n_windows <= LANES:
+                self.sources[i].predict(sources[i], target, own, weight, start, out, i, weights)
+                continue
+            kept, gates, more = self.sources[i].forward(sources[i], target, own, n_windows)
+            kernels.receive(kept.y, kept.norm, gates, weight, start, out, i, weights)
             saved.append((kept, gates, weight, more))
         return out, weights, saved
 
@@ -616,6 +635,7 @@ class Streams:
                     [columns[i] for i in sources],
                     next(trusts, None),
                     n_windows,
+                    predicts,
                 )
                 weights.append(weight)
                 of_connections.append(kept)

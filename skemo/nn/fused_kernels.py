@@ -41,12 +41,12 @@ def pack(
     for tile in range(n_tiles):
         first = tile * LANES
         n_used = min(LANES, len(x) - first)
+        if n_used < LANES:
+            out[tile] = 0
         for p in range(n_places):
             for c in range(n_channels):
                 for lane in range(n_used):
                     out[tile, p, c, lane] = x[first + lane, c, p]
-                for lane in range(n_used, LANES):
-                    out[tile, p, c, lane] = 0
 
 
 @_jit
@@ -993,10 +993,13 @@ def receive(
     weight: NDArray,
     start: int,
     out: NDArray,
+    position: int,
+    means: NDArray,
 ) -> None:
     """Add a map to the channels of another from `start` on, after normalisation and weighting.
 
     `gates` has one or all places and channels of the map; `weight` is of shape (n_tiles, LANES).
+    The mean weight is written to `means`, (n_tiles, 1, n_sources, LANES), at a position.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_out = out.shape[2]
@@ -1011,6 +1014,11 @@ def receive(
                 value = spread(norm, c) * value + spread(norm, n_channels + c)
                 at = ((tile * n_places + p) * n_out + start + c) * LANES
                 store(out, at, load(out, at) + gate * value)
+        mean = fill(y, 0.0)
+        for i in range(tile * n_gate_places * n_gates, (tile + 1) * n_gate_places * n_gates):
+            mean += load(gates, i * LANES)
+        mean = mean * fill(y, 1 / (n_gate_places * n_gates)) * load(weight, tile * LANES)
+        store(means, (tile * means.shape[2] + position) * LANES, mean)
 
 
 @_jit
@@ -1194,3 +1202,43 @@ def _paste(x: NDArray, out: NDArray) -> None:
         for time in range(n_times):
             for c in range(n_channels):
                 out[tile, time, c, lane] = x[window, time % length, c, time // length]
+
+
+@_jit
+def predict_source(
+    target: NDArray,
+    source: NDArray,
+    resampling: tuple,
+    layer: tuple,
+    convolution: tuple,
+    gate: tuple,
+    has_gate: bool,
+    is_temporal: bool,
+    trust: NDArray,
+    weight: NDArray,
+    start: int,
+    out: NDArray,
+    position: int,
+    means: NDArray,
+) -> None:
+    """Do all steps by which a target receives a source; see `receive`.
+
+    `gate` are the weights of the layers: two, or one twice.
+    """
+    n_tiles, n_places, n_channels, _ = target.shape
+    starts, places, shares = resampling
+    w1, b1, w2, b2 = gate
+    resampled = np.empty((n_tiles, n_places, source.shape[2], LANES), source.dtype)
+    resample(source, starts, places, shares, resampled)
+    y, norm = _predict_layer(resampled, layer, convolution)
+    if is_temporal:
+        gates = np.empty((n_tiles, n_places, 1, LANES), y.dtype)
+        weigh_places(target, y, norm, w1, b1, trust, gates)
+    elif has_gate:
+        gates = np.empty((n_tiles, 1, len(b2), LANES), y.dtype)
+        by_channel = np.empty((n_tiles, 2 * n_channels, LANES), y.dtype)
+        squeezed = np.empty((n_tiles, len(b1), LANES), y.dtype)
+        weigh_channels(target, y, norm, w1, b1, w2, b2, trust, by_channel, squeezed, gates)
+    else:
+        gates = np.ones((n_tiles, 1, 1, LANES), y.dtype)
+    receive(y, norm, gates, weight, start, out, position, means)
