@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo._checks import check_range, float_type
 
-_CHUNK = 1 << 20  # samples processed together, with temporary arrays of a few megabytes
+_CHUNK = 1 << 17  # samples processed together, whose temporary arrays stay in the cache
 
 
 def signal_lengths(values: NDArray[np.floating]) -> NDArray[np.intp]:

@@ -95,7 +95,7 @@ def _empty(n_tiles: int, n_places: int, n_channels: int, dtype: Any) -> NDArray:
 
 
 def _empty_like(x: NDArray) -> NDArray:
-    return _empty(len(x), x.shape[1], x.shape[2], x.dtype)
+    return empty_array(x.shape, x.dtype)
 
 
 class _Parameters:
@@ -143,10 +143,9 @@ class _Layer:
         kernels.convolve(
             *(x, n_windows, weight, *self.tables[0]),
             *(scale, bias, norm.running_mean.numpy(), norm.running_var.numpy()),
-            *(norm.momentum, norm.eps, norm.training, y, coefficients),
+            *(norm.num_batches_tracked.numpy(), norm.momentum, norm.eps, norm.training),
+            *(y, coefficients),
         )
-        if norm.training:
-            norm.num_batches_tracked.add_(1)
         return _Normalised(y, coefficients, x, weight, n_windows, norm.training)
 
     def backward(
