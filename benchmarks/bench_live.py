@@ -11,6 +11,8 @@ import itertools
 import time
 import tracemalloc
 import warnings
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +179,7 @@ def main(data_home, quick):
 
 
 def make_page(rows, latencies, memory, share):
+    loops = f"Numba {version('numba')}" if find_spec("numba") else "no Numba"
     return f"""\
 # Live: what following a device costs
 
@@ -200,9 +203,9 @@ core. Shorter measurements are scaled up to an hour.
 ## From the last sample to the class
 
 Wall time of the `push` that completes a window, in real time, with chunks of 50 ms and a window \
-every second. The target was {SOON} ms. The process had only part of its core (see above), so its \
-CPU time, and not the wall time, estimates what a window would take on a core of its own; that was \
-not measured. To predict one window, a network computes a block of windows, so that the result \
+every second. The target was {SOON} ms. Where the process had only part of its core (see above), \
+its CPU time, and not the wall time, estimates what a window takes on a core of its own. Networks \
+used {loops}. To predict one window, a network computes a block of windows, so that the result \
 does not depend on how many windows are predicted together.
 
 {to_markdown(list(latencies[0]), latencies)}

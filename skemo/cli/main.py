@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 import joblib
 import numpy as np
@@ -34,8 +35,8 @@ from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import format_table, metric_decimals
 from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wilcoxon_test
 from skemo.features.corruption import KINDS, corrupt, describe_corruption
-from skemo.report import write_report
-from skemo.report.outcome import find_outcome, format_p
+from skemo.report import find_outcomes, write_outcomes
+from skemo.report.outcome import format_p
 from skemo.signals.windows import segment, window_starts
 
 _MOST_FOLDS = 40  # that are listed one by one
@@ -58,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is no reason to stop
             stream.reconfigure(errors="backslashreplace")
-    parser = _make_parser()
     argv = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args(argv)
+    args = _make_parser().parse_args(argv)
+    parser = args.parser
     if args.command == "live":
         live.run(args, parser)
         return 0
@@ -77,13 +78,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _CommandParser(argparse.ArgumentParser):
+    """The parser of a command, with errors of one line: its usage alone would fill the screen."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
 def _make_parser():
     parser = argparse.ArgumentParser(
         prog="skemo",
         description="Emotion, stress and workload recognition from physiological signals.",
     )
     parser.add_argument("--version", action="version", version=f"skemo {version('skemo')}")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_CommandParser)
     command = commands.add_parser(
         "compare",
         help="train and test the networks and the classical baselines on a data set",
@@ -202,14 +210,15 @@ def _make_parser():
         help="write report.html, table.md, scores.csv and predictions.csv to this folder, and keep "
         "every finished fit there, so that the same command continues after an interruption",
     )
-    live.add_arguments(
-        commands.add_parser(
-            "live",
-            help="apply a saved model to a device or a recording",
-            description="Classify each window of a device's streams, or of a recording, as soon as "
-            "it is complete, and show probabilities and signal quality. Ctrl-C ends it.",
-        )
+    command.set_defaults(parser=command)
+    command = commands.add_parser(
+        "live",
+        help="apply a saved model to a device or a recording",
+        description="Classify each window of a device's streams, or of a recording, as soon as it "
+        "is complete, and show probabilities and signal quality. Ctrl-C ends it.",
     )
+    live.add_arguments(command)
+    command.set_defaults(parser=command)
     return parser
 
 
@@ -318,7 +327,7 @@ def _compare(args, parser, argv):
             args, title, windows[shown], y[shown], list(columns["raw"]), protocols, n_splits
         )
     )
-    comparisons = {}
+    comparisons, outcomes = {}, {}
     for normalization in normalizations:
         models = make_models(
             args.models,
@@ -354,11 +363,14 @@ def _compare(args, parser, argv):
             details = {**comparison.details, "normalization": normalization, "code": code}
             comparison = dataclasses.replace(comparison, details=details)
             comparisons[protocol, normalization] = comparison
-            text.add(_describe_result(comparison, normalization))
+            found = find_outcomes({f"{protocol}, {normalization}": comparison})
+            outcomes |= found
+            text.add(_describe_result(comparison, normalization, found.values()))
             for one in comparison.by_target().values():
                 print(_describe_folds(one), flush=True)
             if args.output is not None:
-                _write(args.output, comparisons, args.dataset, title)
+                write_outcomes(outcomes, args.output / "report.html", f"skemo compare: {title}")
+                _write(args.output, comparisons, args.dataset)
     if not comparisons:
         parser.error("none of the protocols is possible with these windows")
     if both:
@@ -465,10 +477,8 @@ class _Text:
             write_whole(self.folder / "table.md", "\n".join(self.texts))
 
 
-def _write(folder, comparisons, dataset, title):
-    """Write the report, the scores and the predictions of all comparisons."""
-    headings = {", ".join(names): one for names, one in comparisons.items()}
-    write_report(headings, folder / "report.html", title=f"skemo compare: {title}")
+def _write(folder, comparisons, dataset):
+    """Write the scores and the predictions of all comparisons."""
     for name in ("scores", "predictions"):
         tables = []
         for (protocol, normalization), comparison in comparisons.items():
@@ -531,7 +541,7 @@ def _describe_targets(args, y):
     )
 
 
-def _describe_result(comparison, normalization):
+def _describe_result(comparison, normalization, outcomes):
     protocol = PROTOCOLS[comparison.protocol]
     warning = "**Optimistic.** " if protocol.optimistic else ""
     lines = [f"- {note}" for note in comparison.notes()]
@@ -544,16 +554,15 @@ def _describe_result(comparison, normalization):
 Normalisation: {NORMALIZATIONS[normalization]}.
 
 {comparison.table("markdown")}
-{_lines(lines)}{"".join(map(_describe_tests, comparison.by_target().values()))}"""
+{_lines(lines)}{"".join(map(_describe_tests, outcomes))}"""
 
 
 def _lines(lines):
     return "\n" + "\n".join(lines) + "\n" if lines else ""
 
 
-def _describe_tests(comparison):
+def _describe_tests(outcome):
     """Describe which models differ from each other and from the controls by more than chance."""
-    outcome = find_outcome(comparison)
 
     def differ(score):
         return f"{100 * score:+.1f}" if outcome.unit else f"{score:+.{outcome.decimals + 1}f}"
@@ -579,7 +588,7 @@ def _describe_tests(comparison):
         "p (Holm)",
     ]
     table = pd.DataFrame(rows, columns=columns).set_index("models")
-    target = comparison.details.get("target")
+    target = outcome.comparison.details.get("target")
     score = f"{outcome.metric_name} for {target}" if target else outcome.metric_name
     return f"""
 Differences of {score}, with 95 % bootstrap intervals over subjects. p values are from the

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,9 +19,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from skemo._warnings import recorded_warnings
-from skemo._workers import ending_with_this_process, returned_as
-from skemo.evaluation.nested import chosen_parameters
+from skemo._workers import ending_with_this_process, returned_as, within_this_process
+from skemo.evaluation.nested import chosen_parameters, is_search
 from skemo.evaluation.store import FitStore
+from skemo.evaluation.targets import in_order
 
 _TOGETHER = 12  # fits on a CPU: more would gain little and leave less for other processes
 
@@ -33,7 +34,8 @@ class Run(NamedTuple):
     its labels, permuted for a control; `folds` are pairs (train, test), in a list or by their
     numbers; `params` are parameters of ``fit`` for all rows; `keys` are the keys of each fold's
     record in a store, or None if it cannot be kept. `pickled` is the estimator by value, for fits
-    that are kept and run in other processes.
+    that are kept and run in other processes. `orders` has the ordered classes of each target, or
+    None, for an estimator that may use their order.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Run(NamedTuple):
     params: dict
     keys: list
     pickled: bytes | None = None
+    orders: Sequence[NDArray | None] = ()
 
     def __reduce__(self):
         if self.pickled is None:
@@ -157,7 +160,7 @@ def _trains_together(run, together):
 def _training_data(run, fold):
     train, _ = run.folds[fold]
     params = {name: values[train] for name, values in run.params.items()}
-    return take_rows(run.X, train), run.y[train], params
+    return take_rows(run.X, train), in_order(run.y[train], run.orders), params
 
 
 def _in_chunks(folds):
@@ -219,7 +222,8 @@ def _fit_and_predict(i, run, classes, on_error, /, X, y, **params):
 def _fit(run, fold):
     """Fit in one fold; return the model or its exception, the seconds and the warnings."""
     X, y, params = _training_data(run, fold)
-    with recorded_warnings() as caught:
+    has_fits = is_search(_last_step(run.estimator))
+    with recorded_warnings() as caught, nullcontext() if has_fits else within_this_process():
         started = time.perf_counter()
         try:
             model = clone(run.estimator)

@@ -3,24 +3,30 @@
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
-from skemo._checks import check_range, check_rate, is_number, is_positive, real_samples
-from skemo.features.per_subject import PerSubject
+from skemo._checks import check_range, real_samples
 from skemo.features.quality import QualityTransformer
-from skemo.kernels.quality import QUALITY
+from skemo.models._stream_settings import (
+    Kind,
+    check_is_measured,
+    check_seconds,
+    check_windows,
+    find_channels,
+    find_kinds,
+    find_lengths,
+    find_rates,
+)
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.arriving import ArrivingSignal
 from skemo.signals.checks import check_text
-from skemo.signals.recording import WINDOW_COLUMNS, kind_of
-from skemo.signals.windows import to_samples
-
-Kind: TypeAlias = Literal["ecg", "ppg", "eda", "eeg", "acc"]
 
 
 class Stream:
@@ -93,6 +99,8 @@ class Stream:
     ValueError
         If a parameter is invalid, if the rates, channels or duration are not those that the
         model was fitted on, or if a `PerSubject` of the model has not measured the subject.
+    NotFittedError
+        If the model is not fitted.
 
     Warns
     -----
@@ -141,33 +149,25 @@ class Stream:
         self.duration, self.step = duration, duration if step is None else step
         self.subject, self.trial = str(subject), str(trial)
         self.max_wait, self.context = max_wait, context
-        for name in ("duration", "step"):
-            if not is_positive(getattr(self, name)):
-                raise ValueError(
-                    f"{name} must be a positive number of seconds, got {getattr(self, name)!r}."
-                )
-        for name, value in {"max_wait": max_wait, "context": context, "max_gap": max_gap}.items():
-            if not (name == "max_gap" and value is None) and not (is_number(value) and value >= 0):
-                raise ValueError(
-                    f"{name} must be a number of seconds of at least 0, got {value!r}."
-                )
+        check_seconds(self.duration, self.step, max_wait, context, max_gap)
         check_text([self.subject], "The subject")
         check_text([self.trial], "The trial")
+        if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
+            check_is_fitted(model)
         if context == 0:
-            _check_is_measured(model, self.subject)
+            check_is_measured(model, self.subject)
         fitted = fitted_signals(model)
-        rates = _find_rates(sampling_rates, fitted)
-        self._signals = {}
-        for name, rate in rates.items():
-            n_times = int(to_samples(duration, rate))
-            if n_times == 0:
-                raise ValueError(f"A window of {duration:g} s has no sample of {name!r}.")
-            self._signals[name] = ArrivingSignal(rate, n_times, max_gap)
-        self._channels = _find_channels(channels, rates, fitted)
-        for name, dtype in fitted.items():
-            if name in rates:
-                self._check_fit(name, dtype)
-        self._meters = _make_meters(quality, rates)
+        rates = find_rates(sampling_rates, fitted)
+        lengths = find_lengths(duration, rates)
+        self._channels = find_channels(channels, rates, fitted)
+        check_windows(rates, lengths, self._channels, fitted)
+        self._signals = {
+            name: ArrivingSignal(rate, lengths[name], max_gap) for name, rate in rates.items()
+        }
+        self._meters = {
+            name: QualityTransformer(signal=kind, features=[f"{kind.upper()}_Quality"])
+            for name, kind in find_kinds(quality, rates).items()
+        }
         self._targets = None if targets is None else [str(name) for name in targets]
         self._anchor: float | None = None  # start of the first window
         self._n_windows = 0  # that were returned or left out
@@ -258,21 +258,6 @@ class Stream:
             f"<Stream of {signals}: windows of {self.duration:g} s, one every {self.step:g} s, "
             f"for {type(self.model).__name__}>"
         )
-
-    def _check_fit(self, name, dtype):
-        """Raise unless the windows of a signal are like those that the model was fitted on."""
-        signal, (n_channels, names) = self._signals[name], self._channels[name]
-        for what, given, known in (
-            ("sampling rate (hertz)", signal.sampling_rate, dtype.sampling_rate),
-            ("number of channels", n_channels, dtype.shape[-2]),
-            ("channels", names, dtype.channels),
-            ("number of samples in a window", signal.n_times, dtype.shape[-1]),
-        ):
-            if given != known and known is not None:
-                raise ValueError(
-                    f"The model was fitted on {name!r} with a different {what}: {known}, not "
-                    f"{given}. Use the settings with which its windows were cut."
-                )
 
     def _check_chunk(self, name, chunk, times):
         """Return the samples of a chunk, (n_channels, n_times), and their times in seconds."""
@@ -519,85 +504,3 @@ def fitted_signals(model: Any) -> dict[str, SignalDtype]:
         found[str(model.feature_names_in_[0])] = model.signal_dtype_
     found |= getattr(model, "modalities_", {})
     return found
-
-
-def _check_is_measured(model, subject):
-    """Raise if a `PerSubject` would standardise the windows of this person by themselves."""
-    params = model.get_params() if hasattr(model, "get_params") else {}
-    for step in (model, *params.values()):
-        if not isinstance(step, PerSubject) or not hasattr(step, "statistics_"):
-            continue
-        known = step.statistics_
-        names = known["subject"][known["windows"] > 1].tolist()
-        if subject not in names:
-            raise ValueError(
-                f"The model standardises each person, and has not measured {subject!r}: a window "
-                "would be standardised by those that happen to arrive with it. Use the model that "
-                "skemo.enroll returns, and pass its person as the subject; it has measured "
-                f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}."
-            )
-
-
-def _find_rates(given, fitted):
-    beats = [name for name, dtype in fitted.items() if dtype.sampling_rate is None]
-    if beats:
-        raise ValueError(
-            f"{beats[0]!r} has no sampling rate, like the heartbeats of whole recordings. A stream "
-            "needs a model that was fitted on the signals themselves."
-        )
-    if given is None:
-        given = {name: dtype.sampling_rate for name, dtype in fitted.items()}
-        if not given:
-            raise ValueError(
-                "The model does not know its signals: pass sampling_rates={<signal>: <hertz>}."
-            )
-    if not isinstance(given, Mapping) or not given:
-        raise ValueError(f"sampling_rates must be a mapping of signals to hertz, got {given!r}.")
-    for name, rate in given.items():
-        check_rate(rate, f"The sampling rate of {name!r}")
-        if name in WINDOW_COLUMNS:
-            raise ValueError(
-                f"A signal cannot be called {name!r}, which is the name of another column."
-            )
-    return {name: float(rate) for name, rate in given.items()}
-
-
-def _find_channels(given, rates, fitted):
-    """Return the number of channels (None if unknown) and the names of each signal."""
-    unknown = [name for name in given or {} if name not in rates]
-    if unknown:
-        raise ValueError(f"channels has {unknown[0]!r}, but the signals are {list(rates)}.")
-    channels: dict[str, tuple[int | None, tuple[str, ...] | None]] = {}
-    for name in rates:
-        known = (given or {}).get(name)
-        if isinstance(known, int | np.integer) and known > 0:
-            channels[name] = int(known), None
-        elif known is not None:
-            names = () if isinstance(known, str | int) else tuple(map(str, known))
-            if not names:
-                raise ValueError(
-                    f"channels[{name!r}] must be names or a positive number, got {known!r}."
-                )
-            channels[name] = len(names), names
-        elif name in fitted:
-            channels[name] = fitted[name].shape[-2], fitted[name].channels
-        else:
-            channels[name] = None, None
-    return channels
-
-
-def _make_meters(quality, rates):
-    """Return transformers that measure the quality of signals, by name."""
-    if quality is None:
-        kinds = {name: "acc" if name.lower().startswith("acc") else kind_of(name) for name in rates}
-        quality = {name: kind for name, kind in kinds.items() if kind is not None}
-    for name, kind in quality.items():
-        if name not in rates or kind not in QUALITY:
-            raise ValueError(
-                f"quality must map signals among {list(rates)} to kinds among {list(QUALITY)}, got "
-                f"{name!r}: {kind!r}."
-            )
-    return {
-        name: QualityTransformer(signal=kind, features=[f"{kind.upper()}_Quality"])
-        for name, kind in quality.items()
-    }

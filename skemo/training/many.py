@@ -23,8 +23,8 @@ from skemo.training.devices import (
 from skemo.training.fit import Fit
 from skemo.training.stack import Stack
 
-# The list that collects fits inside `collected_fits`; None elsewhere.
-_collected: contextvars.ContextVar[list["Fit"] | None] = contextvars.ContextVar(
+# Inside `collected_fits`, the list that collects fits, and whether it takes all of them.
+_collected: contextvars.ContextVar[tuple[list["Fit"], bool] | None] = contextvars.ContextVar(
     "collected", default=None
 )
 _SHARE = 0.8  # of the free memory of a GPU that a stack may take, by an estimate
@@ -209,7 +209,7 @@ def gains_together(
     X, y, fit_params
         The arguments of the fit.
     """
-    with collected_fits() as fits, ignored_warnings():  # the real fit will warn again
+    with collected_fits(every=True) as fits, ignored_warnings():  # the real fit will warn again
         try:
             clone(model).fit(X, y, **fit_params)
         except Exception:  # the real fit will raise it again
@@ -228,13 +228,19 @@ def _contains_network(step):
 
 
 @contextlib.contextmanager
-def collected_fits() -> Iterator[list[Fit]]:
+def collected_fits(*, every: bool = False) -> Iterator[list[Fit]]:
     """Collect the fits of networks instead of training them.
 
     Inside, the ``fit`` of a network prepares everything and adds a `Fit` to the list.
+
+    Parameters
+    ----------
+    every : bool, default=False
+        Whether to collect also fits that cannot be trained together, which are otherwise trained
+        at once.
     """
     fits: list[Fit] = []
-    token = _collected.set(fits)
+    token = _collected.set((fits, every))
     try:
         yield fits
     finally:
@@ -243,11 +249,11 @@ def collected_fits() -> Iterator[list[Fit]]:
 
 def train_or_collect(fit: Fit) -> None:
     """Inside `collected_fits`, collect a fit; elsewhere, train it."""
-    fits = _collected.get()
-    if fits is None or not fit.stacks:
-        fit.train_alone()
-    else:
+    fits, every = _collected.get() or (None, False)
+    if fits is not None and (every or fit.stacks):
         fits.append(fit)
+    else:
+        fit.train_alone()
 
 
 def train_together(fits: Sequence[Fit], *, graphs: bool = False) -> None:

@@ -380,6 +380,13 @@ def test_arguments_that_cannot_be_used_are_explained(few, arguments, message, ca
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("wrong", [["--n-jobs", "0"], ["--gap", "5"], ["--target", "mood"]])
+def test_an_error_of_a_command_is_its_message_alone(few, wrong, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--dataset", "few", *wrong])
+    assert re.fullmatch(f"skemo compare: error: argument {wrong[0]}: .*\n", capsys.readouterr().err)
+
+
 def test_a_folder_without_recordings_is_explained(tmp_path, capsys, monkeypatch):
     def load_local(data_home, target, on_error):
         from skemo.datasets import fetch_eegmat
@@ -462,7 +469,7 @@ def test_a_full_disk_ends_the_comparison_with_a_remedy_and_without_half_a_file(t
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert re.search(
-        r"skemo: error: .*Free some space or choose another folder; could not write: "
+        r"skemo compare: error: .*Free some space or choose another folder; could not write: "
         r"'.*'. Then run the same command again to continue.$",
         done.stderr.strip(),
     )

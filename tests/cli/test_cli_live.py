@@ -105,7 +105,9 @@ def test_wrong_arguments_are_named(arguments, message, saved, table, capsys):
     with pytest.raises(SystemExit) as end:
         main(["live", *arguments])
     assert end.value.code == 2
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("skemo live: error: ")
+    assert message in error
 
 
 def test_somebody_whom_the_model_has_not_measured_is_an_error(recordings, table, tmp_path, capsys):

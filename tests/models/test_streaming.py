@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 import skemo
@@ -405,6 +406,13 @@ def test_the_signals_of_a_model_are_found_in_its_parts(lda, windows):
 def test_settings_that_do_not_fit_the_model_are_refused(lda, settings, message):
     with pytest.raises(ValueError, match=message):
         Stream(lda, **{"duration": 10.0, **settings})
+
+
+def test_a_model_that_is_not_fitted_is_refused():
+    eda = skemo.make_modality_transformer(eda=skemo.EDATransformer())
+    for model in (skemo.make_lda(eda), skemo.CrossModalAttentionClassifier()):
+        with pytest.raises(NotFittedError, match="is not fitted yet"):
+            Stream(model, 10.0, sampling_rates={"eda": 4})
 
 
 def test_a_model_of_beats_of_whole_recordings_is_refused(recordings):

@@ -27,7 +27,7 @@ from skemo.nn import BatchNorm, ModalityAwareAttentionNetwork, counted_rows
 from skemo.nn.attention import _to_length
 from skemo.training import many
 from skemo.training.graphs import Graph
-from skemo.training.many import collected_fits, stacked_bytes, train_together
+from skemo.training.many import collected_fits, gains_together, stacked_bytes, train_together
 from skemo.training.optimizer import FlatAdamW
 from skemo.training.stack import Stack
 
@@ -552,3 +552,17 @@ def test_fits_that_do_not_fit_on_a_gpu_at_once_are_halved():
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert all(fit.error is None for fit in fits)
+
+
+def test_nothing_is_trained_to_see_whether_fits_gain_by_being_trained_together():
+    class Count(Callback):
+        n_epochs = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            Count.n_epochs += 1
+
+    network = make_network(callbacks=[Count()])
+    assert not gains_together(network, make_windows(), LABELS, {})
+    assert Count.n_epochs == 0
+    network.fit(make_windows(), LABELS)
+    assert Count.n_epochs == 3
