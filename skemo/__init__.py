@@ -1,7 +1,8 @@
 """scikit-learn estimators for emotion, stress and workload from physiological signals."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from skemo._lazy import lazy_names
 
 if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and editors
     from ._versions import show_versions as show_versions
@@ -148,19 +149,10 @@ _HOME = {
 
 __all__ = ["__version__", "all_estimators", *sorted(_HOME)]
 
-
-def _load(name: str) -> Any:
-    return getattr(importlib.import_module(f"skemo.{_HOME[name]}"), name)
-
+_load = lazy_names(__name__, _HOME)
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers would accept misspelt names
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module 'skemo' has no attribute {name!r}")
-        value = _load(name)
-        globals()[name] = value
-        return value
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

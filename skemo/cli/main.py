@@ -35,8 +35,8 @@ from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import format_table, metric_decimals
 from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wilcoxon_test
 from skemo.features.corruption import KINDS, corrupt, describe_corruption
-from skemo.report import write_report
-from skemo.report.outcome import find_outcome, format_p
+from skemo.report import find_outcomes, write_outcomes
+from skemo.report.outcome import format_p
 from skemo.signals.windows import segment, window_starts
 
 _MOST_FOLDS = 40  # that are listed one by one
@@ -327,7 +327,7 @@ def _compare(args, parser, argv):
             args, title, windows[shown], y[shown], list(columns["raw"]), protocols, n_splits
         )
     )
-    comparisons = {}
+    comparisons, outcomes = {}, {}
     for normalization in normalizations:
         models = make_models(
             args.models,
@@ -363,11 +363,14 @@ def _compare(args, parser, argv):
             details = {**comparison.details, "normalization": normalization, "code": code}
             comparison = dataclasses.replace(comparison, details=details)
             comparisons[protocol, normalization] = comparison
-            text.add(_describe_result(comparison, normalization))
+            found = find_outcomes({f"{protocol}, {normalization}": comparison})
+            outcomes |= found
+            text.add(_describe_result(comparison, normalization, found.values()))
             for one in comparison.by_target().values():
                 print(_describe_folds(one), flush=True)
             if args.output is not None:
-                _write(args.output, comparisons, args.dataset, title)
+                write_outcomes(outcomes, args.output / "report.html", f"skemo compare: {title}")
+                _write(args.output, comparisons, args.dataset)
     if not comparisons:
         parser.error("none of the protocols is possible with these windows")
     if both:
@@ -474,10 +477,8 @@ class _Text:
             write_whole(self.folder / "table.md", "\n".join(self.texts))
 
 
-def _write(folder, comparisons, dataset, title):
-    """Write the report, the scores and the predictions of all comparisons."""
-    headings = {", ".join(names): one for names, one in comparisons.items()}
-    write_report(headings, folder / "report.html", title=f"skemo compare: {title}")
+def _write(folder, comparisons, dataset):
+    """Write the scores and the predictions of all comparisons."""
     for name in ("scores", "predictions"):
         tables = []
         for (protocol, normalization), comparison in comparisons.items():
@@ -540,7 +541,7 @@ def _describe_targets(args, y):
     )
 
 
-def _describe_result(comparison, normalization):
+def _describe_result(comparison, normalization, outcomes):
     protocol = PROTOCOLS[comparison.protocol]
     warning = "**Optimistic.** " if protocol.optimistic else ""
     lines = [f"- {note}" for note in comparison.notes()]
@@ -553,16 +554,15 @@ def _describe_result(comparison, normalization):
 Normalisation: {NORMALIZATIONS[normalization]}.
 
 {comparison.table("markdown")}
-{_lines(lines)}{"".join(map(_describe_tests, comparison.by_target().values()))}"""
+{_lines(lines)}{"".join(map(_describe_tests, outcomes))}"""
 
 
 def _lines(lines):
     return "\n" + "\n".join(lines) + "\n" if lines else ""
 
 
-def _describe_tests(comparison):
+def _describe_tests(outcome):
     """Describe which models differ from each other and from the controls by more than chance."""
-    outcome = find_outcome(comparison)
 
     def differ(score):
         return f"{100 * score:+.1f}" if outcome.unit else f"{score:+.{outcome.decimals + 1}f}"
@@ -588,7 +588,7 @@ def _describe_tests(comparison):
         "p (Holm)",
     ]
     table = pd.DataFrame(rows, columns=columns).set_index("models")
-    target = comparison.details.get("target")
+    target = outcome.comparison.details.get("target")
     score = f"{outcome.metric_name} for {target}" if target else outcome.metric_name
     return f"""
 Differences of {score}, with 95 % bootstrap intervals over subjects. p values are from the

@@ -108,7 +108,7 @@ def _empty(n_tiles: int, n_places: int, n_channels: int, dtype: Any) -> NDArray:
 
 
 def _empty_like(x: NDArray) -> NDArray:
-    return _empty(len(x), x.shape[1], x.shape[2], x.dtype)
+    return empty_array(x.shape, x.dtype)
 
 
 class _Parameters:
@@ -158,13 +158,13 @@ class _Layer:
             *(x, n_windows, weight, *self.tables[0]),
             *(*statistics, norm.momentum, norm.eps, norm.training, y, coefficients),
         )
-        if norm.training:
-            norm.num_batches_tracked.add_(1)
         return _Normalised(y, coefficients, x, weight, n_windows, norm.training)
 
     def arrays(self) -> tuple[NDArray, ...]:
         """Return the weights, (n_out, n_in, n_taps), scale, bias, and running statistics."""
-        weight, *others = self.own.arrays(self.norm.running_mean, self.norm.running_var)
+        norm = self.norm
+        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
+        weight, *others = self.own.arrays(*running)
         return weight.reshape(*weight.shape[:2], -1), *others
 
     def for_prediction(self) -> tuple[Any, ...]:

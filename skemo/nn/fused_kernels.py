@@ -1,8 +1,11 @@
-"""The steps of a unit of the networks, forward and backward, compiled by Numba.
+"""The steps of the networks' layers, forward and backward, compiled by Numba.
 
-Feature maps are arrays of shape (n_tiles, n_places, n_channels, LANES), see `skemo.nn.lanes`; a
-tile is small enough for the cache of a processor. In the last tile, lanes that hold no window
-have a gradient of 0.
+Feature maps are arrays of shape (n_tiles, n_places, n_channels, LANES), as described in
+`skemo.nn.lanes`. In the last tile, lanes that hold no window have a gradient of 0.
+
+The map `y` after a convolution is kept as it is. `norm`, (4, n_channels), holds the factor and
+the summand that normalise each channel, its mean, and 1 / SD; a function that takes both reads
+the normalised map.
 
 Tables say how places are connected: the entries from `starts[i]` to `starts[i + 1]` are those of
 place `i`, or of tap `i`. A tap is a place of the kernel of a convolution.
@@ -71,10 +74,10 @@ def _convolve(
     runs: NDArray,
     y: NDArray,
 ) -> None:
-    """Convolve a feature map.
+    """Convolve a feature map with a `weight` of shape (n_taps, n_in, n_out).
 
-    `weight` has the shape (n_taps, n_in, n_out). Each of the `runs` of a place of the output is a
-    tap, a place of the input, and how many taps and places follow each other from there.
+    Each place of the output has several `runs`: a tap, a place of the input, and the number of
+    consecutive taps and places that begin there.
     """
     n_tiles, n_places_in, n_in, _ = x.shape
     _, n_places, n_out, _ = y.shape
@@ -131,9 +134,9 @@ def _add_weight_gradient(
 ) -> None:
     """Add the gradient of the weights to `grad_weight`, (n_taps, n_in, n_out).
 
-    `pairs` of a place of the output and a place of the input are sorted by blocks of places, and
-    by tap within a block. A block is small enough that two channels of the input and eight of the
-    output stay in the fastest cache while all taps pass.
+    The table holds pairs of a place of the output and a place of the input, by block of places
+    and, within a block, by tap. Blocks are small enough for four channels of the input and four
+    of the output to stay in the fastest cache for all taps.
     """
     n_tiles, n_places_in, n_in, _ = x.shape
     _, n_places, n_out, _ = grad.shape
@@ -221,11 +224,7 @@ def _normalise(
     training: bool,
     norm: NDArray,
 ) -> None:
-    """Find the normalisation of a feature map, and update the running statistics.
-
-    Written to `norm`, (4, n_channels), are the factor and the summand of each channel, its mean,
-    and 1 / SD.
-    """
+    """Write `norm` for a feature map, and update the running statistics."""
     n_tiles, n_places, n_channels, _ = y.shape
     n_values = n_windows * n_places
     moments = np.zeros((2, n_channels))
@@ -273,6 +272,7 @@ def convolve(
     bias: NDArray,
     running_mean: NDArray,
     running_var: NDArray,
+    n_batches: NDArray,
     momentum: float,
     eps: float,
     training: bool,
@@ -281,8 +281,10 @@ def convolve(
 ) -> None:
     """Convolve a feature map with a `weight` of shape (n_out, n_in, n_taps), and normalise it.
 
-    The result before normalisation is written to `y`, and how to normalise it to `norm`.
+    Writes `y` and `norm`.
     """
+    if training:
+        n_batches[()] += 1
     by_tap = np.ascontiguousarray(weight.transpose(2, 1, 0))
     _convolve(x, by_tap, starts, runs, y)
     _normalise(y, n_windows, scale, bias, running_mean, running_var, momentum, eps, training, norm)
@@ -434,9 +436,9 @@ def pool_normalised(
     largest: NDArray,
     position: NDArray,
 ) -> None:
-    """Keep the place at which the normalised map is largest, of those pooled together.
+    """Find the largest value of the normalised map among places that are pooled together.
 
-    Written are the map before normalisation at that place, and its position among them.
+    Writes `y` at that place to `largest`, and its number among them, from 0, to `position`.
     """
     n_tiles, n_places_in, n_channels, _ = y.shape
     n_places = largest.shape[1]
@@ -529,9 +531,9 @@ def excite(
 ) -> None:
     """Normalise and rectify a feature map, and rescale it by channel and by place.
 
-    The means of the channels, (n_tiles, n_channels, LANES), pass two layers with the weights
-    `w1`, `b1`, `w2`, `b2`, and give `by_channel`; the channels at each place are weighted with
-    `w` and give `by_place`, (n_tiles, n_places, LANES).
+    Two layers with the weights `w1`, `b1`, `w2` and `b2` turn the means of the channels,
+    (n_tiles, n_channels, LANES), into `by_channel`. `by_place`, (n_tiles, n_places, LANES), are
+    sums over the channels, weighted by `w`.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_squeezed = len(b1)
@@ -603,7 +605,7 @@ def excite_backward(
 ) -> None:
     """Turn the gradient after `excite` into that of the normalised map, in place.
 
-    Writes the gradients of the weights as well, and `sums`, as `rectify_backward` does.
+    Also writes the gradients of the weights, and the `sums` for `normalise_backward`.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_squeezed = len(grad_b1)
@@ -697,7 +699,7 @@ def pool(
     places: NDArray,
     out: NDArray,
 ) -> None:
-    """The maximum over the places of the input that belong to each place of the output."""
+    """Write the largest value among the places of the input of each place of the output."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
     for tile in range(n_tiles):
@@ -795,7 +797,7 @@ def resample(
     shares: NDArray,
     out: NDArray,
 ) -> None:
-    """Weighted sums of places: those of each place of the output, with their `shares`."""
+    """Write weighted sums over the places of the input of each place of the output."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
     for tile in range(n_tiles):
@@ -822,10 +824,10 @@ def weigh_channels(
     squeezed: NDArray,
     gates: NDArray,
 ) -> None:
-    """Find gates by channel, (n_tiles, 1, n_gates, LANES), for a map that is to be received.
+    """Write the gates of a map that a target receives, (n_tiles, 1, n_gates, LANES).
 
-    The `means` over places of the channels of the target, and of the map `y` after normalisation,
-    pass two layers with the weights `w1`, `b1`, `w2`, `b2`; then `trust` is added.
+    Two layers with the weights `w1`, `b1`, `w2` and `b2` turn the means of the channels of the
+    target and of the normalised map into logits, to which `trust` is added.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_squeezed, n_gates = len(b1), len(b2)
@@ -875,10 +877,10 @@ def weigh_channels_backward(
     of_target: NDArray,
     of_map: NDArray,
 ) -> None:
-    """Add the gradients of the target, and of the normalised map, to `of_target` and `of_map`.
+    """Add the gradients of the target and of the normalised map to `of_target` and `of_map`.
 
-    `of_gates`, the gradient of the gates, becomes that of their logits. Those of the weights are
-    written.
+    Also writes the gradients of the weights. The gradient of the gates, `of_gates`, is replaced
+    by that of their logits.
     """
     n_tiles, n_places, n_channels, _ = of_map.shape
     n_squeezed, n_gates = len(grad_b1), len(grad_b2)
@@ -933,7 +935,7 @@ def weigh_places(
     trust: NDArray,
     gates: NDArray,
 ) -> None:
-    """Find gates by place, (n_tiles, n_places, 1, LANES), from the channels of both maps there."""
+    """Write a gate for each place, (n_tiles, n_places, 1, LANES), from the channels there."""
     n_tiles, n_places, n_channels, _ = y.shape
     for tile in range(n_tiles):
         for p in range(n_places):
@@ -960,7 +962,7 @@ def weigh_places_backward(
     of_target: NDArray,
     of_map: NDArray,
 ) -> None:
-    """Do for `weigh_places` what `weigh_channels_backward` does for `weigh_channels`."""
+    """Compute the gradients of `weigh_places`, as `weigh_channels_backward` does."""
     n_tiles, n_places, n_channels, _ = of_map.shape
     one = fill(of_map, 1.0)
     by_lane = np.zeros((2, n_channels, LANES), of_map.dtype)
@@ -996,10 +998,11 @@ def receive(
     position: int,
     means: NDArray,
 ) -> None:
-    """Add a map to the channels of another from `start` on, after normalisation and weighting.
+    """Add the normalised map, times its gates and `weight`, to `out` from channel `start` on.
 
-    `gates` has one or all places and channels of the map; `weight` is of shape (n_tiles, LANES).
-    The mean weight is written to `means`, (n_tiles, 1, n_sources, LANES), at a position.
+    `gates` has one gate for all places or one for each, and the same for channels; `weight` has
+    the shape (n_tiles, LANES). The mean weight is written to `means`, (n_tiles, 1, n_sources,
+    LANES), at a position.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_out = out.shape[2]
@@ -1052,7 +1055,7 @@ def receive_backward(
 
 
 # All steps in prediction: for a few windows, calling a step takes as long as computing it. A
-# layer is a tuple of its weights, scale, bias, running mean and variance, and epsilon.
+# layer is a tuple of its weights, scale, bias, running mean and variance, batches, and epsilon.
 
 
 @_jit
@@ -1097,11 +1100,13 @@ def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
 
 @_jit
 def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDArray]:
-    weight, scale, bias, mean, var, eps = layer
+    weight, scale, bias, mean, var, n_batches, eps = layer
     starts, runs = table
     y = np.empty((len(x), len(starts) - 1, len(weight), LANES), x.dtype)
     norm = np.empty((4, len(weight)), x.dtype)
-    convolve(x, 0, weight, starts, runs, scale, bias, mean, var, 0.0, eps, False, y, norm)
+    convolve(
+        *(x, 0, weight, starts, runs, scale, bias, mean, var, n_batches, 0.0, eps, False, y, norm)
+    )
     return y, norm
 
 

@@ -9,10 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import (
-    check_array,
-    validate_data,
-)
 
 from skemo._checks import check_range, check_rate
 from skemo._samples import count_repeats, fill_mask
@@ -124,6 +120,8 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
     -------
     dict of str to SignalArray
     """
+    from sklearn.utils.validation import validate_data  # late, since `segment` does not need it
+
     name = type(estimator).__name__
     columns = signal_columns(X)
     if columns:
@@ -191,6 +189,8 @@ def check_same_signal(name: str, fitted: SignalDtype, signal: SignalArray) -> Si
 
 
 def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
+    from sklearn.utils.validation import check_array, validate_data
+
     name = type(estimator).__name__
     checked = reset or hasattr(estimator, "n_features_in_")
     if isinstance(X, pd.Series):

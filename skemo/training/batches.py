@@ -1,6 +1,7 @@
 """Windows as tensors, and the batches of training."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,57 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from skemo.signals.array import SignalArray
+from skemo.training.scratch import ScratchArray
+
+_DIGEST_BYTES = 16  # too many for two different rows ever to have the same digest
+_BLOCK_VALUES = 1 << 22  # numbers that are read at a time
+
+
+def row_blocks(
+    signals: Mapping[Any, SignalArray], n_rows: int
+) -> Iterator[tuple[slice, dict[Any, NDArray]]]:
+    """Yield the windows of several signals in order, `n_rows` at a time.
+
+    Parameters
+    ----------
+    signals : dict of str to SignalArray
+        All of the same length.
+    n_rows : int
+        The last block may have fewer.
+
+    Yields
+    ------
+    rows : slice
+    values : dict of str to ndarray of shape (n_rows, ..., n_channels, n_times)
+    """
+    n_windows = len(next(iter(signals.values())))
+    if n_windows <= n_rows:
+        yield slice(0, n_windows), {name: signal.values for name, signal in signals.items()}
+        return
+    starts = range(0, n_windows, n_rows)
+    for start, *parts in zip(
+        starts, *(_blocks_of(x, n_rows) for x in signals.values()), strict=True
+    ):
+        yield slice(start, start + len(parts[0])), dict(zip(signals, parts, strict=True))
+
+
+def _blocks_of(signal, n_rows):
+    """Yield blocks of exactly `n_rows` windows, but for the last one."""
+    rest = None
+    for _, values in signal.blocks(n_rows * math.prod(signal.dtype.shape)):
+        if rest is not None:
+            values = np.concatenate([rest, values])
+        stop = len(values) // n_rows * n_rows
+        for start in range(0, stop, n_rows):
+            yield values[start : start + n_rows]
+        rest = values[stop:] if stop < len(values) else None
+    if rest is not None:
+        yield rest
+
 
 def merge_rows(
-    values: Mapping[Any, NDArray], keys: Sequence | NDArray, sample_weight: NDArray
+    signals: Mapping[Any, SignalArray], keys: Sequence[NDArray], sample_weight: NDArray
 ) -> tuple[NDArray, NDArray]:
     """Sort rows by their content, and merge identical rows by adding up their weights.
 
@@ -21,9 +70,9 @@ def merge_rows(
 
     Parameters
     ----------
-    values : dict of str to ndarray of shape (n_windows, ...)
+    signals : dict of str to SignalArray
         The windows of each modality.
-    keys : sequence of length n_windows
+    keys : list of ndarray of shape (n_windows,)
         What else rows must have in common to be merged: their targets, and possibly their group.
     sample_weight : ndarray of shape (n_windows,)
 
@@ -35,13 +84,18 @@ def merge_rows(
         Total weight of each set.
     """
     kept = np.flatnonzero(sample_weight > 0)
-    digests = []
-    for row in kept:
-        digest = hashlib.blake2b(str(keys[int(row)]).encode(), digest_size=16)
-        for array in values.values():
-            digest.update(np.ascontiguousarray(array[row]).data)
-        digests.append(digest.hexdigest())
-    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    digests = np.empty(len(sample_weight), f"S{_DIGEST_BYTES}")
+    n_values = sum(math.prod(signal.dtype.shape) for signal in signals.values())
+    for rows, values in row_blocks(signals, max(1, _BLOCK_VALUES // n_values)):
+        arrays = [np.ascontiguousarray(array) for array in values.values()]
+        for i in np.flatnonzero(sample_weight[rows] > 0):
+            key = [key[rows.start + i] for key in keys]
+            text = str(key[0] if len(key) == 1 else tuple(key))
+            digest = hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES)
+            for array in arrays:
+                digest.update(array[i].data)
+            digests[rows.start + i] = digest.digest()
+    _, first, group = np.unique(digests[kept], return_index=True, return_inverse=True)
     return kept[first], np.bincount(group, weights=sample_weight[kept])
 
 
@@ -50,8 +104,8 @@ class WindowSet(Dataset):
 
     Parameters
     ----------
-    inputs : list of Tensor of shape (n_windows, ...)
-        One tensor per modality.
+    inputs : list of Tensor or ScratchArray of shape (n_windows, ...)
+        One per modality. Those in a file stay there, whatever the device.
     present : Tensor of shape (n_windows, n_modalities)
         1 if the window has the modality, 0 otherwise.
     y : Tensor of shape (n_windows, n_targets), default=None
@@ -64,7 +118,7 @@ class WindowSet(Dataset):
 
     def __init__(
         self,
-        inputs: list[Tensor],
+        inputs: list[Any],
         present: Tensor,
         y: Tensor | None = None,
         weight: Tensor | None = None,
@@ -79,7 +133,7 @@ class WindowSet(Dataset):
     def to(self, device: torch.device) -> "WindowSet":
         """Return the same windows on another device."""
         return WindowSet(
-            [values.to(device) for values in self.inputs],
+            [x if isinstance(x, ScratchArray) else x.to(device) for x in self.inputs],
             self.present.to(device),
             None if self.y is None else self.y.to(device),
             None if self.weight is None else self.weight.to(device),
@@ -106,7 +160,7 @@ class WindowSet(Dataset):
 
     def __getitem__(self, rows: Tensor) -> tuple[dict[str, Any], Tensor | None]:
         X: dict[str, Any] = {
-            "inputs": [values[rows] for values in self.inputs],
+            "inputs": [_take(values, rows) for values in self.inputs],
             "present": self.present[rows],
         }
         if self.y is None or self.weight is None:
@@ -115,6 +169,14 @@ class WindowSet(Dataset):
         if self.subject is not None:
             X["subject"] = self.subject[rows]
         return X, self.y[rows]
+
+
+def _take(values, rows):
+    """Return rows of inputs, on the device of the numbers of the rows."""
+    if isinstance(values, ScratchArray):
+        rows = torch.as_tensor(rows)  # skorch looks at row 0
+        return torch.from_numpy(values[rows.cpu().numpy()]).to(rows.device)
+    return values[rows]
 
 
 class StackedWindows:

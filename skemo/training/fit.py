@@ -14,6 +14,7 @@ from skemo.training.devices import (
     reproducible,
     seeded,
 )
+from skemo.training.scratch import ScratchArray
 
 # Parameters of an estimator in which fits that are trained together may differ.
 _MAY_DIFFER = {
@@ -71,7 +72,7 @@ class Fit:
 
         Modules and losses of the user's own may do what cannot be stacked, a loss that is not a
         mean over windows would depend on the validation batches, and windows are mixed in
-        skorch's loop only.
+        skorch's loop only. Windows in a file are too many to train several fits at once.
         """
         objective = self.estimator.net_.objective
         return (
@@ -79,6 +80,7 @@ class Fit:
             and objective.is_mean
             and not self.estimator.mixup
             and not callable(objective.loss)
+            and not isinstance(self.windows.inputs[0], ScratchArray)
             and self.network.can_be_stacked
         )
 

@@ -47,7 +47,8 @@ def test_probabilities_are_the_mean_over_the_members(network):
     X, y = windows()
     classifier = network(n_members=3).fit(X, y)
     module = classifier.net_.module_.eval()
-    rows = classifier._window_set(classifier._check_windows(X, reset=False), np.arange(len(X)))
+    signals = classifier._check_windows(X, reset=False)
+    rows = classifier._window_set({name: signal.values for name, signal in signals.items()})
     with torch.no_grad():
         scores = module(rows.inputs, rows.present)
         alone = [member(rows.inputs, rows.present) for member in module.members]
