@@ -112,20 +112,11 @@ def _empty_like(x: NDArray) -> NDArray:
 
 
 class _Parameters:
-    """Parameters as arrays over the same memory."""
+    """Parameters, and arrays over the same memory."""
 
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = list(tensors)
-        self._known: tuple[list[int], list[NDArray]] = ([], [])
-
-    def arrays(self, *others: Tensor) -> list[NDArray]:
-        """Return the arrays, followed by those of other tensors."""
-        tensors = [*self.tensors, *others]
-        pointers = [tensor.data_ptr() for tensor in tensors]
-        # This memory is given to no other tensor as long as the arrays exist.
-        if self._known[0] != pointers:
-            self._known = pointers, [_array(tensor) for tensor in tensors]
-        return self._known[1]
+        self.arrays = [_array(tensor) for tensor in tensors]
 
 
 class _Normalised(NamedTuple):
@@ -146,10 +137,15 @@ class _Layer:
         self.norm = norm
         self.own = _Parameters(convolution.weight, norm.weight, norm.bias)
         self.tables = _convolution(size, convolution.kernel_size[0])
+        weight, scale, bias = self.own.arrays
+        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
+        # The weights have the shape (n_out, n_in, n_taps).
+        self.arrays = weight.reshape(*weight.shape[:2], -1), scale, bias, *map(_array, running)
+        self.in_prediction = *self.arrays, norm.eps
 
     def forward(self, x: NDArray, n_windows: int) -> _Normalised:
         norm = self.norm
-        weight, *statistics = self.arrays()
+        weight, *statistics = self.arrays
         if norm.training and n_windows * x.shape[1] == 1:  # torch says the same
             raise ValueError("Expected more than 1 value per channel when training.")
         y = _empty(len(x), x.shape[1], len(weight), x.dtype)
@@ -159,17 +155,6 @@ class _Layer:
             *(*statistics, norm.momentum, norm.eps, norm.training, y, coefficients),
         )
         return _Normalised(y, coefficients, x, weight, n_windows, norm.training)
-
-    def arrays(self) -> tuple[NDArray, ...]:
-        """Return the weights, (n_out, n_in, n_taps), scale, bias, and running statistics."""
-        norm = self.norm
-        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
-        weight, *others = self.own.arrays(*running)
-        return weight.reshape(*weight.shape[:2], -1), *others
-
-    def for_prediction(self) -> tuple[Any, ...]:
-        """Return the arrays, and epsilon."""
-        return *self.arrays(), self.norm.eps
 
     def backward(
         self, grad: NDArray, sums: NDArray, kept: _Normalised, of_input: bool
@@ -198,6 +183,7 @@ class _Unit:
         if excitation:
             self.gates = _Parameters(*excitation[0].parameters())
             self.is_max = excitation[0].excitation == "max"
+        self.in_prediction = self.layer.in_prediction, self.layer.tables[0], (*self.gates.arrays,)
         self.parameters = self.layer.own.tensors + self.gates.tensors
 
     def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
@@ -205,7 +191,7 @@ class _Unit:
         kept = self.layer.forward(x, n_windows)
         y = kept.y
         out = _empty_like(y)
-        weights = self.gates.arrays()
+        weights = self.gates.arrays
         gates: list[NDArray] = []
         if weights:
             n_tiles, n_places, n_channels, _ = y.shape
@@ -215,10 +201,6 @@ class _Unit:
         else:
             kernels.rectify(y, kept.norm, out)
         return out, (kept, weights, gates)
-
-    def for_prediction(self) -> tuple[tuple, ...]:
-        """Return the layer, the table of its convolution, and the weights of the excitation."""
-        return self.layer.for_prediction(), self.layer.tables[0], tuple(self.gates.arrays())
 
     def backward(
         self, grad: NDArray, saved: tuple, of_input: bool
@@ -267,19 +249,21 @@ class Maxima:
             _enlargement(*pair) for pair in zip(sizes[:0:-1], sizes[-2::-1], strict=True)
         )
         self.all_pools = *self.pools, _whole(math.prod(sizes[0]))
-        self.parameters = [x for unit in self.encoder + self.decoder for x in unit.parameters]
+        units = self.encoder + self.decoder
+        self.in_prediction = tuple([unit.in_prediction for unit in units])
+        self.parameters = [x for unit in units for x in unit.parameters]
 
     def forward(
         self, inputs: list[NDArray], n_windows: int, predicts: bool
     ) -> tuple[list[NDArray], tuple]:
         """Return the results for a feature map, and what `backward` needs."""
         (x,) = inputs
-        units = self.encoder + self.decoder
-        if predicts and n_windows <= LANES and len(units) > 1:
-            prepared = tuple([unit.for_prediction() for unit in units])
-            largest = _empty(1, 1, len(units[-1].layer.own.tensors[0]), x.dtype)
+        if predicts and n_windows <= LANES and len(self.repeats) > 0:
+            n_channels = len(self.decoder[-1].layer.own.tensors[0])
+            largest = _empty(len(x), 1, n_channels, x.dtype)
             kernels.predict_maxima(
-                *(x, prepared, self.all_pools, self.repeats, units[0].is_max, largest)
+                *(x, self.in_prediction, self.all_pools, self.repeats),
+                *(self.encoder[0].is_max, largest),
             )
             return [largest], ()
         maps, pooled, saved = [], [], []
@@ -378,7 +362,7 @@ class Block:
         (x,) = inputs
         is_cut = n_windows * len(self.segments[1][1]) < len(x) * x.shape[1]
         if predicts and (is_cut or n_windows <= LANES):
-            first, second = self.first.layer.for_prediction(), self.second.for_prediction()
+            first, second = self.first.layer.in_prediction, self.second.in_prediction
             tables = self.segments if is_cut else (self.second.tables[0], self.pool)
             pooled = _empty(len(x), self.out_size[0], len(second[0]), x.dtype)
             kernels.predict_block(x, n_windows, first, second, *tables, is_cut, pooled)
@@ -430,7 +414,7 @@ class _Source:
         else:
             resampled = source
         kept = self.layer.forward(resampled, n_windows)
-        weights = self.gate.arrays()
+        weights = self.gate.arrays
         if not weights:
             return kept, np.ones((n_tiles, 1, 1, LANES), dtype), ()
         n_gates = len(weights[-1])
@@ -450,14 +434,14 @@ class _Source:
     ) -> None:
         """Do all steps of `forward` and `kernels.receive`, with the arguments of the latter."""
         dtype = target.dtype
-        gate = self.gate.arrays()
+        gate = self.gate.arrays
         empty = np.empty((0, 0, 0), dtype), np.empty(0, dtype)
         layers = (*gate, *(gate or empty), *empty)[:4]
         if trust is None:
             trust = np.zeros((len(target), 1, len(layers[3]), LANES), dtype)
         kernels.predict_source(
             *(target, source, _resampling(source.shape[1], target.shape[1], dtype)[0]),
-            *(self.layer.for_prediction(), self.layer.tables[0], layers),
+            *(self.layer.in_prediction, self.layer.tables[0], layers),
             *(len(gate) > 0, self.is_temporal, trust, *received),
         )
 
@@ -681,8 +665,8 @@ class Streams:
         return [*of_maps, None, *of_trusts[:n_trusts]], of_parameters
 
 
-# What has been prepared for modules, by the sizes of their inputs.
-_prepared: weakref.WeakKeyDictionary[nn.Module, dict[tuple, Any]] = weakref.WeakKeyDictionary()
+# What has been prepared for modules by the sizes of their inputs, and where the parameters are.
+_prepared: weakref.WeakKeyDictionary[nn.Module, dict[tuple, tuple]] = weakref.WeakKeyDictionary()
 
 
 def compute(kind: Callable[..., Any], module: nn.Module, *inputs: Tensor) -> list[Tensor]:
@@ -696,9 +680,11 @@ def compute(kind: Callable[..., Any], module: nn.Module, *inputs: Tensor) -> lis
     """
     by_sizes = _prepared.setdefault(module, {})
     sizes = tuple(tuple(x.shape[2:]) for x in inputs)
-    if sizes not in by_sizes:
-        by_sizes[sizes] = kind(module, list(sizes))
-    part = by_sizes[sizes]
+    part, places = by_sizes.get(sizes, (None, None))
+    # If a module is converted, its parameters move to other memory.
+    if part is None or places != [x.data_ptr() for x in part.parameters]:
+        part = kind(module, list(sizes))
+        by_sizes[sizes] = part, [x.data_ptr() for x in part.parameters]
     if not torch.is_grad_enabled():
         counted = loops_in_use.get().n_windows
         n_windows = len(inputs[0]) if counted is None else min(counted, len(inputs[0]))

@@ -146,10 +146,12 @@ class WindowSet(Dataset):
         return WindowSet([values[rows] for values in self.inputs], self.present[rows])
 
     def pad(self, n_windows: int) -> "WindowSet":
-        """Return `n_windows` inputs, of which those after the windows are 0."""
+        """Return `n_windows` inputs, of which those after the windows have no modality."""
         padded = []
         for values in (*self.inputs, self.present):
-            # Memory that is neither written nor read costs nothing.
+            if len(self) == 1 and values is not self.present:
+                padded.append(values.expand(n_windows, *values.shape[1:]))  # copies nothing
+                continue
             larger = values.new_zeros(n_windows, *values.shape[1:])
             larger[: len(values)] = values
             padded.append(larger)
