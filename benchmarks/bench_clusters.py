@@ -1,10 +1,10 @@
-"""Make results/clusters.md: fits on two workers of Dask against one process, and what is sent.
+"""Make results/clusters.md: fits on two Dask workers and in one process, and the bytes sent.
 
     python benchmarks/bench_clusters.py           # minutes, on two idle cores
     python benchmarks/bench_clusters.py --quick   # nothing is written
 
-Every process has one thread. Bytes are those that the loopback interface of the machine carries,
-which only Linux counts, so nothing else should use it meanwhile.
+Every process has one thread. Bytes are counted at the loopback interface of the machine, which
+works on Linux only, and nothing else should use this interface meanwhile.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def make_features(quick):
 
 
 def compare_forests(quick):
-    """Folds of a random forest, whose trees are tasks of joblib as well."""
+    """Folds of a random forest, which also passes its trees to joblib as tasks."""
     X, y, subjects = make_features(quick)
     forest = RandomForestClassifier(n_estimators=20 if quick else 200, random_state=0)
     few = clone(forest).set_params(n_estimators=1)
@@ -112,7 +112,7 @@ def search_boosting(quick):
 
 
 def sent_bytes():
-    """Bytes that processes of this machine have sent to each other by TCP."""
+    """Return how many bytes processes of this machine have sent to each other by TCP."""
     counters = psutil.net_io_counters(pernic=True)
     if "lo" not in counters:
         raise SystemExit("This needs Linux, whose loopback interface counts its bytes.")
@@ -120,7 +120,7 @@ def sent_bytes():
 
 
 def measure(work, n_repetitions):
-    """A row of the table: each repetition runs both, in turn."""
+    """Return a row of the table, and the share of a core; repetitions alternate between the two."""
     seconds, sent, shares = np.empty((n_repetitions, 2)), [], []
     for own in seconds:
         begin, cpu = time.perf_counter(), time.process_time()
@@ -181,8 +181,8 @@ had {share:.0%} of a core. {versions}.
 
 Independent fits in one process, and under `joblib.parallel_config("dask")` on two workers, each a \
 process of the same machine with one thread. Times are wall time, medians of {n_repetitions} \
-repetitions that run both in turn, once the workers have imported what they need. Results are the \
-same, and compared in each repetition. The target was {TARGET} times as fast, for fits of over a \
+repetitions that run both in turn, after the workers have imported what they need. Each repetition \
+checks that the results are the same. The target was {TARGET} times as fast, for fits of over a \
 second. Reproduce with `python benchmarks/bench_clusters.py`.
 
 {to_markdown(list(rows[0]), rows)}
@@ -196,7 +196,7 @@ table were sent with each of them (the last column).
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="less of everything, not written")
+    parser.add_argument("--quick", action="store_true", help="small sizes; nothing is written")
     parser.add_argument("--repetitions", type=int, default=3)
     arguments = parser.parse_args()
     with threadpool_limits(1), warnings.catch_warnings():

@@ -1,10 +1,10 @@
 """Make results/memory.md: time and memory of a study that is larger than memory.
 
-    python benchmarks/bench_memory.py                          # 20 minutes, 15 GB of disk
-    python benchmarks/bench_memory.py --windows 20000 --raw    # a quick look; nothing is written
+    python benchmarks/bench_memory.py                        # 20 minutes, 15 GB of disk
+    python benchmarks/bench_memory.py --windows 20000 --raw  # a quick look; nothing is written
 
-Recordings are simulated one by one and cut into a Parquet file in a temporary folder (TMPDIR says
-where). From there, features are computed and networks are trained.
+Recordings are simulated one by one and cut into a Parquet file in a temporary folder (set TMPDIR
+to choose where). From this file, features are computed and networks are trained.
 """
 
 import argparse
@@ -27,28 +27,28 @@ import skemo
 
 PAGE = Path(__file__).parent / "results" / "memory.md"
 WINDOWS = RAW = [100_000, 300_000, 1_000_000]
-CHANNELS, RATE = 14, 128  # and windows of a second: 7 kB in single precision
+CHANNELS, RATE = 14, 128  # so that a window of one second takes 7 kB in single precision
 PER_SUBJECT = 2500  # windows
 EPOCHS = 2
 BEFORE = "before the first step"
 TEXT = (
     f"Windows of one second of EEG ({CHANNELS} channels, {RATE} Hz, single precision, 7 kB each), "
-    f"{PER_SUBJECT} of each subject, from recordings to a fitted network. Recordings are simulated "
+    f"{PER_SUBJECT} per subject, from recordings to a fitted network. Recordings are simulated "
     "one by one and cut into a Parquet file (`segment(..., to=)`); then differential entropies are "
     "computed, the leave-one-subject-out split of the windows is checked, and the modality-aware "
     f"network is trained on the features of each subject for {EPOCHS} epochs and predicts all of "
     "them. In another process, the cross-modal network, with a single modality, is trained for one "
     "epoch on the windows in the file, and predicts them. **Private memory** is the largest "
-    "resident memory that the process has for itself in the step (RssAnon, sampled every 20 ms): "
-    "what a machine must have. **Resident** also counts pages of files (VmHWM, exact): libraries, "
-    "and the scratch file of the training set, which the system takes back when it needs the "
-    "memory. Before the first step, libraries are loaded and all steps were done with a few "
-    "windows. Reproduce with `python benchmarks/bench_memory.py`."
+    "resident memory that belongs to the process alone during the step (RssAnon, sampled every "
+    "20 ms), which a machine must have. **Resident** also counts pages of files (VmHWM, exact), "
+    "namely of libraries and of the scratch file of the training set, which the system takes back "
+    "when it needs the memory. Before the first step, libraries have been loaded and all steps "
+    "have been run with a few windows. Reproduce with `python benchmarks/bench_memory.py`."
 )
 
 
 def recordings(n_windows):
-    """Yield one recording after another, with labels that alternate every 50 s."""
+    """Yield simulated recordings, with labels that alternate every 50 s."""
     for subject in range(-(-n_windows // PER_SUBJECT)):
         n_seconds = min(PER_SUBJECT, n_windows - subject * PER_SUBJECT)
         rng = np.random.default_rng(subject)
@@ -95,7 +95,7 @@ def steps(n_windows, is_raw, folder):
 
 
 class Memory:
-    """The most memory a process has had, in bytes, on Linux."""
+    """The largest memory of this process since `begin`, in bytes; on Linux only."""
 
     def __init__(self):
         self.private = 0
@@ -121,7 +121,7 @@ def _status(what):
 
 
 def measure(n_windows, is_raw):
-    """Print the time and memory of each step as JSON, once steps with few windows were done."""
+    """Print the time and memory of each step as JSON, after a first run with few windows."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         for _ in steps(PER_SUBJECT + 500, is_raw, Path(folder)):

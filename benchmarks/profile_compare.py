@@ -2,7 +2,7 @@
 
     python benchmarks/profile_compare.py --data-home DIR  # holds eegmat/ and stress_predict/
 
-Each data set is a new process that runs the command line, with one thread.
+Each data set is run in a new process by the command line, with one thread.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 PAGE = Path(__file__).parent / "results" / "compare-profile.md"
 DATASETS = ("simulated", "eegmat", "stress_predict")
 IMPORTS = ["cli.main", "models.modality_aware", "models.cross_modal", "nn.fused"]
-# Functions by the stage that their time counts for, without the stages inside of them.
+# The functions whose time counts for each stage, without the time of stages inside them.
 STAGES = {
     "loading and cutting": ["cli.main:_cut"],
     "decomposition of skin conductance": ["features.whole_recordings:decompose_eda"],
@@ -41,9 +41,9 @@ STAGES = {
 }
 TEXT = (
     "Processor time of `python -m skemo compare --dataset … --n-jobs 1 --output DIR` with one "
-    "thread. No stage contains another one. Imports are those of skemo with all libraries that "
-    "it needs, and the first figure imports matplotlib. With `--n-jobs 2`, each of two further "
-    "processes imports them too. Figures, reports and kept fits are there because of `--output`. "
+    "thread. No stage includes the time of another. Imports are those of skemo and of all "
+    "libraries that it needs, except that the first figure imports matplotlib. With `--n-jobs 2`, "
+    "two further processes import them too. Figures, reports and saved fits are due to `--output`. "
     "Reproduce with `python benchmarks/profile_compare.py --data-home DIR`."
 )
 

@@ -1,4 +1,4 @@
-"""Public names that are imported on first use."""
+"""Public names of packages that are imported on first use."""
 
 import importlib
 import sys
@@ -19,7 +19,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     Returns
     -------
     callable
-        Returns the value of a name, which then is an attribute of the package.
+        Returns the value of a name, after making it an attribute of the package.
     """
 
     def load(name: str) -> Any:

@@ -53,8 +53,8 @@ def returned_as(
 def within_this_process() -> AbstractContextManager[Any]:
     """Return a context in which joblib keeps the parts of a task within a process of a cluster.
 
-    A task of a cluster may itself pass tasks to the cluster. This is worth the data that travel for
-    the fits of a search, but not for each tree of a random forest.
+    A task of a cluster may itself pass tasks to the cluster. This is worth sending data for the
+    fits of a search, but not for each tree of a random forest.
     """
     if type(get_active_backend()[0]) in map(BACKENDS.get, (*_LOCAL, *_NESTED)):
         return nullcontext()

@@ -1,4 +1,4 @@
-"""Tables of windows whose signals stay in a file, in everything that takes windows."""
+"""Windows whose signals stay in a file, in transformers, splits, scores and comparisons."""
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,7 @@ def test_a_fitted_model_takes_windows_without_a_sensor(in_file, in_memory):
 
 
 @pytest.mark.parametrize("kind", ["stale", "dropout", "noise"])
-def test_faults_are_the_same(kind, in_file, in_memory):
+def test_corrupted_windows_are_the_same(kind, in_file, in_memory):
     found, expected = (
         corrupt(table, kind, 0.5, random_state=0, modalities=["eeg"], reliability=True)
         for table in (in_file, in_memory)
@@ -100,7 +100,7 @@ def test_faults_are_the_same(kind, in_file, in_memory):
     assert isinstance(found["eda"].array, StoredSignalArray)
 
 
-def test_a_split_is_checked_alike(in_file, in_memory):
+def test_a_check_of_a_split_gives_the_same_findings(in_file, in_memory):
     found, expected = (
         check_split(table[["eeg"]], table[["subject", "trial"]], KFold(3))
         for table in (in_file, in_memory)

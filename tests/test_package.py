@@ -38,7 +38,7 @@ def test_importing_skemo_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_loader_and_what_cuts_windows_are_imported_without_all_the_rest():
+def test_a_loader_and_segment_are_imported_without_scipy_and_scikit_learn():
     code = (
         "import sys\n"
         "from skemo import read_windows, segment\n"
@@ -48,11 +48,11 @@ def test_a_loader_and_what_cuts_windows_are_imported_without_all_the_rest():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_folder_of_names_lists_all_of_them_and_refuses_others():
-    for folder in (skemo.datasets, skemo.displays):
-        assert set(folder.__all__) <= set(dir(folder))
-        with pytest.raises(AttributeError, match=f"module '{folder.__name__}' has no attribute"):
-            folder.HRV  # noqa: B018
+def test_a_package_lists_its_lazy_names_and_refuses_others():
+    for package in (skemo.datasets, skemo.displays):
+        assert set(package.__all__) <= set(dir(package))
+        with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute"):
+            package.HRV  # noqa: B018
 
 
 def test_every_public_name_exists_and_is_documented():

@@ -39,7 +39,7 @@ from skemo.report import find_outcomes, write_outcomes
 from skemo.report.outcome import format_p
 from skemo.signals.windows import segment, window_starts
 
-_MOST_FOLDS = 40  # that are listed one by one
+_MOST_FOLDS = 40  # to list one by one
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments exit with 2.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):  # escape what cannot be encoded
             stream.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else argv
     args = _make_parser().parse_args(argv)
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _CommandParser(argparse.ArgumentParser):
-    """The parser of a command, with errors of one line: its usage alone would fill the screen."""
+    """Reports errors of a command in one line, since its usage would fill the screen."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")
@@ -299,7 +299,7 @@ def _compare(args, parser, argv):
     if args.output is not None:
         try:
             make_folder(args.output)
-            write_whole(args.output / ".writable", "")  # rather now than after hours
+            write_whole(args.output / ".writable", "")  # fails now rather than after hours
             (args.output / ".writable").unlink()
         except OSError as error:
             parser.error(f"argument --output: {error}")
@@ -314,7 +314,7 @@ def _compare(args, parser, argv):
     n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
 
     for name in ("report.html", "table.md", "scores.csv", "predictions.csv"):
-        if args.output is not None:  # may be from another run
+        if args.output is not None:  # it may be from another run
             (args.output / name).unlink(missing_ok=True)
     title = ", ".join([args.dataset, *targets])
     if args.corrupt is not None:

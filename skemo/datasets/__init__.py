@@ -1,4 +1,4 @@
-"""Data sets as recordings: simulated data, and loaders of published data sets."""
+"""Data sets as recordings: simulated data, and loaders for published data sets."""
 
 from typing import TYPE_CHECKING
 

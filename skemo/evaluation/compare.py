@@ -584,7 +584,10 @@ def _for_targets(folds, y, model, task):
 
 
 def _orders_for(model, orders):
-    """The orders of classes that have one, if a network, or a search of one, may use them."""
+    """Return the orders of classes if there are any and the model may use them.
+
+    Networks may, and searches over networks.
+    """
     last = model.steps[-1][1] if isinstance(model, Pipeline) else model
     may_use = is_network(last.estimator if is_search(last) else last)
     return orders if may_use and any(order is not None for order in orders) else []

@@ -28,7 +28,7 @@ from skemo.signals.stored import StoredSignalArray
 # Raise this with every change of skemo that changes the result of the same call (of features,
 # networks, training, folds or controls). Results that were kept before are then computed again.
 RESULTS_VERSION = 6
-# Packages whose versions may change results; with Numba, networks add in another order.
+# Packages whose versions may change results; with Numba, networks add numbers in another order.
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "neurokit2")
 _SHOWN = (
     "skemo",
@@ -79,11 +79,11 @@ def _version(name):
 
 
 def digest(value: Any) -> str:
-    """Return a text that is the same for equal values, in any process, and differs for others.
+    """Return a text that is the same for equal values in any process, and differs for others.
 
-    Classes and functions of installed packages count by name and package version. Those of your
-    own notebook, script or module count by their present content: code, attributes, bases,
-    defaults, closures, and the functions, modules and constants they refer to.
+    Classes and functions of installed packages are identified by name and package version, and
+    those of your own notebook, script or module by their current content: code, attributes,
+    bases, defaults, closures, and the functions, modules and constants they refer to.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def pickle_by_value(value: Any) -> bytes:
 
 @contextmanager
 def _own_code_by_value():
-    """Yield a digest, and have cloudpickle pickle the user's modules that it finds by value."""
+    """Yield a `_Digest`; cloudpickle pickles by value the modules of the user that it finds."""
     with _lock:
         walk = _Digest()
         try:
@@ -147,7 +147,7 @@ def _own_code_by_value():
 
 
 class _Digest:
-    """Computes digests of values from the parts that cloudpickle takes them apart into.
+    """Computes digests of values from the parts into which cloudpickle splits them.
 
     The bytes of a pickle cannot be used, since they depend on the order of sets, on which equal
     parts are the same object, on line numbers, and on identifiers that cloudpickle draws for
@@ -187,7 +187,7 @@ class _Digest:
         if kind in (set, frozenset):
             return (kind.__name__, *sorted(map(self.of, value))), ()
         if kind in (np.ndarray, np.memmap):
-            # Sums depend on the order in memory in their last bits.
+            # The last bits of sums depend on the order in memory.
             about = ("array", value.dtype, value.shape, value.flags.fnc)
             if value.dtype.hasobject:
                 return (*about, value.ravel().tolist()), ()
@@ -198,7 +198,7 @@ class _Digest:
         if isinstance(value, pd.DataFrame):
             columns = [value.iloc[:, i].array for i in range(value.shape[1])]
             return ("table", kind, value.columns, value.index, columns, value.attrs), ()
-        if isinstance(value, SignalArray):  # the same in memory and in a file
+        if isinstance(value, SignalArray):  # the same digest in memory and in a file
             in_memory = not isinstance(value, StoredSignalArray)
             about = ("signal", value.dtype, len(value), in_memory and value.values.flags.fnc)
             blocks = (np.ascontiguousarray(block).reshape(-1) for _, block in value.blocks())
@@ -314,7 +314,7 @@ def _is_own_name(name):
 
 
 def _is_own(module):
-    """Whether a module is the user's, neither installed nor Python's, and may change any time."""
+    """Whether a module is the user's: neither installed nor Python's, so it may change any time."""
     root = module.__name__.partition(".")[0]
     if root == __name__.partition(".")[0]:
         return False

@@ -297,17 +297,17 @@ def _covered(start, stop):
 
 def _code_rows(X, n_rows):
     """Number the rows; identical rows share a number if they hold enough to tell them apart."""
-    codes, telling = np.zeros(n_rows, int), np.zeros(n_rows, bool)
+    codes, informative = np.zeros(n_rows, int), np.zeros(n_rows, bool)
     for block in input_blocks(X):
         hashes = np.empty(n_rows, int)
         for rows, values in block.read():
             values = values.reshape(len(values), -1)
             if values.shape[1] > 1:
-                telling[rows] |= np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
+                informative[rows] |= np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
             hashes[rows] = [hash(row.tobytes()) for row in values]
         own, found = pd.factorize(hashes)
         codes = pd.factorize(codes * len(found) + own)[0]
-    codes[~telling] = len(codes) + np.arange((~telling).sum())
+    codes[~informative] = len(codes) + np.arange((~informative).sum())
     return codes
 
 

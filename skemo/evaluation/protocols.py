@@ -216,7 +216,7 @@ def protocol_folds(
 
 
 def _protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
-    """Yield the folds of `protocol_folds`, which take much memory together."""
+    """Yield the folds of `protocol_folds` one by one, since all of them take much memory."""
     if not isinstance(n_splits, Integral) or isinstance(n_splits, bool):
         raise ValueError(f"n_splits must be an integer, got {n_splits!r}.")
     if isinstance(random_state, Integral) and not 0 <= random_state < 2**32:
@@ -286,7 +286,7 @@ def each_fold(
         yield from _split_rows(cv, X, y, groups)
         return
     if y is None and cv != "leave-one-subject-out":
-        raise ValueError(f"The protocol {cv!r} goes by the labels, too: pass y.")
+        raise ValueError(f"The protocol {cv!r} also depends on the labels: pass y.")
     yield from _protocol_folds(cv, np.zeros(len(groups)) if y is None else y, groups)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skemo._checks import native_columns
-from skemo.kernels.standardize import signal_lengths
+from skemo.kernels.standardize import row_chunks, signal_lengths
 from skemo.signals.checks import signal_columns
 from skemo.signals.groups import GROUP_COLUMNS, trial_codes
 
@@ -18,10 +18,10 @@ _CHUNK = 1 << 18  # numbers processed at once, so that temporaries take a few me
 _MEANINGS = {
     "all": "over all rows: statistics of tested rows went into training. Scale inside the model, "
     "as make_pipeline(StandardScaler(), ...) does",
-    "subject": "in every subject: tested rows were measured by other tested rows of the same "
-    "person. This is transductive, and legitimate if it is said",
-    "trial": "in every trial: tested rows were measured by other tested rows of the same "
-    "trial. This is transductive, and legitimate if it is said",
+    "subject": "in every subject: tested rows were standardised with other tested rows of the same "
+    "person. This is transductive, and legitimate if it is declared",
+    "trial": "in every trial: tested rows were standardised with other tested rows of the same "
+    "trial. This is transductive, and legitimate if it is declared",
 }
 
 
@@ -29,10 +29,10 @@ class InputBlock(NamedTuple):
     """A signal of the input, or all its numeric columns."""
 
     name: str
-    columns: list[str]  # a name for each
+    columns: list[str]  # the names of all columns, or channels
     padded: bool  # whether zeros at the end of a window may be padding
     exact: float  # tolerance for a mean of 0 with values of this type
-    # Yields rows, a slice, and their values, (n_rows, n_columns, n_times), some at a time.
+    # Yields slices of rows, and their values of shape (n_rows, n_columns, n_times).
     read: Callable[[], Iterator[tuple[slice, NDArray]]]
 
 
@@ -46,8 +46,8 @@ def input_blocks(X: Any) -> list[InputBlock]:
     Returns
     -------
     list of InputBlock
-        Without the columns of subject, trial and times, columns that are not numeric, and columns
-        of whole numbers, such as counts, codes and one-hot columns.
+        Columns of subjects, trials and times are left out, and so are columns that are not
+        numeric or hold only whole numbers, such as counts, codes and one-hot columns.
     """
     if isinstance(X, pd.DataFrame):
         X = _infer_objects(native_columns(X))  # columns of dtype object may hold numbers
@@ -82,7 +82,7 @@ def input_blocks(X: Any) -> list[InputBlock]:
 
 
 def _infer_objects(X):
-    """Return a table whose columns of objects have the type of what they hold."""
+    """Convert columns of dtype object to the type of what they hold."""
     changed = {}
     for i, dtype in enumerate(X.dtypes):
         if pd.api.types.is_object_dtype(dtype):
@@ -114,7 +114,7 @@ def _array_block(X):
     columns = _channel_names("X", X.shape[1:], None)
 
     def read() -> Iterator[tuple[slice, NDArray]]:
-        for rows in _slices(len(X), math.prod(X.shape[1:])):
+        for rows in row_chunks(X.shape, n_samples=_CHUNK):
             yield rows, X[rows].reshape(-1, len(columns), X.shape[-1])
 
     return InputBlock("X", columns, False, _exactness([X.dtype]), read)
@@ -128,7 +128,7 @@ def _channel_names(name, shape, channels):
 
 
 def _number_blocks(read_rows, n_rows, names, exact):
-    slices = _slices(n_rows, len(names))
+    slices = row_chunks((n_rows, len(names)), n_samples=_CHUNK)
     fractional = np.zeros(len(names), bool)
     for rows in slices:
         values = read_rows(rows)
@@ -142,11 +142,6 @@ def _number_blocks(read_rows, n_rows, names, exact):
 
     columns = [str(name) for name, kept in zip(names, fractional, strict=True) if kept]
     return [InputBlock("X", columns, False, exact, read)]
-
-
-def _slices(n_rows, n_values):
-    step = max(1, _CHUNK // max(1, n_values))
-    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
 
 def find_scaling(X: Any, table: pd.DataFrame) -> list[tuple[str, list[str], str]]:
@@ -189,7 +184,7 @@ def find_scaling(X: Any, table: pd.DataFrame) -> list[tuple[str, list[str], str]
 
 
 def _standardised_columns(block, units):
-    """Yield the name and unit of each standardised column, or of all columns pooled."""
+    """Return the name and unit of each standardised column, or of all columns pooled."""
     single = _Scales(block.columns, units, block.exact)
     pooled = _Scales([block.name], units, block.exact)
     for rows, values in block.read():
@@ -198,33 +193,33 @@ def _standardised_columns(block, units):
         pooled.add(rows, moments.sum(axis=2, keepdims=True))
     found = list(single.smallest_units())
     if not found and len(block.columns) > 1:
-        found = list(pooled.smallest_units())
-    yield from found
+        return list(pooled.smallest_units())
+    return found
 
 
 class _Scales:
-    """How columns are scaled in each unit, from rows that are added some at a time."""
+    """Finds columns that are standardised within units of rows, from rows added in chunks."""
 
     def __init__(self, names, units, exact):
         self.names = names
         self.units = units
-        # Many units do not meet a wider tolerance by chance.
+        # A wider tolerance is safe, since many units do not meet it by chance.
         self.tolerances = {unit: exact if unit == "all" else 10 * exact for unit in units}
-        # Count, sum and sum of squares of each group of rows, (3, n_groups, n_columns).
+        # Count, sum and sum of squares of each group of rows: (3, n_groups, n_columns).
         self.sums = {
             unit: np.zeros((3, codes.max() + 1, len(names)))
             for unit, codes in units.items()
             if unit != "window"
         }
-        # Windows are many, and are judged as they come.
+        # There are too many windows to keep their sums, so each is judged when it is added.
         self.most_in_window = 0
         self.all_windows_scaled = np.ones(len(names), bool)
         self.n_windows_scaled = np.zeros(len(names), int)
 
     def add(self, rows, moments):
-        scaled, telling = _judge(moments, self.tolerances["window"])
+        scaled, informative = _judge(moments, self.tolerances["window"])
         self.most_in_window = max(self.most_in_window, moments[0].max())
-        self.all_windows_scaled &= (scaled | ~telling).all(axis=0)
+        self.all_windows_scaled &= (scaled | ~informative).all(axis=0)
         self.n_windows_scaled += scaled.sum(axis=0)
         for unit, sums in self.sums.items():
             codes = self.units[unit][rows]
@@ -234,43 +229,47 @@ class _Scales:
             sums[:, codes[first]] += np.add.reduceat(moments[:, order], first, axis=1)
 
     def smallest_units(self):
-        """Yield the smallest unit only: mean 0 in each window implies mean 0 over all rows."""
+        """Yield each standardised column, with the smallest unit within which it is standardised.
+
+        Mean 0 in each window implies mean 0 in larger units.
+        """
         done = np.zeros(len(self.names), bool)
         for unit in self.units:
             if unit == "window":
                 # A single number per window cannot be standardised by itself.
-                is_so = self.all_windows_scaled & (self.most_in_window >= 3)
-                is_so &= self.n_windows_scaled * 2 >= len(self.units["window"])
+                is_scaled = self.all_windows_scaled & (self.most_in_window >= 3)
+                is_scaled &= self.n_windows_scaled * 2 >= len(self.units["window"])
             else:
-                scaled, telling = _judge(self.sums[unit], self.tolerances[unit])
-                is_so = (scaled | ~telling).all(axis=0) & (scaled.sum(axis=0) * 2 >= len(scaled))
-            is_so &= ~done
-            yield from ((self.names[i], unit) for i in np.flatnonzero(is_so))
-            done |= is_so
+                scaled, informative = _judge(self.sums[unit], self.tolerances[unit])
+                is_scaled = (scaled | ~informative).all(axis=0)
+                is_scaled &= scaled.sum(axis=0) * 2 >= len(scaled)
+            is_scaled &= ~done
+            yield from ((self.names[i], unit) for i in np.flatnonzero(is_scaled))
+            done |= is_scaled
 
 
 def _measure(values, lengths):
-    """Count, sum and sum of squares over the last axis, (3, n_windows, n_columns).
+    """Return count, sum and sum of squares over the last axis: (3, n_windows, n_columns).
 
     Missing values are left out, as are values beyond the `lengths` of the windows, if given.
     """
-    part = values.astype(float)
-    absent = ~np.isfinite(part)
+    samples = values.astype(float)
+    absent = ~np.isfinite(samples)
     if lengths is not None:
-        absent |= (np.arange(part.shape[2]) >= lengths[:, np.newaxis])[:, np.newaxis]
-    part[absent] = 0.0
-    count = part.shape[2] - absent.sum(axis=2)
-    return np.stack([count, part.sum(axis=2), np.einsum("nct,nct->nc", part, part)])
+        absent |= (np.arange(samples.shape[2]) >= lengths[:, np.newaxis])[:, np.newaxis]
+    samples[absent] = 0.0
+    count = samples.shape[2] - absent.sum(axis=2)
+    return np.stack([count, samples.sum(axis=2), np.einsum("nct,nct->nc", samples, samples)])
 
 
 def _judge(moments, tolerance):
-    """Whether each group and column has mean 0 and standard deviation 1, and whether it tells."""
+    """Return where mean and standard deviation are 0 and 1, and where they are informative."""
     count, total, squares = moments
     with np.errstate(over="ignore", invalid="ignore"):  # such columns are not standardised
         mean = total / np.maximum(count, 1)
         variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
     deviations = np.sqrt(variance), np.sqrt(variance * count / np.maximum(count - 1, 1))
-    # Too few values, or equal values, do not show how they were scaled.
-    telling = (count >= 3) & (deviations[0] > tolerance)
+    # Too few values, or equal ones, do not show how they were scaled.
+    informative = (count >= 3) & (deviations[0] > tolerance)
     is_one = np.min([np.abs(deviation - 1) for deviation in deviations], axis=0) < tolerance
-    return telling & (np.abs(mean) < tolerance) & is_one, telling
+    return informative & (np.abs(mean) < tolerance) & is_one, informative

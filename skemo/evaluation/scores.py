@@ -92,7 +92,7 @@ def describe_metric(name: str, scorers: Mapping[str, Scorer] | None = None) -> M
 
 
 def check_metric(metric: str, allowed: Sequence[str] = METRICS) -> None:
-    """Raise a ValueError if `metric` is not one of those allowed, such as a heading of a table."""
+    """Raise a ValueError unless `metric` is allowed; for a heading of a table, suggest its name."""
     if metric in allowed:
         return
     shown = {name: {about.title.lower(), about.name.lower()} for name, about in _METRICS.items()}

@@ -22,8 +22,8 @@ from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.checks import signal_columns, signal_name, validate_signals, warn_of_repeats
 
-_FEWEST = 5  # missing windows for which a warning is worth its while
-_LOOKED_AT = 50  # missing windows in which a reason is looked for
+_FEWEST = 5  # missing windows that are worth a warning
+_LOOKED_AT = 50  # missing windows to inspect for a reason
 MERGED = "If a slower signal was merged into a faster table, pass it at its own sampling rate."
 
 
@@ -78,39 +78,39 @@ def compute_in_chunks(
     n_samples: int,
     n_jobs: int | None = None,
 ) -> NDArray:
-    """Return the results of `compute`, which gets a few windows at a time.
+    """Return the results of `compute`, called with a chunk of windows at a time.
 
     Parameters
     ----------
     compute : callable
-        Takes an array of windows and returns an array with a row for each of them.
+        Takes an array of windows, and returns an array with one row per window.
     signal : SignalArray
     n_samples : int
-        About the number of samples per call, which limits its memory.
+        Approximate number of samples per call, which limits the memory it takes.
     n_jobs : int or None, default=None
-        Processes.
+        Number of processes.
     """
     chunks = (values for _, values in signal.blocks(n_samples))
     if len(signal) * math.prod(signal.dtype.shape) > n_samples:
         parallel = Parallel(n_jobs=n_jobs, return_as=returned_as(), **ending_with_this_process())
-        return _put_together(parallel(delayed(compute)(values) for values in chunks), len(signal))
-    # On a cluster, a single part is not worth the journey.
-    return _put_together(map(compute, chunks), len(signal))
+        return _join_rows(parallel(delayed(compute)(values) for values in chunks), len(signal))
+    # A single chunk is not worth sending to a cluster.
+    return _join_rows(map(compute, chunks), len(signal))
 
 
 def compute_in_blocks(compute: Callable[[NDArray], NDArray], signal: SignalArray) -> NDArray:
-    """Return the results of `compute`, which gets a block of a few megabytes at a time.
+    """Return the results of `compute`, called with a block of a few megabytes at a time.
 
     Parameters
     ----------
     compute : callable
-        Takes an array of windows and returns an array with a row for each of them.
+        Takes an array of windows, and returns an array with one row per window.
     signal : SignalArray
     """
-    return _put_together((compute(values) for _, values in signal.blocks()), len(signal))
+    return _join_rows((compute(values) for _, values in signal.blocks()), len(signal))
 
 
-def _put_together(parts, n_windows):
+def _join_rows(parts, n_windows):
     result = np.empty(0)
     start = 0
     for part in parts:
@@ -199,7 +199,7 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         return signal
 
     def _below_quality(self, signal, kind, *, summed=False):
-        """Which windows, or channels of an EEG in each window, are worse than `min_quality`.
+        """Return which windows, or channels of an EEG in them, are worse than `min_quality`.
 
         Parameters
         ----------
@@ -278,7 +278,7 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
 
 
 def without_unordered_beats(signal: SignalArray) -> SignalArray:
-    """Return beat times, NaN in windows in which they do not increase."""
+    """Return beat times, with NaN in windows where they do not increase."""
     wrong = compute_in_blocks(lambda beats: np.asarray(~increasing(beats).all(axis=1)), signal)
     if not wrong.any():
         return signal

@@ -84,7 +84,7 @@ def fitted_names(estimator: Any, input_features: ArrayLike | None) -> list[Any]:
 
 
 class StoredWindows:
-    """The windows of a signal column in a file, whose rows are read like those of an array.
+    """The windows of a signal column in a file, from which rows are taken as from an array.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def split_blocks(
     Returns
     -------
     blocks : list of ndarray or StoredWindows, of n_windows rows
-        One per signal column, not a copy, and one of all numeric columns, which is.
+        One per signal column, not copied, and one of all numeric columns, copied.
     padded : list of bool
         Whether each may have zero padding.
     rebuild : callable
@@ -160,7 +160,7 @@ def split_blocks(
     if unusable:
         raise ValueError(f"{who} numeric and signal columns, but got {unusable}. {remedy}")
     single = len(numeric) > 0 and all(X.dtypes.iloc[i] == np.float32 for i in numeric)
-    # In memory, a column follows another, as pandas keeps them.
+    # Column after column in memory, as pandas stores them.
     numbers = np.empty((len(numeric), len(X)), np.float32 if single else np.float64).T
     for column, i in zip(numbers.T, numeric, strict=True):
         column[:] = X.iloc[:, i].to_numpy(numbers.dtype, na_value=np.nan)

@@ -49,7 +49,7 @@ class ModalityTransformer(ColumnTransformer):
         Raises
         ------
         ValueError
-            If `X` has no column of the name of a modality.
+            If `X` has no column with the name of a modality.
         """
         self._check_columns(X)
         result = super().fit_transform(X, y, **params)
@@ -89,11 +89,11 @@ class ModalityTransformer(ColumnTransformer):
             absent = [column for column in columns if column not in X]
             if not absent:
                 continue
-            remedy = "The name of a modality is that of its column."
+            remedy = "A modality has the name of its column."
             if isinstance(transformer, QualityTransformer):
                 signal = transformer.signal
                 remedy = (
-                    f"The name of a quality is that of its signal column and {_QUALITY}, such as "
+                    f"A quality has the name of its signal column and {_QUALITY}, such as "
                     f"{signal}{_QUALITY}=QualityTransformer(...) for a column {signal!r}."
                 )
             text = transformer if isinstance(transformer, str) else type(transformer).__name__

@@ -278,7 +278,7 @@ class _Blocks:
         """Return the statistics of some rows."""
         found = []
         for values, padded in zip(self.arrays, self.padded, strict=True):
-            # Columns of numbers are kept apart, like times.
+            # Each column of numbers has statistics of its own, as times do.
             own = moments(values, rows=rows, by_time=values.ndim == 2, padded=padded)
             found.append([part.ravel() for part in own])
         measured = np.concatenate(found, axis=1)
@@ -349,7 +349,7 @@ def _standardize(table, subjects, known):
     from the rows in the table. Statistics that are missing in `known` also come from the table.
     """
     *signals, numbers = table.arrays
-    # The numbers are a copy already. A subject's rows are read before they are replaced.
+    # The numbers are a copy already, so they are replaced once a subject's rows are measured.
     standardized = [*(np.empty(values.shape, values.dtype) for values in signals), numbers]
     for out in standardized:
         out[pd.isna(subjects)] = np.nan

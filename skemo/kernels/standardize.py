@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo._checks import check_range, float_type
 
-_CHUNK = 1 << 17  # samples processed together, whose temporary arrays stay in the cache
+_CHUNK = 1 << 17  # samples to process at a time, so that temporary arrays stay in the cache
 
 
 def signal_lengths(values: NDArray[np.floating]) -> NDArray[np.intp]:
@@ -52,8 +52,8 @@ def signal_statistics(
     sample_weight : array-like of shape (n_windows,), default=None
         Weight of each window; if None, all weights are equal.
     rows : ndarray of int, default=None
-        Positions of the windows to count, to which `sample_weight` then belongs. The result is
-        that of ``values[rows]``, which is never in memory as a whole. None counts all windows.
+        Positions of the windows to use, in the order of `sample_weight`. The result is that of
+        ``values[rows]``, but this is never in memory as a whole. None uses all windows.
     by_time : bool, default=False
         Whether to pool over windows only, with separate statistics for each position of the last
         axis.
@@ -115,8 +115,7 @@ def combine_moments(
     Returns
     -------
     count, mean, std : ndarray
-        Those of all samples, as ``signal_moments`` computes them from these, up to rounding
-        [1]_.
+        Those that `signal_moments` returns for all samples together, up to rounding [1]_.
 
     References
     ----------
@@ -213,12 +212,12 @@ def moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the count, mean and standard deviation over windows and time.
 
-    Only samples that are not NaN, and are not padding, count.
+    NaN is ignored, and so is padding.
 
     Parameters
     ----------
     values : ndarray of shape (n_windows, ..., n_times)
-        Or anything with such a shape from which rows can be taken.
+        Anything with such a shape, from which rows can be taken.
     sample_weight, rows, by_time, padded
         As for `signal_statistics`, but without padding by default.
 
@@ -276,22 +275,28 @@ def moments(
 
 
 def _is_constant(count, mean, variance):
-    """Whether a variance is within the rounding errors of a constant."""
-    # This is the bound of scikit-learn's StandardScaler.
+    """Return whether a variance is within the rounding errors of a constant.
+
+    The bound is that of scikit-learn's StandardScaler.
+    """
     eps = np.finfo(np.float64).eps
     return variance <= count * eps * variance + (count * mean * eps) ** 2
 
 
-def row_chunks(shape: Sequence[int], n_rows: int | None = None) -> list[slice]:
-    """Return slices of the rows of an array, each of about a million samples.
+def row_chunks(
+    shape: Sequence[int], n_rows: int | None = None, n_samples: int = _CHUNK
+) -> list[slice]:
+    """Return slices of the rows of an array, so that each has a limited number of samples.
 
     Parameters
     ----------
     shape : tuple of int
         Shape of the array.
     n_rows : int, default=None
-        How many rows are divided; those of the array if None.
+        Number of rows to divide; None divides those of the array.
+    n_samples : int, default=2**20
+        Samples per slice, unless a single row has more.
     """
     n_rows = shape[0] if n_rows is None else n_rows
-    step = max(1, _CHUNK // max(1, math.prod(shape[1:])))
+    step = max(1, n_samples // max(1, math.prod(shape[1:])))
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]

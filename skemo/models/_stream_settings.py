@@ -31,8 +31,8 @@ def check_seconds(
             raise ValueError(f"{name} must be a number of seconds of at least 0, got {value!r}.")
 
 
-def check_is_measured(model: Any, subject: str) -> None:
-    """Raise if a `PerSubject` would standardise the windows of this person by themselves."""
+def check_subject_is_measured(model: Any, subject: str) -> None:
+    """Raise if a `PerSubject` of the model has no statistics of this person."""
     params = model.get_params() if hasattr(model, "get_params") else {}
     for step in (model, *params.values()):
         if not isinstance(step, PerSubject) or not hasattr(step, "statistics_"):
@@ -41,9 +41,10 @@ def check_is_measured(model: Any, subject: str) -> None:
         names = known["subject"][known["windows"] > 1].tolist()
         if subject not in names:
             raise ValueError(
-                f"The model standardises each person, and has not measured {subject!r}: a window "
-                "would be standardised by those that happen to arrive with it. Use the model that "
-                "skemo.enroll returns, and pass its person as the subject; it has measured "
+                f"The model standardises each person, but has not measured {subject!r}, so a "
+                "window would be standardised by those that happen to arrive with it. Use the "
+                "model that skemo.enroll returns, and pass the enrolled person as subject. This "
+                "model has measured "
                 f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}."
             )
 
@@ -51,12 +52,12 @@ def check_is_measured(model: Any, subject: str) -> None:
 def find_rates(
     given: Mapping[str, float] | None, fitted: Mapping[str, SignalDtype]
 ) -> dict[str, float]:
-    """Return the sampling rate of each signal: those given, or those that the model knows."""
+    """Return the sampling rate of each signal, as given or as the model knows it."""
     beats = [name for name, dtype in fitted.items() if dtype.sampling_rate is None]
     if beats:
         raise ValueError(
-            f"{beats[0]!r} has no sampling rate, like the heartbeats of whole recordings. A stream "
-            "needs a model that was fitted on the signals themselves."
+            f"{beats[0]!r} has no sampling rate; it may be the heartbeats of whole recordings. A "
+            "stream needs a model that was fitted on the signals themselves."
         )
     if given is None:
         given = {name: x.sampling_rate for name, x in fitted.items() if x.sampling_rate is not None}
@@ -65,7 +66,7 @@ def find_rates(
                 "The model does not know its signals: pass sampling_rates={<signal>: <hertz>}."
             )
     if not isinstance(given, Mapping) or not given:
-        raise ValueError(f"sampling_rates must be a mapping of signals to hertz, got {given!r}.")
+        raise ValueError(f"sampling_rates must map signals to hertz, got {given!r}.")
     for name, rate in given.items():
         check_rate(rate, f"The sampling rate of {name!r}")
         if name in WINDOW_COLUMNS:
@@ -76,7 +77,7 @@ def find_rates(
 
 
 def find_lengths(duration: float, rates: Mapping[str, float]) -> dict[str, int]:
-    """Return the number of samples in a window of each signal."""
+    """Return the number of samples per window of each signal."""
     lengths = {name: int(to_samples(duration, rate)) for name, rate in rates.items()}
     for name, n_times in lengths.items():
         if n_times == 0:
@@ -118,7 +119,7 @@ def check_windows(
     channels: Mapping[str, Channels],
     fitted: Mapping[str, SignalDtype],
 ) -> None:
-    """Raise unless the windows of each signal are like those that the model was fitted on."""
+    """Raise unless the windows of each signal match those the model was fitted on."""
     for name, dtype in fitted.items():
         if name not in rates:
             continue
@@ -132,7 +133,7 @@ def check_windows(
             if given != known and known is not None:
                 raise ValueError(
                     f"The model was fitted on {name!r} with a different {what}: {known}, not "
-                    f"{given}. Use the settings with which its windows were cut."
+                    f"{given}. Use the settings that its windows were cut with."
                 )
 
 

@@ -1,7 +1,6 @@
 """Base class of the network estimators: everything but their targets and networks."""
 
 import copy
-import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -32,7 +31,7 @@ from skemo.nn.fusing import fused_parts, is_fused
 from skemo.nn.weights import build_network, has_finite_weights
 from skemo.signals.array import missing_windows
 from skemo.signals.checks import signal_columns, validate_modalities
-from skemo.training.batches import WindowSet, merge_rows, row_blocks
+from skemo.training.batches import WindowSet, merge_rows, row_blocks, samples_per_window
 from skemo.training.devices import (
     block_size,
     check_precision,
@@ -50,11 +49,11 @@ from skemo.training.optimizer import FlatAdamW
 from skemo.training.scratch import TrainingRows
 
 _STOPPING = "_early_stopping"  # name of the callback
-# Windows that are evaluated in a smaller block, if that is faster. In blocks of 16, torch rounds
-# some results differently: its loops over 32 numbers compute the rest in another way.
-_FEW = 32
-_READ_VALUES = 1 << 24  # numbers of windows to be predicted that are read at a time
-_LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
+# Up to so many windows are evaluated in a block of this size, if that is faster. In blocks of 16,
+# torch rounds some results differently: its loops over 32 numbers compute the rest in another way.
+_SMALL_BLOCK = 32
+_READ_VALUES = 1 << 24  # numbers to read at a time for predictions
+_LARGEST_VALUE = 1e9  # in standard deviations; more would overflow float32 in the network
 
 
 def check_counts(estimator: BaseEstimator, *names: str) -> None:
@@ -259,7 +258,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
 
     def _check_windows(self, X, *, reset):
-        """Return the signals of X: the modalities, and the columns of `quality`."""
+        """Return the modalities and the columns of `quality` in `X`, as signals by name."""
         signals = validate_modalities(self, X, reset=reset)
         if reset:
             self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
@@ -303,7 +302,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         self._check_shapes(dict(zip(names, self._shapes(names), strict=True)))
 
     def _learn_inputs(self, chosen, n_train, weight):
-        """Learn the standardisation of the inputs from the first of the chosen rows."""
+        """Learn how inputs are standardised, from the first `n_train` chosen rows."""
         if n_train < 2:
             raise ValueError("Training needs at least two windows that differ, got 1 sample.")
         self.mean_, self.scale_ = {}, {}
@@ -383,31 +382,31 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         self._check_converged()
 
     def _standardize(self, modality, values):
-        """Return windows as the network takes them, and which of them have the modality."""
+        """Return standardised windows for the network, and which of them have the modality."""
         mean = self.mean_[modality]
         # A modality that is missing in all training windows has no mean, and is absent.
         present = ~missing_windows(values) & np.isfinite(mean).any()
         values = standardize_signals(
             values, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
         )
-        if np.fmax.reduce(np.abs(values), axis=None, initial=0) > _LARGEST:
+        if np.fmax.reduce(np.abs(values), axis=None, initial=0) > _LARGEST_VALUE:
             raise ValueError(
-                f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
-                "the training mean: set artefacts to NaN."
+                f"{modality!r} has values more than {_LARGEST_VALUE:.0e} standard deviations "
+                "from the training mean: set artefacts to NaN."
             )
         values = values.astype(np.float32, copy=False)
         np.copyto(values, 0, where=np.isnan(values))
         return values, present
 
     def _window_set(self, values):
-        """Return standardised windows for the network, on the CPU; `values` are by modality."""
+        """Return standardised windows, on the CPU, from arrays by modality."""
         pairs = [self._standardize(modality, array) for modality, array in values.items()]
         inputs, present = zip(*pairs, strict=True)
         present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
         return WindowSet([torch.from_numpy(array) for array in inputs], present)
 
     def _training_set(self, chosen, start, encoded, weight, *, normalize=True):
-        """Return standardised windows with targets and weights, from the chosen row `start` on."""
+        """Return the chosen windows from `start` on, standardised, with targets and weights."""
         inputs = []
         present = np.empty((len(encoded), len(chosen.arrays)), np.float32)
         for i, (modality, array) in enumerate(chosen.arrays.items()):
@@ -430,16 +429,16 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         On the CPU, sums over blocks of different sizes are rounded differently. All blocks
         therefore have the same size, the last one being filled up with some of its windows, so
         that the result for a window does not depend on the number of windows. Compiled loops
-        compute each window by itself, and the layers that follow them the same in a small block.
+        compute each window by itself, and the layers after them give the same in a small block.
         """
-        if not hasattr(self, "net_"):  # it is quicker to see than by check_is_fitted
+        if not hasattr(self, "net_"):  # faster than to call check_is_fitted each time
             check_is_fitted(self)
         signals = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
-        n_values = sum(math.prod(signal.dtype.shape) for signal in signals.values())
-        n_block = block_size(n_values, device)
-        if len(next(iter(signals.values()))) <= _FEW and is_fused(self.net_.module_, device):
-            n_block = _FEW
+        n_block = block_size(samples_per_window(signals), device)
+        n_windows = len(next(iter(signals.values())))
+        if n_windows <= _SMALL_BLOCK and is_fused(self.net_.module_, device):
+            n_block = _SMALL_BLOCK
         weights, fused, predicted, present = in_smaller_blocks(
             lambda n_block: self._evaluate_blocks(signals, n_block, device), n_block, device
         )
@@ -480,18 +479,15 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 return [result.cpu().numpy() for result in results]
 
         def evaluate_in_thread(values):
-            with reproducible(device):  # each thread has its own settings
+            with reproducible(device):  # each thread has its own settings of torch
                 return evaluate(values)
 
         n_windows = len(next(iter(signals.values())))
-        n_values = sum(math.prod(signal.dtype.shape) for signal in signals.values())
-        n_read = max(_READ_VALUES // (n_block * n_values), 1) * n_block
+        n_read = max(_READ_VALUES // (n_block * samples_per_window(signals)), 1) * n_block
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
-        # Starting a thread takes a millisecond.
+        # Starting a thread takes a millisecond, so there are no more of them than blocks.
         n_threads = min(n_threads, -(-n_windows // n_block))
-        with ExitStack() as stack:
-            stack.enter_context(reproducible(device))
-            stack.enter_context(fused_parts())
+        with reproducible(device), fused_parts(), ExitStack() as stack:
             compute = partial(map, evaluate)
             if n_threads > 1:
                 threads = stack.enter_context(ThreadPoolExecutor(n_threads))

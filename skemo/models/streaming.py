@@ -16,8 +16,8 @@ from skemo._checks import check_range, real_samples
 from skemo.features.quality import QualityTransformer
 from skemo.models._stream_settings import (
     Kind,
-    check_is_measured,
     check_seconds,
+    check_subject_is_measured,
     check_windows,
     find_channels,
     find_kinds,
@@ -155,7 +155,7 @@ class Stream:
         if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
             check_is_fitted(model)
         if context == 0:
-            check_is_measured(model, self.subject)
+            check_subject_is_measured(model, self.subject)
         fitted = fitted_signals(model)
         rates = find_rates(sampling_rates, fitted)
         lengths = find_lengths(duration, rates)
@@ -173,9 +173,9 @@ class Stream:
         self._n_windows = 0  # that were returned or left out
         self._earlier: pd.DataFrame | None = None  # windows within `context`
         self._missed: dict[str, float] = {}  # by signal: end of the last window without it
-        self._told: set[str] = set()  # signals for which a warning of lateness was given
+        self._warned: set[str] = set()  # signals that a warning said are late
         self._lock = threading.Lock()
-        self._nothing = self._describe_nothing()
+        self._no_results = self._describe_no_windows()
 
     def push(
         self,
@@ -224,7 +224,7 @@ class Stream:
                 raise ValueError("times must be given for all chunks of all signals, or for none.")
             for name, (samples, seconds) in checked.items():
                 self._channels[name] = len(samples), self._channels[name][1]
-                if name in self._missed and name not in self._told:
+                if name in self._missed and name not in self._warned:
                     self._warn_of_late(name, seconds)
                 self._signals[name].append(samples, seconds)
             return self._predict(self._take_windows())
@@ -345,10 +345,10 @@ class Stream:
         """Go to the next window that may hold a sample, and forget what came before it."""
         self._n_windows += 1
         following = np.round(self._anchor + self.step * self._n_windows, 9)
-        samples = []  # when the next sample of each signal is to be found
+        samples = []  # earliest time of the next sample of each signal
         for signal in self._signals.values():
             signal.drop_before(signal.begin(following))
-            # What arrives later counts from here on.
+            # Samples that arrive later are used from here on.
             samples.append(min(signal.next_sample(), max(signal.end, newest - self.max_wait)))
         n_before = (min(samples) - self.duration - self._anchor) / self.step
         if n_before > self._n_windows:
@@ -375,12 +375,12 @@ class Stream:
     def _predict(self, table):
         """Return the predictions of windows, with what else is known of them."""
         if table is None:
-            return self._nothing.copy()
+            return self._no_results.copy()
         known = self._with_earlier(table)
         names = getattr(self.model, "feature_names_in_", None)
         X = known if names is None else known[[name for name in names if name in known]]
         model = getattr(self.model, "best_estimator_", self.model)
-        if isinstance(model, Pipeline) and len(model) > 1:  # features once for both
+        if isinstance(model, Pipeline) and len(model) > 1:  # to compute features only once
             X, model = model[:-1].transform(X), model[-1]
         probabilities = None
         if hasattr(model, "predict_proba"):
@@ -431,7 +431,7 @@ class Stream:
                 }
         return pd.DataFrame(columns | {f"quality {name}": x for name, x in quality.items()})
 
-    def _describe_nothing(self):
+    def _describe_no_windows(self):
         """Return a table of results without rows."""
         predicted, probabilities = np.empty(0), None
         classes = getattr(self.model, "classes_", None)
@@ -457,7 +457,7 @@ class Stream:
         signal = self._signals[name]
         first = max(signal.end, 0.0) if seconds is None else seconds[0]  # end is -inf at first
         if first < self._missed[name]:
-            self._told.add(name)
+            self._warned.add(name)
             counted = "" if signal.is_timed else " Samples without times must not get lost."
             warnings.warn(
                 f"{name!r} is late: samples of second {first:g} arrived when the windows up to "

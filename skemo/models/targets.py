@@ -75,7 +75,8 @@ def _check_target(labels):
         raise ValueError(
             f"{error} For numbers such as {found[found % 1 != 0][0]:g}, use a regressor: "
             "ModalityAwareAttentionRegressor, CrossModalAttentionRegressor, FusionRegressor, or "
-            'make_svm(..., task="regression"). For classes, divide them, as by pandas.cut.'
+            'make_svm(..., task="regression"). To get classes, divide the numbers, for example '
+            "with pandas.cut."
         ) from error
     return labels
 

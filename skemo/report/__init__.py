@@ -104,7 +104,7 @@ def find_outcomes(given: "Mapping[str | None, Comparison]") -> dict[str | None, 
 
 
 def write_outcomes(outcomes: Mapping[str | None, Outcome], path: str | Path, title: str) -> Path:
-    """Write a report, of which only sections of new outcomes are computed."""
+    """Write a report; sections are computed only for outcomes that do not have them yet."""
     body = _single_page(title, outcomes) if len(outcomes) == 1 else _page(title, outcomes)
     template = Template(files("skemo.report").joinpath("template.html").read_text(encoding="utf-8"))
     page = template.substitute(title=join([title]), body=body, version=version("skemo"))

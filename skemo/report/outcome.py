@@ -44,7 +44,7 @@ class Outcome:
     notes : list of str
         Warnings of the tests.
     sections : dict of str to dict of str to Html
-        The sections of the report that are already there, by the prefix of their ids.
+        Sections of the report that have been computed already, by the prefix of their ids.
     """
 
     comparison: "Comparison"

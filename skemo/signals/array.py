@@ -326,7 +326,7 @@ class SignalArray(ExtensionArray):
         Parameters
         ----------
         n_values : int, default=2**22
-            About how many numbers a block has; at least one window.
+            Approximate number of samples per block; a block has at least one window.
 
         Yields
         ------
@@ -335,7 +335,7 @@ class SignalArray(ExtensionArray):
         values : ndarray of shape (n_rows, ..., n_channels, n_times)
         """
         n_rows = max(1, n_values // math.prod(self.dtype.shape))
-        if 0 < len(self) <= n_rows:  # as most often when a model is used live
+        if 0 < len(self) <= n_rows:  # the usual case when a model is used live
             yield slice(0, len(self)), self.values
             return
         for start in range(0, len(self), n_rows):

@@ -1,4 +1,4 @@
-"""Signal columns whose windows stay in a Parquet file: tables larger than memory."""
+"""Signal columns that stay in a Parquet file, for tables larger than memory."""
 
 import base64
 import json
@@ -19,14 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from skemo.signals.array import SignalArray, SignalDtype, Window, different_types, read_arrow
 from skemo.signals.checks import signal_columns
 
-_GROUP_BYTES = 1 << 25  # samples of a row group, which is the least that is read
-_CACHED_GROUPS = 4  # in a process
+_GROUP_BYTES = 1 << 25  # samples in a row group, the smallest part of a file that can be read
+_CACHED_GROUPS = 4  # per process
 _CACHED_FILES = 16
-_PIECE_VALUES = 1 << 26  # numbers that are read at once if the rows are not in the file's order
+_PIECE_VALUES = 1 << 26  # numbers to read at a time if the rows are not in the file's order
 
 
 class _Source(NamedTuple):
-    """A column of a file, as the file was when `read_windows` saw it."""
+    """A column of a file, and the size and date of the file when `read_windows` read it."""
 
     path: str
     size: int
@@ -35,38 +35,38 @@ class _Source(NamedTuple):
     dtype: SignalDtype
 
     def check(self) -> None:
-        """Raise if the file is not there, or is not the same any more."""
+        """Raise if the file no longer exists or has changed."""
         try:
             found = os.stat(self.path)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 error.errno,
-                f"The windows of {self.column!r} are in a file that is not there any more. Put it "
-                "back, or read the table again with read_windows",
+                f"The file with the windows of {self.column!r} no longer exists. Put it back, or "
+                "read the table again with read_windows",
                 self.path,
             ) from error
         if (found.st_size, found.st_mtime_ns) != (self.size, self.modified):
             raise OSError(
                 f"The file {self.path} has changed since the table was read, so the windows of "
-                f"{self.column!r} may be different ones. Read it again with read_windows."
+                f"{self.column!r} may differ. Read the table again with read_windows."
             )
 
 
 class StoredSignalArray(SignalArray):
-    """Windows of a signal in a Parquet file, which are read when they are needed.
+    """Windows of a signal that stay in a Parquet file and are read when needed.
 
-    `read_windows` makes it. It is a `SignalArray` in every respect, with three differences.
-    Selecting windows, with ``iloc``, masks or ``groupby``, does not read them, and neither does
-    a copy: the array knows the file and the rows in it, and that is also what is pickled.
-    `values` reads all windows into memory, and `blocks` some at a time. The windows cannot be
-    changed.
+    `read_windows` creates it. It behaves like any `SignalArray`, with three differences.
+    Selecting windows (with ``iloc``, masks or ``groupby``) and copying read nothing, since the
+    array holds only a reference to the file and the positions of its rows; only these are
+    pickled. `values` reads all windows into memory, whereas `blocks` reads some at a time. The
+    windows cannot be changed.
 
     Parameters
     ----------
     source : object
         The column of the file.
     rows : ndarray of int
-        The rows of the file.
+        The row of the file that holds each window.
     """
 
     def __init__(self, source: Any, rows: NDArray[np.intp]) -> None:
@@ -86,7 +86,7 @@ class StoredSignalArray(SignalArray):
         if (np.diff(self._rows) >= 0).all():
             yield from super().blocks(n_values)
             return
-        # A block of shuffled rows may need the whole file, so many blocks are read at once.
+        # One block of shuffled rows may need the whole file, so many blocks are read at once.
         for piece, values in super().blocks(max(n_values, _PIECE_VALUES)):
             for rows, block in self._like(values).blocks(n_values):
                 yield slice(piece.start + rows.start, piece.start + rows.stop), block
@@ -94,7 +94,7 @@ class StoredSignalArray(SignalArray):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _at(self, rows):
+    def _with_rows(self, rows):
         new = StoredSignalArray(self._source, rows)
         new._dtype = self._dtype
         return new
@@ -102,17 +102,17 @@ class StoredSignalArray(SignalArray):
     def __getitem__(self, item: Any) -> Any:
         rows = self._rows[self._indexer(item)]
         if np.ndim(rows):
-            return self._at(rows)
+            return self._with_rows(rows)
         return _read_rows(self._source, rows[np.newaxis])[0].view(Window)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise ValueError(
             f"The windows of {self._source.column!r} are in the file {self._source.path} and "
-            "cannot be changed. pandas.read_parquet reads the whole table into memory."
+            "cannot be changed. Read the table into memory with pandas.read_parquet to change it."
         )
 
     def copy(self) -> SignalArray:
-        return self._at(self._rows)
+        return self._with_rows(self._rows)
 
     def take(
         self, indices: ArrayLike, *, allow_fill: bool = False, fill_value: Any = None
@@ -120,50 +120,49 @@ class StoredSignalArray(SignalArray):
         positions = np.asarray(indices, dtype=np.intp)
         if len(self) == 0 or (allow_fill and (positions < 0).any()):
             return super().take(positions, allow_fill=allow_fill, fill_value=fill_value)
-        return self._at(self._rows[positions])
+        return self._with_rows(self._rows[positions])
 
     @classmethod
     def _concat_same_type(cls, to_concat):
-        first = to_concat[0]
-        places = {(getattr(array, "_source", None), array.dtype) for array in to_concat}
-        if len(places) > 1:
+        columns = {(getattr(array, "_source", None), array.dtype) for array in to_concat}
+        if len(columns) > 1:
             return super()._concat_same_type(to_concat)
-        return first._at(np.concatenate([array._rows for array in to_concat]))
+        return to_concat[0]._with_rows(np.concatenate([array._rows for array in to_concat]))
 
 
 def read_windows(
     path: str | os.PathLike[str], columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Read a table of windows from a Parquet file, and leave its signals in the file.
+    """Read a table of windows from a Parquet file, leaving its signals in the file.
 
-    The table is that of ``pandas.read_parquet``, but signal columns take no memory: their windows
-    are read when they are needed, as many as are needed. Selecting rows and columns, splitting
-    and pickling read nothing. All that skemo does with windows gives the same results as in
-    memory, to the bit; transformers and networks read one block of windows after another.
+    The table is the one that ``pandas.read_parquet`` returns, but its signal columns take up no
+    memory: windows are read when they are needed. Selecting rows or columns, splitting and
+    pickling read nothing. All results of skemo are the same as with windows in memory, to the
+    bit; transformers and networks read one block of windows at a time.
 
     Parameters
     ----------
     path : path-like
-        A file written by `write_windows`, by `segment` or by ``DataFrame.to_parquet``. The last
-        writes row groups of up to a million rows, and a row group is the least that can be read;
-        `write_windows` makes small ones.
+        A file written by `write_windows`, `segment` or ``DataFrame.to_parquet``. The smallest
+        part that can be read is a row group: ``to_parquet`` puts up to a million rows into one,
+        whereas `write_windows` and `segment` write small ones.
     columns : sequence of str, default=None
-        The columns to read; None reads all of them.
+        Columns to read; None reads all of them.
 
     Returns
     -------
     DataFrame of n_windows rows
-        Signal columns can be used as any other, but not changed. The file must stay as it is
-        as long as the table is used.
+        Signal columns can be used like any others, but not changed. The file must not change
+        while the table is in use.
 
     Raises
     ------
     ImportError
-        Without pyarrow.
+        If pyarrow is not installed.
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file does not have one of the columns.
+        If one of the columns is not in the file.
 
     Examples
     --------
@@ -202,28 +201,29 @@ def read_windows(
 def write_windows(
     tables: pd.DataFrame | Iterable[pd.DataFrame], path: str | os.PathLike[str]
 ) -> None:
-    """Write a table of windows, or several after one another, to a Parquet file.
+    """Write one or more tables of windows to a Parquet file.
 
-    The file is read by `read_windows`, which leaves the signals in it, and by
-    ``pandas.read_parquet`` as a whole.
+    `read_windows` reads the table and leaves the signals in the file; ``pandas.read_parquet``
+    reads all of it into memory.
 
     Parameters
     ----------
     tables : DataFrame or iterable of DataFrame
-        Windows. Of an iterable, such as a generator, one table is in memory at a time; the file
-        holds the rows of all tables, numbered from 0. Value types of signals are converted to the
-        widest, and a column that a table does not have is missing in its rows.
+        Windows. The tables of an iterable, such as a generator, are written one by one, so that
+        only one needs to be in memory; the file holds the rows of all tables, numbered from 0.
+        Value types of signals are converted to the widest. If a table does not have a column, it
+        is missing in its rows.
     path : path-like
-        Where to write; an old file is replaced once the new one is complete. Folders are created
-        if missing.
+        File to write. An existing file is replaced once the new one is complete. Missing folders
+        are created.
 
     Raises
     ------
     ImportError
-        Without pyarrow.
+        If pyarrow is not installed.
     ValueError
-        If there are no tables, a column is not named by a string, or two tables have different
-        signals of the same name.
+        If there are no tables, if the names of columns are not unique strings, or if two tables
+        have different signals under the same name.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def write_tables(
     *,
     keep_index: bool = False,
 ) -> None:
-    """Write tables one after another, with `attrs` as they are once all are written.
+    """Write tables one by one, and then `attrs`, which may change until the last is written.
 
     Parameters
     ----------
@@ -260,9 +260,9 @@ def write_tables(
         Read one at a time.
     path : path-like
     attrs : dict
-        ``DataFrame.attrs`` of the table that is read.
+        ``DataFrame.attrs`` of the table in the file.
     keep_index : bool, default=False
-        Whether to keep the index, of a single table.
+        Whether to keep the index, if there is a single table.
     """
     _import_pyarrow("write_windows")
     path = Path(path).expanduser()
@@ -273,31 +273,31 @@ def write_tables(
         pieces: list[_Writer] = []
         with ExitStack() as opened:
             for table in tables:
-                needed, others = _look_at(table, keep_index)
+                needed, others = _split_columns(table, keep_index)
                 needed = needed if layout is None else layout.union(needed)
                 if needed != layout:
                     layout = needed
                     pieces.append(opened.enter_context(_Writer(next(names), layout, attrs)))
                 pieces[-1].write(table, others)
-                del table  # before the next one is made
+                del table  # frees its memory before the next one is made
         if layout is None:
             raise ValueError("There are no tables to write.")
-        if len(pieces) > 1:  # later tables have columns that the first ones do not
+        if len(pieces) > 1:  # the layout of the first tables did not fit a later one
             with _Writer(next(names), layout, attrs) as whole:
                 for piece in pieces:
                     windows = read_windows(piece.path)
-                    whole.write(windows, _look_at(windows, keep_index)[1])
+                    whole.write(windows, _split_columns(windows, keep_index)[1])
             pieces.append(whole)
         os.replace(pieces[-1].path, path)
 
 
 class _Layout(NamedTuple):
-    """The columns of a file: their order, the signals, and all others with the index."""
+    """The columns of a file: their order, the signals, and all others, including the index."""
 
     order: list[str]
     signals: dict[str, SignalDtype]
     others: Any  # an Arrow schema
-    notes: dict[str, Any]  # what pandas says about `others`
+    notes: dict[str, Any]  # pandas' metadata about `others`
 
     def union(self, added: "_Layout") -> "_Layout":
         """Return the layout of a file that holds the tables of both."""
@@ -312,8 +312,8 @@ class _Layout(NamedTuple):
         clashes = [name for name in signals if name in (*self.others.names, *added.others.names)]
         if clashes:
             raise ValueError(
-                f"{clashes[0]!r} is a signal in one table and another column in another. Rename "
-                "one."
+                f"{clashes[0]!r} is a signal in one table, but not in another. Rename one of the "
+                "two columns."
             )
         order = self.order
         if not set(added.order) <= set(order):
@@ -328,7 +328,7 @@ class _Layout(NamedTuple):
 
 
 class _Writer:
-    """A file of one layout, to which tables are written one after another."""
+    """Writes tables, one after another, to a file of one layout."""
 
     def __init__(self, path, layout, attrs):
         pyarrow, parquet = _import_pyarrow("write_windows")
@@ -348,15 +348,20 @@ class _Writer:
 
     def __exit__(self, *error):
         columns = [
-            {"name": name, "field_name": name, "pandas_type": "object", "numpy_type": str(dtype)}
+            {
+                "name": name,
+                "field_name": name,
+                "pandas_type": "object",
+                "numpy_type": str(dtype),
+                "metadata": None,
+            }
             for name, dtype in self.layout.signals.items()
         ]
-        columns = [column | {"metadata": None} for column in columns]
         notes = self.layout.notes | {"columns": [*columns, *self.layout.notes["columns"]]}
-        attrs = {"pandas": json.dumps(notes), "PANDAS_ATTRS": json.dumps(self.attrs)}
-        # Metadata are looked for in Arrow's own schema in the file and, by Dask, beside it.
-        schema = self.schema.with_metadata(attrs).serialize()
-        self.file.add_key_value_metadata({**attrs, "ARROW:schema": base64.b64encode(schema)})
+        metadata = {"pandas": json.dumps(notes), "PANDAS_ATTRS": json.dumps(self.attrs)}
+        # pandas looks for metadata in the Arrow schema within the file, and Dask beside it.
+        schema = self.schema.with_metadata(metadata).serialize()
+        self.file.add_key_value_metadata({**metadata, "ARROW:schema": base64.b64encode(schema)})
         self.file.close()
 
     def write(self, table, others):
@@ -380,12 +385,12 @@ class _Writer:
             self.file.write_table(pyarrow.Table.from_arrays(columns, schema=self.schema))
 
 
-def _look_at(table, keep_index):
-    """Return the layout of a table, and all columns that are not signals as an Arrow table."""
+def _split_columns(table, keep_index):
+    """Return the layout of a table, and its columns other than signals as an Arrow table."""
     pyarrow, _ = _import_pyarrow("write_windows")
     order, signals = list(table.columns), signal_columns(table)
     if not all(isinstance(name, str) for name in order) or not table.columns.is_unique:
-        raise ValueError(f"The names of the columns must be strings, and unique, got {order}.")
+        raise ValueError(f"The names of columns must be unique strings, got {order}.")
     others = table.drop(columns=signals)
     others = pyarrow.Table.from_pandas(others, preserve_index=None if keep_index else False)
     notes = json.loads(others.schema.metadata[b"pandas"])
@@ -394,7 +399,7 @@ def _look_at(table, keep_index):
 
 
 def _read_rows(source, rows):
-    """Return the windows of some rows of the file."""
+    """Return the windows in some rows of a file."""
     source.check()
     values = np.empty((len(rows), *source.dtype.shape), source.dtype.value_type)
     _, starts = _footer(source)

@@ -69,10 +69,10 @@ def segment(
         others, because they start later or end earlier: it is dropped, or kept with those
         signals missing (NaN).
     to : path-like, default=None
-        A Parquet file to write the windows to, for a study that is larger than memory. The
-        windows of one recording are in memory at a time, so pass a generator of recordings, or
-        a loader with ``lazy=True``. The table that is returned is that of
-        :func:`skemo.read_windows`: its signals stay in the file.
+        Parquet file to write the windows to, for studies larger than memory. The windows of only
+        one recording are in memory at a time; pass a generator of recordings, or call a loader
+        with ``lazy=True``, to have only one recording in memory as well. The returned table is
+        that of :func:`skemo.read_windows`: its signals stay in the file.
 
     Returns
     -------
@@ -108,7 +108,6 @@ def segment(
             raise ValueError(f"{name} must be a positive number of seconds, got {value!r}.")
     if not (is_positive(purity) and purity <= 1):
         raise ValueError(f"purity must be in (0, 1], got {purity!r}.")
-
     if missing not in ("drop", "keep"):
         raise ValueError(f"missing must be 'drop' or 'keep', got {missing!r}.")
 
@@ -147,19 +146,25 @@ class _Part(NamedTuple):
 
 
 class _Cutter:
-    """Cuts recordings one after another, and remembers what they have in common."""
+    """Cuts recordings one by one, checks that they agree, and counts their windows."""
 
     def __init__(self, duration, step, purity, missing):
         self.duration, self.step, self.purity, self.missing = duration, step, purity, missing
         self.first: dict[str, Recording] = {}  # for each modality, the first that has it
         self.subjects: list[Any] = []
         self.kept_subjects: set[Any] = set()
-        self.counts: dict[str, Any] = {"duration": float(duration), "step": float(step)}
-        self.counts |= {"windows": 0, "dropped_label": 0, "dropped_excluded": 0}
-        self.counts |= {"dropped_missing": 0, "short_recordings": 0}
+        self.counts: dict[str, Any] = {
+            "duration": float(duration),
+            "step": float(step),
+            "windows": 0,
+            "dropped_label": 0,
+            "dropped_excluded": 0,
+            "dropped_missing": 0,
+            "short_recordings": 0,
+        }
 
     def cut(self, recordings):
-        """Yield a part for each recording, which may have no windows."""
+        """Yield the windows of each recording, which may be none."""
         duration, counts = self.duration, self.counts
         longest = 0.0
         for recording in recordings:
@@ -204,7 +209,7 @@ class _Cutter:
             )
 
     def table(self, parts):
-        """Return the table of some parts, with all modalities that were seen so far."""
+        """Return the table of some parts, with a column for every modality found so far."""
         columns: dict[str, Any] = {}
         sizes = [part.n_windows for part in parts]
         for name, recording in self.first.items():
@@ -220,7 +225,7 @@ class _Cutter:
         subjects = [part.subject for part in parts for _ in part.starts]
         trials = [part.trial for part in parts for _ in part.starts]
         starts = np.concatenate([part.starts for part in parts])
-        if not len(starts):  # pandas takes an empty list for numbers
+        if not len(starts):  # pandas would make an empty list a column of numbers
             subjects = trials = np.empty(0, object)
         columns |= {"subject": subjects, "trial": trials, "start": starts}
         named = np.concatenate([part.labels for part in parts])
@@ -257,7 +262,7 @@ def _window_shape(recording, name, duration):
 
 
 def _begins(recording, name, starts):
-    """Return the sample of a signal at which each window begins; it may lie outside."""
+    """Return the sample at which each window begins; it may lie outside the signal."""
     return to_samples(starts - recording.starts[name], recording.sampling_rates[name])
 
 
@@ -271,7 +276,7 @@ def _inside(recording, name, starts, duration):
 def window_starts(
     recording: Recording, duration: float, step: float, missing: str
 ) -> tuple[NDArray[np.floating], int]:
-    """Return the start times of the windows, and the number dropped for what is missing."""
+    """Return the start times of the windows, and the number of those dropped as missing."""
     anchor = max(recording.starts[name] for name in recording.signals)
     first = min(recording.starts[name] for name in recording.signals)
     last = max(
@@ -407,7 +412,7 @@ def _window_targets(recording, starts, duration):
 
 
 def _channel_names(recording, name):
-    """Names of the channels; beats have their source in the place of one, where it is known."""
+    """Return the names of the channels; that of beats is their source, if known."""
     if name in recording.beat_sources:
         return [recording.beat_sources[name]]
     return recording.channels.get(name)

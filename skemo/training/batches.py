@@ -14,8 +14,13 @@ from torch.utils.data import Dataset
 from skemo.signals.array import SignalArray
 from skemo.training.scratch import ScratchArray
 
-_DIGEST_BYTES = 16  # too many for two different rows ever to have the same digest
-_BLOCK_VALUES = 1 << 22  # numbers that are read at a time
+_DIGEST_BYTES = 16  # enough that two different rows never have the same digest
+_BLOCK_VALUES = 1 << 22  # numbers to read at a time
+
+
+def samples_per_window(signals: Mapping[Any, SignalArray]) -> int:
+    """Return the number of samples that one window of all signals has."""
+    return sum(math.prod(signal.dtype.shape) for signal in signals.values())
 
 
 def row_blocks(
@@ -28,7 +33,7 @@ def row_blocks(
     signals : dict of str to SignalArray
         All of the same length.
     n_rows : int
-        The last block may have fewer.
+        Windows in a block; the last one may have fewer.
 
     Yields
     ------
@@ -47,7 +52,7 @@ def row_blocks(
 
 
 def _blocks_of(signal, n_rows):
-    """Yield blocks of exactly `n_rows` windows, but for the last one."""
+    """Yield blocks of exactly `n_rows` windows, except for the last one."""
     rest = None
     for _, values in signal.blocks(n_rows * math.prod(signal.dtype.shape)):
         if rest is not None:
@@ -85,8 +90,8 @@ def merge_rows(
     """
     kept = np.flatnonzero(sample_weight > 0)
     digests = np.empty(len(sample_weight), f"S{_DIGEST_BYTES}")
-    n_values = sum(math.prod(signal.dtype.shape) for signal in signals.values())
-    for rows, values in row_blocks(signals, max(1, _BLOCK_VALUES // n_values)):
+    n_rows = max(1, _BLOCK_VALUES // samples_per_window(signals))
+    for rows, values in row_blocks(signals, n_rows):
         arrays = [np.ascontiguousarray(array) for array in values.values()]
         for i in np.flatnonzero(sample_weight[rows] > 0):
             key = [key[rows.start + i] for key in keys]
@@ -105,7 +110,7 @@ class WindowSet(Dataset):
     Parameters
     ----------
     inputs : list of Tensor or ScratchArray of shape (n_windows, ...)
-        One per modality. Those in a file stay there, whatever the device.
+        One per modality. A ScratchArray stays in its file, whatever the device.
     present : Tensor of shape (n_windows, n_modalities)
         1 if the window has the modality, 0 otherwise.
     y : Tensor of shape (n_windows, n_targets), default=None
@@ -174,9 +179,9 @@ class WindowSet(Dataset):
 
 
 def _take(values, rows):
-    """Return rows of inputs, on the device of the numbers of the rows."""
+    """Return rows of one input, on the device of `rows`."""
     if isinstance(values, ScratchArray):
-        rows = torch.as_tensor(rows)  # skorch looks at row 0
+        rows = torch.as_tensor(rows)  # skorch asks for row 0, an int
         return torch.from_numpy(values[rows.cpu().numpy()]).to(rows.device)
     return values[rows]
 
@@ -286,8 +291,8 @@ def mix_windows(X: dict[str, Any], mixup: float, generator: torch.Generator | No
     """Mix each window of a batch, in place, with a random one of another subject.
 
     Adds to `X` the rows of the other windows, "partner", and the share of each window in its
-    mixture, "share". A modality that either of the two lacks is left as it is, and so is a
-    window whose partner is of the same subject.
+    mixture, "share". A modality that is missing from either of the two is left as it is, and so
+    is a window whose partner comes from the same subject.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Arrays in temporary files, for training sets that are larger than memory should hold."""
+"""Arrays in temporary files, for training sets that are too large for memory."""
 
 import copy
 import errno
@@ -16,16 +16,16 @@ from numpy.typing import DTypeLike, NDArray
 from skemo.signals.array import SignalArray
 from skemo.signals.stored import StoredSignalArray
 
-_LARGEST_IN_MEMORY = 1 << 28  # bytes of stored windows that are read into memory for a fit
-_MOST_MAPPED = 1 << 28  # bytes of a file that may be in this process's memory, roughly
-_READ_AROUND = 1 << 21  # bytes that Linux may map around one that is used
+_LARGEST_IN_MEMORY = 1 << 28  # bytes; more stored windows are not read into memory for a fit
+_MOST_MAPPED = 1 << 28  # bytes of a file that this process may hold in memory, roughly
+_READ_AROUND = 1 << 21  # bytes that Linux may map around a row that is used
 
 
 class ScratchArray:
-    """An array in a temporary file, of which only rows in use take memory.
+    """An array in a temporary file, so that only rows in use take up memory.
 
-    Rows are read and written as those of a NumPy array, by slices or arrays of positions; what is
-    read is a copy. The file has no name and its space is freed with the array, even if the
+    Rows are read and written as in a NumPy array, with slices or arrays of positions; reading
+    returns a copy. The file has no name, and its space is freed with the array, even if the
     process is killed.
 
     Parameters
@@ -36,7 +36,7 @@ class ScratchArray:
     Raises
     ------
     OSError
-        If the disk has no room.
+        If there is not enough space on the disk.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
@@ -56,53 +56,53 @@ class ScratchArray:
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[Any]:
         values = self._values[rows].copy() if isinstance(rows, slice) else self._values[rows]
-        self._count(rows, len(values))
+        self._release_pages(rows, len(values))
         return values
 
     def __setitem__(self, rows: slice | NDArray[np.intp], values: NDArray[Any]) -> None:
         self._values[rows] = values
-        self._count(rows, len(values))
+        self._release_pages(rows, len(values))
 
     def part(self, start: int, stop: int) -> "ScratchArray":
-        """Return some of the rows, in the same file."""
+        """Return a view of some of the rows, in the same file."""
         new = copy.copy(self)
         new._values = self._values[start:stop]
         new.shape = new._values.shape
         return new
 
-    def _count(self, rows, n_rows):
-        """Give mapped pages back to the system once there are many; it keeps what they hold."""
-        places = 1 if isinstance(rows, slice) else n_rows
-        self._n_mapped += n_rows * self._row_bytes + places * _READ_AROUND
+    def _release_pages(self, rows, n_rows):
+        """Give mapped pages back to the system once there are many; the file keeps their data."""
+        n_places = 1 if isinstance(rows, slice) else n_rows
+        self._n_mapped += n_rows * self._row_bytes + n_places * _READ_AROUND
         if self._n_mapped > _MOST_MAPPED and hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
             self._n_mapped = 0
 
 
 class TrainingRows:
-    """Chosen windows of signals, in an order, from which a training set is made.
+    """The windows of signals that are chosen for training, in a given order.
 
-    Signals in memory stay where they are. Signals in a file are read into memory as well, unless
-    they are large: then the chosen windows are laid out in scratch files.
+    Signals in memory stay where they are. Signals in a file are read into memory, unless they are
+    large: then the chosen windows are copied to scratch files.
 
     Parameters
     ----------
     signals : dict of str to SignalArray
     rows : ndarray of int
-        The positions of the windows.
+        Positions of the chosen windows.
 
     Attributes
     ----------
     arrays : dict of str to ndarray or ScratchArray
-        Windows of each signal, raw.
+        Windows of each signal, not standardised.
     rows : ndarray of int
-        The positions of the chosen windows in them.
+        Positions of the chosen windows in `arrays`.
     """
 
     def __init__(self, signals: Mapping[Any, SignalArray], rows: NDArray[np.intp]) -> None:
         self.arrays: dict[Any, Any]
         if is_large(signals):
-            self.arrays = {name: _lay_out(signal, rows) for name, signal in signals.items()}
+            self.arrays = {name: _copy_to_scratch(signal, rows) for name, signal in signals.items()}
             self.rows = np.arange(len(rows))
         else:
             self.arrays = {name: signal.values for name, signal in signals.items()}
@@ -111,7 +111,7 @@ class TrainingRows:
     def room(self, name: Any, start: int, stop: int) -> Any:
         """Return an array for the standardised windows of some of the rows.
 
-        In a scratch file, they replace the raw ones if these are in single precision as well.
+        Windows in a scratch file are overwritten if they have single precision.
         """
         array = self.arrays[name]
         shape = stop - start, *array.shape[1:]
@@ -123,7 +123,7 @@ class TrainingRows:
 
 
 def is_large(signals: Mapping[Any, SignalArray]) -> bool:
-    """Whether signals are in a file and too large to read them into memory for a fit."""
+    """Return whether signals are in a file and too large to be read into memory for a fit."""
     n_bytes = [
         len(signal) * math.prod(signal.dtype.shape) * signal.dtype.value_type.itemsize
         for signal in signals.values()
@@ -132,20 +132,19 @@ def is_large(signals: Mapping[Any, SignalArray]) -> bool:
     return is_stored and sum(n_bytes) > _LARGEST_IN_MEMORY
 
 
-def _lay_out(signal, rows):
-    """Return chosen windows of a signal in a scratch file, in the order of `rows`."""
+def _copy_to_scratch(signal, rows):
+    """Copy chosen windows of a signal to a scratch file, in the order of `rows`."""
     place = np.full(len(signal), -1)
     place[rows] = np.arange(len(rows))
-    laid_out = ScratchArray((len(rows), *signal.dtype.shape), signal.dtype.value_type)
+    copied = ScratchArray((len(rows), *signal.dtype.shape), signal.dtype.value_type)
     for part, values in signal.blocks():
-        here = place[part]
-        chosen = here >= 0
-        laid_out[here[chosen]] = values[chosen]
-    return laid_out
+        chosen = place[part] >= 0
+        copied[place[part][chosen]] = values[chosen]
+    return copied
 
 
 def _reserve(file: BinaryIO, n_bytes: int) -> None:
-    """Make a file of this size, or raise if the disk has no room."""
+    """Give a file this size, or raise if there is not enough space on the disk."""
     try:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, n_bytes)
@@ -158,6 +157,6 @@ def _reserve(file: BinaryIO, n_bytes: int) -> None:
         raise OSError(
             error.errno,
             f"Training on windows in a file needs {n_bytes / 1e9:.3g} GB for temporary files in "
-            f"{tempfile.gettempdir()} ({error.strerror}). Make room, or set the environment "
-            "variable TMPDIR to a folder that has it",
+            f"{tempfile.gettempdir()} ({error.strerror}). Free some space, or set the environment "
+            "variable TMPDIR to a folder with enough of it",
         ) from error

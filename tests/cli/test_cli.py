@@ -381,7 +381,7 @@ def test_arguments_that_cannot_be_used_are_explained(few, arguments, message, ca
 
 
 @pytest.mark.parametrize("wrong", [["--n-jobs", "0"], ["--gap", "5"], ["--target", "mood"]])
-def test_an_error_of_a_command_is_its_message_alone(few, wrong, capsys):
+def test_an_error_of_a_command_is_a_single_line(few, wrong, capsys):
     with pytest.raises(SystemExit):
         main(["compare", "--dataset", "few", *wrong])
     assert re.fullmatch(f"skemo compare: error: argument {wrong[0]}: .*\n", capsys.readouterr().err)

@@ -215,7 +215,7 @@ def test_signals_count_by_all_that_they_are():
     assert digest(same) != digest(windows)
 
 
-def test_signals_in_a_file_count_like_those_in_memory(tmp_path):
+def test_signals_have_the_same_digest_in_a_file_and_in_memory(tmp_path):
     pytest.importorskip("pyarrow")
     windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=20.0)
     write_windows(windows, tmp_path / "windows.parquet")

@@ -177,7 +177,7 @@ def test_unusable_input_is_named():
         check_split(X[1:], windows, 3)
     with pytest.raises(ValueError, match="Fold 0 of cv holds positions outside the 160"):
         check_split(X, windows, [([0, 1], [160])])
-    with pytest.raises(ValueError, match="'segment-k-fold' goes by the labels, too: pass y"):
+    with pytest.raises(ValueError, match="'segment-k-fold' also depends on the labels: pass y"):
         check_split(X, windows, "segment-k-fold")
     with pytest.raises(ValueError, match="Unknown protocol 'loso'"):
         check_split(X, windows, "loso", windows["label"])
@@ -445,7 +445,7 @@ def test_a_model_that_measures_a_person_by_the_rows_at_hand_is_transductive():
 
 
 @pytest.mark.parametrize("kind", ["signals", "numbers"])
-def test_a_check_takes_no_memory_that_grows_with_the_width_of_the_table(kind):
+def test_the_memory_of_a_check_does_not_grow_with_the_width_of_the_table(kind):
     rng = np.random.default_rng(0)
     n_rows = 8000
     if kind == "signals":

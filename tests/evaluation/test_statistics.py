@@ -377,7 +377,7 @@ def test_a_test_can_be_chosen():
     assert (over_subjects["test"] == "Wilcoxon over subjects").all()
 
 
-def test_chosen_pairs_are_tested_as_among_all_pairs():
+def test_chosen_pairs_get_the_same_tests_as_among_all_pairs():
     comparison = make_comparison(ACCURACIES)
     every = compare_models(comparison, correction=None)
     chosen = every.iloc[[2, 0]]

@@ -88,7 +88,7 @@ def test_the_index_of_the_rows_is_kept(transformer, windows):
 
 @pytest.fixture
 def few_at_a_time(monkeypatch):
-    """Let signals in files be read two windows at a time, and list how many are read at once."""
+    """Read signals in files two windows at a time, and list how many each read returned."""
     blocks, read_rows, found = StoredSignalArray.blocks, stored._read_rows, []
 
     def small_blocks(self, n_values=1 << 22):

@@ -133,7 +133,7 @@ def test_it_is_a_column_transformer_that_can_be_cloned(windows):
 
 
 @pytest.mark.parametrize(("name", "column"), [("q", "q"), ("heart_quality", "heart")])
-def test_a_quality_without_its_column_is_told_its_name(name, column, windows):
+def test_the_error_about_a_quality_without_its_column_says_how_to_name_it(name, column, windows):
     quality = QualityTransformer("series", signal="ecg")
     transformer = make_modality_transformer(ecg="passthrough", **{name: quality})
     message = (

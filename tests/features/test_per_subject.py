@@ -117,7 +117,7 @@ def test_a_weight_of_two_equals_giving_a_window_twice():
 
 
 @pytest.mark.parametrize("by_time", [False, True])
-def test_statistics_of_some_rows_are_those_of_a_table_of_them(by_time):
+def test_statistics_of_some_rows_equal_those_of_a_copy_of_the_rows(by_time):
     rng = np.random.default_rng(2)
     values, rows = rng.normal(size=(30, 2, 8)), rng.permutation(30)[:20]
     values[4:9, :, 6:] = 0
@@ -442,7 +442,7 @@ def test_masked_numbers_are_missing():
 
 
 @pytest.mark.parametrize("kind", ["signals", "numbers"])
-def test_standardising_takes_no_memory_that_grows_with_the_table(kind):
+def test_the_memory_for_standardising_does_not_grow_with_the_table(kind):
     n_rows = 8192
     X = pd.DataFrame({"subject": np.arange(n_rows) // 2048})
     if kind == "signals":

@@ -399,7 +399,7 @@ def test_the_signals_of_a_model_are_found_in_its_parts(lda, windows):
         ({"channels": {"eeg": 2}}, "channels has 'eeg', but the signals are"),
         ({"channels": {"eda": 0}}, "channels\\['eda'\\] must be names or a positive number"),
         ({"sampling_rates": {"start": 4}}, "A signal cannot be called 'start'"),
-        ({"sampling_rates": {}}, "sampling_rates must be a mapping"),
+        ({"sampling_rates": {}}, "sampling_rates must map signals to hertz"),
         ({"quality": {"ecg": "heart"}}, "quality must map signals among"),
     ],
 )
@@ -419,7 +419,7 @@ def test_a_model_of_beats_of_whole_recordings_is_refused(recordings):
     found = segment(map(skemo.find_beats, recordings), 10.0)
     hrv = skemo.make_modality_transformer(beats=skemo.HRVTransformer(signal="beats"))
     model = skemo.make_lda(hrv).fit(found, found["label"])
-    with pytest.raises(ValueError, match="'beats' has no sampling rate, like the heartbeats"):
+    with pytest.raises(ValueError, match="'beats' has no sampling rate; it may be the heartbeats"):
         Stream(model, 10.0)
     with pytest.raises(ValueError, match="The model does not know its signals"):
         Stream(Keeper(), 10.0)

@@ -49,7 +49,7 @@ def in_memory():
 
 @pytest.fixture
 def in_file(in_memory, tmp_path, monkeypatch):
-    # Row groups of five windows: 23 windows are in five groups.
+    # Row groups of five windows, so that 23 windows are in five groups.
     monkeypatch.setattr(stored, "_GROUP_BYTES", 5 * 4 * (2 * 8 + 3 * 2 * 4))
     write_windows(in_memory, tmp_path / "windows.parquet")
     return read_windows(tmp_path / "windows.parquet")
@@ -69,7 +69,7 @@ def reads(monkeypatch):
     return found
 
 
-def in_file_still(table):
+def signals_are_in_file(table):
     return all(isinstance(table[name].array, stored.StoredSignalArray) for name in ("eeg", "map"))
 
 
@@ -85,7 +85,7 @@ def test_a_table_comes_back_as_it_was(tmp_path, value_type):
     back = read_windows(tmp_path / "a" / "windows.parquet")
     pd.testing.assert_frame_equal(back, windows)
     assert back.attrs == windows.attrs
-    assert in_file_still(back)
+    assert signals_are_in_file(back)
     assert os.listdir(tmp_path / "a") == ["windows.parquet"]
 
 
@@ -95,7 +95,7 @@ def test_pandas_reads_the_same_table_into_memory(in_file, in_memory, tmp_path):
     pd.testing.assert_frame_equal(back, in_memory)
 
 
-def test_a_file_of_pandas_is_read(in_memory, tmp_path):
+def test_a_file_that_pandas_wrote_is_read(in_memory, tmp_path):
     in_memory.to_parquet(tmp_path / "windows.parquet", row_group_size=4)
     pd.testing.assert_frame_equal(read_windows(tmp_path / "windows.parquet"), in_memory)
 
@@ -121,7 +121,7 @@ def test_tables_are_written_one_after_another(in_memory, tmp_path):
     pd.testing.assert_frame_equal(read_windows(tmp_path / "windows.parquet"), in_memory)
 
 
-def test_tables_with_other_columns_and_types_are_put_together(in_memory, tmp_path):
+def test_tables_with_different_columns_and_types_are_joined(in_memory, tmp_path):
     first = in_memory.iloc[:9][["subject", "eeg"]].assign(label=None)
     wider = in_memory.iloc[9:13].copy()
     wider["eeg"] = SignalArray(
@@ -151,10 +151,10 @@ def test_signals_that_differ_are_an_error_and_leave_the_old_file(in_memory, tmp_
     assert os.listdir(tmp_path) == ["windows.parquet"]
 
 
-def test_without_tables_or_names_nothing_is_written(in_memory, tmp_path):
+def test_nothing_is_written_without_tables_or_names_that_are_strings(in_memory, tmp_path):
     with pytest.raises(ValueError, match="There are no tables to write"):
         write_windows(iter([]), tmp_path / "windows.parquet")
-    with pytest.raises(ValueError, match="must be strings"):
+    with pytest.raises(ValueError, match="must be unique strings"):
         write_windows(in_memory.rename(columns={"start": 1}), tmp_path / "windows.parquet")
     assert os.listdir(tmp_path) == []
 
@@ -204,7 +204,7 @@ SELECTIONS = {
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_a_selection_reads_nothing_and_equals_that_in_memory(name, in_file, in_memory, reads):
     chosen = SELECTIONS[name](in_file)
-    assert in_file_still(chosen)
+    assert signals_are_in_file(chosen)
     assert len(reads) <= 4  # to concatenate, pandas looks at the first window of each part
     assert set(reads) <= {1}
     expected = SELECTIONS[name](in_memory)
@@ -270,7 +270,7 @@ def test_blocks_are_the_windows_in_order(rows, in_file, in_memory, monkeypatch):
     assert max(len(values) for _, values in blocks) <= 3
 
 
-def test_labels_of_the_signal_change_without_reading(in_file, reads):
+def test_sampling_rate_and_channels_change_without_reading(in_file, reads):
     signal = in_file["eeg"].array.relabelled(16, ["a", "b"])
     assert reads == []
     assert signal[:3].dtype.sampling_rate == 16
@@ -281,7 +281,7 @@ def test_labels_of_the_signal_change_without_reading(in_file, reads):
 # Files
 
 
-def test_what_is_pickled_is_small_and_works_in_another_process(in_file, in_memory):
+def test_a_pickle_is_small_and_works_in_another_process(in_file, in_memory):
     assert len(pickle.dumps(in_file["eeg"].array)) < 1500
     jobs = (joblib.delayed(np.asarray)(in_file["eeg"].iloc[i : i + 2]) for i in (0, 7))
     first, second = joblib.Parallel(n_jobs=2)(jobs)
@@ -289,12 +289,12 @@ def test_what_is_pickled_is_small_and_works_in_another_process(in_file, in_memor
     np.testing.assert_array_equal(second, in_memory["eeg"].iloc[7:9])
 
 
-def test_it_takes_the_memory_of_its_positions(in_file):
+def test_a_column_takes_only_the_memory_of_its_row_positions(in_file):
     assert in_file["eeg"].nbytes == N_WINDOWS * np.dtype(np.intp).itemsize
 
 
 def test_windows_cannot_be_changed(in_file):
-    with pytest.raises(ValueError, match=r"cannot be changed\. pandas\.read_parquet reads"):
+    with pytest.raises(ValueError, match=r"cannot be changed\. Read the table into memory"):
         in_file.loc[[0], "eeg"] = np.nan
     with pytest.raises(ValueError, match="cannot be changed"):
         in_file["eeg"].array[0] = np.zeros((2, 8))
@@ -307,9 +307,9 @@ def test_a_file_that_has_changed_is_an_error(in_file, in_memory, tmp_path):
         in_file["eeg"].array.isna()
 
 
-def test_a_file_that_is_gone_is_an_error(in_file, tmp_path):
+def test_a_missing_file_is_an_error(in_file, tmp_path):
     (tmp_path / "windows.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match="'map' are in a file that is not there any more"):
+    with pytest.raises(FileNotFoundError, match="the windows of 'map' no longer exists"):
         in_file["map"].array[2]
 
 
@@ -323,7 +323,7 @@ def make_recording(subject, duration=20.0, value_type="float32", **settings):
 
 
 def make_recordings():
-    """Recordings that differ in what they have, so that the first does not tell the columns."""
+    """Recordings with different contents, so that the first does not have all columns."""
     rng = np.random.default_rng(0)
     ecg = rng.normal(size=(2, 1280))
     both = {"eda": rng.normal(size=80), "ecg": ecg}
@@ -385,7 +385,7 @@ def test_one_recording_and_its_windows_are_in_memory_at_a_time(tmp_path):
             pieces.append(make_recording("s" * (i + 1)))
             yield pieces[-1]
             pieces[-1] = weakref.ref(pieces[-1])
-            # The first recording tells what later ones must agree with.
+            # The first recording is kept, since later ones must agree with it.
             alive = [piece for piece in pieces[1:] if piece() is not None]
             assert len(alive) <= 1
 

@@ -1,4 +1,4 @@
-"""Training sets in scratch files: what networks learn from windows in a file."""
+"""Training sets in scratch files: networks trained on windows in a file."""
 
 import errno
 import gc
@@ -30,7 +30,7 @@ N = 90
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """Let every training set from a file go to scratch files in a folder of its own."""
+    """Put training sets from files into scratch files, in a folder for each test."""
     monkeypatch.setattr(scratch, "_LARGEST_IN_MEMORY", 0)
     monkeypatch.setattr(scratch, "_MOST_MAPPED", 1 << 20)
     folder = tmp_path / "scratch"
@@ -94,7 +94,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fit_from_a_file_is_the_fit_in_memory(pair, kind):
+def test_a_fit_from_a_file_equals_the_fit_in_memory(pair, kind):
     labels, numbers, subjects = targets()
     y = labels if hasattr(KINDS[kind], "predict_proba") else numbers
     network = KINDS[kind].set_params(max_epochs=2, batch_size=16, random_state=0)
@@ -109,7 +109,7 @@ def test_a_fit_from_a_file_is_the_fit_in_memory(pair, kind):
         np.testing.assert_array_equal(*results)
 
 
-def test_chosen_and_shuffled_rows_of_a_file_are_trained_on_as_in_memory(pair):
+def test_a_fit_from_shuffled_rows_of_a_file_equals_the_fit_in_memory(pair):
     rows = np.random.default_rng(2).permutation(N)[:50]
     y = targets()[0][rows]
     network = ModalityAwareAttentionClassifier(max_epochs=1, random_state=0)
@@ -120,7 +120,7 @@ def test_chosen_and_shuffled_rows_of_a_file_are_trained_on_as_in_memory(pair):
     assert one.attention_weights(whole).equals(other.attention_weights(stored))
 
 
-def test_partial_fit_from_a_file_is_that_in_memory(pair):
+def test_partial_fit_from_a_file_equals_partial_fit_in_memory(pair):
     y, _, _ = targets()
     one, other = (
         ModalityAwareAttentionClassifier(random_state=0)
@@ -141,7 +141,7 @@ def test_fits_from_a_file_are_trained_one_by_one(pair):
 
 
 def leftovers(folder):
-    """Return the files in a folder, and those of it that this process still maps."""
+    """Return the files in a folder, and those that this process still maps."""
     gc.collect()
     maps = Path("/proc/self/maps")
     mapped = maps.read_text().splitlines() if maps.exists() else []
@@ -178,14 +178,14 @@ def test_a_scratch_array_holds_what_was_written():
     np.testing.assert_array_equal(part[2:], values[12:30])
 
 
-def test_a_full_disk_is_an_error_that_says_what_to_do():
+def test_the_error_about_a_full_disk_says_what_to_do():
     with pytest.raises(OSError, match=r"needs .* GB for temporary files in .* TMPDIR") as raised:
         ScratchArray((1 << 46,), np.float32)
     assert raised.value.errno in (errno.ENOSPC, errno.EFBIG)
 
 
 @pytest.mark.parametrize("n_rows", [7, 32, 1000])
-def test_blocks_of_rows_are_of_one_size_for_all_signals(pair, n_rows):
+def test_blocks_of_rows_have_the_same_size_for_all_signals(pair, n_rows):
     whole, stored = pair
     rows = np.random.default_rng(3).permutation(N)
     for order in (np.arange(N), rows):
@@ -197,7 +197,7 @@ def test_blocks_of_rows_are_of_one_size_for_all_signals(pair, n_rows):
                 np.testing.assert_array_equal(values[name], expected)
 
 
-def test_identical_rows_are_merged_wherever_they_are(pair):
+def test_identical_rows_are_merged_in_memory_and_in_a_file(pair):
     y, _, subjects = targets()
     for X in pair:
         signals = {name: column.array for name, column in X.items()}
