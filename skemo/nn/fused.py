@@ -686,8 +686,9 @@ def compute(kind: Callable[..., Any], module: nn.Module, *inputs: Tensor) -> lis
         part = kind(module, list(sizes))
         by_sizes[sizes] = part, [x.data_ptr() for x in part.parameters]
     if not torch.is_grad_enabled():
-        counted = loops_in_use.get().n_windows
-        n_windows = len(inputs[0]) if counted is None else min(counted, len(inputs[0]))
+        loops, n_windows = loops_in_use.get(), len(inputs[0])
+        if loops is not None and loops.n_windows is not None:
+            n_windows = min(loops.n_windows, n_windows)
         return _evaluate(inputs, part, n_windows, not module.training)[0]
     return list(_Fused.apply(part, len(inputs), *inputs, *part.parameters))
 
