@@ -372,6 +372,49 @@ def test_windows_that_count_have_the_bits_that_they_have_among_others(seed, dtyp
         assert (own[n_windows:] == 0).all()
 
 
+@pytest.mark.parametrize("attention", ["channel", "temporal", "residual", "scalar", None])
+@pytest.mark.parametrize("merge", ["sum", "concat"])
+@pytest.mark.parametrize("quality_shapes", [[], [(4,)]])
+def test_connected_windows_that_count_have_the_bits_that_they_have_among_others(
+    attention, merge, quality_shapes
+):
+    shapes = [(1, 300), (2, 41), (3, 7)]
+    network = CrossModalAttentionNetwork(
+        shapes,
+        3,
+        connections=[(0, 1), (1, 0), (2, 0)],
+        attention=attention,
+        merge=merge,
+        quality_shapes=quality_shapes,
+        kernel_size=5,
+        pool_size=3,
+    )
+    network = disturb(network, 0).eval()
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(40, *shape, generator=generator) for shape in [*shapes, *quality_shapes]]
+    present = (torch.rand(40, len(inputs), generator=generator) > 0.2).float()
+    with torch.inference_mode():
+        with fused_parts():
+            expected = network.evaluate(inputs, present)
+        for n_windows in (1, 5, 17):
+            with fused_parts(n_windows):
+                found = network.evaluate(inputs, present)
+            for own, others in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(own[:n_windows], others[:n_windows])
+
+
+def test_a_converted_network_is_computed_with_its_new_parameters():
+    x = torch.randn(3, 2, 50, generator=torch.Generator().manual_seed(0))
+    network = StreamBlock(2, 8).eval()
+    with torch.no_grad(), fused_parts():
+        network(x)
+    network = disturb(network.double(), 0)
+    with torch.no_grad():
+        expected = network(x.double())
+        with fused_parts():
+            assert_same([network(x.double())], [expected], torch.float64)
+
+
 def test_a_single_long_window_is_normalised_by_itself_in_training():
     x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
     network = StreamBlock(1, 8).train()
