@@ -285,7 +285,8 @@ class HRVTransformer(WindowTransformer):
         return (
             f"Too few heartbeats were found with signal={self.signal!r}: is it {kind}, or does it "
             f"need signal={other!r}; and was it recorded at {dtype.sampling_rate:g} Hz, and not "
-            "resampled from a lower rate?"
+            f"resampled from a lower rate? QualityTransformer(signal={self.signal!r}) measures how "
+            "far each window can be trusted."
         )
 
     def _check_parameters(self, dtype):

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from skemo._checks import check_range, real_samples
 from skemo.features.quality import QualityTransformer
-from skemo.models._stream_settings import (
+from skemo.models.stream_settings import (
     Kind,
+    check_is_model,
     check_seconds,
     check_subject_is_measured,
     check_windows,
@@ -90,7 +89,8 @@ class Stream:
     Attributes
     ----------
     model : fitted estimator
-        The model in use, which may be replaced, for example by the result of `enroll`.
+        The model in use, which may be replaced, for example by the result of `enroll`. A model
+        that does not fit the stream is refused, and the earlier one stays.
     received : dict of str to float
         Time up to which each signal has arrived, in seconds; NaN before its first sample.
 
@@ -145,22 +145,17 @@ class Stream:
         quality: Mapping[str, Kind] | None = None,
         targets: Sequence[str] | None = None,
     ) -> None:
-        self.model = model
+        check_is_model(model)
         self.duration, self.step = duration, duration if step is None else step
         self.subject, self.trial = str(subject), str(trial)
         self.max_wait, self.context = max_wait, context
         check_seconds(self.duration, self.step, max_wait, context, max_gap)
         check_text([self.subject], "The subject")
         check_text([self.trial], "The trial")
-        if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
-            check_is_fitted(model)
-        if context == 0:
-            check_subject_is_measured(model, self.subject)
         fitted = fitted_signals(model)
         rates = find_rates(sampling_rates, fitted)
         lengths = find_lengths(duration, rates)
         self._channels = find_channels(channels, rates, fitted)
-        check_windows(rates, lengths, self._channels, fitted)
         self._signals = {
             name: ArrivingSignal(rate, lengths[name], max_gap) for name, rate in rates.items()
         }
@@ -175,7 +170,7 @@ class Stream:
         self._missed: dict[str, float] = {}  # by signal: end of the last window without it
         self._warned: set[str] = set()  # signals that a warning said are late
         self._lock = threading.Lock()
-        self._no_results = self._describe_no_windows()
+        self.model = model
 
     def push(
         self,
@@ -212,6 +207,11 @@ class Stream:
         """
         with self._lock:
             times = {} if times is None else times
+            if not isinstance(times, Mapping):
+                raise ValueError(
+                    "times must be a mapping of signals to seconds, such as "
+                    f"{{{next(iter(chunks), 'ecg')!r}: times}}, got {type(times).__name__}."
+                )
             unknown = [name for name in times if name not in chunks]
             if unknown:
                 raise ValueError(f"times has {unknown[0]!r}, but there is no such chunk.")
@@ -242,6 +242,30 @@ class Stream:
         """
         with self._lock:
             return self._predict(self._take_windows(waiting=False))
+
+    @property
+    def model(self) -> Any:
+        return self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        check_is_model(model)
+        if self.context == 0:
+            check_subject_is_measured(model, self.subject)
+        fitted = fitted_signals(model)
+        with self._lock:
+            known = {name: x.sampling_rate for name, x in self._signals.items()}
+            rates = find_rates(known, fitted)
+            lengths = {name: x.n_times for name, x in self._signals.items()}
+            given = {
+                name: names or number
+                for name, (number, names) in self._channels.items()
+                if number is not None
+            }
+            channels = find_channels(given, rates, fitted)
+            check_windows(rates, lengths, channels, fitted)
+            self._model, self._channels = model, channels
+            self._no_results = self._describe_no_windows()
 
     @property
     def received(self) -> dict[str, float]:
@@ -275,7 +299,10 @@ class Stream:
             return samples, None
         before = {other.is_timed for other in self._signals.values() if other.start is not None}
         if before and (times is not None) not in before:
-            raise ValueError("times must be given for all chunks of all signals, or for none.")
+            raise ValueError(
+                "times must be given for all chunks of all signals, or for none: earlier chunks "
+                f"had {'none' if times is not None else 'times'}."
+            )
         if times is None:
             return samples, None
         seconds = np.asarray(times, np.float64)

@@ -1,9 +1,12 @@
 """Checks of the settings of a `Stream`, against each other and against its model."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from skemo._checks import check_rate, is_number, is_positive
 from skemo.features.per_subject import PerSubject
@@ -31,6 +34,17 @@ def check_seconds(
             raise ValueError(f"{name} must be a number of seconds of at least 0, got {value!r}.")
 
 
+def check_is_model(model: Any) -> None:
+    """Raise unless this is a model, and fitted if it is an estimator."""
+    if isinstance(model, str | PathLike):
+        raise ValueError(
+            f"model must be a fitted estimator, got {model!r}. Read a saved model with "
+            "skemo.load(path)."
+        )
+    if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
+        check_is_fitted(model)
+
+
 def check_subject_is_measured(model: Any, subject: str) -> None:
     """Raise if a `PerSubject` of the model has no statistics of this person."""
     params = model.get_params() if hasattr(model, "get_params") else {}
@@ -39,14 +53,20 @@ def check_subject_is_measured(model: Any, subject: str) -> None:
             continue
         known = step.statistics_
         names = known["subject"][known["windows"] > 1].tolist()
-        if subject not in names:
+        if subject in names:
+            continue
+        measured = f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}"
+        if subject == "":
             raise ValueError(
-                f"The model standardises each person, but has not measured {subject!r}, so a "
-                "window would be standardised by those that happen to arrive with it. Use the "
-                "model that skemo.enroll returns, and pass the enrolled person as subject. This "
-                "model has measured "
-                f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}."
+                "The model standardises each person, but no person is given: pass subject= (on "
+                f"the command line, --subject). This model has measured {measured}."
             )
+        raise ValueError(
+            f"The model standardises each person, but has not measured {subject!r}, so a "
+            "window would be standardised by those that happen to arrive with it. Use the "
+            "model that skemo.enroll returns, and pass the enrolled person as subject. This "
+            f"model has measured {measured}."
+        )
 
 
 def find_rates(
@@ -131,9 +151,15 @@ def check_windows(
             ("number of samples in a window", lengths[name], dtype.shape[-1]),
         ):
             if given != known and known is not None:
+                remedy = ""
+                if what.startswith("sampling rate"):
+                    remedy = (
+                        f" If {name!r} comes at another rate, resample it to {known:g} Hz first, "
+                        "or fit the model on windows at its rate."
+                    )
                 raise ValueError(
                     f"The model was fitted on {name!r} with a different {what}: {known}, not "
-                    f"{given}. Use the settings that its windows were cut with."
+                    f"{given}. Use the settings that its windows were cut with.{remedy}"
                 )
 
 
