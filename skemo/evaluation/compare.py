@@ -82,7 +82,7 @@ def compare(
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = 0,
     progress: bool = False,
-    together: bool | Literal["auto"] = "auto",
+    together: bool = False,
     gap: float = 0.0,
     tested: ArrayLike | None = None,
     n_repeats: int = 1,
@@ -138,10 +138,9 @@ def compare(
         Seed of the folds. The models have seeds of their own.
     progress : bool, default=False
         Whether to draw a progress bar with the remaining time on the standard error stream.
-    together : {"auto", True, False}, default="auto"
+    together : bool, default=False
         Whether to train the networks of several folds as one computation, as `fit_many` does.
-        "auto" does so where it was measured to be faster: for small windows, on a CPU without
-        Numba.
+        This is for GPUs.
     gap : float, default=0.0
         Seconds to keep between training and test windows of a trial. Only for "blocked-k-fold".
     tested : array-like of bool, shape (n_windows,), default=None
@@ -604,8 +603,8 @@ def _count_units(units, y):
 
 
 def _check_options(n_repeats, on_error, output, random_state, together):
-    if not (isinstance(together, bool) or together == "auto"):
-        raise ValueError(f'together must be "auto", True or False, got {together!r}.')
+    if not isinstance(together, bool):
+        raise ValueError(f"together must be True or False, got {together!r}.")
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a positive whole number, got {n_repeats!r}.")
     if on_error not in ("record", "raise"):

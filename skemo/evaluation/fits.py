@@ -76,7 +76,7 @@ def run_fits(
     classes: Sequence[NDArray | None],
     store: FitStore | None,
     n_jobs: int | None,
-    together: bool | Literal["auto"],
+    together: bool,
     on_error: Literal["record", "raise"],
     bar: Callable[[int, int], AbstractContextManager[Callable[[], None]]],
 ) -> tuple[dict[tuple[int, int], dict[str, Any]], list[dict[str, Any]]]:
@@ -90,7 +90,7 @@ def run_fits(
     store : FitStore or None
         Where finished fits are kept.
     n_jobs : int or None
-    together : {"auto", True, False}
+    together : bool
         Whether the networks of several folds are trained as one computation.
     on_error : {"record", "raise"}
     bar : callable
@@ -150,11 +150,9 @@ def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
 def _trains_together(run, together):
     if not together or "torch" not in sys.modules:  # without torch, no model is a network
         return False
-    from skemo.training.many import ends_in_network, gains_together
+    from skemo.training.many import ends_in_network
 
-    if not ends_in_network(run.estimator):
-        return False
-    return together is True or gains_together(run.estimator, *_training_data(run, 0))
+    return ends_in_network(run.estimator)
 
 
 def _training_data(run, fold):

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skemo._checks import check_range, float_type
 
-_CHUNK = 1 << 20  # samples to process at a time, so that temporary arrays take a few megabytes
+_CHUNK = 1 << 17  # samples to process at a time, so that temporary arrays stay in the cache
 
 
 def signal_lengths(values: NDArray[np.floating]) -> NDArray[np.intp]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -28,7 +29,7 @@ from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
 from skemo.nn.fusing import fused_parts, is_fused
 from skemo.nn.weights import build_network, has_finite_weights
-from skemo.signals.array import SignalArray
+from skemo.signals.array import missing_windows
 from skemo.signals.checks import signal_columns, validate_modalities
 from skemo.training.batches import WindowSet, merge_rows, row_blocks, samples_per_window
 from skemo.training.devices import (
@@ -384,16 +385,18 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         """Return standardised windows for the network, and which of them have the modality."""
         mean = self.mean_[modality]
         # A modality that is missing in all training windows has no mean, and is absent.
-        present = ~SignalArray(values).isna() & np.isfinite(mean).any()
+        present = ~missing_windows(values) & np.isfinite(mean).any()
         values = standardize_signals(
             values, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
         )
-        if np.nanmax(np.abs(values), initial=0) > _LARGEST_VALUE:
+        if np.fmax.reduce(np.abs(values), axis=None, initial=0) > _LARGEST_VALUE:
             raise ValueError(
                 f"{modality!r} has values more than {_LARGEST_VALUE:.0e} standard deviations "
                 "from the training mean: set artefacts to NaN."
             )
-        return np.nan_to_num(values.astype(np.float32, copy=False), copy=False), present
+        values = values.astype(np.float32, copy=False)
+        np.copyto(values, 0, where=np.isnan(values))
+        return values, present
 
     def _window_set(self, values):
         """Return standardised windows, on the CPU, from arrays by modality."""
@@ -462,17 +465,22 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         On the CPU, several blocks are evaluated in parallel. The calling thread computes nothing
         with several threads of torch: a process forked after that would wait for them.
         """
+        are_fused = is_fused(self.net_.module_, device)
 
         def evaluate(values):
             windows = self._window_set(values)
+            n_counted = len(windows) if are_fused else None
             if device.type == "cpu" and len(windows) < n_block:
-                windows = windows.fill(n_block)
-            # Each thread has its own settings of torch.
-            with reproducible(device), torch.inference_mode(), fused_parts():
+                windows = windows.pad(n_block) if are_fused else windows.fill(n_block)
+            with torch.inference_mode(), fused_parts(n_counted):
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
                 results += [self._read_outputs(outputs.cpu().double()), windows.present]
                 return [result.cpu().numpy() for result in results]
+
+        def evaluate_in_thread(values):
+            with reproducible(device):  # each thread has its own settings of torch
+                return evaluate(values)
 
         n_windows = len(next(iter(signals.values())))
         n_read = max(_READ_VALUES // (n_block * samples_per_window(signals)), 1) * n_block
@@ -480,9 +488,10 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         # Starting a thread takes a millisecond, so there are no more of them than blocks.
         n_threads = min(n_threads, -(-n_windows // n_block))
         with reproducible(device), fused_parts(), ExitStack() as stack:
-            compute = map
+            compute = partial(map, evaluate)
             if n_threads > 1:
-                compute = stack.enter_context(ThreadPoolExecutor(n_threads)).map
+                threads = stack.enter_context(ThreadPoolExecutor(n_threads))
+                compute = partial(threads.map, evaluate_in_thread)
             module = self.net_.module_
             # Going through all layers takes longer than evaluating a single window.
             if next(module.parameters()).device != device:
@@ -496,7 +505,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                     {name: array[start : start + n_block] for name, array in values.items()}
                     for start in range(0, n_rows, n_block)
                 )
-                blocks += compute(evaluate, parts)
+                blocks += compute(parts)
         return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):

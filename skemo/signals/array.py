@@ -480,12 +480,8 @@ class SignalArray(ExtensionArray):
         return self.take(rows, allow_fill=True, fill_value=fill_value)
 
     def isna(self) -> NDArray[np.bool_]:
-        first_sample: tuple[Any, ...] = (slice(None), *[0] * len(self.dtype.shape))
-        missing = np.zeros(len(self), bool)
-        for rows, values in self.blocks():
-            candidates = np.flatnonzero(np.isnan(values[first_sample]))
-            missing[rows.start + candidates] = [np.isnan(values[i]).all() for i in candidates]
-        return missing
+        missing = [missing_windows(values) for _, values in self.blocks()]
+        return np.concatenate([np.zeros(0, bool), *missing])
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, pd.Series | pd.Index | pd.DataFrame):
@@ -632,6 +628,15 @@ class SignalArray(ExtensionArray):
     def _repr_html_(self):
         title = to_html(f"{len(self)} windows, {self.dtype}")
         return f"<p>{title}</p>" + pd.Series(self, name="window").to_frame().to_html(max_rows=6)
+
+
+def missing_windows(samples: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which windows, (n_windows, ..., n_channels, n_times), are NaN throughout."""
+    first_sample: tuple[Any, ...] = (slice(None), *[0] * (samples.ndim - 1))
+    missing = np.isnan(samples[first_sample])
+    for i in np.flatnonzero(missing):
+        missing[i] = np.isnan(samples[i]).all()
+    return missing
 
 
 def _is_missing(window):

@@ -150,6 +150,18 @@ class WindowSet(Dataset):
         rows = torch.arange(n_windows) % len(self)
         return WindowSet([values[rows] for values in self.inputs], self.present[rows])
 
+    def pad(self, n_windows: int) -> "WindowSet":
+        """Return `n_windows` inputs, of which those after the windows have no modality."""
+        padded = []
+        for values in (*self.inputs, self.present):
+            if len(self) == 1 and values is not self.present:
+                padded.append(values.expand(n_windows, *values.shape[1:]))  # copies nothing
+                continue
+            larger = values.new_zeros(n_windows, *values.shape[1:])
+            larger[: len(values)] = values
+            padded.append(larger)
+        return WindowSet(padded[:-1], padded[-1])
+
     def __len__(self) -> int:
         return len(self.present)
 
