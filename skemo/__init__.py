@@ -1,7 +1,8 @@
 """scikit-learn estimators for emotion, stress and workload from physiological signals."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from skemo._lazy import lazy_names
 
 if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and editors
     from ._versions import show_versions as show_versions
@@ -70,6 +71,8 @@ if TYPE_CHECKING:  # the same names as in _HOME below, for type checkers and edi
     from .signals.array import SignalDtype as SignalDtype
     from .signals.array import signal_frame as signal_frame
     from .signals.recording import Recording as Recording
+    from .signals.stored import read_windows as read_windows
+    from .signals.stored import write_windows as write_windows
     from .signals.windows import segment as segment
     from .training.many import fit_many as fit_many
 
@@ -83,6 +86,8 @@ _HOME = {
     "signal_frame": "signals.array",
     "Recording": "signals.recording",
     "segment": "signals.windows",
+    "read_windows": "signals.stored",
+    "write_windows": "signals.stored",
     "HRVTransformer": "features.hrv",
     "find_beats": "features.whole_recordings",
     "DifferentialEntropyTransformer": "features.differential_entropy",
@@ -144,19 +149,10 @@ _HOME = {
 
 __all__ = ["__version__", "all_estimators", *sorted(_HOME)]
 
-
-def _load(name: str) -> Any:
-    return getattr(importlib.import_module(f"skemo.{_HOME[name]}"), name)
-
+_load = lazy_names(__name__, _HOME)
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers would accept misspelt names
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module 'skemo' has no attribute {name!r}")
-        value = _load(name)
-        globals()[name] = value
-        return value
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

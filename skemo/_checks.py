@@ -14,7 +14,7 @@ from skemo._samples import fill_mask
 # coefficient of a million samples is still finite in single precision.
 LARGEST_SAMPLE = 1e12
 HIGHEST_RATE = 1e6  # Hz
-_CHUNK = 1 << 22  # samples checked at a time: a few megabytes
+_CHUNK = 1 << 20  # samples checked at a time: a few megabytes
 
 
 def real_samples(

@@ -1,16 +1,19 @@
 """Files that are never left half written if a program is interrupted."""
 
+import errno
 import os
 import uuid
 from pathlib import Path
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def make_folder(folder: Path) -> None:
-    """Create a folder unless it exists; the error of a failure says what to do about it."""
+    """Create a folder unless it exists; if that fails, the error says what to do."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _with_remedy(error, "Choose another folder; could not create", folder) from error
+        raise with_remedy(error, "Could not create the folder", folder) from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -44,11 +47,25 @@ def write_whole(path: Path, content: str | bytes) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        remedy = "Free some space or choose another folder; could not write"
-        raise _with_remedy(error, remedy, path) from error
+        raise with_remedy(error, "Could not write", path) from error
     except UnicodeEncodeError as error:
         raise ValueError(f"Files cannot be called {str(path)!r}: choose another name.") from error
 
 
-def _with_remedy(error, remedy, path):
-    return OSError(error.errno, f"{error.strerror}. {remedy}", str(path))
+def with_remedy(error: OSError, problem: str, path: Path) -> OSError:
+    """Return an error of the same kind that says what failed, and what to do.
+
+    Parameters
+    ----------
+    error : OSError
+    problem : str
+        What could not be done to the file or folder.
+    path : pathlib.Path
+        The file or folder that the caller asked for.
+    """
+    remedy = "Choose another folder"
+    if error.errno in _FULL:
+        remedy = "Free some space or choose another folder"
+    elif os.path.isdir(path):
+        remedy = "Add the name of a file"
+    return OSError(error.errno, f"{problem}: {error.strerror}. {remedy}", str(path))

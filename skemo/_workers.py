@@ -3,11 +3,14 @@
 import os
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
+from joblib import parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
 
 _LOCAL = ("loky", "multiprocessing")  # joblib's backends whose workers are its own children
+_NESTED = ("threading", "sequential")  # those that it uses inside of these workers
 
 
 def ending_with_this_process() -> dict[str, Any]:
@@ -45,6 +48,17 @@ def returned_as(
     if not get_active_backend()[0].supports_return_generator:
         return "list"
     return "generator" if in_order else "generator_unordered"
+
+
+def within_this_process() -> AbstractContextManager[Any]:
+    """Return a context in which joblib keeps the parts of a task within a process of a cluster.
+
+    A task of a cluster may itself pass tasks to the cluster. This is worth sending data for the
+    fits of a search, but not for each tree of a random forest.
+    """
+    if type(get_active_backend()[0]) in map(BACKENDS.get, (*_LOCAL, *_NESTED)):
+        return nullcontext()
+    return parallel_config("threading", n_jobs=1)
 
 
 def _end_with(parent):

@@ -10,7 +10,10 @@ import skemo
 PACKAGE = Path(skemo.__file__).parent
 # A folder may import from itself and from the rows above its own.
 LEVELS = [
-    {"_escape", "_files", "_doc_links", "_warnings", "_workers", "_checks", "_samples"},
+    {
+        *("_escape", "_files", "_doc_links", "_warnings", "_workers", "_checks", "_samples"),
+        "_lazy",
+    },
     {"signals", "kernels", "nn"},
     {"io", "features", "training"},
     {"datasets", "models"},

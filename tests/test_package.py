@@ -8,6 +8,8 @@ import sys
 import pytest
 
 import skemo
+import skemo.datasets
+import skemo.displays
 
 CLASSES = [
     skemo.SignalDtype,
@@ -34,6 +36,23 @@ def test_importing_skemo_loads_nothing_heavy():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_loader_and_segment_are_imported_without_scipy_and_scikit_learn():
+    code = (
+        "import sys\n"
+        "from skemo import read_windows, segment\n"
+        "from skemo.datasets import fetch_eegmat\n"
+        "assert not {'scipy', 'sklearn', 'skemo.datasets.wesad'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_package_lists_its_lazy_names_and_refuses_others():
+    for package in (skemo.datasets, skemo.displays):
+        assert set(package.__all__) <= set(dir(package))
+        with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute"):
+            package.HRV  # noqa: B018
 
 
 def test_every_public_name_exists_and_is_documented():

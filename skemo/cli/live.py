@@ -2,10 +2,10 @@
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,8 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds of earlier windows that the model also gets; default: 0",
     )
-    add("--seconds", type=_positive, metavar="S", help="stop after this time")
-    add("--log", type=Path, metavar="FILE", help="write results to this CSV file as they arrive")
+    add("--seconds", type=_positive, metavar="S", help="stop after this time by the clock")
+    add(
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="write results to this CSV file as they arrive, after those that it already has",
+    )
 
 
 def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -106,7 +111,7 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
                 max_gap=args.max_gap,
                 context=args.context,
             )
-            with open(args.log, "w", encoding="utf-8") if args.log else nullcontext() as log:
+            with _opened(args.log) as log:
                 _follow(stream, chunks, args.seconds, log)
     except (ImportError, OSError, ValueError) as error:
         parser.error(str(error))
@@ -131,6 +136,9 @@ def _find_duration(given: float | None, fitted: dict[str, SignalDtype]) -> float
 @contextmanager
 def _open_source(args, fitted):
     """Yield chunks with their times, and the rates and channels of the signals in them."""
+    for name, _ in args.signal:
+        if fitted and name not in fitted:
+            raise ValueError(f"The model has no signal {name!r}; it has {', '.join(fitted)}.")
     if args.lsl:
         wanted = {}
         for name, source in args.signal:
@@ -266,7 +274,39 @@ def _plain(channel, modality):
     return channel.casefold().removeprefix(modality.casefold()).strip(" -_:")
 
 
-def _follow(stream: Stream, source: Iterator, seconds: float | None, log: TextIO | None) -> None:
+@contextmanager
+def _opened(path: Path | None) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Yield a function that adds results to a log, if there is one."""
+    if path is None:
+        yield lambda result: None
+        return
+    with open(path, "a+", encoding="utf-8") as file:
+        file.seek(0)
+        header = file.readline()
+
+        def write(result):
+            nonlocal header
+            first, _, rows = to_csv(result).partition("\n")
+            if not header:
+                header = f"{first}\n"
+                file.write(header)
+            if header != f"{first}\n":
+                raise ValueError(
+                    f"The log {path} has the columns {header.strip()}, but the results have "
+                    f"{first}. Write to another file."
+                )
+            file.write(rows)
+            file.flush()
+
+        yield write
+
+
+def _follow(
+    stream: Stream,
+    source: Iterator[Chunks],
+    seconds: float | None,
+    log: Callable[[pd.DataFrame], None],
+) -> None:
     """Push chunks, and show and log the results."""
     stop = np.inf if seconds is None else time.monotonic() + seconds
     with _shown() as show:
@@ -281,10 +321,8 @@ def _follow(stream: Stream, source: Iterator, seconds: float | None, log: TextIO
 def _report(result, show, log):
     for i in range(len(result)):
         show(result.iloc[i])
-    if log is not None and len(result):
-        text = to_csv(result)
-        log.write(text if log.tell() == 0 else text.partition("\n")[2])
-        log.flush()
+    if len(result):
+        log(result)
 
 
 @contextmanager

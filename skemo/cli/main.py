@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 import joblib
 import numpy as np
@@ -34,11 +35,11 @@ from skemo.evaluation.protocols import PROTOCOLS
 from skemo.evaluation.scores import format_table, metric_decimals
 from skemo.evaluation.statistics import bootstrap_interval, correct_p_values, wilcoxon_test
 from skemo.features.corruption import KINDS, corrupt, describe_corruption
-from skemo.report import write_report
-from skemo.report.outcome import find_outcome, format_p
+from skemo.report import find_outcomes, write_outcomes
+from skemo.report.outcome import format_p
 from skemo.signals.windows import segment, window_starts
 
-_MOST_FOLDS = 40  # that are listed one by one
+_MOST_FOLDS = 40  # to list one by one
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,11 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments exit with 2.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):  # escape what cannot be encoded
             stream.reconfigure(errors="backslashreplace")
-    parser = _make_parser()
     argv = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args(argv)
+    args = _make_parser().parse_args(argv)
+    parser = args.parser
     if args.command == "live":
         live.run(args, parser)
         return 0
@@ -77,19 +78,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _CommandParser(argparse.ArgumentParser):
+    """Reports errors of a command in one line, since its usage would fill the screen."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
 def _make_parser():
     parser = argparse.ArgumentParser(
         prog="skemo",
         description="Emotion, stress and workload recognition from physiological signals.",
     )
     parser.add_argument("--version", action="version", version=f"skemo {version('skemo')}")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_CommandParser)
     command = commands.add_parser(
         "compare",
         help="train and test the networks and the classical baselines on a data set",
-        description="Train and test the networks and the classical baselines on a data set, and "
-        "print their scores by subject: accuracy, sensitivity and specificity, precision, balanced "
-        "accuracy and macro F1, or for numbers the errors and correlations.",
+        description="Train and test the networks and the classical baselines on a data set, and\n"
+        "print their scores by subject: accuracy, sensitivity and specificity, precision,\n"
+        "balanced accuracy and macro F1, or for ratings the errors and correlations.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(
             [
@@ -193,7 +201,12 @@ def _make_parser():
         action="store_true",
         help="with --corrupt: tell the models which windows were corrupted",
     )
-    add("--max-epochs", type=_positive(int), metavar="N", help="epochs of the networks")
+    add(
+        "--max-epochs",
+        type=_positive(int),
+        metavar="N",
+        help="epochs of the networks; default: 30, for cross-modal and late-fusion 10",
+    )
     add("--n-jobs", type=int, default=joblib.cpu_count(), metavar="N", help="default: all cores")
     add(
         "--output",
@@ -202,14 +215,15 @@ def _make_parser():
         help="write report.html, table.md, scores.csv and predictions.csv to this folder, and keep "
         "every finished fit there, so that the same command continues after an interruption",
     )
-    live.add_arguments(
-        commands.add_parser(
-            "live",
-            help="apply a saved model to a device or a recording",
-            description="Classify each window of a device's streams, or of a recording, as soon as "
-            "it is complete, and show probabilities and signal quality. Ctrl-C ends it.",
-        )
+    command.set_defaults(parser=command)
+    command = commands.add_parser(
+        "live",
+        help="apply a saved model to a device or a recording",
+        description="Classify each window of a device's streams, or of a recording, as soon as it "
+        "is complete, and show probabilities and signal quality. Ctrl-C ends it.",
     )
+    live.add_arguments(command)
+    command.set_defaults(parser=command)
     return parser
 
 
@@ -219,8 +233,9 @@ def _describe(title, lines):
 
 def _describe_data(dataset):
     targets = f"; targets {', '.join(dataset.targets)}" if dataset.targets else ""
-    numbers = f"; numbers {', '.join(dataset.numbers)}" if dataset.numbers else ""
-    return dataset.description + targets + numbers
+    ratings = ", ".join(dataset.numbers)
+    ratings = f"; ratings (--task regression): {ratings}" if dataset.numbers else ""
+    return dataset.description + targets + ratings
 
 
 def _describe_model(model):
@@ -279,6 +294,8 @@ def _compare(args, parser, argv):
     normalizations = list(NORMALIZATIONS) if both else [args.normalization]
     if args.n_jobs == 0:
         parser.error("argument --n-jobs: must not be 0")
+    if args.n_splits == 1:
+        parser.error("argument --n-splits: must be at least 2")
     if args.gap and "blocked-k-fold" not in protocols:
         parser.error("argument --gap: only for blocked-k-fold, choose it with --protocol")
     if args.reliability and args.corrupt is None:
@@ -290,7 +307,7 @@ def _compare(args, parser, argv):
     if args.output is not None:
         try:
             make_folder(args.output)
-            write_whole(args.output / ".writable", "")  # rather now than after hours
+            write_whole(args.output / ".writable", "")  # fails now rather than after hours
             (args.output / ".writable").unlink()
         except OSError as error:
             parser.error(f"argument --output: {error}")
@@ -305,7 +322,7 @@ def _compare(args, parser, argv):
     n_splits = args.n_splits or max(2, min(10, windows["subject"].nunique()))
 
     for name in ("report.html", "table.md", "scores.csv", "predictions.csv"):
-        if args.output is not None:  # may be from another run
+        if args.output is not None:  # it may be from another run
             (args.output / name).unlink(missing_ok=True)
     title = ", ".join([args.dataset, *targets])
     if args.corrupt is not None:
@@ -318,7 +335,7 @@ def _compare(args, parser, argv):
             args, title, windows[shown], y[shown], list(columns["raw"]), protocols, n_splits
         )
     )
-    comparisons = {}
+    comparisons, outcomes = {}, {}
     for normalization in normalizations:
         models = make_models(
             args.models,
@@ -354,11 +371,14 @@ def _compare(args, parser, argv):
             details = {**comparison.details, "normalization": normalization, "code": code}
             comparison = dataclasses.replace(comparison, details=details)
             comparisons[protocol, normalization] = comparison
-            text.add(_describe_result(comparison, normalization))
+            found = find_outcomes({f"{protocol}, {normalization}": comparison})
+            outcomes |= found
+            text.add(_describe_result(comparison, normalization, found.values()))
             for one in comparison.by_target().values():
                 print(_describe_folds(one), flush=True)
             if args.output is not None:
-                _write(args.output, comparisons, args.dataset, title)
+                write_outcomes(outcomes, args.output / "report.html", f"skemo compare: {title}")
+                _write(args.output, comparisons, args.dataset)
     if not comparisons:
         parser.error("none of the protocols is possible with these windows")
     if both:
@@ -465,10 +485,8 @@ class _Text:
             write_whole(self.folder / "table.md", "\n".join(self.texts))
 
 
-def _write(folder, comparisons, dataset, title):
-    """Write the report, the scores and the predictions of all comparisons."""
-    headings = {", ".join(names): one for names, one in comparisons.items()}
-    write_report(headings, folder / "report.html", title=f"skemo compare: {title}")
+def _write(folder, comparisons, dataset):
+    """Write the scores and the predictions of all comparisons."""
     for name in ("scores", "predictions"):
         tables = []
         for (protocol, normalization), comparison in comparisons.items():
@@ -531,7 +549,7 @@ def _describe_targets(args, y):
     )
 
 
-def _describe_result(comparison, normalization):
+def _describe_result(comparison, normalization, outcomes):
     protocol = PROTOCOLS[comparison.protocol]
     warning = "**Optimistic.** " if protocol.optimistic else ""
     lines = [f"- {note}" for note in comparison.notes()]
@@ -544,23 +562,23 @@ def _describe_result(comparison, normalization):
 Normalisation: {NORMALIZATIONS[normalization]}.
 
 {comparison.table("markdown")}
-{_lines(lines)}{"".join(map(_describe_tests, comparison.by_target().values()))}"""
+{_lines(lines)}{"".join(map(_describe_tests, outcomes))}"""
 
 
 def _lines(lines):
     return "\n" + "\n".join(lines) + "\n" if lines else ""
 
 
-def _describe_tests(comparison):
+def _describe_tests(outcome):
     """Describe which models differ from each other and from the controls by more than chance."""
-    outcome = find_outcome(comparison)
 
     def differ(score):
         return f"{100 * score:+.1f}" if outcome.unit else f"{score:+.{outcome.decimals + 1}f}"
 
-    tests = pd.concat([table for table in (outcome.shown, outcome.against) if len(table)] or [[]])
-    if tests.empty:
+    tables = [table for table in (outcome.shown, outcome.against) if len(table)]
+    if not tables:
         return ""
+    tests = pd.concat(tables)
     rows = [
         [
             f"{row.model} − {row.other}",
@@ -579,7 +597,7 @@ def _describe_tests(comparison):
         "p (Holm)",
     ]
     table = pd.DataFrame(rows, columns=columns).set_index("models")
-    target = comparison.details.get("target")
+    target = outcome.comparison.details.get("target")
     score = f"{outcome.metric_name} for {target}" if target else outcome.metric_name
     return f"""
 Differences of {score}, with 95 % bootstrap intervals over subjects. p values are from the

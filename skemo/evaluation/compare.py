@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_consistent_length
 
@@ -36,7 +37,7 @@ from skemo.evaluation.declared import transductive_steps
 from skemo.evaluation.digest import digest, package_versions, pickle_by_value, settings
 from skemo.evaluation.fits import Run, is_network, run_fits, take_rows, uses_processes
 from skemo.evaluation.leakage import check_split, format_findings
-from skemo.evaluation.nested import fit_parameters, split_by_subject
+from skemo.evaluation.nested import fit_parameters, is_search, split_by_subject
 from skemo.evaluation.precompute import Precomputed
 from skemo.evaluation.progress import progress_bar
 from skemo.evaluation.protocols import (
@@ -61,6 +62,7 @@ from skemo.evaluation.targets import (
 )
 from skemo.evaluation.training_rows import add_training_rows, check_tested
 from skemo.models.baselines import make_dummy
+from skemo.models.targets import category_orders
 from skemo.signals.checks import check_text
 from skemo.signals.groups import GROUP_COLUMNS, trial_codes
 
@@ -80,7 +82,7 @@ def compare(
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = 0,
     progress: bool = False,
-    together: bool | Literal["auto"] = "auto",
+    together: bool = False,
     gap: float = 0.0,
     tested: ArrayLike | None = None,
     n_repeats: int = 1,
@@ -108,7 +110,8 @@ def compare(
         scores; NaN leaves a window out of the scores of that target. A string is the name of a
         column of `X`, and a list of strings the names of several; these columns are then
         removed from `X`, and no others: a second rating stays among the inputs of models
-        that select no columns.
+        that select no columns. Networks with ``loss="ordinal"`` use the order of an ordered
+        Categorical.
     groups : array-like of shape (n_windows,), DataFrame, or str
         The subject of each window, or a table with a column `subject` and, where known, `trial`,
         and `start` and `stop` in seconds. The windows that `skemo.segment` returns are such a
@@ -135,10 +138,9 @@ def compare(
         Seed of the folds. The models have seeds of their own.
     progress : bool, default=False
         Whether to draw a progress bar with the remaining time on the standard error stream.
-    together : {"auto", True, False}, default="auto"
+    together : bool, default=False
         Whether to train the networks of several folds as one computation, as `fit_many` does.
-        "auto" does so where it was measured to be faster: for small windows, on a CPU without
-        Numba.
+        This is for GPUs.
     gap : float, default=0.0
         Seconds to keep between training and test windows of a trial. Only for "blocked-k-fold".
     tested : array-like of bool, shape (n_windows,), default=None
@@ -167,8 +169,9 @@ def compare(
     Returns
     -------
     Comparison
-        Printed, it is the table. It has the predictions, scores, failures, warnings and leakage
-        as tables, and methods such as `table`, `test` and `calibration`.
+        Printed, it is the table, wrapped to 80 characters. It has the predictions, scores,
+        failures, warnings and leakage as tables, and methods such as `table`, `test` and
+        `calibration`.
 
     Raises
     ------
@@ -293,6 +296,7 @@ def compare(
     are_classes = task == "classification"
     targets = read_targets(y, task)
     labels = stack_targets(targets)
+    orders = category_orders(y, len(targets)) if are_classes else []
     scorers = read_scoring(scoring, task)
     with_controls = _add_controls(by_name, controls, task)
     of_one = labels if are_classes and len(targets) == 1 else None  # to stratify folds by
@@ -382,6 +386,7 @@ def compare(
             y = permuted if is_permuted else labels
             features, rest = _compute_leading_steps(precomputed, model)
             own, rest = _for_targets(all_folds, y, rest, task)
+            own_orders = _orders_for(rest, orders)
             keys: list[Any] = [None] * len(own)
             pickled = None
             if store:
@@ -389,13 +394,16 @@ def compare(
                 if of_model and in_processes:
                     pickled = _or_none(pickle_by_value, rest, f"the model {name!r}", refused)
                     of_model = of_model if pickled else None
-                of_fits = (common, of_folds, of_model, digest(y))
+                of_y = digest((y, own_orders) if own_orders else y)
+                of_fits = (common, of_folds, of_model, of_y)
                 # Equal models without a seed differ in their results, so they must not share them.
                 same[of_fits] = same.get(of_fits, -1) + 1
                 if None not in of_fits:
                     which = str(same[of_fits])
                     keys = [(*of_fits, which, str(fold)) for fold in range(len(own))]
-            runs.append(Run(name, repeat, rest, features, y, own, params, keys, pickled))
+            runs.append(
+                Run(name, repeat, rest, features, y, own, params, keys, pickled, own_orders)
+            )
     for name, n in precomputed.missing.items():
         about["missing"][name] = max(n, about["missing"].get(name, 0))
     if refused:
@@ -575,6 +583,16 @@ def _for_targets(folds, y, model, task):
     return folds, several(model)
 
 
+def _orders_for(model, orders):
+    """Return the orders of classes if there are any and the model may use them.
+
+    Networks may, and searches over networks.
+    """
+    last = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    may_use = is_network(last.estimator if is_search(last) else last)
+    return orders if may_use and any(order is not None for order in orders) else []
+
+
 def _count_units(units, y):
     """The number of training subjects or trials, in total and with windows of the rarer class."""
     n_units = len(np.unique(units))
@@ -585,8 +603,8 @@ def _count_units(units, y):
 
 
 def _check_options(n_repeats, on_error, output, random_state, together):
-    if not (isinstance(together, bool) or together == "auto"):
-        raise ValueError(f'together must be "auto", True or False, got {together!r}.')
+    if not isinstance(together, bool):
+        raise ValueError(f"together must be True or False, got {together!r}.")
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a positive whole number, got {n_repeats!r}.")
     if on_error not in ("record", "raise"):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from skemo.evaluation.fits import Run
 
 FIT_KEYS = ["model", "repeat", "fold"]
+_LINE = 80  # width in characters of a printed table
 
 
 def describe_data(
@@ -105,24 +106,29 @@ def assemble_comparison(
 
 def _predictions_of(j, target, runs, subjects, records):
     """The predictions of target number j, of the windows that have it."""
-    parts = []
+    named, parts = [], []  # joined once, since a comparison may have thousands of fits
     for (i, fold), record in sorted(records.items(), key=lambda item: item[0]):
         run = runs[i]
         _, rows = run.folds[fold]
+        named.append((run.model, run.repeat, fold))
         y_true = run.y[rows] if run.y.ndim == 1 else run.y[rows, j]
-        named = {"model": run.model, "repeat": run.repeat, "fold": fold}
-        columns = {**named, "row": rows, "subject": subjects[rows], "y_true": y_true}
-        y_pred = np.array(record["y_pred"][j])
-        if target.classes is not None:
-            y_pred = target.classes[y_pred]
-        part = pd.DataFrame({**columns, "y_pred": y_pred})
-        if target.classes is not None:
-            probabilities = record["probabilities"][j]
-            if probabilities is None:
-                probabilities = np.full((len(rows), len(target.classes)), np.nan)
-            part[[f"{PROBABILITY}{label}" for label in target.classes]] = probabilities
-        parts.append(part[part["y_true"].notna()] if target.name else part)
-    own = pd.concat(parts, ignore_index=True)
+        probabilities = record["probabilities"][j]
+        if probabilities is None and target.classes is not None:
+            probabilities = np.full((len(rows), len(target.classes)), np.nan)
+        parts.append((rows, y_true, record["y_pred"][j], probabilities))
+    rows, y_true, y_pred, probabilities = zip(*parts, strict=True)
+    own = pd.DataFrame(named, columns=FIT_KEYS)
+    own = own.loc[own.index.repeat(list(map(len, rows)))].reset_index(drop=True)
+    own["row"] = np.concatenate(rows)
+    own["subject"] = subjects[own["row"]]
+    own["y_true"] = np.concatenate(y_true)
+    own["y_pred"] = np.concatenate(y_pred)
+    if target.classes is not None:
+        own["y_pred"] = target.classes[own["y_pred"]]
+        columns = [f"{PROBABILITY}{label}" for label in target.classes]
+        own[columns] = np.concatenate(probabilities)
+    if target.name:
+        own = own[own["y_true"].notna()].reset_index(drop=True)
     if own.empty:
         raise ValueError(f"No tested window has the target {target.name!r}.")
     return own.infer_objects() if target.name else own
@@ -202,8 +208,13 @@ class Comparison:
     scorers: dict[str, Scorer] = field(default_factory=dict)
 
     def __repr__(self):
-        lines = [f"<Comparison by {self.title}>", self.table("text")]
-        return "\n".join([*lines, *self.notes()])
+        tables = []
+        for name, one in self.by_target().items():
+            table = one.table().rename_axis(index=None, columns=None)  # the title stands above
+            text = to_printable(table.to_string(line_width=_LINE))
+            tables.append(f"{name}\n\n{text}" if name else text)
+        title = f"<Comparison by {self.title}>"
+        return "\n".join([title, "\n\n".join(tables), *self.notes()])
 
     def _repr_html_(self):
         """Return title, table and notes as HTML, for notebooks."""

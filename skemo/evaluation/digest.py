@@ -22,10 +22,13 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 
+from skemo.signals.array import SignalArray
+from skemo.signals.stored import StoredSignalArray
+
 # Raise this with every change of skemo that changes the result of the same call (of features,
 # networks, training, folds or controls). Results that were kept before are then computed again.
-RESULTS_VERSION = 5
-# Packages whose versions may change results; with Numba, networks add in another order.
+RESULTS_VERSION = 6
+# Packages whose versions may change results; with Numba, networks add numbers in another order.
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "neurokit2")
 _SHOWN = (
     "skemo",
@@ -76,11 +79,11 @@ def _version(name):
 
 
 def digest(value: Any) -> str:
-    """Return a text that is the same for equal values, in any process, and differs for others.
+    """Return a text that is the same for equal values in any process, and differs for others.
 
-    Classes and functions of installed packages count by name and package version. Those of your
-    own notebook, script or module count by their present content: code, attributes, bases,
-    defaults, closures, and the functions, modules and constants they refer to.
+    Classes and functions of installed packages are identified by name and package version, and
+    those of your own notebook, script or module by their current content: code, attributes,
+    bases, defaults, closures, and the functions, modules and constants they refer to.
 
     Parameters
     ----------
@@ -131,7 +134,7 @@ def pickle_by_value(value: Any) -> bytes:
 
 @contextmanager
 def _own_code_by_value():
-    """Yield a digest, and have cloudpickle pickle the user's modules that it finds by value."""
+    """Yield a `_Digest`; cloudpickle pickles by value the modules of the user that it finds."""
     with _lock:
         walk = _Digest()
         try:
@@ -144,7 +147,7 @@ def _own_code_by_value():
 
 
 class _Digest:
-    """Computes digests of values from the parts that cloudpickle takes them apart into.
+    """Computes digests of values from the parts into which cloudpickle splits them.
 
     The bytes of a pickle cannot be used, since they depend on the order of sets, on which equal
     parts are the same object, on line numbers, and on identifiers that cloudpickle draws for
@@ -168,49 +171,55 @@ class _Digest:
             self.open[key] = len(self.open)
             parts, data = self.parts(value)
             whole = hashlib.sha256(b"".join(map(self.of, parts)))
-            whole.update(data)
+            for piece in data:
+                whole.update(piece)
             del self.open[key]
             self.known[key] = whole.digest(), value
         return self.known[key][0]
 
     def parts(self, value):
-        """Return the parts of a value, and its data as bytes."""
+        """Return the parts of a value, and its data as pieces of bytes."""
         kind = type(value)
         if kind in (tuple, list):
-            return (kind.__name__, *value), b""
+            return (kind.__name__, *value), ()
         if kind is dict:
-            return ("dict", *(part for item in value.items() for part in item)), b""
+            return ("dict", *(part for item in value.items() for part in item)), ()
         if kind in (set, frozenset):
-            return (kind.__name__, *sorted(map(self.of, value))), b""
+            return (kind.__name__, *sorted(map(self.of, value))), ()
         if kind in (np.ndarray, np.memmap):
-            # Sums depend on the order in memory in their last bits.
+            # The last bits of sums depend on the order in memory.
             about = ("array", value.dtype, value.shape, value.flags.fnc)
             if value.dtype.hasobject:
-                return (*about, value.ravel().tolist()), b""
+                return (*about, value.ravel().tolist()), ()
             flat = np.ascontiguousarray(value).reshape(-1)
-            return about, flat.view(np.uint8) if flat.size else b""
+            return about, [flat.view(np.uint8)] if flat.size else ()
         if kind is np.random.RandomState:  # its pickle has an unused entropy
-            return ("random state", value.get_state(legacy=False)), b""
+            return ("random state", value.get_state(legacy=False)), ()
         if isinstance(value, pd.DataFrame):
             columns = [value.iloc[:, i].array for i in range(value.shape[1])]
-            return ("table", kind, value.columns, value.index, columns, value.attrs), b""
+            return ("table", kind, value.columns, value.index, columns, value.attrs), ()
+        if isinstance(value, SignalArray):  # the same digest in memory and in a file
+            in_memory = not isinstance(value, StoredSignalArray)
+            about = ("signal", value.dtype, len(value), in_memory and value.values.flags.fnc)
+            blocks = (np.ascontiguousarray(block).reshape(-1) for _, block in value.blocks())
+            return about, (block.view(np.uint8) for block in blocks)
         if isinstance(value, pd.api.extensions.ExtensionArray) and _root(kind) == "pandas":
-            return ("column", value.dtype, np.asarray(value)), b""
+            return ("column", value.dtype, np.asarray(value)), ()
         if "torch" in sys.modules and isinstance(value, sys.modules["torch"].Tensor):
             flat = value.detach().cpu().contiguous().reshape(-1)
             about = (str(value.dtype), tuple(value.shape), str(value.device), value.requires_grad)
-            return ("tensor", kind, *about), flat.view(sys.modules["torch"].uint8).numpy()
+            return ("tensor", kind, *about), [flat.view(sys.modules["torch"].uint8).numpy()]
         if kind is types.CodeType:
-            return ("code", *(getattr(value, name) for name in _CODE)), b""
+            return ("code", *(getattr(value, name) for name in _CODE)), ()
         if isinstance(value, types.ModuleType):
             if not _is_own(value):
-                return ("module", value.__name__, _package_version(value.__name__)), b""
+                return ("module", value.__name__, _package_version(value.__name__)), ()
             self.register(value)
             content = sorted(item for item in vars(value).items() if item[0][:2] != "__")
-            return ("module", *(part for item in content for part in item)), b""
+            return ("module", *(part for item in content for part in item)), ()
         if kind in _LOCKS or isinstance(value, weakref.ref):  # results do not depend on them
-            return ("nothing",), b""
-        return self.reduced(value), b""
+            return ("nothing",), ()
+        return self.reduced(value), ()
 
     def reduced(self, value):
         """Return the parts of an object according to its pickle."""
@@ -305,7 +314,7 @@ def _is_own_name(name):
 
 
 def _is_own(module):
-    """Whether a module is the user's, neither installed nor Python's, and may change any time."""
+    """Whether a module is the user's: neither installed nor Python's, so it may change any time."""
     root = module.__name__.partition(".")[0]
     if root == __name__.partition(".")[0]:
         return False

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,9 +19,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from skemo._warnings import recorded_warnings
-from skemo._workers import ending_with_this_process, returned_as
-from skemo.evaluation.nested import chosen_parameters
+from skemo._workers import ending_with_this_process, returned_as, within_this_process
+from skemo.evaluation.nested import chosen_parameters, is_search
 from skemo.evaluation.store import FitStore
+from skemo.evaluation.targets import in_order
 
 _TOGETHER = 12  # fits on a CPU: more would gain little and leave less for other processes
 
@@ -33,7 +34,8 @@ class Run(NamedTuple):
     its labels, permuted for a control; `folds` are pairs (train, test), in a list or by their
     numbers; `params` are parameters of ``fit`` for all rows; `keys` are the keys of each fold's
     record in a store, or None if it cannot be kept. `pickled` is the estimator by value, for fits
-    that are kept and run in other processes.
+    that are kept and run in other processes. `orders` has the ordered classes of each target, or
+    None, for an estimator that may use their order.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Run(NamedTuple):
     params: dict
     keys: list
     pickled: bytes | None = None
+    orders: Sequence[NDArray | None] = ()
 
     def __reduce__(self):
         if self.pickled is None:
@@ -73,7 +76,7 @@ def run_fits(
     classes: Sequence[NDArray | None],
     store: FitStore | None,
     n_jobs: int | None,
-    together: bool | Literal["auto"],
+    together: bool,
     on_error: Literal["record", "raise"],
     bar: Callable[[int, int], AbstractContextManager[Callable[[], None]]],
 ) -> tuple[dict[tuple[int, int], dict[str, Any]], list[dict[str, Any]]]:
@@ -87,7 +90,7 @@ def run_fits(
     store : FitStore or None
         Where finished fits are kept.
     n_jobs : int or None
-    together : {"auto", True, False}
+    together : bool
         Whether the networks of several folds are trained as one computation.
     on_error : {"record", "raise"}
     bar : callable
@@ -147,17 +150,15 @@ def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
 def _trains_together(run, together):
     if not together or "torch" not in sys.modules:  # without torch, no model is a network
         return False
-    from skemo.training.many import ends_in_network, gains_together
+    from skemo.training.many import ends_in_network
 
-    if not ends_in_network(run.estimator):
-        return False
-    return together is True or gains_together(run.estimator, *_training_data(run, 0))
+    return ends_in_network(run.estimator)
 
 
 def _training_data(run, fold):
     train, _ = run.folds[fold]
     params = {name: values[train] for name, values in run.params.items()}
-    return take_rows(run.X, train), run.y[train], params
+    return take_rows(run.X, train), in_order(run.y[train], run.orders), params
 
 
 def _in_chunks(folds):
@@ -219,7 +220,8 @@ def _fit_and_predict(i, run, classes, on_error, /, X, y, **params):
 def _fit(run, fold):
     """Fit in one fold; return the model or its exception, the seconds and the warnings."""
     X, y, params = _training_data(run, fold)
-    with recorded_warnings() as caught:
+    has_fits = is_search(_last_step(run.estimator))
+    with recorded_warnings() as caught, nullcontext() if has_fits else within_this_process():
         started = time.perf_counter()
         try:
             model = clone(run.estimator)

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skemo.evaluation.protocols import protocol_folds, split_rows
+from skemo.evaluation.protocols import each_fold
 from skemo.evaluation.scaling import find_scaling, input_blocks
 from skemo.signals.groups import (
     is_near,
@@ -104,18 +104,16 @@ def check_split(
     check_consistent_length(X, y, table)
     if not len(table):
         raise ValueError("check_split needs at least one window, got none.")
-    folds = _list_folds(X, y, table, cv)
     rows = _describe_rows(X, y, table)
-    findings = [
-        (fold, *found)
-        for fold, (train, test) in enumerate(folds)
-        for found in _compare_sides(rows, train, test)
-    ]
+    findings, n_folds = [], 0
+    for fold, (train, test) in enumerate(each_fold(cv, X, y, table)):
+        findings += [(fold, *found) for found in _compare_sides(rows, train, test)]
+        n_folds += 1
     for kind, columns, message in find_scaling(X, table):
         who = _name_some(columns)
         findings.append((-1, kind, who, len(table), len(table), np.nan, f"{who}: {message}"))
     frame = pd.DataFrame(findings, columns=list(COLUMNS)).astype(_TYPES)
-    frame.attrs["n_folds"] = len(folds)
+    frame.attrs["n_folds"] = n_folds
     return frame
 
 
@@ -205,15 +203,6 @@ def check_transductive(
     if hasattr(model, "predict_proba"):
         return float((np.abs(together - apart) > 1e-3).any(axis=1).mean())
     return float((together != apart).mean())
-
-
-def _list_folds(X, y, table, cv):
-    """The positions of the training and test rows of each fold, for any kind of `cv`."""
-    if isinstance(cv, str):
-        if y is None and cv != "leave-one-subject-out":
-            raise ValueError(f"The protocol {cv!r} goes by the labels, too: pass y.")
-        return protocol_folds(cv, np.zeros(len(table)) if y is None else y, table)
-    return split_rows(cv, X, y, table)
 
 
 class _Rows(NamedTuple):
@@ -308,15 +297,17 @@ def _covered(start, stop):
 
 def _code_rows(X, n_rows):
     """Number the rows; identical rows share a number if they hold enough to tell them apart."""
-    hashes, telling = [], np.zeros(n_rows, bool)
+    codes, informative = np.zeros(n_rows, int), np.zeros(n_rows, bool)
     for block in input_blocks(X):
-        values = block.values.reshape(n_rows, -1)
-        if values.shape[1] > 1:
-            telling |= np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
-        hashes.append([hash(row.tobytes()) for row in values])
-    codes = np.array([hash(parts) for parts in zip(*hashes, strict=True)] or range(n_rows))
-    codes = pd.factorize(codes)[0]
-    codes[~telling] = len(codes) + np.arange((~telling).sum())
+        hashes = np.empty(n_rows, int)
+        for rows, values in block.read():
+            values = values.reshape(len(values), -1)
+            if values.shape[1] > 1:
+                informative[rows] |= np.fmax.reduce(values, axis=1) > np.fmin.reduce(values, axis=1)
+            hashes[rows] = [hash(row.tobytes()) for row in values]
+        own, found = pd.factorize(hashes)
+        codes = pd.factorize(codes * len(found) + own)[0]
+    codes[~informative] = len(codes) + np.arange((~informative).sum())
     return codes
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -31,7 +30,7 @@ def leakage_gap(
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = 0,
     progress: bool = False,
-    together: bool | Literal["auto"] = "auto",
+    together: bool = False,
     n_repeats: int = 1,
     output: str | Path | None = None,
 ) -> pd.DataFrame:
@@ -62,7 +61,7 @@ def leakage_gap(
         Seed of the folds and of the bootstrap.
     progress : bool, default=False
         Whether to draw progress bars on the standard error stream.
-    together : {"auto", True, False}, default="auto"
+    together : bool, default=False
         As for `compare`.
     n_repeats : int, default=1
         How often to repeat everything, as for `compare`.

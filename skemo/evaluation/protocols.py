@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, Literal, NamedTuple
 
@@ -212,6 +212,11 @@ def protocol_folds(
     >>> [test.tolist() for train, test in folds]
     [[0, 1], [2, 3]]
     """
+    return list(_protocol_folds(name, y, groups, n_splits, random_state, gap))
+
+
+def _protocol_folds(name, y, groups, n_splits=10, random_state=0, gap=0.0):
+    """Yield the folds of `protocol_folds` one by one, since all of them take much memory."""
     if not isinstance(n_splits, Integral) or isinstance(n_splits, bool):
         raise ValueError(f"n_splits must be an integer, got {n_splits!r}.")
     if isinstance(random_state, Integral) and not 0 <= random_state < 2**32:
@@ -245,19 +250,44 @@ def protocol_folds(
                 f"{classes[counts.argmin()]} has {counts.min()}."
             )
     by = {"segment-k-fold": None, "leave-one-trial-out": table, "blocked-k-fold": table}
-    folds = list(splitter.split(np.zeros((len(table), 1)), y, by.get(name, subjects)))
-    if any(len(test) == 0 for _, test in folds):
-        raise ValueError(
-            f"{name!r} with n_splits={n_splits} leaves a fold without subjects: use fewer folds."
-        )
     codes = pd.factorize(subjects)[0]
-    for train, test in [] if PROTOCOLS[name].known_subjects else folds:
+    for train, test in splitter.split(np.zeros((len(table), 1)), y, by.get(name, subjects)):
+        if len(test) == 0:
+            raise ValueError(
+                f"{name!r} with n_splits={n_splits} leaves a fold without subjects: use fewer "
+                "folds."
+            )
         both = np.bincount(codes[train], minlength=n_subjects) * np.bincount(
             codes[test], minlength=n_subjects
         )
-        if both.any():
+        if both.any() and not PROTOCOLS[name].known_subjects:
             raise RuntimeError(f"{pd.unique(subjects)[both > 0]} are in training and test.")
-    return folds
+        yield train, test
+
+
+def each_fold(
+    cv: Any, X: Any, y: ArrayLike | None, groups: pd.DataFrame
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the folds of a protocol, or of anything that `cross_validate` accepts, one by one.
+
+    Parameters
+    ----------
+    cv : str, splitter, int or iterable of (train, test)
+        A name of a protocol, used with its defaults, or as for `split_rows`.
+    X, y, groups
+        As for `split_rows`.
+
+    Yields
+    ------
+    train, test : ndarray of int
+        Positions of the rows.
+    """
+    if not isinstance(cv, str):
+        yield from _split_rows(cv, X, y, groups)
+        return
+    if y is None and cv != "leave-one-subject-out":
+        raise ValueError(f"The protocol {cv!r} also depends on the labels: pass y.")
+    yield from _protocol_folds(cv, np.zeros(len(groups)) if y is None else y, groups)
 
 
 def split_rows(
@@ -286,6 +316,10 @@ def split_rows(
     ValueError
         There are no folds, or they hold positions outside the rows.
     """
+    return list(_split_rows(cv, X, y, groups))
+
+
+def _split_rows(cv, X, y, groups):
     if isinstance(cv, list | tuple):
         for fold in cv:
             if (
@@ -305,17 +339,18 @@ def split_rows(
         and not get_routing_for_object(splitter).split.requests
     ):
         given = None  # scikit-learn warns about groups that a splitter does not use
-    folds, positions = [], np.arange(len(groups))
+    n_folds, positions = 0, np.arange(len(groups))
     for train, test in splitter.split(X, y, given):
         try:
-            folds.append((positions[train], positions[test]))
+            fold = positions[train], positions[test]
         except IndexError as error:
             raise ValueError(
-                f"Fold {len(folds)} of cv holds positions outside the {len(groups)} rows: {error}."
+                f"Fold {n_folds} of cv holds positions outside the {len(groups)} rows: {error}."
             ) from error
-    if not folds:
+        n_folds += 1
+        yield fold
+    if not n_folds:
         raise ValueError("cv gives no folds: it is empty, or an iterator that was already used.")
-    return folds
 
 
 def own_folds(

@@ -92,9 +92,17 @@ def describe_metric(name: str, scorers: Mapping[str, Scorer] | None = None) -> M
 
 
 def check_metric(metric: str, allowed: Sequence[str] = METRICS) -> None:
-    """Raise a ValueError if `metric` is not one of those allowed."""
-    if metric not in allowed:
-        raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, allowed))}.")
+    """Raise a ValueError unless `metric` is allowed; for a heading of a table, suggest its name."""
+    if metric in allowed:
+        return
+    shown = {name: {about.title.lower(), about.name.lower()} for name, about in _METRICS.items()}
+    meant = [name for name, titles in shown.items() if str(metric).lower() in titles]
+    hint = ""
+    if meant == ["sen_spe"] and "sensitivity" in allowed:
+        hint = " SEN & SPE is the mean of two, 'sensitivity' and 'specificity': choose one of them."
+    elif set(meant) <= set(allowed):
+        hint = "".join(f" Did you mean {name!r}?" for name in meant)
+    raise ValueError(f"Unknown metric {metric!r}; there are {', '.join(map(repr, allowed))}.{hint}")
 
 
 def score_predictions(

@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -550,6 +551,7 @@ def compare_pairs(
     correction: Literal["holm", "fdr"] | None = "holm",
     confidence: float = 0.95,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Do what `compare_models` does, but return what it warns of.
 
@@ -557,6 +559,8 @@ def compare_pairs(
     ----------
     comparison, metric, reference, test, correction, confidence, random_state
         As for `compare_models`.
+    pairs : sequence of (str, str), default=None
+        The pairs of models to compare. None means every pair, or those with `reference`.
 
     Returns
     -------
@@ -575,7 +579,8 @@ def compare_pairs(
     if reference is not None and reference not in models:
         known = ", ".join(map(repr, models))
         raise ValueError(f"reference={reference!r} is not one of the models: {known}.")
-    pairs = list(itertools.combinations(models, 2))
+    if pairs is None:
+        pairs = list(itertools.combinations(models, 2))
     if reference is not None:
         pairs = [(model, reference) for model in models if model != reference]
     by_subject, windows = (

@@ -1,6 +1,6 @@
 """What a comparison predicts: classes or numbers, one target or several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,6 +127,29 @@ def stack_targets(targets: list[Target]) -> NDArray[Any]:
         # Equal types, so that labels are not objects.
         return np.column_stack([np.array(target.values.tolist()) for target in targets])
     return np.column_stack([target.values.astype(object) for target in targets])
+
+
+def in_order(y: NDArray[Any], orders: Sequence[NDArray[Any] | None]) -> Any:
+    """Return labels as ordered Categoricals, which tell ``loss="ordinal"`` the order of text.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_windows,) or (n_windows, n_targets)
+    orders : sequence of ndarray or None
+        The classes of each target in their order; None if they have none.
+
+    Returns
+    -------
+    ndarray, Series or DataFrame
+        `y` itself if no target has an order.
+    """
+    if all(order is None for order in orders):
+        return y
+    columns = [pd.Series(column) for column in y.reshape(len(y), -1).T]
+    for i, order in enumerate(orders):
+        if order is not None:
+            columns[i] = columns[i].astype(pd.CategoricalDtype(order, ordered=True))
+    return columns[0] if y.ndim == 1 else pd.concat(columns, axis=1)
 
 
 def known_rows(y: NDArray[Any]) -> NDArray[np.bool_]:

@@ -141,9 +141,9 @@ class AccelerometerTransformer(WindowTransformer):
             The latter for ``output="series"`` and a signal column, with one value per second.
         """
         signal = self._validate(X, reset=False)
-        values, rate = signal.values, signal.dtype.sampling_rate
+        rate = signal.dtype.sampling_rate
         compute = partial(self._compute, sampling_rate=rate)
-        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
+        result = compute_in_chunks(compute, signal, _CHUNK, self.n_jobs)
         self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result

@@ -1,5 +1,6 @@
 """Base class and helpers of the transformers of windows."""
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -21,8 +22,8 @@ from skemo.kernels.quality import signal_quality
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.checks import signal_columns, signal_name, validate_signals, warn_of_repeats
 
-_FEWEST = 5  # missing windows for which a warning is worth its while
-_LOOKED_AT = 50  # missing windows in which a reason is looked for
+_FEWEST = 5  # missing windows that are worth a warning
+_LOOKED_AT = 50  # missing windows to inspect for a reason
 MERGED = "If a slower signal was merged into a faster table, pass it at its own sampling rate."
 
 
@@ -73,34 +74,50 @@ def wrap_signals(
 
 def compute_in_chunks(
     compute: Callable[[NDArray], NDArray],
-    values: NDArray,
+    signal: SignalArray,
     n_samples: int,
     n_jobs: int | None = None,
 ) -> NDArray:
-    """Return the results of `compute`, which gets a few windows at a time.
+    """Return the results of `compute`, called with a chunk of windows at a time.
 
     Parameters
     ----------
     compute : callable
-        Takes an array of windows and returns an array with a row for each of them.
-    values : ndarray of shape (n_windows, ...)
+        Takes an array of windows, and returns an array with one row per window.
+    signal : SignalArray
     n_samples : int
-        About the number of samples per call, which limits its memory.
+        Approximate number of samples per call, which limits the memory it takes.
     n_jobs : int or None, default=None
-        Processes.
+        Number of processes.
     """
-    n_together = max(1, n_samples // max(1, values[:1].size))
-    starts = range(0, len(values), n_together)
-    if len(starts) > 1:
+    chunks = (values for _, values in signal.blocks(n_samples))
+    if len(signal) * math.prod(signal.dtype.shape) > n_samples:
         parallel = Parallel(n_jobs=n_jobs, return_as=returned_as(), **ending_with_this_process())
-        parts = parallel(delayed(compute)(values[start : start + starts.step]) for start in starts)
-    else:  # on a cluster, a single part is not worth the journey
-        parts = map(compute, [values] if starts else [])
+        return _join_rows(parallel(delayed(compute)(values) for values in chunks), len(signal))
+    # A single chunk is not worth sending to a cluster.
+    return _join_rows(map(compute, chunks), len(signal))
+
+
+def compute_in_blocks(compute: Callable[[NDArray], NDArray], signal: SignalArray) -> NDArray:
+    """Return the results of `compute`, called with a block of a few megabytes at a time.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes an array of windows, and returns an array with one row per window.
+    signal : SignalArray
+    """
+    return _join_rows((compute(values) for _, values in signal.blocks()), len(signal))
+
+
+def _join_rows(parts, n_windows):
     result = np.empty(0)
-    for start, part in zip(starts, parts, strict=True):
+    start = 0
+    for part in parts:
         if start == 0:
-            result = np.empty((len(values), *part.shape[1:]), part.dtype)
+            result = np.empty((n_windows, *part.shape[1:]), part.dtype)
         result[start : start + len(part)] = part
+        start += len(part)
     return result
 
 
@@ -181,21 +198,27 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             raise ValueError(f"min_quality must be None or in (0, 1], got {least!r}.")
         return signal
 
-    def _below_quality(self, values, sampling_rate, kind):
-        """Which windows, or channels of an EEG in each window, are worse than `min_quality`.
+    def _below_quality(self, signal, kind, *, summed=False):
+        """Return which windows, or channels of an EEG in them, are worse than `min_quality`.
 
         Parameters
         ----------
-        values : ndarray of shape (n_windows, n_channels, n_times)
-        sampling_rate : float
+        signal : SignalArray
         kind : {"ecg", "ppg", "eda", "eeg", "acc"}
+        summed : bool, default=False
+            Whether the channels are parts of the signal, which is their sum.
 
         Returns
         -------
         ndarray of bool, of shape (n_windows,) or (n_windows, n_channels)
         """
-        quality = signal_quality(values, sampling_rate, kind)
-        return ~(quality[f"{kind.upper()}_Quality"] >= self.min_quality)
+
+        def judge(values):
+            values = values.sum(axis=1, keepdims=True) if summed else values
+            quality = signal_quality(values, signal.dtype.sampling_rate, kind)
+            return ~(quality[f"{kind.upper()}_Quality"] >= self.min_quality)
+
+        return compute_in_blocks(judge, signal)
 
     def _warn_of_missing(
         self, X: pd.DataFrame | ArrayLike, signal: SignalArray, result: NDArray
@@ -214,7 +237,7 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             return
         column = signal_name(X)
         of = "" if column is None else f" of {column!r}"
-        some = signal.values[lost[:: -(-len(lost) // _LOOKED_AT)]]
+        some = signal[lost[:: -(-len(lost) // _LOOKED_AT)]].values
         reason = self._why_missing(some, signal.dtype)
         if getattr(self, "min_quality", None) is not None:
             reason += f" Or their quality is below min_quality={self.min_quality:g}."
@@ -254,14 +277,18 @@ class WindowTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         return tags
 
 
-def without_unordered_beats(beats: NDArray) -> NDArray:
-    """Beat times (n_windows, n_channels, n_beats), NaN in windows in which they do not increase."""
-    wrong = np.asarray(~increasing(beats).all(axis=1))
+def without_unordered_beats(signal: SignalArray) -> SignalArray:
+    """Return beat times, with NaN in windows where they do not increase."""
+    wrong = compute_in_blocks(lambda beats: np.asarray(~increasing(beats).all(axis=1)), signal)
     if not wrong.any():
-        return beats
+        return signal
     warnings.warn(
-        f"The beat times of {np.count_nonzero(wrong)} of {len(beats)} windows do not increase, so "
+        f"The beat times of {np.count_nonzero(wrong)} of {len(signal)} windows do not increase, so "
         "these windows are missing. Sort them, and drop repeated ones.",
         stacklevel=3,
     )
-    return np.where(wrong[:, np.newaxis, np.newaxis], np.nan, beats)
+    beats = signal.values.copy()
+    beats[wrong] = np.nan
+    return SignalArray(
+        beats, sampling_rate=signal.dtype.sampling_rate, channels=signal.dtype.channels
+    )

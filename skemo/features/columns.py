@@ -12,6 +12,7 @@ from skemo._checks import check_range, float_type, native_columns
 from skemo._samples import fill_mask
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import reading_numbers, signal_columns
+from skemo.signals.stored import StoredSignalArray
 
 _LARGEST_FEATURE = 1e18  # whose square is a number in single precision
 
@@ -82,13 +83,38 @@ def fitted_names(estimator: Any, input_features: ArrayLike | None) -> list[Any]:
     return names
 
 
+class FileBlock:
+    """The windows of a signal column in a file, from which rows are taken as from an array.
+
+    Parameters
+    ----------
+    array : StoredSignalArray
+    """
+
+    def __init__(self, array: StoredSignalArray) -> None:
+        self._array = array
+        self.shape = (len(array), *array.dtype.shape)
+        self.ndim = len(self.shape)
+        self.dtype = array.dtype.value_type
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.floating]:
+        return self._array[rows].values
+
+
+def _windows(array):
+    return FileBlock(array) if isinstance(array, StoredSignalArray) else array.values
+
+
 def split_blocks(
     X: pd.DataFrame | NDArray,
     keys: Collection[int],
     who: str,
     remedy: str = "Encode or drop them in an earlier step.",
 ) -> tuple[
-    list[NDArray[np.floating]],
+    list[Any],
     list[bool],
     Callable[[Sequence[NDArray], Collection[int]], pd.DataFrame | NDArray],
 ]:
@@ -106,8 +132,8 @@ def split_blocks(
 
     Returns
     -------
-    blocks : list of ndarray of n_windows rows
-        One per signal column, and one of all numeric columns.
+    blocks : list of ndarray or FileBlock, of n_windows rows
+        One per signal column, not copied, and one of all numeric columns, copied.
     padded : list of bool
         Whether each may have zero padding.
     rebuild : callable
@@ -120,6 +146,8 @@ def split_blocks(
         check_range(numbers, "X", _LARGEST_FEATURE)
 
         def rebuild_array(blocks, kept):
+            if not kept:
+                return blocks[0]
             whole = X.astype(blocks[0].dtype)
             whole[:, others] = blocks[0]
             return whole[:, sorted([*others, *kept])]
@@ -131,27 +159,40 @@ def split_blocks(
     unusable = [X.columns[i] for i in numeric if not _is_real(X.dtypes.iloc[i])]
     if unusable:
         raise ValueError(f"{who} numeric and signal columns, but got {unusable}. {remedy}")
-    table = X.iloc[:, numeric]
-    single = len(numeric) > 0 and all(dtype == np.float32 for dtype in table.dtypes)
-    numbers = table.to_numpy(np.float32 if single else np.float64, na_value=np.nan)
+    single = len(numeric) > 0 and all(X.dtypes.iloc[i] == np.float32 for i in numeric)
+    # Column after column in memory, as pandas stores them.
+    numbers = np.empty((len(numeric), len(X)), np.float32 if single else np.float64).T
+    for column, i in zip(numbers.T, numeric, strict=True):
+        column[:] = X.iloc[:, i].to_numpy(numbers.dtype, na_value=np.nan)
     check_range(numbers, "X", _LARGEST_FEATURE)
     arrays = [X.iloc[:, i].array for i in signal]
     for i, array in zip(signal, arrays, strict=True):
-        check_range(array.values, X.columns[i])
+        for rows, values in array.blocks():
+            check_range(values, X.columns[i], first_row=rows.start)
 
     def rebuild(blocks, kept):
-        columns = {i: X.iloc[:, i].array for i in kept}
+        places = sorted({*others, *kept})
+        names = X.columns[places]
+        if not signal:
+            result = pd.DataFrame(blocks[-1], X.index, numeric, copy=False)
+            for place, i in enumerate(places):
+                if i in kept:
+                    result.insert(place, i, X.iloc[:, i].array)
+            result.columns = names  # set_axis would copy the table
+            return result
+        columns = {i: X.iloc[:, i].array.copy() for i in kept}
         columns |= dict(zip(numeric, blocks[-1].T, strict=True))
         for i, array, values in zip(signal, arrays, blocks, strict=False):
             known = array.dtype
             columns[i] = SignalArray(
                 values, sampling_rate=known.sampling_rate, channels=known.channels
             )
-        result = pd.DataFrame({i: columns[i] for i in sorted(columns)}, index=X.index)
-        return result.set_axis(X.columns[sorted(columns)], axis=1)
+        result = pd.DataFrame({i: columns[i] for i in places}, index=X.index, copy=False)
+        result.columns = names
+        return result
 
     return (
-        [*(array.values for array in arrays), numbers],
+        [*map(_windows, arrays), numbers],
         [*(array.dtype.may_be_padded for array in arrays), False],
         rebuild,
     )

@@ -151,7 +151,9 @@ class ContextTransformer(DocLinkMixin, TransformerMixin, BaseEstimator):
         X = validate_table(self, X, reset=False)
         keys = self._find_keys(X)
         blocks, padded, rebuild = split_blocks(X, keys.values(), "ContextTransformer averages")
-        means = [np.full_like(values, np.nan) for values in blocks]
+        *signals, numbers = blocks
+        means = [np.full(values.shape, np.nan, values.dtype) for values in signals]
+        means.append(np.full_like(numbers, np.nan))  # with the same layout in memory
         for rows, times in self._trials(X, keys):
             weights = neighbour_weights(times, self.reach, causal=self.causal, weights=self.weights)
             for out, values, pads in zip(means, blocks, padded, strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skemo.features.base import WindowTransformer, wrap_signals
+from skemo.features.base import WindowTransformer, compute_in_blocks, wrap_signals
 from skemo.kernels.entropy import BANDS, VARIANCE_FLOOR, differential_entropy
 from skemo.signals.array import SignalDtype
 from skemo.signals.checks import signal_name
@@ -117,18 +117,22 @@ class DifferentialEntropyTransformer(WindowTransformer):
         signal = self._validate(X, reset=False)
         rate = signal.dtype.sampling_rate
         bands = BANDS if self.bands is None else self.bands
-        entropy = differential_entropy(
-            signal.values,
-            rate,
-            bands,
-            self.sub_windows,
-            detrend=self.detrend,
-            reject_artefacts=self.reject_artefacts,
-        )
+
+        def compute(values):
+            return differential_entropy(
+                values,
+                rate,
+                bands,
+                self.sub_windows,
+                detrend=self.detrend,
+                reject_artefacts=self.reject_artefacts,
+            )
+
+        entropy = compute_in_blocks(compute, signal)
         flat = entropy.max(axis=1, keepdims=True) < _FLAT
         np.copyto(entropy, np.nan, where=flat)
         if self.min_quality is not None:
-            low = self._below_quality(signal.values, rate, "eeg")
+            low = self._below_quality(signal, "eeg")
             np.copyto(entropy, np.nan, where=low[:, np.newaxis, :, np.newaxis])
         self._warn_of_missing(X, signal, entropy)
         if self.output == "features":

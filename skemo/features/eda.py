@@ -193,16 +193,16 @@ class EDATransformer(WindowTransformer):
             (n_windows, 2 * n_times), with the tonic part first.
         """
         signal = self._validate(X, reset=False)
-        values, rate = signal.values, signal.dtype.sampling_rate
+        n_times, rate = signal.dtype.shape[-1], signal.dtype.sampling_rate
         n_samples = _CHUNK
         if self.signal == "eda" and self.method == "cvxeda":
-            n_samples = optimised_together(values.shape[2], rate) * values.shape[2]
+            n_samples = optimised_together(n_times, rate) * n_times
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, sampling_rate=rate)
-        result = compute_in_chunks(compute, values, n_samples, self.n_jobs)
+        result = compute_in_chunks(compute, signal, n_samples, self.n_jobs)
         if self.min_quality is not None:
-            whole = values if self.signal == "eda" else values.sum(axis=1, keepdims=True)
-            result[self._below_quality(whole, rate, "eda")] = np.nan
+            parts = self.signal == "components"
+            result[self._below_quality(signal, "eda", summed=parts)] = np.nan
         self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result

@@ -127,13 +127,13 @@ class EMGTransformer(WindowTransformer):
             The latter for ``output="series"`` and a signal column.
         """
         signal = self._validate(X, reset=False)
-        values, rate = signal.values, signal.dtype.sampling_rate
+        rate = signal.dtype.sampling_rate
         compute = partial(self._compute, sampling_rate=rate)
-        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
+        result = compute_in_chunks(compute, signal, _CHUNK, self.n_jobs)
         self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result
-        rate = emg_envelope(np.empty((0, values.shape[2])), rate, self.highpass)[1]
+        rate = emg_envelope(np.empty((0, signal.dtype.shape[-1])), rate, self.highpass)[1]
         channels = signal.dtype.channels
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=channels)
 

@@ -177,15 +177,15 @@ class HRVTransformer(WindowTransformer):
             (n_windows, n_beats).
         """
         signal = self._validate(X, reset=False)
-        values, dtype = signal.values, signal.dtype
+        dtype = signal.dtype
         if self.signal == "beats":
-            values = without_unordered_beats(values)
+            signal = without_unordered_beats(signal)
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, dtype=dtype)
-        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
+        result = compute_in_chunks(compute, signal, _CHUNK, self.n_jobs)
         if self.min_quality is not None:
-            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
-        if not (self.signal == "beats" and warn_of_units(values)):
+            result[self._below_quality(signal, self.signal)] = np.nan
+        if not (self.signal == "beats" and warn_of_units(signal.values)):
             n_values = result.shape[1] - (self.output == "series")
             self._warn_of_missing(X, signal, result[:, :n_values])
         if self.output == "features":
@@ -193,7 +193,7 @@ class HRVTransformer(WindowTransformer):
         series, too_long = result[:, :-1], result[:, -1] > 0
         if too_long.any():
             warnings.warn(
-                f"{np.count_nonzero(too_long)} of {len(values)} windows have more than "
+                f"{np.count_nonzero(too_long)} of {len(signal)} windows have more than "
                 f"n_beats={self.n_beats} RR intervals, and their last ones were cut off. Leave "
                 "n_beats=None to keep all.",
                 stacklevel=2,
@@ -285,7 +285,8 @@ class HRVTransformer(WindowTransformer):
         return (
             f"Too few heartbeats were found with signal={self.signal!r}: is it {kind}, or does it "
             f"need signal={other!r}; and was it recorded at {dtype.sampling_rate:g} Hz, and not "
-            "resampled from a lower rate?"
+            f"resampled from a lower rate? QualityTransformer(signal={self.signal!r}) measures how "
+            "far each window can be trusted."
         )
 
     def _check_parameters(self, dtype):

@@ -45,7 +45,13 @@ class ModalityTransformer(ColumnTransformer):
         Returns
         -------
         DataFrame of n_windows rows
+
+        Raises
+        ------
+        ValueError
+            If `X` has no column with the name of a modality.
         """
+        self._check_columns(X)
         result = super().fit_transform(X, y, **params)
         taken = {name for _, _, columns in self.transformers for name in columns}
         signals = signal_columns(X)
@@ -74,6 +80,27 @@ class ModalityTransformer(ColumnTransformer):
             If all signals are absent, or some are absent and there are unknown signals instead.
         """
         return super().transform(self._complete(X), **params)
+
+    def _check_columns(self, X):
+        """Raise if a modality has no column in `X`."""
+        if not isinstance(X, pd.DataFrame):
+            return
+        for name, transformer, columns in self.transformers:
+            absent = [column for column in columns if column not in X]
+            if not absent:
+                continue
+            remedy = "A modality has the name of its column."
+            if isinstance(transformer, QualityTransformer):
+                signal = transformer.signal
+                remedy = (
+                    f"A quality has the name of its signal column and {_QUALITY}, such as "
+                    f"{signal}{_QUALITY}=QualityTransformer(...) for a column {signal!r}."
+                )
+            text = transformer if isinstance(transformer, str) else type(transformer).__name__
+            raise ValueError(
+                f"X has no column {absent[0]!r} for the modality {name!r} ({text}); it has "
+                f"{list(X)}. {remedy}"
+            )
 
     def _complete(self, X):
         """Return `X` with a missing signal for each one that is absent."""

@@ -17,7 +17,7 @@ from skemo.features.columns import find_column, fitted_names, split_blocks, vali
 from skemo.kernels.standardize import (
     combine_moments,
     moments,
-    signal_moments,
+    row_chunks,
     standardize_signals,
 )
 from skemo.signals.array import SignalDtype
@@ -278,10 +278,8 @@ class _Blocks:
         """Return the statistics of some rows."""
         found = []
         for values, padded in zip(self.arrays, self.padded, strict=True):
-            if values.ndim > 2:
-                own = signal_moments(values[rows], padded=padded)
-            else:
-                own = moments(values[rows][:, :, np.newaxis])
+            # Each column of numbers has statistics of its own, as times do.
+            own = moments(values, rows=rows, by_time=values.ndim == 2, padded=padded)
             found.append([part.ravel() for part in own])
         measured = np.concatenate(found, axis=1)
         return np.vstack([np.full(self.n_numbers, len(rows)), measured])
@@ -350,7 +348,11 @@ def _standardize(table, subjects, known):
     The statistics of a subject are taken from `known` if they are of several rows, and otherwise
     from the rows in the table. Statistics that are missing in `known` also come from the table.
     """
-    standardized = [np.full_like(values, np.nan) for values in table.arrays]
+    *signals, numbers = table.arrays
+    # The numbers are a copy already, so they are replaced once a subject's rows are measured.
+    standardized = [*(np.empty(values.shape, values.dtype) for values in signals), numbers]
+    for out in standardized:
+        out[pd.isna(subjects)] = np.nan
     single = []
     for name, rows in _rows_by_subject(subjects):
         used = known.get(name)
@@ -363,7 +365,9 @@ def _standardize(table, subjects, known):
         for out, values, padded, (mean, scale) in zip(
             standardized, table.arrays, table.padded, statistics, strict=True
         ):
-            out[rows] = standardize_signals(values[rows], mean, scale, padded=padded)
+            for chunk in row_chunks(values.shape, len(rows)):
+                own = values[rows[chunk]]
+                out[rows[chunk]] = standardize_signals(own, mean, scale, padded=padded)
     _warn_of_single_rows(single)
     return table.rebuild(standardized)
 

@@ -211,7 +211,7 @@ class QualityTransformer(WindowTransformer):
             columns = columns.reshape(len(values), self.sub_windows, *columns.shape[1:])
             return np.moveaxis(columns, 1, -1)  # sub-windows last
 
-        numbers = compute_in_chunks(measure, signal.values, _CHUNK)
+        numbers = compute_in_chunks(measure, signal, _CHUNK)
         if self.output == "features":
             return self._as_features(numbers)
         name = signal_name(X)

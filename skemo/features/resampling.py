@@ -112,11 +112,11 @@ class ResampleTransformer(WindowTransformer):
             Of the same kind as `X`, at the new rate; float32 stays float32.
         """
         signal = self._validate(X, reset=False)
-        values, dtype = signal.values, signal.dtype
+        dtype = signal.dtype
         compute = partial(self._transform_windows, sampling_rate=dtype.sampling_rate)
-        result = compute_in_chunks(compute, values, _CHUNK)
+        result = compute_in_chunks(compute, signal, _CHUNK)
         if self.min_quality is not None:
-            result[self._below_quality(values, dtype.sampling_rate, self.signal)] = np.nan
+            result[self._below_quality(signal, self.signal)] = np.nan
         self._warn_of_missing(X, signal, result)
         rate = dtype.sampling_rate if self.rate is None else self.rate
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=dtype.channels)

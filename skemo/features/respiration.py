@@ -166,17 +166,17 @@ class RespirationTransformer(WindowTransformer):
             The latter for ``output="series"`` and a signal column.
         """
         signal = self._validate(X, reset=False)
-        values, rate = signal.values, signal.dtype.sampling_rate
+        rate = signal.dtype.sampling_rate
         if self.signal == "beats":
-            values = without_unordered_beats(values)
+            signal = without_unordered_beats(signal)
         compute = self._window_features if self.output == "features" else self._window_series
         compute = partial(compute, sampling_rate=rate)
-        result = compute_in_chunks(compute, values, _CHUNK, self.n_jobs)
-        if not (self.signal == "beats" and warn_of_units(values)):
+        result = compute_in_chunks(compute, signal, _CHUNK, self.n_jobs)
+        if not (self.signal == "beats" and warn_of_units(signal.values)):
             self._warn_of_missing(X, signal, result)
         if self.output == "features":
             return result
-        rate = breathing(np.empty((0, values.shape[2])), rate)[1]
+        rate = breathing(np.empty((0, signal.dtype.shape[-1])), rate)[1]
         rate = rate if self.signal == "resp" else RESPIRATION_RATE
         return wrap_signals(result, X, signal_name(X), sampling_rate=rate, channels=["resp"])
 

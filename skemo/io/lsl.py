@@ -167,7 +167,12 @@ def _find(pylsl, modalities, timeout):
         if problem is None:
             return found
         if time.monotonic() > stop:
-            shown = ", ".join(f"{info.name()} ({info.type()})" for info in infos) or "none"
+            if not infos:
+                raise ValueError(
+                    "No LSL stream with a sampling rate was found. Is the device streaming, and on "
+                    "the same network?"
+                )
+            shown = ", ".join(f"{info.name()} ({info.type()})" for info in infos)
             raise ValueError(f"{problem} The LSL streams that were found are: {shown}.")
 
 

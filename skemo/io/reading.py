@@ -121,14 +121,22 @@ def _reader_of_text(path, text):
 
 
 def _reader_of_folder(path):
-    names = {file.name for file in path.rglob("*") if file.is_file()}
+    files = [file for file in path.rglob("*") if file.is_file()]
+    names = {file.name for file in files}
     if _E4 & names:
         return read_empatica_e4
     if any(name.endswith(".avro") for name in names):
         return read_embraceplus
-    if any(name.endswith((".txt", ".csv")) for name in names):
+    if any(file.parent == path and _is_polar(file) for file in files):
         return read_polar
     raise ValueError(
         f"{path} is not the session of an Empatica or Polar device: it contains "
         f"{sorted(names)[:5]}. Pass the path of one file."
     )
+
+
+def _is_polar(file):
+    if file.suffix not in (".txt", ".csv"):
+        return False
+    with file.open("rb") as opened:
+        return b"Phone timestamp" in opened.read(100)

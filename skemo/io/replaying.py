@@ -36,6 +36,8 @@ def replay(
 
     Raises
     ------
+    TypeError
+        If `recording` is not a Recording.
     ValueError
         If `chunk` or `speed` is not positive.
 
@@ -55,6 +57,11 @@ def replay(
     [[2 3]] [0.5  0.75]
     [[4]] [1.]
     """
+    if not isinstance(recording, Recording):
+        raise TypeError(
+            f"replay takes a Recording, got {type(recording).__name__}: read a file with "
+            "skemo.io.read(path)."
+        )
     if not is_positive(chunk):
         raise ValueError(f"chunk must be a positive number of seconds, got {chunk!r}.")
     if not (speed is None or is_positive(speed)):

@@ -1,11 +1,14 @@
 """Mean and standard deviation of windows, and windows standardised by them."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skemo._checks import check_range, float_type
 
-_CHUNK = 1 << 20  # samples processed together, with temporary arrays of a few megabytes
+_CHUNK = 1 << 17  # samples to process at a time, so that temporary arrays stay in the cache
 
 
 def signal_lengths(values: NDArray[np.floating]) -> NDArray[np.intp]:
@@ -23,7 +26,7 @@ def signal_lengths(values: NDArray[np.floating]) -> NDArray[np.intp]:
         0 for a window that is zero throughout.
     """
     lengths = np.zeros(len(values), np.intp)
-    for rows in _row_chunks(values):
+    for rows in row_chunks(values.shape):
         used = (values[rows] != 0).any(axis=tuple(range(1, values.ndim - 1)))
         lengths[rows] = (used * np.arange(1, used.shape[-1] + 1)).max(axis=-1, initial=0)
     return lengths
@@ -33,6 +36,7 @@ def signal_statistics(
     values: NDArray[np.floating],
     sample_weight: ArrayLike | None = None,
     *,
+    rows: NDArray[np.intp] | None = None,
     by_time: bool = False,
     padded: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -47,6 +51,9 @@ def signal_statistics(
         Windows of a signal.
     sample_weight : array-like of shape (n_windows,), default=None
         Weight of each window; if None, all weights are equal.
+    rows : ndarray of int, default=None
+        Positions of the windows to use, in the order of `sample_weight`. The result is that of
+        ``values[rows]``, but this is never in memory as a whole. None uses all windows.
     by_time : bool, default=False
         Whether to pool over windows only, with separate statistics for each position of the last
         axis.
@@ -67,14 +74,9 @@ def signal_statistics(
     >>> mean.item(), scale.item()
     (2.0, 1.0)
     """
-    _check_statistics(values)
-    inside = _not_padding(values, padded)
-    if by_time:
-        leading = tuple(range(1, values.ndim - 1))
-        values = np.where(np.expand_dims(inside, leading), values, np.nan)[..., np.newaxis]
-        mean, scale = mean_and_scale(values, None, sample_weight)
-        return mean[..., 0], scale[..., 0]
-    return mean_and_scale(values, inside, sample_weight)
+    _check_statistics(values, rows)
+    _, mean, std = moments(values, sample_weight, rows=rows, by_time=by_time, padded=padded)
+    return mean, np.where(std == 0, 1.0, std)
 
 
 def signal_moments(
@@ -96,7 +98,7 @@ def signal_moments(
         it is 0 in a constant channel. NaN for both in a channel without any sample.
     """
     _check_statistics(values)
-    return moments(values, _not_padding(values, padded))
+    return moments(values, padded=padded)
 
 
 def combine_moments(
@@ -113,8 +115,7 @@ def combine_moments(
     Returns
     -------
     count, mean, std : ndarray
-        Those of all samples, as ``signal_moments`` computes them from these, up to rounding
-        [1]_.
+        Those that `signal_moments` returns for all samples together, up to rounding [1]_.
 
     References
     ----------
@@ -180,20 +181,17 @@ def standardize_signals(
     return standardized
 
 
-def _not_padding(values, padded):
-    """Which samples are no padding, of shape (n_windows, n_times)."""
-    if not padded:
-        return np.ones((len(values), values.shape[-1]), bool)
-    return np.arange(values.shape[-1]) < signal_lengths(values)[:, np.newaxis]
-
-
-def _check_statistics(values):
+def _check_statistics(values, rows=None):
     _check_real(values, 3)
-    if 0 in values.shape:
+    if 0 in values.shape or (rows is not None and len(rows) == 0):
         raise ValueError(
             f"Statistics need at least one sample, got windows of shape {values.shape}."
         )
-    check_range(values, "values")
+    if rows is None:
+        check_range(values, "values")
+        return
+    for chunk in row_chunks(values.shape, len(rows)):
+        check_range(values[rows[chunk]], "values")
 
 
 def _check_real(values, n_axes):
@@ -204,79 +202,61 @@ def _check_real(values, n_axes):
         )
 
 
-def mean_and_scale(
+def moments(
     values: NDArray[np.floating],
-    inside: NDArray[np.bool_] | None = None,
     sample_weight: ArrayLike | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and scale over the first and last axes.
+    *,
+    rows: NDArray[np.intp] | None = None,
+    by_time: bool = False,
+    padded: bool = False,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the count, mean and standard deviation over windows and time.
 
-    Only samples that are not NaN, and are `inside`, count.
+    NaN is ignored, and so is padding.
 
     Parameters
     ----------
     values : ndarray of shape (n_windows, ..., n_times)
-    inside : bool ndarray of shape (n_windows, n_times), default=None
-        Samples to count; all if None.
-    sample_weight : array-like of shape (n_windows,), default=None
-        Weight of each window; if None, all weights are equal.
+        Anything with such a shape, from which rows can be taken.
+    sample_weight, rows, by_time, padded
+        As for `signal_statistics`, but without padding by default.
 
     Returns
     -------
-    mean, scale : ndarray of shape (1, ..., 1)
-        As in `signal_statistics`.
-    """
-    _, mean, std = moments(values, inside, sample_weight)
-    return mean, np.where(std == 0, 1.0, std)
-
-
-def moments(
-    values: NDArray[np.floating],
-    inside: NDArray[np.bool_] | None = None,
-    sample_weight: ArrayLike | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the count, mean and standard deviation over the first and last axes.
-
-    Parameters
-    ----------
-    values, inside, sample_weight
-        As for `mean_and_scale`.
-
-    Returns
-    -------
-    count, mean, std : ndarray of shape (1, ..., 1)
+    count, mean, std : ndarray of shape (1, ..., 1), or (1, ..., n_times)
         As in `signal_moments`; the count is the sum of the weights.
     """
-    axes = (0, values.ndim - 1)
-    leading = tuple(range(1, values.ndim - 1))
-    if inside is None:
-        inside = np.ones((len(values), values.shape[-1]), bool)
+    n_rows = len(values) if rows is None else len(rows)
     if sample_weight is None:
-        sample_weight = np.ones(len(values))
+        sample_weight = np.ones(n_rows)
     try:
         window_weight = np.asarray(sample_weight, np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight must be numbers, got {sample_weight!r}.") from error
-    if window_weight.shape != values.shape[:1]:
-        raise ValueError(
-            f"sample_weight must have shape ({len(values)},), got {window_weight.shape}."
-        )
+    if window_weight.shape != (n_rows,):
+        raise ValueError(f"sample_weight must have shape ({n_rows},), got {window_weight.shape}.")
 
     def weighted_sums(center):
-        count, first, second = 0.0, 0.0, 0.0
-        for rows in _row_chunks(values):
-            samples = values[rows].astype(np.float64, order="C")
-            weight = np.expand_dims(inside[rows] * window_weight[rows, np.newaxis], leading)
+        sums = [0.0, 0.0, 0.0]
+        for chunk in row_chunks(values.shape, n_rows):
+            samples = values[chunk if rows is None else rows[chunk]]
+            weight = window_weight[chunk, np.newaxis]
+            if padded:
+                inside = np.arange(samples.shape[-1]) < signal_lengths(samples)[:, np.newaxis]
+                weight = inside * weight
+            weight = np.expand_dims(weight, tuple(range(1, samples.ndim - 1)))
+            samples = samples.astype(np.float64, order="C")
             absent = np.isnan(samples)
             weight = np.where(absent, 0.0, weight)
             samples[absent] = 0.0
+            if by_time:  # the axis to pool over is a new one of length 1
+                samples, weight = samples[..., np.newaxis], weight[..., np.newaxis]
             samples -= center
-            count = count + weight.sum(axis=axes, keepdims=True)
-            weight *= samples
-            first = first + weight.sum(axis=axes, keepdims=True)
-            weight *= samples
-            second = second + weight.sum(axis=axes, keepdims=True)
-        return count, first, second
+            for power in range(3):
+                if power > 0:
+                    weight *= samples
+                sums[power] = sums[power] + weight.sum(axis=(0, weight.ndim - 1), keepdims=True)
+        return sums
 
     total, first, _ = weighted_sums(0.0)
     absent = total == 0
@@ -289,17 +269,34 @@ def moments(
     variance = np.maximum(second / count - (first / count) ** 2, 0.0)
     std = np.where(_is_constant(count, mean, variance), 0.0, np.sqrt(variance))
     mean[absent] = std[absent] = np.nan
+    if by_time:
+        return total[..., 0], mean[..., 0], std[..., 0]
     return total, mean, std
 
 
 def _is_constant(count, mean, variance):
-    """Whether a variance is within the rounding errors of a constant."""
-    # This is the bound of scikit-learn's StandardScaler.
+    """Return whether a variance is within the rounding errors of a constant.
+
+    The bound is that of scikit-learn's StandardScaler.
+    """
     eps = np.finfo(np.float64).eps
     return variance <= count * eps * variance + (count * mean * eps) ** 2
 
 
-def _row_chunks(values):
-    """Return slices of rows, each of about `_CHUNK` samples."""
-    step = max(1, _CHUNK // max(1, int(np.prod(values.shape[1:]))))
-    return [slice(start, start + step) for start in range(0, len(values), step)]
+def row_chunks(
+    shape: Sequence[int], n_rows: int | None = None, n_samples: int = _CHUNK
+) -> list[slice]:
+    """Return slices of the rows of an array, so that each has a limited number of samples.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    n_rows : int, default=None
+        Number of rows to divide; None divides those of the array.
+    n_samples : int, default=2**20
+        Samples per slice, unless a single row has more.
+    """
+    n_rows = shape[0] if n_rows is None else n_rows
+    step = max(1, n_samples // max(1, math.prod(shape[1:])))
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]

@@ -5,6 +5,8 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -20,16 +22,16 @@ from skorch.utils import noop
 
 from skemo._checks import is_number, is_positive
 from skemo._doc_links import DocLinkMixin
-from skemo.kernels.standardize import signal_statistics, standardize_signals
+from skemo.kernels.standardize import row_chunks, signal_statistics, standardize_signals
 from skemo.models.targets import category_orders, check_sample_weight
 from skemo.nn import FusionEnsemble, FusionNetwork
 from skemo.nn.adapter import ModuleNetwork
 from skemo.nn.checks import check_count
 from skemo.nn.fusing import fused_parts, is_fused
 from skemo.nn.weights import build_network, has_finite_weights
-from skemo.signals.array import SignalArray
+from skemo.signals.array import missing_windows
 from skemo.signals.checks import signal_columns, validate_modalities
-from skemo.training.batches import WindowSet, merge_rows
+from skemo.training.batches import WindowSet, merge_rows, row_blocks, samples_per_window
 from skemo.training.devices import (
     block_size,
     check_precision,
@@ -44,12 +46,14 @@ from skemo.training.many import train_or_collect
 from skemo.training.net import FusionNet
 from skemo.training.objectives import Objective
 from skemo.training.optimizer import FlatAdamW
+from skemo.training.scratch import TrainingRows
 
 _STOPPING = "_early_stopping"  # name of the callback
-# Windows that are evaluated in a smaller block, if that is faster. In blocks of 16, torch rounds
-# some results differently: its loops over 32 numbers compute the rest in another way.
-_FEW = 32
-_LARGEST = 1e9  # standard deviations; larger values would overflow float32 in the network
+# Up to so many windows are evaluated in a block of this size, if that is faster. In blocks of 16,
+# torch rounds some results differently: its loops over 32 numbers compute the rest in another way.
+_SMALL_BLOCK = 32
+_READ_VALUES = 1 << 24  # numbers to read at a time for predictions
+_LARGEST_VALUE = 1e9  # in standard deviations; more would overflow float32 in the network
 
 
 def check_counts(estimator: BaseEstimator, *names: str) -> None:
@@ -110,7 +114,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             window is missing, or a target has a single class.
         """
         self._check_parameters()
-        values = self._check_windows(X, reset=True)
+        signals = self._check_windows(X, reset=True)
         targets = self._check_targets(X, y)
         sample_weight = check_sample_weight(len(targets[0]), sample_weight)
         self._learn_targets(targets, sample_weight, category_orders(y, len(targets)))
@@ -122,23 +126,27 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         # Rows of two subjects are not merged if one may be held back, or mixed with the other.
         told_apart = subjects if self.early_stopping or self.mixup else None
-        rows, weight = merge_rows(values, _row_keys(targets, told_apart), sample_weight)
+        keys = targets if told_apart is None else [*targets, told_apart]
+        rows, weight = merge_rows(signals, keys, sample_weight)
         encoded = self._encode_targets([target[rows] for target in targets])
         train = np.ones(len(rows), bool)
         if self.early_stopping:
             row_subjects = None if subjects is None else subjects[rows]
             strata = self._strata(encoded)
             train = ~hold_back(strata, row_subjects, weight, self.validation_fraction, seed)
-        self._learn_inputs(values, rows[train], weight[train])
+        n_train = np.count_nonzero(train)
+        chosen = TrainingRows(signals, np.concatenate([rows[train], rows[~train]]))
+        self._learn_inputs(chosen, n_train, weight[train])
         self._learn_scales(encoded[train], weight[train])
-        windows = self._training_set(values, rows[train], encoded[train], weight[train])
+        windows = self._training_set(chosen, 0, encoded[train], weight[train])
         if self.mixup:
             # Without subjects, each window counts as one.
             codes = rows if subjects is None else np.unique(subjects[rows], return_inverse=True)[1]
             windows.subject = torch.from_numpy(codes[train])
         validation = None
         if self.early_stopping:
-            validation = self._training_set(values, rows[~train], encoded[~train], weight[~train])
+            validation = self._training_set(chosen, n_train, encoded[~train], weight[~train])
+        del signals, chosen  # only the standardised windows are needed from here on
         generator = torch.Generator().manual_seed(seed)
         with reproducible(torch.device("cpu")):
             self.net_ = self._make_net(generator)
@@ -153,18 +161,20 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         first = not hasattr(self, "net_")
         if first:
             self._check_parameters()
-        values = self._check_windows(X, reset=first)
+        signals = self._check_windows(X, reset=first)
         targets = self._check_targets(X, y)
         sample_weight = check_sample_weight(len(targets[0]), sample_weight)
-        rows, weight = merge_rows(values, _row_keys(targets), sample_weight)
+        rows, weight = merge_rows(signals, targets, sample_weight)
         if first:
             begin(targets)
             self._random_state = check_random_state(self.random_state)
         encoded = self._encode_targets([target[rows] for target in targets])
+        chosen = TrainingRows(signals, rows)
         if first:
-            self._learn_inputs(values, rows, weight)
+            self._learn_inputs(chosen, len(rows), weight)
             self._learn_scales(encoded, weight)
-        windows = self._training_set(values, rows, encoded, weight, normalize=False)
+        windows = self._training_set(chosen, 0, encoded, weight, normalize=False)
+        del signals, chosen
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         device = resolve_device(self.device)
 
@@ -248,7 +258,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                 raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
 
     def _check_windows(self, X, *, reset):
-        """Return the windows of each modality, of shape (n_windows, ..., n_channels, n_times)."""
+        """Return the modalities and the columns of `quality` in `X`, as signals by name."""
         signals = validate_modalities(self, X, reset=reset)
         if reset:
             self._by_time = not signal_columns(X) and np.asarray(X).ndim == 2
@@ -258,7 +268,7 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
                     f"Every window is missing (NaN) in every modality: {self._signal_names()}."
                 )
         names = [*self._signal_names(), *self._quality_names()]
-        return {name: signals[name].values for name in names}
+        return {name: signals[name] for name in names}
 
     def _quality_names(self):
         """Return the columns that tell how far signals can be trusted."""
@@ -291,15 +301,16 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             )
         self._check_shapes(dict(zip(names, self._shapes(names), strict=True)))
 
-    def _learn_inputs(self, values, rows, weight):
-        """Learn the standardisation of the inputs from the training rows."""
-        if len(rows) < 2:
+    def _learn_inputs(self, chosen, n_train, weight):
+        """Learn how inputs are standardised, from the first `n_train` chosen rows."""
+        if n_train < 2:
             raise ValueError("Training needs at least two windows that differ, got 1 sample.")
         self.mean_, self.scale_ = {}, {}
-        for modality, array in values.items():
+        for modality, array in chosen.arrays.items():
             self.mean_[modality], self.scale_[modality] = signal_statistics(
-                array[rows],
+                array,
                 weight,
+                rows=chosen.rows[:n_train],
                 by_time=self._by_time,
                 padded=self.modalities_[modality].may_be_padded,
             )
@@ -370,33 +381,47 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             self.net_.callbacks_ = [x for x in self.net_.callbacks_ if x[0] != _STOPPING]
         self._check_converged()
 
-    def _window_set(self, values, rows):
-        """Return standardised windows for the network, on the CPU."""
-        inputs, present = [], []
-        for modality, array in values.items():
-            array, mean = array[rows], self.mean_[modality]
-            # A modality that is missing in all training windows has no mean, and is absent.
-            present.append(~SignalArray(array).isna() & np.isfinite(mean).any())
-            array = standardize_signals(
-                array, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
+    def _standardize(self, modality, values):
+        """Return standardised windows for the network, and which of them have the modality."""
+        mean = self.mean_[modality]
+        # A modality that is missing in all training windows has no mean, and is absent.
+        present = ~missing_windows(values) & np.isfinite(mean).any()
+        values = standardize_signals(
+            values, mean, self.scale_[modality], padded=self.modalities_[modality].may_be_padded
+        )
+        if np.fmax.reduce(np.abs(values), axis=None, initial=0) > _LARGEST_VALUE:
+            raise ValueError(
+                f"{modality!r} has values more than {_LARGEST_VALUE:.0e} standard deviations "
+                "from the training mean: set artefacts to NaN."
             )
-            if np.nanmax(np.abs(array), initial=0) > _LARGEST:
-                raise ValueError(
-                    f"{modality!r} has values more than {_LARGEST:.0e} standard deviations from "
-                    "the training mean: set artefacts to NaN."
-                )
-            array = np.nan_to_num(array.astype(np.float32, copy=False), copy=False)
-            inputs.append(torch.from_numpy(array))
-        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
-        return WindowSet(inputs, present)
+        values = values.astype(np.float32, copy=False)
+        np.copyto(values, 0, where=np.isnan(values))
+        return values, present
 
-    def _training_set(self, values, rows, encoded, weight, *, normalize=True):
-        windows = self._window_set(values, rows)
+    def _window_set(self, values):
+        """Return standardised windows, on the CPU, from arrays by modality."""
+        pairs = [self._standardize(modality, array) for modality, array in values.items()]
+        inputs, present = zip(*pairs, strict=True)
+        present = torch.from_numpy(np.stack(present, axis=1).astype(np.float32))
+        return WindowSet([torch.from_numpy(array) for array in inputs], present)
+
+    def _training_set(self, chosen, start, encoded, weight, *, normalize=True):
+        """Return the chosen windows from `start` on, standardised, with targets and weights."""
+        inputs = []
+        present = np.empty((len(encoded), len(chosen.arrays)), np.float32)
+        for i, (modality, array) in enumerate(chosen.arrays.items()):
+            standardized = chosen.room(modality, start, start + len(encoded))
+            rows = chosen.rows[start : start + len(encoded)]
+            for part in row_chunks(array.shape, len(rows)):
+                values, present[part, i] = self._standardize(modality, array[rows[part]])
+                standardized[part] = values
+            is_array = isinstance(standardized, np.ndarray)
+            inputs.append(torch.from_numpy(standardized) if is_array else standardized)
         y, weight = self._weigh_targets(encoded, weight)
         if normalize:
             weight = np.stack([column / (column.mean() or 1) for column in weight.T], axis=1)
         weight = torch.from_numpy(weight.astype(np.float32))
-        return WindowSet(windows.inputs, windows.present, torch.from_numpy(y), weight)
+        return WindowSet(inputs, torch.from_numpy(present), torch.from_numpy(y), weight)
 
     def _evaluate(self, X):
         """Return attention weights, fused representation and predictions, as arrays.
@@ -404,17 +429,18 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
         On the CPU, sums over blocks of different sizes are rounded differently. All blocks
         therefore have the same size, the last one being filled up with some of its windows, so
         that the result for a window does not depend on the number of windows. Compiled loops
-        compute each window by itself, and the layers that follow them the same in a small block.
+        compute each window by itself, and the layers after them give the same in a small block.
         """
-        if not hasattr(self, "net_"):  # it is quicker to see than by check_is_fitted
+        if not hasattr(self, "net_"):  # faster than to call check_is_fitted each time
             check_is_fitted(self)
-        values = self._check_windows(X, reset=False)
+        signals = self._check_windows(X, reset=False)
         device = resolve_device(self.device)
-        n_block = block_size(sum(array[:1].size for array in values.values()), device)
-        if len(next(iter(values.values()))) <= _FEW and is_fused(self.net_.module_, device):
-            n_block = _FEW
+        n_block = block_size(samples_per_window(signals), device)
+        n_windows = len(next(iter(signals.values())))
+        if n_windows <= _SMALL_BLOCK and is_fused(self.net_.module_, device):
+            n_block = _SMALL_BLOCK
         weights, fused, predicted, present = in_smaller_blocks(
-            lambda n_block: self._evaluate_blocks(values, n_block, device), n_block, device
+            lambda n_block: self._evaluate_blocks(signals, n_block, device), n_block, device
         )
         n_unusable = np.count_nonzero(~np.isfinite(predicted).reshape(len(present), -1).all(axis=1))
         if n_unusable:
@@ -433,39 +459,53 @@ class FusionEstimator(DocLinkMixin, TransformerMixin, BaseEstimator, ABC):
             )
         return weights, fused, predicted
 
-    def _evaluate_blocks(self, values, n_block, device):
+    def _evaluate_blocks(self, signals, n_block, device):
         """Return the results of `_evaluate` and which modalities are present, block by block.
 
         On the CPU, several blocks are evaluated in parallel. The calling thread computes nothing
         with several threads of torch: a process forked after that would wait for them.
         """
-        n_windows = len(next(iter(values.values())))
+        are_fused = is_fused(self.net_.module_, device)
 
-        def evaluate(start):
-            windows = self._window_set(values, slice(start, start + n_block))
+        def evaluate(values):
+            windows = self._window_set(values)
+            n_counted = len(windows) if are_fused else None
             if device.type == "cpu" and len(windows) < n_block:
-                windows = windows.fill(n_block)
-            # This thread has its own settings.
-            with reproducible(device), torch.inference_mode(), fused_parts():
+                windows = windows.pad(n_block) if are_fused else windows.fill(n_block)
+            with torch.inference_mode(), fused_parts(n_counted):
                 windows = windows.to(device)
                 *results, outputs = module.evaluate(windows.inputs, windows.present)
                 results += [self._read_outputs(outputs.cpu().double()), windows.present]
                 return [result.cpu().numpy() for result in results]
 
+        def evaluate_in_thread(values):
+            with reproducible(device):  # each thread has its own settings of torch
+                return evaluate(values)
+
+        n_windows = len(next(iter(signals.values())))
+        n_read = max(_READ_VALUES // (n_block * samples_per_window(signals)), 1) * n_block
         n_threads = torch.get_num_threads() if device.type == "cpu" else 1
-        starts = range(0, n_windows, n_block)
-        with reproducible(device), fused_parts():
+        # Starting a thread takes a millisecond, so there are no more of them than blocks.
+        n_threads = min(n_threads, -(-n_windows // n_block))
+        with reproducible(device), fused_parts(), ExitStack() as stack:
+            compute = partial(map, evaluate)
+            if n_threads > 1:
+                threads = stack.enter_context(ThreadPoolExecutor(n_threads))
+                compute = partial(threads.map, evaluate_in_thread)
             module = self.net_.module_
             # Going through all layers takes longer than evaluating a single window.
             if next(module.parameters()).device != device:
                 module.to(device)
             if module.training:
                 module.eval()
-            if n_threads == 1 or len(starts) == 1:  # starting a thread takes a millisecond
-                blocks = [evaluate(start) for start in starts]
-            else:
-                with ThreadPoolExecutor(n_threads) as threads:
-                    blocks = list(threads.map(evaluate, starts))
+            blocks = []
+            for rows, values in row_blocks(signals, n_read):
+                n_rows = rows.stop - rows.start
+                parts = (
+                    {name: array[start : start + n_block] for name, array in values.items()}
+                    for start in range(0, n_rows, n_block)
+                )
+                blocks += compute(parts)
         return [np.concatenate(block)[:n_windows] for block in zip(*blocks, strict=True)]
 
     def _check_converged(self):
@@ -563,9 +603,3 @@ def check_loss(loss: object, names: tuple[str, ...]) -> None:
     if not callable(loss) and loss not in names:
         shown = ", ".join(f'"{name}"' for name in names)
         raise ValueError(f"loss must be {shown} or a callable, got {loss!r}.")
-
-
-def _row_keys(targets, subjects=None):
-    """What rows must have in common to be merged: their targets, and possibly their subject."""
-    keys = [*targets] if subjects is None else [*targets, subjects]
-    return keys[0] if len(keys) == 1 else list(zip(*keys, strict=True))

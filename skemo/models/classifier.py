@@ -487,8 +487,7 @@ def _put_in_order(classes, order):
     if isinstance(classes[0], str):
         raise ValueError(
             f'loss="ordinal" got text such as "{classes[0]}", whose order is not known: pass '
-            "numbers in the order of the classes or, outside of `compare`, an ordered Categorical "
-            "of pandas."
+            "numbers in the order of the classes, or an ordered Categorical of pandas."
         )
     return classes
 

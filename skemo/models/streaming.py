@@ -3,24 +3,29 @@
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
-from skemo._checks import check_range, check_rate, is_number, is_positive, real_samples
-from skemo.features.per_subject import PerSubject
+from skemo._checks import check_range, real_samples
 from skemo.features.quality import QualityTransformer
-from skemo.kernels.quality import QUALITY
+from skemo.models.stream_settings import (
+    Kind,
+    check_is_model,
+    check_seconds,
+    check_subject_is_measured,
+    check_windows,
+    find_channels,
+    find_kinds,
+    find_lengths,
+    find_rates,
+)
 from skemo.signals.array import SignalArray, SignalDtype
 from skemo.signals.arriving import ArrivingSignal
 from skemo.signals.checks import check_text
-from skemo.signals.recording import WINDOW_COLUMNS, kind_of
-from skemo.signals.windows import to_samples
-
-Kind: TypeAlias = Literal["ecg", "ppg", "eda", "eeg", "acc"]
 
 
 class Stream:
@@ -84,7 +89,8 @@ class Stream:
     Attributes
     ----------
     model : fitted estimator
-        The model in use, which may be replaced, for example by the result of `enroll`.
+        The model in use, which may be replaced, for example by the result of `enroll`. A model
+        that does not fit the stream is refused, and the earlier one stays.
     received : dict of str to float
         Time up to which each signal has arrived, in seconds; NaN before its first sample.
 
@@ -93,6 +99,8 @@ class Stream:
     ValueError
         If a parameter is invalid, if the rates, channels or duration are not those that the
         model was fitted on, or if a `PerSubject` of the model has not measured the subject.
+    NotFittedError
+        If the model is not fitted.
 
     Warns
     -----
@@ -137,45 +145,32 @@ class Stream:
         quality: Mapping[str, Kind] | None = None,
         targets: Sequence[str] | None = None,
     ) -> None:
-        self.model = model
+        check_is_model(model)
         self.duration, self.step = duration, duration if step is None else step
         self.subject, self.trial = str(subject), str(trial)
         self.max_wait, self.context = max_wait, context
-        for name in ("duration", "step"):
-            if not is_positive(getattr(self, name)):
-                raise ValueError(
-                    f"{name} must be a positive number of seconds, got {getattr(self, name)!r}."
-                )
-        for name, value in {"max_wait": max_wait, "context": context, "max_gap": max_gap}.items():
-            if not (name == "max_gap" and value is None) and not (is_number(value) and value >= 0):
-                raise ValueError(
-                    f"{name} must be a number of seconds of at least 0, got {value!r}."
-                )
+        check_seconds(self.duration, self.step, max_wait, context, max_gap)
         check_text([self.subject], "The subject")
         check_text([self.trial], "The trial")
-        if context == 0:
-            _check_is_measured(model, self.subject)
         fitted = fitted_signals(model)
-        rates = _find_rates(sampling_rates, fitted)
-        self._signals = {}
-        for name, rate in rates.items():
-            n_times = int(to_samples(duration, rate))
-            if n_times == 0:
-                raise ValueError(f"A window of {duration:g} s has no sample of {name!r}.")
-            self._signals[name] = ArrivingSignal(rate, n_times, max_gap)
-        self._channels = _find_channels(channels, rates, fitted)
-        for name, dtype in fitted.items():
-            if name in rates:
-                self._check_fit(name, dtype)
-        self._meters = _make_meters(quality, rates)
+        rates = find_rates(sampling_rates, fitted)
+        lengths = find_lengths(duration, rates)
+        self._channels = find_channels(channels, rates, fitted)
+        self._signals = {
+            name: ArrivingSignal(rate, lengths[name], max_gap) for name, rate in rates.items()
+        }
+        self._meters = {
+            name: QualityTransformer(signal=kind, features=[f"{kind.upper()}_Quality"])
+            for name, kind in find_kinds(quality, rates).items()
+        }
         self._targets = None if targets is None else [str(name) for name in targets]
         self._anchor: float | None = None  # start of the first window
         self._n_windows = 0  # that were returned or left out
         self._earlier: pd.DataFrame | None = None  # windows within `context`
         self._missed: dict[str, float] = {}  # by signal: end of the last window without it
-        self._told: set[str] = set()  # signals for which a warning of lateness was given
+        self._warned: set[str] = set()  # signals that a warning said are late
         self._lock = threading.Lock()
-        self._nothing = self._describe_nothing()
+        self.model = model
 
     def push(
         self,
@@ -212,6 +207,11 @@ class Stream:
         """
         with self._lock:
             times = {} if times is None else times
+            if not isinstance(times, Mapping):
+                raise ValueError(
+                    "times must be a mapping of signals to seconds, such as "
+                    f"{{{next(iter(chunks), 'ecg')!r}: times}}, got {type(times).__name__}."
+                )
             unknown = [name for name in times if name not in chunks]
             if unknown:
                 raise ValueError(f"times has {unknown[0]!r}, but there is no such chunk.")
@@ -224,7 +224,7 @@ class Stream:
                 raise ValueError("times must be given for all chunks of all signals, or for none.")
             for name, (samples, seconds) in checked.items():
                 self._channels[name] = len(samples), self._channels[name][1]
-                if name in self._missed and name not in self._told:
+                if name in self._missed and name not in self._warned:
                     self._warn_of_late(name, seconds)
                 self._signals[name].append(samples, seconds)
             return self._predict(self._take_windows())
@@ -244,6 +244,30 @@ class Stream:
             return self._predict(self._take_windows(waiting=False))
 
     @property
+    def model(self) -> Any:
+        return self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        check_is_model(model)
+        if self.context == 0:
+            check_subject_is_measured(model, self.subject)
+        fitted = fitted_signals(model)
+        with self._lock:
+            known = {name: x.sampling_rate for name, x in self._signals.items()}
+            rates = find_rates(known, fitted)
+            lengths = {name: x.n_times for name, x in self._signals.items()}
+            given = {
+                name: names or number
+                for name, (number, names) in self._channels.items()
+                if number is not None
+            }
+            channels = find_channels(given, rates, fitted)
+            check_windows(rates, lengths, channels, fitted)
+            self._model, self._channels = model, channels
+            self._no_results = self._describe_no_windows()
+
+    @property
     def received(self) -> dict[str, float]:
         return {
             name: np.nan if signal.start is None else signal.end
@@ -258,21 +282,6 @@ class Stream:
             f"<Stream of {signals}: windows of {self.duration:g} s, one every {self.step:g} s, "
             f"for {type(self.model).__name__}>"
         )
-
-    def _check_fit(self, name, dtype):
-        """Raise unless the windows of a signal are like those that the model was fitted on."""
-        signal, (n_channels, names) = self._signals[name], self._channels[name]
-        for what, given, known in (
-            ("sampling rate (hertz)", signal.sampling_rate, dtype.sampling_rate),
-            ("number of channels", n_channels, dtype.shape[-2]),
-            ("channels", names, dtype.channels),
-            ("number of samples in a window", signal.n_times, dtype.shape[-1]),
-        ):
-            if given != known and known is not None:
-                raise ValueError(
-                    f"The model was fitted on {name!r} with a different {what}: {known}, not "
-                    f"{given}. Use the settings with which its windows were cut."
-                )
 
     def _check_chunk(self, name, chunk, times):
         """Return the samples of a chunk, (n_channels, n_times), and their times in seconds."""
@@ -290,7 +299,10 @@ class Stream:
             return samples, None
         before = {other.is_timed for other in self._signals.values() if other.start is not None}
         if before and (times is not None) not in before:
-            raise ValueError("times must be given for all chunks of all signals, or for none.")
+            raise ValueError(
+                "times must be given for all chunks of all signals, or for none: earlier chunks "
+                f"had {'none' if times is not None else 'times'}."
+            )
         if times is None:
             return samples, None
         seconds = np.asarray(times, np.float64)
@@ -360,10 +372,10 @@ class Stream:
         """Go to the next window that may hold a sample, and forget what came before it."""
         self._n_windows += 1
         following = np.round(self._anchor + self.step * self._n_windows, 9)
-        samples = []  # when the next sample of each signal is to be found
+        samples = []  # earliest time of the next sample of each signal
         for signal in self._signals.values():
             signal.drop_before(signal.begin(following))
-            # What arrives later counts from here on.
+            # Samples that arrive later are used from here on.
             samples.append(min(signal.next_sample(), max(signal.end, newest - self.max_wait)))
         n_before = (min(samples) - self.duration - self._anchor) / self.step
         if n_before > self._n_windows:
@@ -390,12 +402,12 @@ class Stream:
     def _predict(self, table):
         """Return the predictions of windows, with what else is known of them."""
         if table is None:
-            return self._nothing.copy()
+            return self._no_results.copy()
         known = self._with_earlier(table)
         names = getattr(self.model, "feature_names_in_", None)
         X = known if names is None else known[[name for name in names if name in known]]
         model = getattr(self.model, "best_estimator_", self.model)
-        if isinstance(model, Pipeline) and len(model) > 1:  # features once for both
+        if isinstance(model, Pipeline) and len(model) > 1:  # to compute features only once
             X, model = model[:-1].transform(X), model[-1]
         probabilities = None
         if hasattr(model, "predict_proba"):
@@ -446,7 +458,7 @@ class Stream:
                 }
         return pd.DataFrame(columns | {f"quality {name}": x for name, x in quality.items()})
 
-    def _describe_nothing(self):
+    def _describe_no_windows(self):
         """Return a table of results without rows."""
         predicted, probabilities = np.empty(0), None
         classes = getattr(self.model, "classes_", None)
@@ -472,7 +484,7 @@ class Stream:
         signal = self._signals[name]
         first = max(signal.end, 0.0) if seconds is None else seconds[0]  # end is -inf at first
         if first < self._missed[name]:
-            self._told.add(name)
+            self._warned.add(name)
             counted = "" if signal.is_timed else " Samples without times must not get lost."
             warnings.warn(
                 f"{name!r} is late: samples of second {first:g} arrived when the windows up to "
@@ -519,85 +531,3 @@ def fitted_signals(model: Any) -> dict[str, SignalDtype]:
         found[str(model.feature_names_in_[0])] = model.signal_dtype_
     found |= getattr(model, "modalities_", {})
     return found
-
-
-def _check_is_measured(model, subject):
-    """Raise if a `PerSubject` would standardise the windows of this person by themselves."""
-    params = model.get_params() if hasattr(model, "get_params") else {}
-    for step in (model, *params.values()):
-        if not isinstance(step, PerSubject) or not hasattr(step, "statistics_"):
-            continue
-        known = step.statistics_
-        names = known["subject"][known["windows"] > 1].tolist()
-        if subject not in names:
-            raise ValueError(
-                f"The model standardises each person, and has not measured {subject!r}: a window "
-                "would be standardised by those that happen to arrive with it. Use the model that "
-                "skemo.enroll returns, and pass its person as the subject; it has measured "
-                f"{', '.join(map(str, names[:10]))}{', …' if len(names) > 10 else ''}."
-            )
-
-
-def _find_rates(given, fitted):
-    beats = [name for name, dtype in fitted.items() if dtype.sampling_rate is None]
-    if beats:
-        raise ValueError(
-            f"{beats[0]!r} has no sampling rate, like the heartbeats of whole recordings. A stream "
-            "needs a model that was fitted on the signals themselves."
-        )
-    if given is None:
-        given = {name: dtype.sampling_rate for name, dtype in fitted.items()}
-        if not given:
-            raise ValueError(
-                "The model does not know its signals: pass sampling_rates={<signal>: <hertz>}."
-            )
-    if not isinstance(given, Mapping) or not given:
-        raise ValueError(f"sampling_rates must be a mapping of signals to hertz, got {given!r}.")
-    for name, rate in given.items():
-        check_rate(rate, f"The sampling rate of {name!r}")
-        if name in WINDOW_COLUMNS:
-            raise ValueError(
-                f"A signal cannot be called {name!r}, which is the name of another column."
-            )
-    return {name: float(rate) for name, rate in given.items()}
-
-
-def _find_channels(given, rates, fitted):
-    """Return the number of channels (None if unknown) and the names of each signal."""
-    unknown = [name for name in given or {} if name not in rates]
-    if unknown:
-        raise ValueError(f"channels has {unknown[0]!r}, but the signals are {list(rates)}.")
-    channels: dict[str, tuple[int | None, tuple[str, ...] | None]] = {}
-    for name in rates:
-        known = (given or {}).get(name)
-        if isinstance(known, int | np.integer) and known > 0:
-            channels[name] = int(known), None
-        elif known is not None:
-            names = () if isinstance(known, str | int) else tuple(map(str, known))
-            if not names:
-                raise ValueError(
-                    f"channels[{name!r}] must be names or a positive number, got {known!r}."
-                )
-            channels[name] = len(names), names
-        elif name in fitted:
-            channels[name] = fitted[name].shape[-2], fitted[name].channels
-        else:
-            channels[name] = None, None
-    return channels
-
-
-def _make_meters(quality, rates):
-    """Return transformers that measure the quality of signals, by name."""
-    if quality is None:
-        kinds = {name: "acc" if name.lower().startswith("acc") else kind_of(name) for name in rates}
-        quality = {name: kind for name, kind in kinds.items() if kind is not None}
-    for name, kind in quality.items():
-        if name not in rates or kind not in QUALITY:
-            raise ValueError(
-                f"quality must map signals among {list(rates)} to kinds among {list(QUALITY)}, got "
-                f"{name!r}: {kind!r}."
-            )
-    return {
-        name: QualityTransformer(signal=kind, features=[f"{kind.upper()}_Quality"])
-        for name, kind in quality.items()
-    }

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from skemo.signals.checks import reading_numbers
@@ -67,7 +67,17 @@ def _check_target(labels):
         found = pd.Series(labels[known]).infer_objects().to_numpy()
     else:
         found = labels[known]
-    check_classification_targets(found)
+    try:
+        check_classification_targets(found)
+    except ValueError as error:
+        if type_of_target(found) != "continuous":
+            raise
+        raise ValueError(
+            f"{error} For numbers such as {found[found % 1 != 0][0]:g}, use a regressor: "
+            "ModalityAwareAttentionRegressor, CrossModalAttentionRegressor, FusionRegressor, or "
+            'make_svm(..., task="regression"). To get classes, divide the numbers, for example '
+            "with pandas.cut."
+        ) from error
     return labels
 
 

@@ -212,6 +212,7 @@ class CrossModalConnection(nn.Module):
         n_gates = n_channels if attention in ("channel", "residual") else 1
         self.quality = _quality_layer(n_quality, n_gates * len(self.gates))
         self.attention = attention
+        self.largest_gate = 2.0 if attention in _NEUTRAL else 1.0
         self.merge = merge
         self.out_channels = n_channels
         if merge == "concat":
@@ -236,9 +237,10 @@ class CrossModalConnection(nn.Module):
         quality : Tensor of shape (batch, n_quality), default=None
             How far the signals can be trusted, standardised, with 0 where it is not known.
         """
+        summand = self.trust(quality)
         trust: Sequence[Tensor] = ()
-        if self.quality is not None:
-            trust = (_REACH * self.quality(quality)).unsqueeze(2).chunk(len(self.gates), dim=1)
+        if summand is not None:
+            trust = summand.unsqueeze(2).chunk(len(self.gates), dim=1)
         received, weights = [], []
         for i, project in enumerate(self.projections):
             source = project(_to_length(sources[i], target.shape[2]))
@@ -247,7 +249,7 @@ class CrossModalConnection(nn.Module):
                 # (batch, n_channels, 1), (batch, 1, n_times) or (batch, 1, 1)
                 logits = self.gates[i](torch.cat([target, source], dim=1))
                 gate = (logits + trust[i] if trust else logits).sigmoid()
-                weight = weight * (2 * gate if self.attention in _NEUTRAL else gate)
+                weight = weight * (self.largest_gate * gate)
             received.append(weight * source)
             weights.append(weight.mean(dim=(1, 2)))
         if self.merge == "sum":
@@ -255,6 +257,10 @@ class CrossModalConnection(nn.Module):
         else:
             merged = torch.cat([target, *received], dim=1)
         return merged, torch.stack(weights, dim=1)
+
+    def trust(self, quality: Tensor | None) -> Tensor | None:
+        """What the quality adds to the gates of all sources, (batch, n_gates), or None."""
+        return None if self.quality is None else _REACH * self.quality(quality)
 
 
 class _Pointwise(nn.Conv1d):

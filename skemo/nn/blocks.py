@@ -267,7 +267,7 @@ class StreamBlock(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         fused = fused_code(x)
-        return super().forward(x) if fused is None else fused.compute(fused.Stream, self, x)
+        return super().forward(x) if fused is None else fused.compute(fused.Block, self, x)[0]
 
 
 class ModalityDropout(nn.Module):

@@ -1,7 +1,7 @@
 """The cross-modal attention network: connected convolutional streams."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from skemo.nn.attention import CrossModalConnection
 from skemo.nn.base import FusionNetwork
 from skemo.nn.blocks import StreamBlock
+from skemo.nn.fusing import fused_code
 
 
 class CrossModalAttentionNetwork(FusionNetwork):
@@ -96,6 +97,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
         # For each stage, a ModuleList of one block per modality.
         self.blocks: Any = nn.ModuleList()
         self.connections = nn.ModuleDict()  # by stage, then by the modality that receives
+        self.stages = [x for x in range(1, n_blocks + 1) if x in stages and connections]
         widths = [shape[0] for shape in shapes]
         for stage in range(1, n_blocks + 1):
             width = n_filters * 2 ** (stage - 1)
@@ -106,7 +108,7 @@ class CrossModalAttentionNetwork(FusionNetwork):
                 )
             )
             widths = [width] * len(shapes)
-            if stage in stages and connections:
+            if stage in self.stages:
                 by_target = nn.ModuleDict()
                 for target, sources in enumerate(self.sources):
                     if sources:
@@ -132,47 +134,61 @@ class CrossModalAttentionNetwork(FusionNetwork):
     ) -> tuple[Tensor, Tensor, Tensor]:
         inputs, present, quality = self._take_quality(inputs, present)
         present = self.modality_dropout(present, uniform)
+        fused_loops = fused_code(inputs[0])
+        if fused_loops is None:
+            vectors, received = self._run_streams(inputs, present, quality)
+        else:
+            trusts = [connection.trust(quality) for _, connection in self._connected()]
+            own = [trust for trust in trusts if trust is not None]
+            outputs = fused_loops.compute(
+                fused_loops.Streams, self, *inputs, present.to(inputs[0].dtype), *own
+            )
+            vectors, received = outputs[: len(inputs)], outputs[len(inputs) :]
         # Split into columns: selecting them by lists would copy indices to a GPU at each step.
         columns = present.split(1, dim=1)
+        fused = torch.cat([x * column for x, column in zip(vectors, columns, strict=True)], dim=1)
         # For each modality: the weights with which it was shared, and whether they count.
         shares: list[list[tuple[Tensor, Tensor]]] = [[] for _ in columns]
-        maps = list(inputs)
-        for stage, blocks in enumerate(self.blocks, start=1):
-            maps = [block(x) for block, x in zip(blocks, maps, strict=True)]
-            if str(stage) in self.connections:
-                connections = self.connections[str(stage)]
-                maps = self._exchange(maps, columns, quality, connections, shares)
-        vectors = [x.max(2).values * column for x, column in zip(maps, columns, strict=True)]
-        fused = torch.cat(vectors, dim=1)
-        weights = []
+        for (target, _), weights in zip(self._connected(), received, strict=True):
+            parts = weights.detach().split(1, dim=1)
+            for source, weight in zip(self.sources[target], parts, strict=True):
+                shares[source].append((weight * columns[target], columns[target]))
+        means = []
         for column, shared in zip(columns, shares, strict=True):
             zero = torch.zeros_like(column)
             total = sum((weight for weight, _ in shared), zero)
             count = sum((counts for _, counts in shared), zero)
             # 0 / 0 is NaN: the modality is shared with none that is present.
-            weights.append(torch.where(column > 0, total / count, zero))
-        return torch.cat(weights, dim=1), fused, self._score(fused, scale)
+            means.append(torch.where(column > 0, total / count, zero))
+        return torch.cat(means, dim=1), fused, self._score(fused, scale)
 
-    def _exchange(
-        self,
-        maps: list[Tensor],
-        columns: Sequence[Tensor],
-        quality: Tensor | None,
-        connections: Any,
-        shares: list[list[tuple[Tensor, Tensor]]],
-    ) -> list[Tensor]:
-        """Return the feature maps after all streams have received those of their sources.
+    def _connected(self) -> Iterator[tuple[int, Any]]:
+        """Yield each connection after the modality that receives, in the order of the stages."""
+        by_stage: Any = self.connections.values()
+        for by_target in by_stage:
+            for target, connection in by_target.items():
+                yield int(target), connection
 
-        The weights of the sources are added to `shares`.
+    def _run_streams(
+        self, inputs: Sequence[Tensor], present: Tensor, quality: Tensor | None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the vector of each modality, and the weights of the sources of each connection.
+
+        Vectors have the shape (batch, n_features), weights (batch, n_sources).
         """
-        merged = list(maps)
-        for key, connection in connections.items():
-            target = int(key)
-            sources = self.sources[target]
-            present = torch.cat([columns[i] for i in sources], dim=1)
-            merged[target], weights = connection(
-                maps[target], [maps[i] for i in sources], present, quality
-            )
-            for source, weight in zip(sources, weights.detach().split(1, dim=1), strict=True):
-                shares[source].append((weight * columns[target], columns[target]))
-        return merged
+        columns = present.split(1, dim=1)
+        maps = list(inputs)
+        received: list[Tensor] = []
+        for stage, blocks in enumerate(self.blocks, start=1):
+            maps = [block(x) for block, x in zip(blocks, maps, strict=True)]
+            merged = list(maps)
+            by_target: Any = self.connections[str(stage)] if stage in self.stages else {}
+            for key, connection in by_target.items():
+                target, sources = int(key), self.sources[int(key)]
+                shared = torch.cat([columns[i] for i in sources], dim=1)
+                merged[target], weights = connection(
+                    maps[target], [maps[i] for i in sources], shared, quality
+                )
+                received.append(weights)
+            maps = merged
+        return [x.max(2).values for x in maps], received

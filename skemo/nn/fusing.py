@@ -1,7 +1,6 @@
 """Whether parts of the networks are computed by compiled loops instead of torch's operations."""
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -9,41 +8,40 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skemo.nn.memory import unused_arrays
+from skemo.nn.memory import loops_in_use, use_loops
 
 
-@contextlib.contextmanager
-def fused_parts() -> Iterator[None]:
+def fused_parts(n_windows: int | None = None) -> AbstractContextManager[None]:
     """Compute parts of the networks as one operation each, if Numba is installed.
 
-    Results differ by rounding only. It concerns networks on the CPU, in the calling thread.
+    Results differ by rounding only. This concerns networks on the CPU, in the calling thread.
     Gradients of gradients, forward-mode gradients and `torch.func` do not work inside. Memory is
-    used again in the next step, and given back at the end.
+    kept for the next step, and freed at the end.
+
+    Parameters
+    ----------
+    n_windows : int, default=None
+        How many windows at the beginning of each batch count. Without gradients, results for the
+        others are not computed: they are 0. None counts all.
     """
-    unused = unused_arrays.get()
-    token = unused_arrays.set({} if unused is None else unused)
-    try:
-        yield
-    finally:
-        unused_arrays.reset(token)
+    return use_loops(n_windows)
 
 
 def fused_code(x: Tensor) -> ModuleType | None:
     """Return `skemo.nn.fused` if it is wanted and can be used for `x`, otherwise None."""
-    is_wanted = unused_arrays.get() is not None
-    if not is_wanted or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    if loops_in_use.get() is None or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return None
     return _import_fused() if x.dtype in (torch.float32, torch.float64) else None
 
 
 def is_fused(network: Any, device: torch.device) -> bool:
-    """Whether all layers of a network but those of vectors would be computed by compiled loops."""
+    """Whether compiled loops would compute all of a network but its layers of vectors."""
     member = network.members[0]
     return device.type == "cpu" and member.can_be_fused and not member.uses_bfloat16 and can_fuse()
 
 
 def can_fuse() -> bool:
-    """Whether Numba is there to compile the loops."""
+    """Whether Numba is available to compile the loops."""
     return _import_fused() is not None
 
 

@@ -1,8 +1,8 @@
-"""Vectors with a number for each of several windows, in functions compiled by Numba.
+"""Vectors that hold a number for each of several windows, in functions compiled by Numba.
 
-A feature map is an array of shape (n_tiles, n_places, n_channels, LANES), whose last axis holds
-`LANES` windows. Each line of arithmetic on such vectors becomes one or two instructions of the
-processor, and no edges have to be treated separately.
+A feature map is an array of shape (n_tiles, n_places, n_channels, LANES), with `LANES` windows
+along its last axis. Each operation on such vectors becomes one or two instructions of the
+processor, and edges need no special treatment.
 """
 
 import operator
@@ -13,14 +13,14 @@ from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-# As many single-precision numbers as fit into a register of AVX-512, or into two of others.
+# The number of single-precision values in a register of AVX-512, or in one of AVX.
 LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
 
-_compiled: Any = intrinsic  # by its annotations, callers would have to pass `typingctx`
+_compiled: Any = intrinsic  # its annotations would require callers to pass `typingctx`
 
 
 class Lanes(types.Type):
-    """The type of a vector with a number for each of `LANES` windows."""
+    """The type of a vector of `LANES` numbers."""
 
     def __init__(self, dtype: types.Float) -> None:
         self.dtype = dtype
@@ -36,7 +36,7 @@ def _scalar(dtype):
 
 
 def _spread(builder, dtype, value):
-    """Return a vector with a number in all lanes."""
+    """Return a vector with the same number in all lanes."""
     empty = ir.Constant(_vector(dtype), ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
     places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
@@ -50,7 +50,7 @@ class _LanesModel(models.PrimitiveModel):
 
 
 def _place(context, builder, array, value, index):
-    """Return a pointer to a number of an array, by its index in the flattened array."""
+    """Return a pointer to an element of an array, by its index in the flattened array."""
     data = context.make_array(array)(context, builder, value).data
     return builder.gep(data, [index])
 
@@ -83,7 +83,7 @@ def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @_compiled
 def spread(typingctx: Any, array: Any, index: Any) -> Any:
-    """Return a vector with one number of an array in all lanes."""
+    """Return a vector with an element of an array in all lanes."""
 
     def codegen(context, builder, signature, args):
         pointer = _place(context, builder, array, *args)
@@ -95,7 +95,7 @@ def spread(typingctx: Any, array: Any, index: Any) -> Any:
 
 @_compiled
 def fill(typingctx: Any, array: Any, value: Any) -> Any:
-    """Return a vector with a number in all lanes, in the type of an array."""
+    """Return a vector with the same number in all lanes, with the type of an array."""
 
     def codegen(context, builder, signature, args):
         number = context.cast(builder, args[1], value, array.dtype)
@@ -173,14 +173,13 @@ def equal(typingctx: Any, a: Any, b: Any) -> Any:
 
 
 @_compiled
-def where_positive(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """Return the numbers of `a` where `condition` is above 0, and those of `b` elsewhere."""
+def where_larger(typingctx: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
+    """Return the numbers of `a` where `x` is larger than `y`, and those of `b` elsewhere."""
 
     def codegen(context, builder, signature, args):
-        zero = ir.Constant(_vector(a.dtype), [0.0] * LANES)
-        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], args[2])
+        return builder.select(builder.fcmp_ordered(">", *args[:2]), *args[2:])
 
-    return a(a, a, a), codegen
+    return a(a, a, a, a), codegen
 
 
 @_compiled
@@ -198,3 +197,51 @@ def total(typingctx: Any, a: Any) -> Any:
         return builder.extract_element(values, ir.Constant(ir.IntType(32), 0))
 
     return a.dtype(a), codegen
+
+
+@_compiled
+def totals(
+    typingctx: Any,
+    array: Any,
+    index: Any,
+    a: Any,
+    b: Any,
+    c: Any,
+    d: Any,
+    e: Any,
+    f: Any,
+    g: Any,
+    h: Any,
+) -> Any:
+    """Write the sums over the lanes of eight vectors into an array, beginning at an index."""
+
+    def codegen(context, builder, signature, args):
+        vectors = args[2:]
+        n = LANES  # lanes of a vector that still belong to the same sum
+        while n > LANES // 8:
+            n //= 2
+            pairs = zip(vectors[::2], vectors[1::2], strict=True)
+            vectors = [_halve(builder, *pair, n) for pair in pairs]
+        (vector,) = vectors
+        while n > 1:
+            n //= 2
+            vector = _halve(builder, vector, vector, n)
+        eight = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(8)))
+        vector = builder.shuffle_vector(vector, vector, eight)
+        pointer = _place(context, builder, array, *args[:2])
+        pointer = builder.bitcast(pointer, vector.type.as_pointer())
+        builder.store(vector, pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, *[a] * 8), codegen
+
+
+def _halve(builder, a, b, n):
+    """Add each group of `n` lanes to the next, in two vectors, and join the results."""
+    starts = range(0, 2 * LANES, 2 * n)
+    first = [start + i for start in starts for i in range(n)]
+    halves = []
+    for places in (first, [i + n for i in first]):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
+        halves.append(builder.shuffle_vector(a, b, mask))
+    return builder.fadd(*halves)

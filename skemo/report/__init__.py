@@ -14,7 +14,7 @@ import pandas as pd
 from skemo._escape import to_printable
 from skemo._files import write_whole
 from skemo.report.html import bullets, facts, join, table, tag
-from skemo.report.outcome import find_outcome, headline, verdicts
+from skemo.report.outcome import Outcome, find_outcome, headline, verdicts
 from skemo.report.sections import data_facts, run_facts, sections_of, software_facts
 
 if TYPE_CHECKING:
@@ -79,7 +79,17 @@ def write_report(
     >>> write_report(result, f"{tempfile.mkdtemp()}/report.html").name
     'report.html'
     """
-    given = comparisons if isinstance(comparisons, Mapping) else {None: comparisons}
+    outcomes = find_outcomes(
+        comparisons if isinstance(comparisons, Mapping) else {None: comparisons}
+    )
+    if title is None:
+        protocols = dict.fromkeys(one.comparison.title for one in outcomes.values())
+        title = f"Comparison by {', '.join(protocols)}"
+    return write_outcomes(outcomes, path, title)
+
+
+def find_outcomes(given: "Mapping[str | None, Comparison]") -> dict[str | None, Outcome]:
+    """Return the outcome of each target of each comparison, by the heading of its section."""
     if not given:
         raise ValueError(
             "There is no comparison to report: pass a Comparison, or a dict from headings to "
@@ -87,13 +97,14 @@ def write_report(
         )
     if len(given) > 1 and None in given:
         raise ValueError("Only a single comparison may have the heading None: name each of them.")
-    by_heading = _by_target(given)
-    if title is None:
-        protocols = dict.fromkeys(one.title for one in by_heading.values())
-        title = f"Comparison by {', '.join(protocols)}"
-    outcomes = {
-        heading: find_outcome(_with_printable_names(one)) for heading, one in by_heading.items()
+    return {
+        heading: find_outcome(_with_printable_names(one))
+        for heading, one in _by_target(given).items()
     }
+
+
+def write_outcomes(outcomes: Mapping[str | None, Outcome], path: str | Path, title: str) -> Path:
+    """Write a report; sections are computed only for outcomes that do not have them yet."""
     body = _single_page(title, outcomes) if len(outcomes) == 1 else _page(title, outcomes)
     template = Template(files("skemo.report").joinpath("template.html").read_text(encoding="utf-8"))
     page = template.substitute(title=join([title]), body=body, version=version("skemo"))

@@ -1,7 +1,8 @@
 """The outcome of a comparison: which model is best, and which differences are established."""
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from skemo.evaluation.scores import metric_decimals
 
 if TYPE_CHECKING:
     from skemo.evaluation.comparison import Comparison
+    from skemo.report.html import Html
 
 ALPHA = 0.05
 _MAX_FOR_ALL_PAIRS = 4  # models; with more, only the pairs with the best one are shown
@@ -41,6 +43,8 @@ class Outcome:
         Each model with each of its controls, corrected for the number of models.
     notes : list of str
         Warnings of the tests.
+    sections : dict of str to dict of str to Html
+        Sections of the report that have been computed already, by the prefix of their ids.
     """
 
     comparison: "Comparison"
@@ -52,6 +56,7 @@ class Outcome:
     between: pd.DataFrame
     against: pd.DataFrame
     notes: list[str]
+    sections: dict[str, dict[str, "Html"]] = field(default_factory=dict, repr=False)
 
     @property
     def n_subjects(self) -> int:
@@ -145,16 +150,16 @@ def find_outcome(comparison: "Comparison") -> Outcome:
     best = models[0]
     if n_scores.max():
         best = complete.idxmin() if is_error else complete.idxmax()
-    between, notes = compare_pairs(_only(comparison, models))
-    tests = []
-    for model in models:
-        for control in controls:
-            if control in (*GUESSES, f"{model}{PERMUTED}"):
-                pair = _only(comparison, [model, control])
-                table, more = compare_pairs(pair, correction=None)
-                tests.append(table)
-                notes += more
-    against = pd.concat(tests, ignore_index=True) if tests else between[:0]
+    pairs = list(itertools.combinations(models, 2))
+    with_controls = [
+        (model, control)
+        for model in models
+        for control in controls
+        if control in (*GUESSES, f"{model}{PERMUTED}")
+    ]
+    tests, notes = compare_pairs(comparison, pairs=pairs + with_controls, correction=None)
+    between, against = tests[: len(pairs)], tests[len(pairs) :].reset_index(drop=True)
+    between = between.assign(p_corrected=correct_p_values(between["p_value"]))
     # The two kinds of control answer two different questions, which are corrected separately.
     kinds = against["other"].isin(GUESSES)
     corrected = against["p_value"].groupby(kinds).transform(correct_p_values)
@@ -282,16 +287,6 @@ def format_p(p: float) -> str:
 def _is_control(name, models):
     permuted = str(name).endswith(PERMUTED) and name.removesuffix(PERMUTED) in models
     return name in GUESSES or permuted
-
-
-def _only(comparison, models):
-    """Return the comparison of only some of its models."""
-    parts = {
-        name: getattr(comparison, name).loc[lambda frame: frame["model"].isin(models)]
-        for name in ("predictions", "scores")
-    }
-    texts = {name: comparison.details["models"][name] for name in models}
-    return replace(comparison, **parts, details={**comparison.details, "models": texts})
 
 
 def _see_from(best, tests):

@@ -144,7 +144,13 @@ def software_facts(outcome: Outcome) -> list[tuple[str, Any]]:
 
 
 def sections_of(outcome: Outcome, prefix: str) -> dict[str, Html]:
-    """Return the sections of one comparison, by heading."""
+    """Return the sections of one comparison, by heading; they are computed once per prefix."""
+    if prefix not in outcome.sections:
+        outcome.sections[prefix] = _compute_sections(outcome, prefix)
+    return outcome.sections[prefix]
+
+
+def _compute_sections(outcome, prefix):
     comparison = outcome.comparison
     are_classes = comparison.task == "classification"
     sections = {

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
@@ -102,6 +103,19 @@ class SignalDtype(ExtensionDtype):
         """
         return self.sampling_rate is None and self.shape[-1] > 1
 
+    def with_value_type(self, value_type: DTypeLike) -> Self:
+        """Return the same type of window with another type of samples.
+
+        Parameters
+        ----------
+        value_type : str or numpy.dtype
+
+        Returns
+        -------
+        SignalDtype
+        """
+        return type(self)(value_type, self.shape, self.sampling_rate, self.channels)
+
     def __ne__(self, other: object) -> bool:
         # pandas 2 allows a function to return a window for each group, as in
         # `groupby(...).agg(lambda column: np.asarray(column).mean(axis=0))`, only if
@@ -133,7 +147,7 @@ class SignalDtype(ExtensionDtype):
 
     def __from_arrow__(self, array):
         chunks = array.chunks if hasattr(array, "chunks") else [array]
-        parts = [_read_arrow(chunk, self) for chunk in chunks]
+        parts = [read_arrow(chunk, self) for chunk in chunks]
         values = np.concatenate([np.empty((0, *self.shape), self.value_type), *parts])
         return SignalArray(values, sampling_rate=self.sampling_rate, channels=self.channels)
 
@@ -160,7 +174,7 @@ class _DifferentSignals(ExtensionDtype):
         return np.asarray(scalars, object)
 
 
-class _Window(np.ndarray):
+class Window(np.ndarray):
     """One window: an array that pandas can hash, as it does to group and sort.
 
     Slices of a window and results computed from it are plain arrays.
@@ -312,7 +326,7 @@ class SignalArray(ExtensionArray):
         Parameters
         ----------
         n_values : int, default=2**22
-            About how many numbers a block has; at least one window.
+            Approximate number of samples per block; a block has at least one window.
 
         Yields
         ------
@@ -320,7 +334,10 @@ class SignalArray(ExtensionArray):
             The positions of the windows.
         values : ndarray of shape (n_rows, ..., n_channels, n_times)
         """
-        n_rows = max(1, n_values // int(np.prod(self.dtype.shape)))
+        n_rows = max(1, n_values // math.prod(self.dtype.shape))
+        if 0 < len(self) <= n_rows:  # the usual case when a model is used live
+            yield slice(0, len(self)), self.values
+            return
         for start in range(0, len(self), n_rows):
             rows = slice(start, min(start + n_rows, len(self)))
             yield rows, self[rows].values
@@ -333,9 +350,30 @@ class SignalArray(ExtensionArray):
 
     def _like(self, values):
         """Return an array of the same type with other `values`."""
-        new = object.__new__(type(self))
+        new = object.__new__(SignalArray)
         new._samples = values
         new._dtype = self._dtype
+        return new
+
+    def relabelled(
+        self, sampling_rate: float | None, channels: Iterable[str] | None
+    ) -> "SignalArray":
+        """Return the same windows with another sampling rate and other channel names.
+
+        Parameters
+        ----------
+        sampling_rate : float or None
+            In hertz.
+        channels : sequence of str or None
+            One name for each channel.
+
+        Returns
+        -------
+        SignalArray
+            The samples are not copied.
+        """
+        new = self[:]
+        new._dtype = SignalDtype(self.dtype.value_type, self.dtype.shape, sampling_rate, channels)
         return new
 
     @classmethod
@@ -362,13 +400,13 @@ class SignalArray(ExtensionArray):
         first = to_concat[0]
         for array in to_concat:
             if array.dtype != first.dtype:
-                raise _different_types(first.dtype, array.dtype)
-        return first._like(np.concatenate([array._samples for array in to_concat]))
+                raise different_types(first.dtype, array.dtype)
+        return first._like(np.concatenate([array.values for array in to_concat]))
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         dtype = pandas_dtype(dtype)
         if isinstance(dtype, _DifferentSignals):
-            raise _different_types(dtype.one, dtype.other)
+            raise different_types(dtype.one, dtype.other)
         if not isinstance(dtype, SignalDtype):
             if getattr(dtype, "kind", "O") not in "OUST":
                 raise TypeError(
@@ -383,7 +421,7 @@ class SignalArray(ExtensionArray):
             return pd.array(texts, dtype=dtype) if isinstance(dtype, ExtensionDtype) else texts
         if dtype == self.dtype:
             return self.copy() if copy else self
-        values = self._samples.astype(dtype.value_type)
+        values = self.values.astype(dtype.value_type)
         changed = SignalArray(
             values, sampling_rate=self.dtype.sampling_rate, channels=self.dtype.channels
         )
@@ -396,7 +434,7 @@ class SignalArray(ExtensionArray):
 
     def __getitem__(self, item: Any) -> Any:
         values = self._samples[self._indexer(item)]
-        return self._like(values) if values.ndim == self._samples.ndim else values.view(_Window)
+        return self._like(values) if values.ndim == self._samples.ndim else values.view(Window)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._samples[self._indexer(key)] = self._to_samples(value)
@@ -412,39 +450,38 @@ class SignalArray(ExtensionArray):
         if _is_missing(value):
             return np.nan
         if isinstance(value, np.ndarray) and value.dtype != object:
-            return _checked(value, value.shape[: -self._samples.ndim + 1] + self.dtype.shape)
+            return _checked(value, value.shape[: -len(self.dtype.shape)] + self.dtype.shape)
         if isinstance(value, SignalArray | pd.Series | pd.Index | list | tuple | np.ndarray):
-            return self._from_sequence(value, dtype=self.dtype)._samples
+            return self._from_sequence(value, dtype=self.dtype).values
         raise TypeError(f"Cannot put {type(value).__name__} into a signal column.")
 
-    def copy(self) -> Self:
-        return self._like(self._samples.copy())
+    def copy(self) -> "SignalArray":
+        return self._like(self.values.copy())
 
-    def take(self, indices: ArrayLike, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
+    def take(
+        self, indices: ArrayLike, *, allow_fill: bool = False, fill_value: Any = None
+    ) -> "SignalArray":
         rows = np.asarray(indices, dtype=np.intp)
         if len(self) == 0 and ((rows >= 0).any() or (len(rows) and not allow_fill)):
             raise IndexError("cannot do a non-empty take from an empty axes.")
         if allow_fill and (rows < -1).any():
             raise ValueError("indices must be -1 (missing) or at least 0 when allow_fill is True.")
         if len(self):
-            values = self._samples[rows]  # -1 takes the last window, replaced below
+            values = self.values[rows]  # -1 takes the last window, replaced below
         else:
             values = np.empty((len(rows), *self.dtype.shape), self.dtype.value_type)
         if allow_fill:
             values[rows == -1] = self._to_samples(fill_value)
         return self._like(values)
 
-    def shift(self, periods: int = 1, fill_value: Any = None) -> Self:
+    def shift(self, periods: int = 1, fill_value: Any = None) -> "SignalArray":
         rows = np.arange(len(self)) - periods
         rows[(rows < 0) | (rows >= len(self))] = -1
         return self.take(rows, allow_fill=True, fill_value=fill_value)
 
     def isna(self) -> NDArray[np.bool_]:
-        first_sample: tuple[Any, ...] = (slice(None), *[0] * len(self.dtype.shape))
-        missing = np.isnan(self._samples[first_sample])
-        candidates = np.flatnonzero(missing)
-        missing[candidates] = [np.isnan(self._samples[i]).all() for i in candidates]
-        return missing
+        missing = [missing_windows(values) for _, values in self.blocks()]
+        return np.concatenate([np.zeros(0, bool), *missing])
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, pd.Series | pd.Index | pd.DataFrame):
@@ -455,9 +492,9 @@ class SignalArray(ExtensionArray):
             samples = self._to_samples(other)
         except (TypeError, ValueError):
             return np.zeros(len(self), bool)
-        if np.ndim(samples) == self._samples.ndim and len(samples) != len(self):
+        if np.ndim(samples) > len(self.dtype.shape) and len(samples) != len(self):
             raise ValueError(f"Lengths must match: {len(self)} and {len(samples)} windows.")
-        return (self._samples == samples).all(axis=tuple(range(1, self._samples.ndim)))
+        return (self.values == samples).reshape(len(self), -1).all(axis=1)
 
     def __ne__(self, other: object) -> Any:
         equal = self.__eq__(other)
@@ -466,9 +503,8 @@ class SignalArray(ExtensionArray):
     def equals(self, other: object) -> bool:
         return (
             isinstance(other, SignalArray)
-            and type(self) is type(other)
             and self.dtype == other.dtype
-            and np.array_equal(self._samples, other._samples, equal_nan=True)
+            and np.array_equal(self.values, other.values, equal_nan=True)
         )
 
     # Windows are compared and sorted by their bytes.
@@ -476,7 +512,7 @@ class SignalArray(ExtensionArray):
     def _values_for_argsort(self):
         """Return byte strings that sort like the samples, the first sample first."""
         size = self.dtype.value_type.itemsize
-        samples = np.ascontiguousarray(self._samples) + 0.0  # copies, and turns -0.0 into 0.0
+        samples = np.ascontiguousarray(self.values) + 0.0  # copies, and turns -0.0 into 0.0
         samples[np.isnan(samples)] = np.nan  # the same bytes for every NaN
         bits = samples.view(f"i{size}")
         bits ^= (bits >> (8 * size - 1)) & np.iinfo(bits.dtype).max  # larger for larger floats
@@ -489,12 +525,12 @@ class SignalArray(ExtensionArray):
         keys[self.isna()] = None
         return keys, None
 
-    def factorize(self, use_na_sentinel: bool = True) -> tuple[NDArray[np.intp], Self]:
+    def factorize(self, use_na_sentinel: bool = True) -> tuple[NDArray[np.intp], "SignalArray"]:
         codes, _ = pd.factorize(self._values_for_factorize()[0], use_na_sentinel=use_na_sentinel)
         found, first = np.unique(codes, return_index=True)
         return codes, self.take(first[found >= 0])
 
-    def unique(self) -> Self:
+    def unique(self) -> "SignalArray":
         return self.factorize(use_na_sentinel=False)[1]
 
     def duplicated(self, keep: Literal["first", "last", False] = "first") -> NDArray[np.bool_]:
@@ -551,7 +587,7 @@ class SignalArray(ExtensionArray):
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if dtype is None or np.dtype(dtype) != object:
-            return np.array(self._samples, dtype, copy=copy)
+            return np.array(self.values, dtype, copy=copy)
         if copy is False:
             raise ValueError(
                 "An array of objects is always a copy. Without a dtype, the block of numbers is "
@@ -581,7 +617,7 @@ class SignalArray(ExtensionArray):
         # In memory order, without a permutation, which other readers cannot handle.
         element = pyarrow.from_numpy_dtype(self.dtype.value_type)
         tensor = pyarrow.fixed_shape_tensor(element, self.dtype.shape)
-        samples = pyarrow.array(np.ascontiguousarray(self._samples).ravel())
+        samples = pyarrow.array(np.ascontiguousarray(self.values).ravel())
         storage = pyarrow.FixedSizeListArray.from_arrays(samples, type=tensor.storage_type)
         return pyarrow.ExtensionArray.from_storage(tensor, storage)
 
@@ -592,6 +628,15 @@ class SignalArray(ExtensionArray):
     def _repr_html_(self):
         title = to_html(f"{len(self)} windows, {self.dtype}")
         return f"<p>{title}</p>" + pd.Series(self, name="window").to_frame().to_html(max_rows=6)
+
+
+def missing_windows(samples: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which windows, (n_windows, ..., n_channels, n_times), are NaN throughout."""
+    first_sample: tuple[Any, ...] = (slice(None), *[0] * (samples.ndim - 1))
+    missing = np.isnan(samples[first_sample])
+    for i in np.flatnonzero(missing):
+        missing[i] = np.isnan(samples[i]).all()
+    return missing
 
 
 def _is_missing(window):
@@ -613,7 +658,7 @@ def _checked(window, shape):
     return window
 
 
-def _read_arrow(chunk, dtype):
+def read_arrow(chunk: Any, dtype: SignalDtype) -> NDArray[np.floating]:
     """Return the samples of an Arrow array; a null is a missing window."""
     import pyarrow
 
@@ -630,7 +675,8 @@ def _read_arrow(chunk, dtype):
     return values
 
 
-def _different_types(one, other):
+def different_types(one: SignalDtype, other: SignalDtype) -> ValueError:
+    """Return the error of signal columns that cannot be put into one."""
     return ValueError(
         f"Cannot concatenate signal columns of different types: {one} and {other}. First resample "
         "or cut one of them, or rename its channels."

@@ -9,10 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import (
-    check_array,
-    validate_data,
-)
 
 from skemo._checks import check_range, check_rate
 from skemo._samples import count_repeats, fill_mask
@@ -94,7 +90,7 @@ def validate_signals(
     if signal.dtype.sampling_rate is not None:
         check_rate(signal.dtype.sampling_rate)
     if reset:
-        if signal.isna().all():
+        if _all_missing(signal):
             raise ValueError(
                 f"All {len(signal)} windows given to {type(estimator).__name__} are missing "
                 "(entirely NaN): leave this modality out."
@@ -124,6 +120,8 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
     -------
     dict of str to SignalArray
     """
+    from sklearn.utils.validation import validate_data  # late, since `segment` does not need it
+
     name = type(estimator).__name__
     columns = signal_columns(X)
     if columns:
@@ -156,12 +154,12 @@ def validate_modalities(estimator: Any, X: Any, *, reset: bool) -> dict[Hashable
     for modality, signal in signals.items():
         if len(signal) == 0:
             raise ValueError(f"Found array with 0 sample(s): {modality!r} has no windows.")
-        check_range(signal.values, modality)
+        _check_windows(signal, modality)
         if not reset:
             fitted = estimator.modalities_[modality]
             signals[modality] = check_same_signal(f"{name}, in {modality!r},", fitted, signal)
     if reset:
-        if all(signal.isna().all() for signal in signals.values()):
+        if all(_all_missing(signal) for signal in signals.values()):
             raise ValueError(f"Every window is missing (NaN) in every modality: {list(signals)}.")
         estimator.modalities_ = {modality: signal.dtype for modality, signal in signals.items()}
     return signals
@@ -180,9 +178,7 @@ def check_same_signal(name: str, fitted: SignalDtype, signal: SignalArray) -> Si
             UserWarning,
             stacklevel=2,
         )
-        signal = SignalArray(
-            signal.values, sampling_rate=signal.dtype.sampling_rate, channels=fitted.channels
-        )
+        signal = signal.relabelled(signal.dtype.sampling_rate, fitted.channels)
     for what in ("sampling_rate", "channels", "shape"):
         now, then = getattr(signal.dtype, what), getattr(fitted, what)
         if now != then:
@@ -193,6 +189,8 @@ def check_same_signal(name: str, fitted: SignalDtype, signal: SignalArray) -> Si
 
 
 def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
+    from sklearn.utils.validation import check_array, validate_data
+
     name = type(estimator).__name__
     checked = reset or hasattr(estimator, "n_features_in_")
     if isinstance(X, pd.Series):
@@ -228,7 +226,7 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
     if checked:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     signal = X[columns[0]].array
-    check_range(signal.values, columns[0])
+    _check_windows(signal, columns[0])
     if len(signal) == 0:
         raise ValueError(f"Found array with 0 sample(s): the column {columns[0]!r} has no windows.")
     known = signal.dtype.sampling_rate
@@ -243,10 +241,17 @@ def _find_signal(estimator, X, sampling_rate, reset, needs_rate):
             f"{known} Hz. Use sampling_rate=None to keep the rate of the column."
         )
     if known is None:
-        signal = SignalArray(
-            signal.values, sampling_rate=sampling_rate, channels=signal.dtype.channels
-        )
+        signal = signal.relabelled(sampling_rate, signal.dtype.channels)
     return signal
+
+
+def _check_windows(signal, name):
+    for rows, values in signal.blocks():
+        check_range(values, name, first_row=rows.start)
+
+
+def _all_missing(signal):
+    return all(np.isnan(values).all() for _, values in signal.blocks())
 
 
 def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: int) -> None:
@@ -255,7 +260,7 @@ def warn_of_repeats(signal: SignalArray, name: Hashable | None, *, stacklevel: i
     The first windows are looked at; `name` is None for an array.
     """
     rate = signal.dtype.sampling_rate
-    windows = signal.values.reshape(-1, signal.values.shape[-1])[:_SHOWN_WINDOWS]
+    windows = signal[:_SHOWN_WINDOWS].values.reshape(-1, signal.dtype.shape[-1])[:_SHOWN_WINDOWS]
     n_repeats = {count_repeats(window) for window in windows}
     if rate is not None and len(n_repeats) == 1 and n_repeats != {1}:
         (n,) = n_repeats

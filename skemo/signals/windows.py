@@ -1,8 +1,9 @@
 """Cutting recordings into windows: a table with one row per window."""
 
+import os
 import warnings
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from skemo._checks import float_type, is_positive
 from skemo.signals.array import SignalArray
 from skemo.signals.checks import check_text
 from skemo.signals.recording import Recording
+from skemo.signals.stored import read_windows, write_tables
 
 _MOST_SAMPLES = 2.0**52
 _MOST_WINDOWS = 100_000_000  # of a recording
@@ -27,6 +29,7 @@ def segment(
     *,
     purity: float = 1.0,
     missing: Literal["drop", "keep"] = "drop",
+    to: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Cut recordings into windows: a table with one row per window.
 
@@ -65,6 +68,11 @@ def segment(
         What becomes of a window that is inside some signals of its recording, but not inside
         others, because they start later or end earlier: it is dropped, or kept with those
         signals missing (NaN).
+    to : path-like, default=None
+        Parquet file to write the windows to, for studies larger than memory. The windows of only
+        one recording are in memory at a time; pass a generator of recordings, or call a loader
+        with ``lazy=True``, to have only one recording in memory as well. The returned table is
+        that of :func:`skemo.read_windows`: its signals stay in the file.
 
     Returns
     -------
@@ -78,6 +86,8 @@ def segment(
 
     Raises
     ------
+    OSError
+        If the file `to` cannot be written; if it is a folder, before anything is read.
     ValueError
         If recordings do not agree, or no window is left; the message says why.
 
@@ -100,87 +110,140 @@ def segment(
             raise ValueError(f"{name} must be a positive number of seconds, got {value!r}.")
     if not (is_positive(purity) and purity <= 1):
         raise ValueError(f"purity must be in (0, 1], got {purity!r}.")
-
     if missing not in ("drop", "keep"):
         raise ValueError(f"missing must be 'drop' or 'keep', got {missing!r}.")
 
-    first: dict[str, Recording] = {}  # for each modality, the first recording that has it
-    cuts = []  # for each recording: modality -> array (n_windows, n_channels, n_times)
-    subjects, trials, starts, labels, targets, everyone = [], [], [], [], [], []
-    counts = {"windows": 0, "dropped_label": 0, "dropped_excluded": 0, "dropped_missing": 0}
-    counts["short_recordings"] = 0
-    longest = 0.0
-    for recording in [recordings] if isinstance(recordings, Recording) else recordings:
-        if not isinstance(recording, Recording):
-            raise TypeError(f"segment expects recordings, got {type(recording).__name__}.")
-        for name in recording.signals:
-            _check_agreement(name, first.setdefault(name, recording), recording)
-        for name in recording.beats:
-            _check_beats(name, first.setdefault(name, recording), recording)
-        longest = max(longest, recording.duration)
-        everyone.append(recording.subject)
-        found, n_partial = window_starts(recording, duration, step, missing)
-        counts["dropped_missing"] += n_partial
-        clean = ~_touches(found, duration, recording.excluded)
-        # Times computed from sample counts are off by up to half a sample.
-        slack = _TOLERANCE + 0.5 / max(recording.sampling_rates.values(), default=np.inf)
-        window_labels, pure = _window_labels(found, duration, recording.labels, purity, slack)
-        kept = np.flatnonzero(clean & pure)
-        counts["windows"] += len(kept)
-        counts["dropped_label"] += int((clean & ~pure).sum())
-        counts["dropped_excluded"] += int((~clean).sum())
-        counts["short_recordings"] += len(found) == 0
-        if len(kept):
-            cuts.append(_cut(recording, found[kept], duration))
-            subjects += [recording.subject] * len(kept)
-            trials += [recording.trial] * len(kept)
-            starts.append(found[kept])
-            labels.append(window_labels[kept])
-            targets.append(_window_targets(recording, found[kept], duration))
-    if not first:
-        raise ValueError("segment got no recordings.")
-    if not cuts:
-        raise ValueError(
-            f"No window is left: the longest recording lasts {longest:g} s, and a window "
-            f"{duration:g} s. Dropped: {counts['short_recordings']} recordings (too short), "
-            f"{counts['dropped_missing']} windows (outside some of the signals), "
-            f"{counts['dropped_excluded']} windows (touching an excluded interval) and "
-            f"{counts['dropped_label']} windows (label not pure, purity={purity:g})."
-        )
-    columns: dict[str, Any] = {}
-    sizes = [len(found) for found in starts]
-    for name, recording in first.items():
-        values = _join([cut.pop(name, None) for cut in cuts], sizes)
-        if values is None:  # no window is left of the recordings that have it
-            values = np.full((sum(sizes), *_window_shape(recording, name, duration)), np.nan, "f4")
-        columns[name] = SignalArray(
-            values,
-            sampling_rate=recording.sampling_rates.get(name),
-            channels=_channel_names(recording, name),
-        )
-    columns |= {"subject": subjects, "trial": trials, "start": np.concatenate(starts)}
-    named = np.concatenate(labels)
-    for name, values in (("subject", subjects), ("trial", trials), ("label", named)):
-        check_text(values, f"The {name}")
-    label = pd.Series(named)
-    columns["label"] = label if label.hasnans else label.infer_objects()
-    targets = pd.concat(targets, ignore_index=True)
-    clashes = [name for name in targets if name in columns]
-    if clashes:
-        raise ValueError(
-            f"{clashes[0]!r} is a modality in one recording and a target in another. Rename one."
-        )
-    columns |= dict(targets.items())
-    lost = list(dict.fromkeys(name for name in everyone if name not in set(subjects)))
+    cutter = _Cutter(duration, step, purity, missing)
+    recordings = [recordings] if isinstance(recordings, Recording) else recordings
+    if to is None:
+        frame = cutter.table([part for part in cutter.cut(recordings) if part.n_windows])
+        frame.attrs["segment"] = cutter.counts
+    else:
+        tables = (cutter.table([part]) for part in cutter.cut(recordings))
+        write_tables(tables, to, {"segment": cutter.counts})
+        frame = read_windows(to)
+    lost = list(dict.fromkeys(name for name in cutter.subjects if name not in cutter.kept_subjects))
     if lost:
         warnings.warn(
             f"No window is left of subject(s) {', '.join(map(str, lost))}: their recordings are "
             "too short or excluded, or their labels change within each window.",
             stacklevel=2,
         )
-    frame = pd.DataFrame(columns, copy=False)
-    frame.attrs["segment"] = {"duration": float(duration), "step": float(step), **counts}
     return frame
+
+
+class _Part(NamedTuple):
+    """The windows of a recording."""
+
+    subject: Any
+    trial: Any
+    signals: dict[str, NDArray]  # (n_windows, n_channels, n_times)
+    starts: NDArray[np.floating]
+    labels: NDArray[np.object_]
+    targets: pd.DataFrame
+
+    @property
+    def n_windows(self) -> int:
+        return len(self.starts)
+
+
+class _Cutter:
+    """Cuts recordings one by one, checks that they agree, and counts their windows."""
+
+    def __init__(self, duration, step, purity, missing):
+        self.duration, self.step, self.purity, self.missing = duration, step, purity, missing
+        self.first: dict[str, Recording] = {}  # for each modality, the first that has it
+        self.subjects: list[Any] = []
+        self.kept_subjects: set[Any] = set()
+        self.counts: dict[str, Any] = {
+            "duration": float(duration),
+            "step": float(step),
+            "windows": 0,
+            "dropped_label": 0,
+            "dropped_excluded": 0,
+            "dropped_missing": 0,
+            "short_recordings": 0,
+        }
+
+    def cut(self, recordings):
+        """Yield the windows of each recording, which may be none."""
+        duration, counts = self.duration, self.counts
+        longest = 0.0
+        for recording in recordings:
+            if not isinstance(recording, Recording):
+                raise TypeError(f"segment expects recordings, got {type(recording).__name__}.")
+            for name in recording.signals:
+                _check_agreement(name, self.first.setdefault(name, recording), recording)
+            for name in recording.beats:
+                _check_beats(name, self.first.setdefault(name, recording), recording)
+            longest = max(longest, recording.duration)
+            self.subjects.append(recording.subject)
+            found, n_partial = window_starts(recording, duration, self.step, self.missing)
+            counts["dropped_missing"] += n_partial
+            clean = ~_touches(found, duration, recording.excluded)
+            # Times computed from sample counts are off by up to half a sample.
+            slack = _TOLERANCE + 0.5 / max(recording.sampling_rates.values(), default=np.inf)
+            labels, pure = _window_labels(found, duration, recording.labels, self.purity, slack)
+            kept = np.flatnonzero(clean & pure)
+            counts["windows"] += len(kept)
+            counts["dropped_label"] += int((clean & ~pure).sum())
+            counts["dropped_excluded"] += int((~clean).sum())
+            counts["short_recordings"] += len(found) == 0
+            signals, targets = {}, pd.DataFrame(index=range(0))
+            if len(kept):
+                self.kept_subjects.add(recording.subject)
+                signals = _cut(recording, found[kept], duration)
+                targets = _window_targets(recording, found[kept], duration)
+            subject, trial = recording.subject, recording.trial
+            yield _Part(subject, trial, signals, found[kept], labels[kept], targets)
+        if not self.first:
+            raise ValueError(
+                "segment got no recordings: the list is empty, as from a folder without files, or "
+                "it is an iterator, as from lazy=True or map, that has already been used up."
+            )
+        if not counts["windows"]:
+            raise ValueError(
+                f"No window is left: the longest recording lasts {longest:g} s, and a window "
+                f"{duration:g} s. Dropped: {counts['short_recordings']} recordings (too short), "
+                f"{counts['dropped_missing']} windows (outside some of the signals), "
+                f"{counts['dropped_excluded']} windows (touching an excluded interval) and "
+                f"{counts['dropped_label']} windows (label not pure, purity={self.purity:g})."
+            )
+
+    def table(self, parts):
+        """Return the table of some parts, with a column for every modality found so far."""
+        columns: dict[str, Any] = {}
+        sizes = [part.n_windows for part in parts]
+        for name, recording in self.first.items():
+            values = _join([part.signals.pop(name, None) for part in parts], sizes)
+            if values is None:  # no window is left of the recordings that have it
+                shape = _window_shape(recording, name, self.duration)
+                values = np.full((sum(sizes), *shape), np.nan, "f4")
+            columns[name] = SignalArray(
+                values,
+                sampling_rate=recording.sampling_rates.get(name),
+                channels=_channel_names(recording, name),
+            )
+        subjects = [part.subject for part in parts for _ in part.starts]
+        trials = [part.trial for part in parts for _ in part.starts]
+        starts = np.concatenate([part.starts for part in parts])
+        if not len(starts):  # pandas would make an empty list a column of numbers
+            subjects = trials = np.empty(0, object)
+        columns |= {"subject": subjects, "trial": trials, "start": starts}
+        named = np.concatenate([part.labels for part in parts])
+        for name, values in (("subject", subjects), ("trial", trials), ("label", named)):
+            check_text(values, f"The {name}")
+        label = pd.Series(named)
+        columns["label"] = label if label.hasnans else label.infer_objects()
+        targets = pd.concat([part.targets for part in parts], ignore_index=True)
+        clashes = [name for name in targets if name in columns]
+        if clashes:
+            raise ValueError(
+                f"{clashes[0]!r} is a modality in one recording and a target in another. Rename "
+                "one."
+            )
+        columns |= dict(targets.items())
+        return pd.DataFrame(columns, copy=False)
 
 
 def to_samples(seconds: ArrayLike, rate: float) -> NDArray[np.intp]:
@@ -201,7 +264,7 @@ def _window_shape(recording, name, duration):
 
 
 def _begins(recording, name, starts):
-    """Return the sample of a signal at which each window begins; it may lie outside."""
+    """Return the sample at which each window begins; it may lie outside the signal."""
     return to_samples(starts - recording.starts[name], recording.sampling_rates[name])
 
 
@@ -215,7 +278,7 @@ def _inside(recording, name, starts, duration):
 def window_starts(
     recording: Recording, duration: float, step: float, missing: str
 ) -> tuple[NDArray[np.floating], int]:
-    """Return the start times of the windows, and the number dropped for what is missing."""
+    """Return the start times of the windows, and the number of those dropped as missing."""
     anchor = max(recording.starts[name] for name in recording.signals)
     first = min(recording.starts[name] for name in recording.signals)
     last = max(
@@ -351,7 +414,7 @@ def _window_targets(recording, starts, duration):
 
 
 def _channel_names(recording, name):
-    """Names of the channels; beats have their source in the place of one, where it is known."""
+    """Return the names of the channels; that of beats is their source, if known."""
     if name in recording.beat_sources:
         return [recording.beat_sources[name]]
     return recording.channels.get(name)

@@ -1,6 +1,7 @@
 """Windows as tensors, and the batches of training."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,62 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from skemo.signals.array import SignalArray
+from skemo.training.scratch import ScratchArray
+
+_DIGEST_BYTES = 16  # enough that two different rows never have the same digest
+_BLOCK_VALUES = 1 << 22  # numbers to read at a time
+
+
+def samples_per_window(signals: Mapping[Any, SignalArray]) -> int:
+    """Return the number of samples that one window of all signals has."""
+    return sum(math.prod(signal.dtype.shape) for signal in signals.values())
+
+
+def row_blocks(
+    signals: Mapping[Any, SignalArray], n_rows: int
+) -> Iterator[tuple[slice, dict[Any, NDArray]]]:
+    """Yield the windows of several signals in order, `n_rows` at a time.
+
+    Parameters
+    ----------
+    signals : dict of str to SignalArray
+        All of the same length.
+    n_rows : int
+        Windows in a block; the last one may have fewer.
+
+    Yields
+    ------
+    rows : slice
+    values : dict of str to ndarray of shape (n_rows, ..., n_channels, n_times)
+    """
+    n_windows = len(next(iter(signals.values())))
+    if n_windows <= n_rows:
+        yield slice(0, n_windows), {name: signal.values for name, signal in signals.items()}
+        return
+    starts = range(0, n_windows, n_rows)
+    for start, *parts in zip(
+        starts, *(_blocks_of(x, n_rows) for x in signals.values()), strict=True
+    ):
+        yield slice(start, start + len(parts[0])), dict(zip(signals, parts, strict=True))
+
+
+def _blocks_of(signal, n_rows):
+    """Yield blocks of exactly `n_rows` windows, except for the last one."""
+    rest = None
+    for _, values in signal.blocks(n_rows * math.prod(signal.dtype.shape)):
+        if rest is not None:
+            values = np.concatenate([rest, values])
+        stop = len(values) // n_rows * n_rows
+        for start in range(0, stop, n_rows):
+            yield values[start : start + n_rows]
+        rest = values[stop:] if stop < len(values) else None
+    if rest is not None:
+        yield rest
+
 
 def merge_rows(
-    values: Mapping[Any, NDArray], keys: Sequence | NDArray, sample_weight: NDArray
+    signals: Mapping[Any, SignalArray], keys: Sequence[NDArray], sample_weight: NDArray
 ) -> tuple[NDArray, NDArray]:
     """Sort rows by their content, and merge identical rows by adding up their weights.
 
@@ -21,9 +75,9 @@ def merge_rows(
 
     Parameters
     ----------
-    values : dict of str to ndarray of shape (n_windows, ...)
+    signals : dict of str to SignalArray
         The windows of each modality.
-    keys : sequence of length n_windows
+    keys : list of ndarray of shape (n_windows,)
         What else rows must have in common to be merged: their targets, and possibly their group.
     sample_weight : ndarray of shape (n_windows,)
 
@@ -35,13 +89,18 @@ def merge_rows(
         Total weight of each set.
     """
     kept = np.flatnonzero(sample_weight > 0)
-    digests = []
-    for row in kept:
-        digest = hashlib.blake2b(str(keys[int(row)]).encode(), digest_size=16)
-        for array in values.values():
-            digest.update(np.ascontiguousarray(array[row]).data)
-        digests.append(digest.hexdigest())
-    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    digests = np.empty(len(sample_weight), f"S{_DIGEST_BYTES}")
+    n_rows = max(1, _BLOCK_VALUES // samples_per_window(signals))
+    for rows, values in row_blocks(signals, n_rows):
+        arrays = [np.ascontiguousarray(array) for array in values.values()]
+        for i in np.flatnonzero(sample_weight[rows] > 0):
+            key = [key[rows.start + i] for key in keys]
+            text = str(key[0] if len(key) == 1 else tuple(key))
+            digest = hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES)
+            for array in arrays:
+                digest.update(array[i].data)
+            digests[rows.start + i] = digest.digest()
+    _, first, group = np.unique(digests[kept], return_index=True, return_inverse=True)
     return kept[first], np.bincount(group, weights=sample_weight[kept])
 
 
@@ -50,8 +109,8 @@ class WindowSet(Dataset):
 
     Parameters
     ----------
-    inputs : list of Tensor of shape (n_windows, ...)
-        One tensor per modality.
+    inputs : list of Tensor or ScratchArray of shape (n_windows, ...)
+        One per modality. A ScratchArray stays in its file, whatever the device.
     present : Tensor of shape (n_windows, n_modalities)
         1 if the window has the modality, 0 otherwise.
     y : Tensor of shape (n_windows, n_targets), default=None
@@ -64,7 +123,7 @@ class WindowSet(Dataset):
 
     def __init__(
         self,
-        inputs: list[Tensor],
+        inputs: list[Any],
         present: Tensor,
         y: Tensor | None = None,
         weight: Tensor | None = None,
@@ -79,7 +138,7 @@ class WindowSet(Dataset):
     def to(self, device: torch.device) -> "WindowSet":
         """Return the same windows on another device."""
         return WindowSet(
-            [values.to(device) for values in self.inputs],
+            [x if isinstance(x, ScratchArray) else x.to(device) for x in self.inputs],
             self.present.to(device),
             None if self.y is None else self.y.to(device),
             None if self.weight is None else self.weight.to(device),
@@ -91,12 +150,24 @@ class WindowSet(Dataset):
         rows = torch.arange(n_windows) % len(self)
         return WindowSet([values[rows] for values in self.inputs], self.present[rows])
 
+    def pad(self, n_windows: int) -> "WindowSet":
+        """Return `n_windows` inputs, of which those after the windows have no modality."""
+        padded = []
+        for values in (*self.inputs, self.present):
+            if len(self) == 1 and values is not self.present:
+                padded.append(values.expand(n_windows, *values.shape[1:]))  # copies nothing
+                continue
+            larger = values.new_zeros(n_windows, *values.shape[1:])
+            larger[: len(values)] = values
+            padded.append(larger)
+        return WindowSet(padded[:-1], padded[-1])
+
     def __len__(self) -> int:
         return len(self.present)
 
     def __getitem__(self, rows: Tensor) -> tuple[dict[str, Any], Tensor | None]:
         X: dict[str, Any] = {
-            "inputs": [values[rows] for values in self.inputs],
+            "inputs": [_take(values, rows) for values in self.inputs],
             "present": self.present[rows],
         }
         if self.y is None or self.weight is None:
@@ -105,6 +176,14 @@ class WindowSet(Dataset):
         if self.subject is not None:
             X["subject"] = self.subject[rows]
         return X, self.y[rows]
+
+
+def _take(values, rows):
+    """Return rows of one input, on the device of `rows`."""
+    if isinstance(values, ScratchArray):
+        rows = torch.as_tensor(rows)  # skorch asks for row 0, an int
+        return torch.from_numpy(values[rows.cpu().numpy()]).to(rows.device)
+    return values[rows]
 
 
 class StackedWindows:
@@ -212,8 +291,8 @@ def mix_windows(X: dict[str, Any], mixup: float, generator: torch.Generator | No
     """Mix each window of a batch, in place, with a random one of another subject.
 
     Adds to `X` the rows of the other windows, "partner", and the share of each window in its
-    mixture, "share". A modality that either of the two lacks is left as it is, and so is a
-    window whose partner is of the same subject.
+    mixture, "share". A modality that is missing from either of the two is left as it is, and so
+    is a window whose partner comes from the same subject.
 
     Parameters
     ----------

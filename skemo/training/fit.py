@@ -4,16 +4,17 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
-from skemo.nn.fusing import can_fuse, fused_parts
+from skemo.nn.ensemble import members_in_threads
+from skemo.nn.fusing import fused_parts
 from skemo.training.batches import WindowSet
 from skemo.training.devices import (
     in_smaller_blocks,
     reproducible,
     seeded,
 )
+from skemo.training.scratch import ScratchArray
 
 # Parameters of an estimator in which fits that are trained together may differ.
 _MAY_DIFFER = {
@@ -27,7 +28,6 @@ _MAY_DIFFER = {
     "validation_fraction",
     "weight_decay",
 }
-_SMALL_MAP = 1 << 18  # largest feature map, in values, for which stacking is faster on a CPU
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Fit:
 
         Modules and losses of the user's own may do what cannot be stacked, a loss that is not a
         mean over windows would depend on the validation batches, and windows are mixed in
-        skorch's loop only.
+        skorch's loop only. Windows in a file are too many to train several fits at once.
         """
         objective = self.estimator.net_.objective
         return (
@@ -80,23 +80,9 @@ class Fit:
             and objective.is_mean
             and not self.estimator.mixup
             and not callable(objective.loss)
+            and not isinstance(self.windows.inputs[0], ScratchArray)
             and self.network.can_be_stacked
         )
-
-    @property
-    def is_fused(self) -> bool:
-        """Whether parts of the network are computed by compiled loops if it is trained alone."""
-        is_single = not self.network.members[0].uses_bfloat16
-        return self.device.type == "cpu" and is_single and can_fuse()
-
-    @property
-    def gains(self) -> bool:
-        """Whether training such fits together is known to be faster than one after another."""
-        if not self.stacks or self.device.type != "cpu" or self.is_fused:
-            return False
-        n_places = max(values[0, 0].numel() for values in self.windows.inputs)
-        n_filters = getattr(self.estimator, "n_filters", np.inf)  # not known of other networks
-        return bool(self.estimator.batch_size * n_filters * n_places <= _SMALL_MAP)
 
     def key(self) -> tuple:
         """What must be equal for two fits to be trained together."""
@@ -112,10 +98,17 @@ class Fit:
     def train_alone(self) -> None:
         """Train the network by itself, using skorch's loop."""
 
+        n_threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+
         def train(_: int) -> None:
             generator = torch.Generator()
             generator.set_state(self.random_state)
-            with reproducible(self.device), self._seeded(generator), fused_parts():
+            with (
+                reproducible(self.device),
+                self._seeded(generator),
+                fused_parts(),
+                members_in_threads(n_threads, len(self.network.members)),
+            ):
                 windows = self.windows.to(self.device)
                 validation = None if self.validation is None else self.validation.to(self.device)
                 self.estimator._fit_net(windows, validation, generator)

@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from torch import Tensor
 
-from skemo._warnings import ignored_warnings
 from skemo.training.devices import (
     empty_cache,
     free_memory,
@@ -40,18 +39,17 @@ def fit_many(
     *,
     fit_params: Sequence[Mapping[str, Any]] | None = None,
     on_error: Literal["raise", "return"] = "raise",
-    together: bool | Literal["auto"] = "auto",
+    together: bool = False,
     graphs: bool = False,
 ) -> list:
-    """Fit many estimators, training the networks among them as one computation.
+    """Fit many estimators, on request training the networks among them as one computation.
 
-    The parameters of networks of the same form are stacked, and each step updates all of them.
-    On a CPU without Numba, this is faster for small windows than one fit after another; with
-    Numba, one fit after another is faster. Each network has its own rows,
-    order of batches, initial weights, learning rate, weight decay and early stopping, and ends
-    up as it would if it were fitted alone, except for rounding: in double precision the losses
-    of all epochs agree to 1e-9; in single precision, differences from rounding grow with the
-    number of steps.
+    With ``together=True``, the parameters of networks of the same form are stacked, and each step
+    updates all of them. This is for GPUs; on a CPU it saves little time or, with Numba, takes
+    longer. Each network has its own rows, order of batches, initial weights, learning rate, weight
+    decay and early stopping, and ends up as it would if it were fitted alone, except for rounding:
+    in double precision the losses of all epochs agree to 1e-9; in single precision, differences
+    from rounding grow with the number of steps.
 
     Parameters
     ----------
@@ -70,9 +68,8 @@ def fit_many(
     on_error : {"raise", "return"}, default="raise"
         What to do if a fit fails: raise its exception, or return the exception in place of
         the estimator and fit the others.
-    together : {"auto"} or bool, default="auto"
-        Whether to stack networks. "auto" does so except on a CPU if Numba is installed (the
-        extra ``fast``).
+    together : bool, default=False
+        Whether to train networks as one computation.
     graphs : bool, default=False
         On a GPU, record a training step as a CUDA graph and replay it, which saves the time of
         launching its parts. If recording fails, or the first replay differs from an ordinary
@@ -102,8 +99,8 @@ def fit_many(
     """
     if on_error not in ("raise", "return"):
         raise ValueError(f'on_error must be "raise" or "return", got {on_error!r}.')
-    if together not in ("auto", True, False):
-        raise ValueError(f'together must be "auto", True or False, got {together!r}.')
+    if not isinstance(together, bool):
+        raise ValueError(f"together must be True or False, got {together!r}.")
     given = [{}] * len(estimators) if fit_params is None else fit_params
     lengths = [len(part) for part in (estimators, Xs, ys, given)]
     if len(set(lengths)) > 1:
@@ -158,7 +155,7 @@ def begin_fit(
 def finish_fits(
     begun: Sequence[tuple[BaseEstimator | Exception, Fit | None]],
     *,
-    together: bool | Literal["auto"] = True,
+    together: bool = True,
     graphs: bool = False,
 ) -> list[BaseEstimator | Exception]:
     """Train the networks of fits that were begun, as one computation.
@@ -167,7 +164,7 @@ def finish_fits(
     ----------
     begun : sequence of (model, fit)
         As `begin_fit` returns them.
-    together : {"auto"} or bool, default=True
+    together : bool, default=True
         As for `fit_many`.
     graphs : bool, default=False
         As for `fit_many`.
@@ -179,7 +176,7 @@ def finish_fits(
     """
     stacked = []
     for fit in (fit for _, fit in begun if fit is not None):
-        if together is True or (together == "auto" and not fit.is_fused):
+        if together:
             stacked.append(fit)
             continue
         try:
@@ -196,25 +193,6 @@ def ends_in_network(model: object) -> bool:
         return _is_network(model)
     *others, last = [step for _, step in model.steps]
     return _is_network(last) and not any(_contains_network(step) for step in others)
-
-
-def gains_together(
-    model: BaseEstimator, X: Any, y: ArrayLike, fit_params: Mapping[str, Any]
-) -> bool:
-    """Whether training several fits of a model together is faster, judging by one of them.
-
-    Parameters
-    ----------
-    model : estimator
-    X, y, fit_params
-        The arguments of the fit.
-    """
-    with collected_fits() as fits, ignored_warnings():  # the real fit will warn again
-        try:
-            clone(model).fit(X, y, **fit_params)
-        except Exception:  # the real fit will raise it again
-            return False
-    return bool(fits) and fits[0].gains
 
 
 def _is_network(model):

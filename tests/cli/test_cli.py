@@ -158,6 +158,14 @@ def test_differences_to_the_best_model_are_tested(few, capsys):
     assert "95 % bootstrap intervals" in out
 
 
+def test_a_single_model_has_no_differences_to_test(few, tmp_path, capsys):
+    assert main([*few, "--models", "dummy", "--n-jobs", "1", "--output", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"| {MODELS['dummy'].title} |" in out
+    assert "Differences of" not in out
+    assert (tmp_path / "report.html").exists()
+
+
 def test_the_same_command_resumes_where_it_stopped(few, tmp_path, capsys, monkeypatch):
     command = [*few, "--models", "lda,dummy", "--n-jobs", "1", "--output", str(tmp_path)]
     main(command)
@@ -282,6 +290,22 @@ def test_a_single_stream_is_made_for_each_modality(windows):
     assert list(make_models(["single"], one, "raw")) == ["single stream, ecg"]
 
 
+def test_help_names_the_default_number_of_epochs_and_fits_a_screen(windows, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit, match="0"):
+        main(["compare", "--help"])
+    text = capsys.readouterr().out
+    assert "epochs of the networks; default: 30, for cross-modal and late-fusion 10" in text
+    assert "; ratings (--task regression): arousal, valence, dominance\n" in text
+    description = text.split("\n\n")[1]
+    assert max(map(len, description.splitlines())) <= 88
+    _, columns = compute_inputs(windows, modality_inputs(), ["subject"])
+    defaults = {"attention": 30, "cross-modal": 10, "late-fusion": 10}
+    for name, n_epochs in defaults.items():
+        (model,) = make_models([name], columns, "raw").values()
+        assert model[-1].max_epochs == n_epochs
+
+
 def test_the_ablations_are_what_their_titles_say(windows):
     _, columns = compute_inputs(windows, modality_inputs())
     models = make_models(["attention", "basic", "cross-modal", "late-fusion"], columns, "raw")
@@ -344,6 +368,7 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
         (["compare", "--seeds", "0"], "0 is not a positive number"),
         (["compare", "--gap", "-1"], "-1 is not zero or a positive number"),
         (["compare", "--n-jobs", "0"], "--n-jobs: must not be 0"),
+        (["compare", "--n-splits", "1"], "--n-splits: must be at least 2"),
         (["compare", "--dataset", "few", "--duration", "600"], "few: .*window"),
         (["compare", "--dataset", "few", "--duration", "0.1"], "few: rate=1 Hz leaves no sample"),
         (["compare", "--data-home", "somewhere"], "simulated: .*leave out --data-home"),
@@ -356,7 +381,7 @@ def test_the_options_are_passed_to_the_data_set(monkeypatch, capsys):
         (["compare", "--gap", "5"], "--gap: only for blocked-k-fold"),
         (
             ["compare", "--dataset", "few", "--output", __file__],
-            "argument --output: .*File exists. Choose another folder",
+            "argument --output: .*Could not create the folder: File exists. Choose another folder",
         ),
         (
             [
@@ -378,6 +403,13 @@ def test_arguments_that_cannot_be_used_are_explained(few, arguments, message, ca
         main(arguments)
     assert exit_info.value.code == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("wrong", [["--n-jobs", "0"], ["--gap", "5"], ["--target", "mood"]])
+def test_an_error_of_a_command_is_a_single_line(few, wrong, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--dataset", "few", *wrong])
+    assert re.fullmatch(f"skemo compare: error: argument {wrong[0]}: .*\n", capsys.readouterr().err)
 
 
 def test_a_folder_without_recordings_is_explained(tmp_path, capsys, monkeypatch):
@@ -446,7 +478,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_read(few
     (tmp_path / ".writable").mkdir()  # for root, there are no read-only folders
     with pytest.raises(SystemExit, match="2"):
         main([*few, *QUICK, "--output", str(tmp_path)])
-    assert re.search("argument --output: .*choose another folder", capsys.readouterr().err)
+    assert re.search("argument --output: .*Could not write: .*writable", capsys.readouterr().err)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
@@ -462,7 +494,7 @@ def test_a_full_disk_ends_the_comparison_with_a_remedy_and_without_half_a_file(t
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert re.search(
-        r"skemo: error: .*Free some space or choose another folder; could not write: "
+        r"skemo compare: error: .*Could not write: .*. Free some space or choose another folder: "
         r"'.*'. Then run the same command again to continue.$",
         done.stderr.strip(),
     )

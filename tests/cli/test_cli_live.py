@@ -79,6 +79,20 @@ def test_a_recording_is_replayed_and_logged(model, saved, table, recordings, tmp
     assert len(lines) == len(offline)
 
 
+def test_a_log_is_continued_and_never_overwritten(saved, table, tmp_path, capsys):
+    log = tmp_path / "log.csv"
+    arguments = ["--replay", table, "--time", "seconds", "--speed", "inf", "--log", str(log)]
+    main(["live", saved, *arguments])
+    first = log.read_text()
+    main(["live", saved, *arguments])
+    assert log.read_text() == first + first.partition("\n")[2]
+    log.write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["live", saved, *arguments])
+    assert "log.csv has the columns a,b, but the results have start," in capsys.readouterr().err
+    assert log.read_text() == "a,b\n1,2\n"
+
+
 def test_a_sensor_that_is_not_in_the_source_is_missing(saved, table, capsys):
     arguments = ["--replay", table, "--time", "seconds", "--speed", "inf"]
     assert main(["live", saved, *arguments]) == 0
@@ -94,6 +108,10 @@ def test_a_sensor_that_is_not_in_the_source_is_missing(saved, table, capsys):
         (["no.skemo", "--replay", "no.csv"], "no file 'no.skemo'"),
         (["MODEL", "--replay", "no.edf"], "no.edf does not exist"),
         (["MODEL", "--replay", "TABLE", "--time", "seconds", "--signal", "ecg=x"], "no signal 'x'"),
+        (
+            ["MODEL", "--replay", "TABLE", "--time", "seconds", "--signal", "foo=chest"],
+            "The model has no signal 'foo'; it has ecg, eda.",
+        ),
         (["MODEL", "--replay", "TABLE", "--signal", "ecg"], "'ecg' is not NAME=SOURCE"),
         (["MODEL", "--replay", "TABLE", "--speed", "0"], "0 is not a positive number"),
         (["MODEL"], "one of the arguments --lsl --replay is required"),
@@ -105,7 +123,9 @@ def test_wrong_arguments_are_named(arguments, message, saved, table, capsys):
     with pytest.raises(SystemExit) as end:
         main(["live", *arguments])
     assert end.value.code == 2
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("skemo live: error: ")
+    assert message in error
 
 
 def test_somebody_whom_the_model_has_not_measured_is_an_error(recordings, table, tmp_path, capsys):

@@ -127,6 +127,18 @@ def test_the_table_has_the_mean_that_cross_validate_gives():
     assert mean == pytest.approx(scores["test_score"].mean(), abs=1e-12)
 
 
+def test_a_printed_comparison_has_all_columns_within_80_characters():
+    models = {"a model with a name of 36 characters": make_lda("passthrough")}
+    result = compare(models, *make_features(effect=0.8), controls=["majority"])
+    notes = result.notes()
+    title, *lines = repr(result).splitlines()[: -len(notes)]
+    assert title == "<Comparison by leave-one-subject-out>"
+    assert max(map(len, lines)) <= 80
+    shown = " ".join(lines)
+    for heading, column in result.table().items():
+        assert all(f" {text} " in shown for text in (heading, *column))
+
+
 def test_a_subject_counts_once_whatever_the_number_of_windows():
     X, y, subjects = make_features(effect=0.5, n_subjects=5)
     subjects[:10] = "s1"  # 10, 30, 20, 20 and 20 windows
@@ -152,7 +164,6 @@ def test_the_table_has_the_papers_columns_in_per_cent():
         *("50.0 ± 0.0", "50.0 ± 0.0"),
     ]
     assert table.loc["SVM", "Brier"] == "–"
-    assert result.table("text") in repr(result)
     assert result.table("markdown").startswith("| leave-one-subject-out | ACC |")
     assert "by leave-one-subject-out" in repr(result)
     assert result.table().to_html() in result._repr_html_()

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
+import pytest
 import torch
 from scipy.stats import loguniform, randint
 from sklearn.base import clone
@@ -14,7 +16,7 @@ from sklearn.model_selection import RandomizedSearchCV
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
-from skemo import ModalityAwareAttentionClassifier
+from skemo import ModalityAwareAttentionClassifier, read_windows, write_windows
 from skemo.datasets import make_emotion_recordings
 from skemo.evaluation.digest import digest, pickle_by_value
 from skemo.signals.windows import segment
@@ -211,6 +213,17 @@ def test_signals_count_by_all_that_they_are():
     assert digest(windows.rename(columns={"ecg": "ppg"})) != digest(windows)
     same["ecg"].array.values[-1, 0, -1] += 1
     assert digest(same) != digest(windows)
+
+
+def test_signals_have_the_same_digest_in_a_file_and_in_memory(tmp_path):
+    pytest.importorskip("pyarrow")
+    windows = segment(make_emotion_recordings(2, 2, random_state=0), duration=20.0)
+    write_windows(windows, tmp_path / "windows.parquet")
+    stored = read_windows(tmp_path / "windows.parquet")
+    rows = np.random.default_rng(0).permutation(len(windows))
+    assert digest(stored) == digest(windows)
+    assert digest(stored.iloc[rows]) == digest(windows.iloc[rows])
+    assert digest(stored.iloc[rows]) != digest(stored)
 
 
 def test_a_text_is_the_same_in_another_process():

@@ -1,5 +1,7 @@
 """What stands on both sides of a split is found where it was planted, and only there."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +27,9 @@ from skemo import (
     PerSubject,
     ResampleTransformer,
     SignalArray,
+    read_windows,
     segment,
+    write_windows,
 )
 from skemo.datasets import fetch_eegmat, make_emotion_recordings
 from skemo.evaluation.leakage import check_split, check_transductive, format_findings
@@ -173,7 +177,7 @@ def test_unusable_input_is_named():
         check_split(X[1:], windows, 3)
     with pytest.raises(ValueError, match="Fold 0 of cv holds positions outside the 160"):
         check_split(X, windows, [([0, 1], [160])])
-    with pytest.raises(ValueError, match="'segment-k-fold' goes by the labels, too: pass y"):
+    with pytest.raises(ValueError, match="'segment-k-fold' also depends on the labels: pass y"):
         check_split(X, windows, "segment-k-fold")
     with pytest.raises(ValueError, match="Unknown protocol 'loso'"):
         check_split(X, windows, "loso", windows["label"])
@@ -435,3 +439,34 @@ def test_a_model_that_measures_a_person_by_the_rows_at_hand_is_transductive():
     assert check_transductive(ordinary, X[["a", "b", "c"]]) == 0.0
     with pytest.raises(ValueError, match="at least 2, got 1"):
         check_transductive(ordinary, X[:1])
+
+
+# Large tables
+
+
+@pytest.mark.parametrize("kind", ["signals", "numbers"])
+def test_the_memory_of_a_check_does_not_grow_with_the_width_of_the_table(kind):
+    rng = np.random.default_rng(0)
+    n_rows = 8000
+    if kind == "signals":
+        values = rng.normal(size=(n_rows, 8, 128))
+        X = pd.DataFrame({"eeg": SignalArray(values, sampling_rate=128)})
+    else:
+        X = pd.DataFrame(rng.normal(size=(n_rows, 1024)))
+    tracemalloc.start()
+    check_split(X, np.arange(n_rows) // 1000, SUBJECT_WISE)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 35e6  # the table has 66 MB
+
+
+def test_windows_in_a_file_are_checked_as_in_memory(tmp_path, simulated):
+    pytest.importorskip("pyarrow")
+    windows = simulated.iloc[np.arange(len(simulated)) // 2].reset_index(drop=True)
+    windows["eeg"] = PerSubject().fit_transform(windows[["eeg", "subject"]])["eeg"]
+    write_windows(windows, tmp_path / "windows.parquet")
+    stored = read_windows(tmp_path / "windows.parquet")
+    cv = KFold(2, shuffle=True, random_state=0)
+    expected = check_split(windows, windows, cv)
+    assert {"duplicate", "per-subject normalisation"} <= set(expected["kind"])
+    pd.testing.assert_frame_equal(check_split(stored, stored, cv), expected)

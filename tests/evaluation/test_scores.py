@@ -15,6 +15,7 @@ from sklearn.metrics import (
 
 from skemo.evaluation.scores import (
     METRICS,
+    check_metric,
     confusion_scores,
     format_summary,
     format_table,
@@ -154,3 +155,24 @@ def test_a_table_in_latex_has_rules_and_escapes():
 def test_an_unknown_form_of_table_is_named():
     with pytest.raises(ValueError, match='"text", "markdown" or "latex", got \'html\''):
         format_table(TABLE, "html")
+
+
+@pytest.mark.parametrize(
+    ("heading", "hint"),
+    [
+        ("ROC AUC", "Did you mean 'roc_auc'?"),
+        ("balanced accuracy", "Did you mean 'balanced_accuracy'?"),
+        ("PPR", "Did you mean 'precision'?"),
+        ("brier score", "Did you mean 'brier'?"),
+        ("SEN & SPE", "the mean of two, 'sensitivity' and 'specificity': choose one of them."),
+    ],
+)
+def test_the_heading_of_a_column_leads_to_the_name_of_its_metric(heading, hint):
+    with pytest.raises(ValueError, match=f"Unknown metric '{heading}'") as raised:
+        check_metric(heading)
+    assert str(raised.value).endswith(hint)
+
+
+def test_a_metric_of_numbers_is_not_suggested_for_classes():
+    with pytest.raises(ValueError, match=r"Unknown metric 'RMSE'; .*, 'brier'\.$"):
+        check_metric("RMSE")

@@ -19,6 +19,7 @@ from skemo.evaluation.scores import score_predictions
 from skemo.evaluation.statistics import (
     bootstrap_interval,
     compare_models,
+    compare_pairs,
     correct_p_values,
     corrected_t_test,
     hedges_g,
@@ -374,6 +375,15 @@ def test_a_test_can_be_chosen():
     assert (over_folds["test"] == "corrected t over folds").all()
     over_subjects = compare_models(make_comparison(ACCURACIES, by="window"), test="wilcoxon")
     assert (over_subjects["test"] == "Wilcoxon over subjects").all()
+
+
+def test_chosen_pairs_get_the_same_tests_as_among_all_pairs():
+    comparison = make_comparison(ACCURACIES)
+    every = compare_models(comparison, correction=None)
+    chosen = every.iloc[[2, 0]]
+    pairs = list(zip(chosen["model"], chosen["other"], strict=True))
+    found, _ = compare_pairs(comparison, pairs=pairs, correction=None)
+    pd.testing.assert_frame_equal(found, chosen.reset_index(drop=True), check_frame_type=False)
 
 
 def test_a_lower_brier_score_is_better():

@@ -15,15 +15,20 @@ from skemo import (
     EDATransformer,
     EMGTransformer,
     HRVTransformer,
+    QualityTransformer,
     Recording,
     ResampleTransformer,
     RespirationTransformer,
     SignalArray,
     TemperatureTransformer,
     decompose_eda,
+    read_windows,
     signal_frame,
+    write_windows,
 )
 from skemo.features.base import WindowTransformer, compute_in_chunks
+from skemo.signals import stored
+from skemo.signals.stored import StoredSignalArray
 
 TRANSFORMERS = [
     HRVTransformer(),
@@ -81,6 +86,61 @@ def test_the_index_of_the_rows_is_kept(transformer, windows):
     pd.testing.assert_index_equal(result.index, windows.index)
 
 
+@pytest.fixture
+def few_at_a_time(monkeypatch):
+    """Read signals in files two windows at a time, and list how many each read returned."""
+    blocks, read_rows, found = StoredSignalArray.blocks, stored._read_rows, []
+
+    def small_blocks(self, n_values=1 << 22):
+        return blocks(self, min(n_values, 2 * self.dtype.shape[-1]))
+
+    def read(source, rows):
+        found.append(len(rows))
+        return read_rows(source, rows)
+
+    monkeypatch.setattr(StoredSignalArray, "blocks", small_blocks)
+    monkeypatch.setattr(stored, "_read_rows", read)
+    return found
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        *TRANSFORMERS,
+        DifferentialEntropyTransformer(min_quality=0.5),
+        HRVTransformer(min_quality=0.5),
+        QualityTransformer(),
+        QualityTransformer("series", sub_windows=4),
+    ],
+    ids=str,
+)
+def test_windows_in_a_file_give_the_same_bits(transformer, windows, tmp_path, few_at_a_time):
+    pytest.importorskip("pyarrow")
+    write_windows(windows, tmp_path / "windows.parquet")
+    in_file = read_windows(tmp_path / "windows.parquet")
+    found = clone(transformer).set_output(transform="pandas").fit_transform(in_file)
+    assert 0 < max(few_at_a_time) <= 5  # the first five are searched for repeated values
+    expected = clone(transformer).set_output(transform="pandas").fit_transform(windows)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("transformer", [HRVTransformer, RespirationTransformer])
+def test_beat_times_in_a_file_give_the_same_bits(transformer, tmp_path, few_at_a_time):
+    pytest.importorskip("pyarrow")
+    breathing = np.sin(2 * np.pi * 0.25 * 0.85 * np.arange(90) + np.arange(7).reshape(7, 1, 1))
+    beats = np.cumsum(0.85 + 0.05 * breathing, axis=2)
+    beats[3, 0, 7] = 1
+    windows = signal_frame(beats=SignalArray(beats))
+    write_windows(windows, tmp_path / "windows.parquet")
+    in_file = read_windows(tmp_path / "windows.parquet")
+    results = []
+    for table in (windows, in_file):
+        with pytest.warns(UserWarning, match="of 1 of 7 windows do not increase") as caught:
+            results.append(transformer(signal="beats").fit_transform(table))
+        assert len(caught) == 1
+    np.testing.assert_array_equal(*results)
+
+
 @pytest.mark.parametrize("kind", dict.fromkeys(type(transformer) for transformer in TRANSFORMERS))
 def test_parameters_are_keyword_only_behind_the_first(kind):
     assert issubclass(kind, WindowTransformer)
@@ -94,8 +154,8 @@ def test_parameters_are_keyword_only_behind_the_first(kind):
 @pytest.mark.parametrize("n_jobs", [None, 2])
 @pytest.mark.parametrize("n_samples", [0, 1, 2, 6, 20, 99])
 def test_chunks_of_any_size_make_the_same_result(n_samples, n_jobs):
-    values = np.arange(20.0).reshape(10, 2)
-    result = compute_in_chunks(np.square, values, n_samples, n_jobs)
+    values = np.arange(20.0).reshape(10, 1, 2)
+    result = compute_in_chunks(np.square, SignalArray(values), n_samples, n_jobs)
     np.testing.assert_array_equal(result, values**2)
 
 

@@ -345,3 +345,22 @@ def test_a_model_that_cannot_enrol_says_why():
         enroll(hidden, table)
     with pytest.raises(NotFittedError):
         enroll(make_svm(PerSubject()), table)
+
+
+def test_features_that_were_not_measured_are_named():
+    table, y = make_people()
+    model = make_svm(PerSubject()).fit(table, y)
+    baseline = table.head(5).assign(y=np.nan, subject="new")
+    with pytest.warns(UserWarning, match=r"1 feature\(s\) could not be measured.* person: y\."):
+        enroll(model, baseline)
+
+
+def test_recordings_and_windows_without_names_are_refused():
+    table, y = make_people()
+    model = make_svm(PerSubject()).fit(table, y)
+    recordings = make_emotion_recordings(1, 2, modalities=("eda",), random_state=0)
+    for given in (recordings, recordings[0]):
+        with pytest.raises(TypeError, match=r"enroll takes windows: cut .* skemo\.segment"):
+            enroll(model, given)
+    with pytest.raises(ValueError, match="have no column 'subject', which says whom"):
+        enroll(model, table.drop(columns="subject"))

@@ -104,6 +104,13 @@ def test_windows_without_beats_are_missing_and_the_others_are_not(output):
     assert np.isfinite(values[[0, 2, 5]]).all()
 
 
+def test_where_most_windows_have_no_beats_the_warning_leads_to_their_quality():
+    noise = np.random.default_rng(0).normal(size=(30, 1280))
+    measure = r"is it an ECG.* QualityTransformer\(signal='ecg'\) measures how far"
+    with pytest.warns(UserWarning, match=measure):
+        HRVTransformer().fit_transform(make_frame(noise))
+
+
 def test_windows_with_fewer_beats_than_asked_are_missing():
     truth = np.array([0.5, 1.3, 2.2])
     X = make_frame(make_ecg(truth, 128, 3)[np.newaxis])

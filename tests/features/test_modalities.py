@@ -12,6 +12,7 @@ from skemo import (
     DifferentialEntropyTransformer,
     ModalityAwareAttentionClassifier,
     PerSubject,
+    QualityTransformer,
     ResampleTransformer,
     SignalArray,
     make_lda,
@@ -129,3 +130,22 @@ def test_it_is_a_column_transformer_that_can_be_cloned(windows):
     step = features()
     assert repr(clone(step)) == repr(step)
     pd.testing.assert_frame_equal(clone(step).fit_transform(windows), step.fit_transform(windows))
+
+
+@pytest.mark.parametrize(("name", "column"), [("q", "q"), ("heart_quality", "heart")])
+def test_the_error_about_a_quality_without_its_column_says_how_to_name_it(name, column, windows):
+    quality = QualityTransformer("series", signal="ecg")
+    transformer = make_modality_transformer(ecg="passthrough", **{name: quality})
+    message = (
+        rf"X has no column '{column}' for the modality '{name}' "
+        r"\(QualityTransformer\); it has \['ecg', .* such as "
+        r"ecg_quality=QualityTransformer\(\.\.\.\) for a column 'ecg'\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        transformer.fit(windows)
+
+
+def test_a_modality_without_a_column_is_named(windows):
+    transformer = make_modality_transformer(heart="passthrough")
+    with pytest.raises(ValueError, match=r"no column 'heart' for the modality 'heart' \(passth"):
+        transformer.fit(windows)

@@ -1,6 +1,7 @@
 """Modalities side by side, statistics of signals, and standardisation of each subject."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,10 @@ from skemo import (
     SignalArray,
     make_lda,
     make_modality_transformer,
+    read_windows,
     segment,
     signal_frame,
+    write_windows,
 )
 from skemo.datasets import make_emotion_recordings
 from skemo.kernels.standardize import signal_lengths, signal_statistics, standardize_signals
@@ -111,6 +114,24 @@ def test_a_weight_of_two_equals_giving_a_window_twice():
         strict=True,
     ):
         np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("by_time", [False, True])
+def test_statistics_of_some_rows_equal_those_of_a_copy_of_the_rows(by_time):
+    rng = np.random.default_rng(2)
+    values, rows = rng.normal(size=(30, 2, 8)), rng.permutation(30)[:20]
+    values[4:9, :, 6:] = 0
+    weight = rng.random(20)
+    for got, expected in zip(
+        signal_statistics(values, weight, rows=rows, by_time=by_time),
+        signal_statistics(values[rows], weight, by_time=by_time),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, expected)
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(20,\)"):
+        signal_statistics(values, np.ones(30), rows=rows)
+    with pytest.raises(ValueError, match="at least one sample"):
+        signal_statistics(values, rows=rows[:0])
 
 
 def test_a_constant_channel_has_scale_one_and_a_missing_one_has_nan():
@@ -418,3 +439,36 @@ def test_masked_numbers_are_missing():
     X = np.array([[1.0, 0.0], [3.0, 0.0], [-9999.0, 0.0], [5.0, 1.0], [7.0, 1.0]])
     found = PerSubject(by=1).fit_transform(np.ma.masked_less(X, -9000))
     np.testing.assert_array_equal(found[:, 0], [-1, 1, np.nan, -1, 1])
+
+
+@pytest.mark.parametrize("kind", ["signals", "numbers"])
+def test_the_memory_for_standardising_does_not_grow_with_the_table(kind):
+    n_rows = 8192
+    X = pd.DataFrame({"subject": np.arange(n_rows) // 2048})
+    if kind == "signals":
+        X["eeg"] = SignalArray(np.ones((n_rows, 8, 128), np.float32), sampling_rate=128)
+    else:
+        X = pd.concat([X, pd.DataFrame(np.ones((n_rows, 512)))], axis=1).rename(columns=str)
+    size = X.memory_usage().sum()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    standardized = PerSubject().fit_transform(X)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert standardized.shape[0] == n_rows
+    assert after - before < 1.1 * size
+    assert peak - after < 24e6  # some chunks; the table has 34 MB
+
+
+def test_windows_in_a_file_are_standardised_as_in_memory(tmp_path):
+    pytest.importorskip("pyarrow")
+    windows = make_windows().assign(start=np.arange(24.0))
+    write_windows([windows.iloc[:10], windows.iloc[10:]], tmp_path / "windows.parquet")
+    stored = read_windows(tmp_path / "windows.parquet")
+    for step in (PerSubject(), PerSubject(passthrough=["subject", "ecg"])):
+        whole = step.fit_transform(windows.reset_index(drop=True))
+        known = step.statistics_
+        pd.testing.assert_frame_equal(step.fit_transform(stored)[whole.columns], whole)
+        for name, values in known.items():
+            np.testing.assert_array_equal(step.statistics_[name], values)
+        pd.testing.assert_frame_equal(step.transform(stored), whole)

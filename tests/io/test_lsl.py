@@ -65,3 +65,12 @@ def test_a_missing_stream_or_channel_is_named(amplifier):
         LSLStreams({"ecg": "none"}, timeout=0.5)
     with pytest.raises(ValueError, match="timeout must be a positive number of seconds, got 0"):
         LSLStreams(timeout=0)
+
+
+def test_without_any_stream_the_error_asks_for_the_device(pylsl):
+    if pylsl.resolve_streams(0.5):
+        pytest.skip("there are streams on this network")
+    with pytest.raises(
+        ValueError, match=r"^No LSL stream with a .* was found\. Is the device streaming"
+    ):
+        LSLStreams(timeout=0.5)

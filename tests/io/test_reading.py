@@ -50,6 +50,9 @@ def test_a_zip_file_and_a_folder_of_something_else_are_named(tmp_path):
         match=r"is not the session of an Empatica or Polar device: it contains \['a.zip'\]",
     ):
         read(tmp_path)
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"\['a.zip', 'table.csv'\]. Pass the path of one file"):
+        read(tmp_path)
     with pytest.raises(FileNotFoundError, match="nothing does not exist"):
         read(tmp_path / "nothing")
 

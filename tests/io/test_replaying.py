@@ -37,3 +37,8 @@ def test_settings_must_be_positive(settings):
     recording = Recording({"eda": np.arange(8)}, {"eda": 20}, subject="a")
     with pytest.raises(ValueError, match=f"{next(iter(settings))} must be"):
         replay(recording, **settings)
+
+
+def test_the_path_of_a_recording_is_refused():
+    with pytest.raises(TypeError, match=r"takes a Recording, got str: read a file with skemo\.io"):
+        replay("one.edf")

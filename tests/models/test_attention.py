@@ -119,7 +119,7 @@ def test_stacked_fits_give_the_same_as_single_ones(kind):
         for form in STARTS_WITHOUT
         for seed in range(2)
     ]
-    together = fit_many(networks, 4 * [X], 4 * [y])
+    together = fit_many(networks, 4 * [X], 4 * [y], together=True)
     for alone, fitted in zip(networks, together, strict=True):
         expected = clone(alone).fit(X, y).predict_proba(X)
         np.testing.assert_allclose(fitted.predict_proba(X), expected, atol=1e-4)

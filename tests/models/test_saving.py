@@ -216,6 +216,13 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_says_so(saved, tmp
     assert path.read_bytes() == b"old"
 
 
+def test_a_folder_in_place_of_a_file_is_explained(saved, tmp_path):
+    with pytest.raises(OSError, match=r"Could not write: .*\. Add the name of a file: '") as error:
+        skemo.save(skemo.load(saved[0], device="cpu"), tmp_path)
+    assert error.value.filename == str(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
 # Whole models
 
 

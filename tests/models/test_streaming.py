@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 import skemo
@@ -393,12 +394,15 @@ def test_the_signals_of_a_model_are_found_in_its_parts(lda, windows):
         ({"step": -1}, "step must be a positive"),
         ({"max_wait": -1}, "max_wait must be a number of seconds of at least 0, got -1."),
         ({"duration": 9.0}, "with a different number of samples in a window"),
-        ({"sampling_rates": {"ecg": 100, "eda": 64}}, "'ecg' with a different sampling rate"),
+        (
+            {"sampling_rates": {"ecg": 100, "eda": 64}},
+            "'ecg' with a different sampling rate.* resampl",
+        ),
         ({"channels": {"ecg": ["I", "II"]}}, "'ecg' with a different number of channels: 1, not 2"),
         ({"channels": {"eeg": 2}}, "channels has 'eeg', but the signals are"),
         ({"channels": {"eda": 0}}, "channels\\['eda'\\] must be names or a positive number"),
         ({"sampling_rates": {"start": 4}}, "A signal cannot be called 'start'"),
-        ({"sampling_rates": {}}, "sampling_rates must be a mapping"),
+        ({"sampling_rates": {}}, "sampling_rates must map signals to hertz"),
         ({"quality": {"ecg": "heart"}}, "quality must map signals among"),
     ],
 )
@@ -407,11 +411,18 @@ def test_settings_that_do_not_fit_the_model_are_refused(lda, settings, message):
         Stream(lda, **{"duration": 10.0, **settings})
 
 
+def test_a_model_that_is_not_fitted_is_refused():
+    eda = skemo.make_modality_transformer(eda=skemo.EDATransformer())
+    for model in (skemo.make_lda(eda), skemo.CrossModalAttentionClassifier()):
+        with pytest.raises(NotFittedError, match="is not fitted yet"):
+            Stream(model, 10.0, sampling_rates={"eda": 4})
+
+
 def test_a_model_of_beats_of_whole_recordings_is_refused(recordings):
     found = segment(map(skemo.find_beats, recordings), 10.0)
     hrv = skemo.make_modality_transformer(beats=skemo.HRVTransformer(signal="beats"))
     model = skemo.make_lda(hrv).fit(found, found["label"])
-    with pytest.raises(ValueError, match="'beats' has no sampling rate, like the heartbeats"):
+    with pytest.raises(ValueError, match="'beats' has no sampling rate; it may be the heartbeats"):
         Stream(model, 10.0)
     with pytest.raises(ValueError, match="The model does not know its signals"):
         Stream(Keeper(), 10.0)
@@ -427,7 +438,8 @@ def test_a_model_of_beats_of_whole_recordings_is_refused(recordings):
         ({"eda": [1.0]}, {"eda": [0.0, 1.0]}, "for each of its 1 samples"),
         ({"eda": [1.0]}, {"eda": [np.nan]}, "for each of its 1 samples"),
         ({"eda": [1.0], "ecg": [1.0]}, {"eda": 9.0}, "for all chunks of all signals, or for none"),
-        ({"eda": [1.0]}, None, "for all chunks of all signals, or for none"),
+        ({"eda": [1.0]}, None, "or for none: earlier chunks had times"),
+        ({"eda": [1.0]}, [0.0], "times must be a mapping .* {'eda': times}, got list"),
         ({"ecg": [1.0]}, None, "for all chunks of all signals, or for none"),
         ({"eda": [1.0]}, {"eda": 2.0}, "go back by 2 s"),
     ],
@@ -483,4 +495,30 @@ def test_somebody_whom_the_model_has_not_measured_is_not_followed(recordings):
     model.fit(windows[["eda", "subject"]], windows["label"])
     with pytest.raises(ValueError, match=r"has not measured 'visitor'.*skemo\.enroll"):
         Stream(model, 10.0, subject="visitor")
+    with pytest.raises(ValueError, match=r"pass subject= .* This model has measured 00, 01"):
+        Stream(model, 10.0)
     Stream(model, 10.0, subject=recordings[0].subject)
+
+
+def test_a_model_that_does_not_fit_the_stream_does_not_replace_the_one_in_use(recordings, lda):
+    windows = segment(recordings[:3], duration=5.0)
+    features = skemo.make_modality_transformer(eda=skemo.EDATransformer(), subject="passthrough")
+    model = skemo.make_lda(make_pipeline(features, PerSubject())).fit(windows, windows["label"])
+    stream = Stream(lda, 10.0, subject="visitor")
+    with pytest.raises(ValueError, match="has not measured 'visitor'"):
+        stream.model = model
+    stream.subject = recordings[0].subject
+    with pytest.raises(ValueError, match="different number of samples in a window"):
+        stream.model = model
+    assert stream.model is lda
+
+
+def test_results_have_the_classes_of_the_model_in_use(windows, lda, features):
+    stream = Stream(lda, 10.0)
+    stream.model = skemo.make_lda(features).fit(windows, np.resize([1, 2], len(windows)))
+    assert stream.flush().columns[3:5].tolist() == ["probability 1", "probability 2"]
+
+
+def test_a_path_instead_of_a_model_is_refused():
+    with pytest.raises(ValueError, match=r"got 'model.skemo'. Read .* skemo\.load\(path\)"):
+        Stream("model.skemo", 10.0)

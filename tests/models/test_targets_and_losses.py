@@ -7,6 +7,7 @@ import torch
 from networks import NETWORKS, QUICK, windows
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from torch.nn import functional
 
 import skemo
@@ -267,6 +268,16 @@ def test_ordinal_labels_without_a_known_order_are_an_error(network):
         network(loss="ordinal").fit(X, y)
 
 
+def test_numbers_are_refused_with_the_name_of_a_regressor(network):
+    X, y, _ = windows()
+    rating = np.linspace(1, 9, len(y))
+    message = r"Unknown label type: continuous\..* For numbers such as 1\.\d+, use a regressor: "
+    with pytest.raises(ValueError, match=message):
+        network().fit(X, rating)
+    with pytest.raises(ValueError, match=message):
+        network().fit(X, pd.DataFrame({"label": y, "rating": rating}))
+
+
 def test_ordinal_text_is_in_the_order_of_its_categories(network, tmp_path):
     X, y, _ = two_targets()
     names = ["low", "middle", "high"]
@@ -280,6 +291,53 @@ def test_ordinal_text_is_in_the_order_of_its_categories(network, tmp_path):
     skemo.save(model, tmp_path / "model.skemo")
     read = skemo.load(tmp_path / "model.skemo", device="cpu")
     np.testing.assert_array_equal(read.predict_proba(X), probabilities)
+
+
+def ordered_levels():
+    """Windows with levels whose order is not that of the alphabet."""
+    X, y, subjects = two_targets()
+    names = ["low", "middle", "high"]
+    text = pd.Series(pd.Categorical.from_codes(y["level"], names, ordered=True))
+    return X, text, subjects
+
+
+def test_compare_gives_networks_the_order_of_the_labels(network):
+    X, text, subjects = ordered_levels()
+    model = network(loss="ordinal", max_epochs=2)
+    result = skemo.compare([model], X, text, subjects, together=False).predictions
+    test = subjects == 0
+    alone = model.fit(X[~test], text[~test])
+    names = [f"probability {name}" for name in alone.classes_]
+    of_first = result[result["subject"] == 0]
+    np.testing.assert_array_equal(of_first[names], alone.predict_proba(X[test]))
+
+
+def test_compare_gives_searches_the_order_of_the_labels(network):
+    X, text, subjects = ordered_levels()
+    search = GridSearchCV(network(loss="ordinal", max_epochs=1), {"lr": [0.001, 0.01]}, cv=2)
+    result = skemo.compare([search], X, text, subjects, protocol="group-k-fold", n_splits=2)
+    assert len(result.chosen) == 2
+
+
+def test_compare_gives_networks_the_order_of_each_of_several_targets(network):
+    X, text, subjects = ordered_levels()
+    y = pd.DataFrame({"level": text, "condition": pd.Categorical(two_targets()[1]["condition"])})
+    y["condition"] = y["condition"].cat.as_ordered()
+    y.loc[3, "level"] = None
+    model = network(loss="ordinal", max_epochs=1)
+    result = skemo.compare([model], X, y, subjects, protocol="group-k-fold", n_splits=2)
+    assert len(result.by_target()["level"].predictions) == len(X) - 1
+
+
+def test_kept_fits_with_another_order_are_not_used(network, tmp_path):
+    X, text, subjects = ordered_levels()
+    model = network(loss="ordinal", max_epochs=1)
+    other = text.cat.reorder_categories(["high", "low", "middle"])
+    settings = {"protocol": "group-k-fold", "n_splits": 2, "output": tmp_path}
+    first, second = (
+        skemo.compare([model], X, y, subjects, **settings).predictions for y in (text, other)
+    )
+    assert not np.array_equal(first["probability low"], second["probability low"])
 
 
 def test_partial_fit_takes_the_order_of_categories_too(network):

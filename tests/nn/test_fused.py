@@ -27,7 +27,7 @@ from skemo.nn import (
     UNet,
 )
 from skemo.nn.fusing import can_fuse, fused_code, fused_parts
-from skemo.nn.memory import unused_arrays
+from skemo.nn.memory import empty_array, loops_in_use, use_loops
 
 pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
 
@@ -147,10 +147,59 @@ def test_the_modality_aware_network_computes_the_same(attention, dtype, training
 
 
 @pytest.mark.parametrize(("dtype", "training"), MODES)
-@pytest.mark.parametrize("attention", ["channel", "temporal"])
-def test_the_cross_modal_network_computes_the_same(attention, dtype, training):
+@pytest.mark.parametrize("merge", ["sum", "concat"])
+@pytest.mark.parametrize("attention", ["channel", "temporal", "residual", "scalar", None])
+def test_the_cross_modal_network_computes_the_same(attention, merge, dtype, training):
     inputs, present = make_inputs(SERIES)
-    network = CrossModalAttentionNetwork(SERIES, 3, connections=CONNECTIONS, attention=attention)
+    network = CrossModalAttentionNetwork(
+        SERIES, 3, connections=CONNECTIONS, attention=attention, merge=merge, n_filters=5
+    )
+    assert_computes_the_same(
+        network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
+    )
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("attention", ["channel", "temporal", "scalar"])
+def test_gates_depend_on_the_quality_in_the_same_way(attention, dtype, training):
+    inputs, present = make_inputs([*SERIES, (3,)])
+    settings = {"connections": CONNECTIONS, "attention": attention, "stages": (1, 3)}
+    network = CrossModalAttentionNetwork(SERIES, 2, quality_shapes=[(3,)], **settings)
+    assert_computes_the_same(
+        network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("attention", ["channel", "temporal", None])
+def test_streams_are_shared_with_the_same_weights(attention, dtype):
+    inputs, present = make_inputs(SERIES)
+    inputs, present = [x.to(dtype) for x in inputs], present.to(dtype)
+    network = CrossModalAttentionNetwork(SERIES, 2, connections=CONNECTIONS, attention=attention)
+    network = disturb(network, 0).to(dtype).eval()
+    plain = network.evaluate(inputs, present)[0]
+    with fused_parts():
+        fused = network.evaluate(inputs, present)[0]
+    torch.testing.assert_close(plain, fused, equal_nan=True)
+
+
+@pytest.mark.parametrize(("dtype", "training"), MODES)
+@pytest.mark.parametrize("seed", range(6))
+def test_streams_of_random_shapes_compute_the_same(seed, dtype, training):
+    rng = np.random.default_rng(seed)
+    shapes = [(int(rng.integers(1, 5)), int(rng.integers(1, 200))) for _ in range(3)]
+    pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
+    network = CrossModalAttentionNetwork(
+        shapes,
+        2,
+        connections=[pair for pair in pairs if rng.random() < 0.5],
+        stages=(1, 2, 3) if rng.random() < 0.5 else (2,),
+        n_filters=int(rng.integers(1, 7)),
+        kernel_size=int(rng.choice([1, 3, 9])),
+        pool_size=int(rng.integers(1, 9)),
+        reduction=int(rng.integers(1, 4)),
+    )
+    inputs, present = make_inputs(shapes, int(rng.integers(12, 40)))
     assert_computes_the_same(
         network, lambda net, x: net(x, present.to(dtype)), inputs, dtype, training
     )
@@ -299,6 +348,82 @@ def test_blocks_of_32_windows_have_the_bits_of_large_ones(kind, n_filters, n_mem
     np.testing.assert_array_equal(small, large)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("seed", range(30))
+def test_windows_that_count_have_the_bits_that_they_have_among_others(seed, dtype):
+    rng = np.random.default_rng(seed)
+    channels, out_channels = map(int, rng.integers(1, 20, 2))
+    sizes = {
+        "kernel_size": int(rng.choice([1, 3, 9, 15])),
+        "pool_size": int(rng.integers(1, 10)),
+    }
+    n_times = int(rng.choice([1, 2, 30, 100, rng.integers(1, 3000)]))
+    x = torch.from_numpy(rng.normal(size=(40, channels, n_times))).to(dtype)
+    stream = StreamBlock(channels, out_channels, **sizes)
+    network = torch.nn.Sequential(stream, UNet(out_channels, n_dims=1, n_filters=4))
+    network = disturb(network, seed).to(dtype).eval()
+    with fused_parts(), torch.inference_mode():
+        expected = network[0](x), network[1].maxima(x[:, :1].expand(-1, out_channels, -1))
+    n_windows = int(rng.choice([1, 1, 2, 3, 17]))
+    with fused_parts(n_windows), torch.inference_mode():
+        found = network[0](x), network[1].maxima(x[:, :1].expand(-1, out_channels, -1))
+    for own, others in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(own[:n_windows], others[:n_windows])
+        assert (own[n_windows:] == 0).all()
+
+
+@pytest.mark.parametrize("attention", ["channel", "temporal", "residual", "scalar", None])
+@pytest.mark.parametrize("merge", ["sum", "concat"])
+@pytest.mark.parametrize("quality_shapes", [[], [(4,)]])
+def test_connected_windows_that_count_have_the_bits_that_they_have_among_others(
+    attention, merge, quality_shapes
+):
+    shapes = [(1, 300), (2, 41), (3, 7)]
+    network = CrossModalAttentionNetwork(
+        shapes,
+        3,
+        connections=[(0, 1), (1, 0), (2, 0)],
+        attention=attention,
+        merge=merge,
+        quality_shapes=quality_shapes,
+        kernel_size=5,
+        pool_size=3,
+    )
+    network = disturb(network, 0).eval()
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(40, *shape, generator=generator) for shape in [*shapes, *quality_shapes]]
+    present = (torch.rand(40, len(inputs), generator=generator) > 0.2).float()
+    with torch.inference_mode():
+        with fused_parts():
+            expected = network.evaluate(inputs, present)
+        for n_windows in (1, 5, 17):
+            with fused_parts(n_windows):
+                found = network.evaluate(inputs, present)
+            for own, others in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(own[:n_windows], others[:n_windows])
+
+
+def test_a_converted_network_is_computed_with_its_new_parameters():
+    x = torch.randn(3, 2, 50, generator=torch.Generator().manual_seed(0))
+    network = StreamBlock(2, 8).eval()
+    with torch.no_grad(), fused_parts():
+        network(x)
+    network = disturb(network.double(), 0)
+    with torch.no_grad():
+        expected = network(x.double())
+        with fused_parts():
+            assert_same([network(x.double())], [expected], torch.float64)
+
+
+def test_a_single_long_window_is_normalised_by_itself_in_training():
+    x = torch.randn(1, 1, 2000, generator=torch.Generator().manual_seed(0))
+    network = StreamBlock(1, 8).train()
+    other = copy.deepcopy(network)
+    with torch.no_grad(), fused_parts():
+        assert_same([network(x)], [other(x)], torch.float32)
+    assert_same([network[1].running_mean], [other[1].running_mean], torch.float32)
+
+
 SIZES = [*range(1, 20), 31, 32, 33, 50, 63, 64, 65, 127, 128, 129, 199, 200]
 
 
@@ -338,15 +463,30 @@ def test_predictions_of_a_module_of_your_own_do_not_depend_on_the_number_of_wind
         np.testing.assert_array_equal(model.predict_proba(X.iloc[:n]), expected[:n])
 
 
-def test_memory_is_used_again_in_the_next_step_and_given_back_at_the_end():
+def test_memory_is_used_again_in_the_next_step_and_freed_at_the_end():
     network, x = StreamBlock(1, 8), torch.ones(16, 1, 2000)
     with fused_parts():
         found = []
         for _ in range(3):
             network(x).sum().backward()
-            found.append(sorted(id(a) for kept in unused_arrays.get().values() for a in kept))
+            kept = loops_in_use.get().blocks.values()
+            found.append([id(block) for blocks in kept for block in blocks])
     assert found[0] == found[1] == found[2] != []
-    assert unused_arrays.get() is None
+    assert loops_in_use.get() is None
+
+
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x[1:].ravel(), torch.from_numpy])
+def test_memory_is_used_again_only_once_nothing_refers_to_it(view):
+    with use_loops():
+        one = view(empty_array((4, 1 << 14), np.dtype("float32")))
+        other = empty_array((1 << 14, 4), np.dtype("float32"))
+        assert not np.shares_memory(one, other)
+        place = other.ctypes.data
+        del other
+        again = empty_array((4, 1 << 14), np.dtype("float32"))
+        assert again.ctypes.data == place
+        assert again.ctypes.data % 64 == 0
+        assert not np.shares_memory(one, again)
 
 
 def test_bfloat16_is_computed_by_torch(request):
@@ -360,7 +500,7 @@ def test_bfloat16_is_computed_by_torch(request):
 def test_fit_many_trains_one_after_another_unless_asked_to_stack():
     model, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
     y = make_windows()[1]
-    for together, is_same in (("auto", True), (False, True), (True, False)):
+    for together, is_same in ((False, True), (True, False)):
         (fitted,) = fit_many([model], [X], [y], together=together)
         assert np.array_equal(losses(fitted), losses(model)) == is_same
         np.testing.assert_allclose(losses(fitted), losses(model), rtol=2e-3)

@@ -29,7 +29,7 @@ from skemo import (
 from skemo.datasets import make_emotion_recordings
 from skemo.evaluation.leakage import format_findings
 from skemo.evaluation.statistics import bootstrap_interval
-from skemo.report import write_report
+from skemo.report import find_outcomes, write_outcomes, write_report
 
 EVIL = "<script>a('1')</script> & \"$x$\""
 SECTIONS = [
@@ -416,6 +416,19 @@ def test_comparisons_with_different_normalisations_have_no_gap(several, tmp_path
         results = dict(zip(headings, (honest, optimistic), strict=True))
         page = Page(write_report(results, tmp_path / "report.html"))
         assert ("The gap between protocols" in page.text["h2"]) == (headings == ("a", "b"))
+
+
+@pytest.mark.usefixtures("without_matplotlib")
+def test_a_page_with_another_comparison_keeps_the_sections_of_the_first(several, tmp_path):
+    (first, one), (second, other) = several[0].items()
+    outcomes = find_outcomes({first: one})
+    write_outcomes(outcomes, tmp_path / "first.html", "A page")
+    sections = outcomes[first].sections["c1"]
+    outcomes |= find_outcomes({second: other})
+    path = write_outcomes(outcomes, tmp_path / "both.html", "A page")
+    assert outcomes[first].sections["c1"] is sections
+    whole = write_report(several[0], tmp_path / "whole.html", title="A page")
+    assert path.read_text(encoding="utf-8") == whole.read_text(encoding="utf-8")
 
 
 def test_the_report_of_ten_models_and_24_subjects_is_small(tmp_path):

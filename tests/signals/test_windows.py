@@ -289,7 +289,7 @@ def test_error_says_why_no_window_is_left(settings, reason):
 
 
 def test_no_recordings_is_an_error():
-    with pytest.raises(ValueError, match="segment got no recordings"):
+    with pytest.raises(ValueError, match="segment got no recordings: the list is empty"):
         segment([], 10.0)
 
 

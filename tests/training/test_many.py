@@ -215,7 +215,7 @@ def test_a_comparison_has_the_same_scores_as_one_after_another():
     assert (ours.scores["fit_time"] > 0).all()
 
 
-@pytest.mark.parametrize("together", ["auto", True, False])
+@pytest.mark.parametrize("together", [True, False])
 def test_any_number_of_processes_gives_the_same_bits(together):
     X, models = make_windows(), {"network": make_network(max_epochs=2)}
     subjects = np.arange(90) // 6  # more than are trained together
@@ -279,21 +279,6 @@ def test_a_network_with_callbacks_is_trained_alone():
     assert all(x.net_.history[:, "seen"] == [True] for x in fitted)
 
 
-def test_large_feature_maps_are_not_stacked_on_a_cpu(without_numba):
-    X = make_windows({"ecg": (1, 3000)})
-    with collected_fits() as fits:
-        make_network(batch_size=64, n_filters=8).fit(X, LABELS)
-        make_network(batch_size=16, n_filters=2).fit(X, LABELS)
-    assert [fit.gains for fit in fits] == [False, True]
-
-
-def test_nothing_is_stacked_on_a_cpu_where_numba_is_faster():
-    pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
-    with collected_fits() as fits:
-        make_network(batch_size=16, n_filters=2).fit(make_windows(), LABELS)
-    assert not fits[0].gains
-
-
 def test_a_network_that_transforms_for_another_is_trained_alone():
     X = make_windows({"ecg": (1, 20)})
     model = make_pipeline(make_network(max_epochs=1), make_network(max_epochs=1))
@@ -319,8 +304,8 @@ def collected_start(X):
 
 
 def test_together_is_checked():
-    with pytest.raises(ValueError, match=r'together must be "auto", True or False, got .yes.'):
-        compare({"net": make_network()}, make_windows(), LABELS, SUBJECTS, together="yes")
+    with pytest.raises(ValueError, match=r"together must be True or False, got .auto."):
+        compare({"net": make_network()}, make_windows(), LABELS, SUBJECTS, together="auto")
 
 
 # Prediction
