@@ -138,7 +138,7 @@ class _Layer:
         self.own = _Parameters(convolution.weight, norm.weight, norm.bias)
         self.tables = _convolution(size, convolution.kernel_size[0])
         weight, scale, bias = self.own.arrays
-        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
+        running = norm.running_mean, norm.running_var, norm.num_batches_tracked.view(1)
         # The weights have the shape (n_out, n_in, n_taps).
         self.arrays = weight.reshape(*weight.shape[:2], -1), scale, bias, *map(_array, running)
         self.in_prediction = *self.arrays, norm.eps

@@ -262,6 +262,15 @@ def _normalise(
 
 
 @_jit
+def _copy(values: NDArray, out: NDArray) -> None:
+    # `out[:] = values` would compile the message of an error as well, for seconds.
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                out[i, j, k] = values[i, j, k]
+
+
+@_jit
 def convolve(
     x: NDArray,
     n_windows: int,
@@ -284,8 +293,9 @@ def convolve(
     Writes `y` and `norm`.
     """
     if training:
-        n_batches[()] += 1
-    by_tap = np.ascontiguousarray(weight.transpose(2, 1, 0))
+        n_batches[0] += 1
+    by_tap = np.empty((weight.shape[2], weight.shape[1], weight.shape[0]), weight.dtype)
+    _copy(weight.transpose(2, 1, 0), by_tap)
     _convolve(x, by_tap, starts, runs, y)
     _normalise(y, n_windows, scale, bias, running_mean, running_var, momentum, eps, training, norm)
 
@@ -307,10 +317,11 @@ def convolve_backward(
     n_out, n_in, n_taps = weight.shape
     by_tap = np.zeros((n_taps, n_in, n_out), weight.dtype)
     _add_weight_gradient(x, grad, pair_starts, pairs, by_tap)
-    grad_weight[:] = by_tap.transpose(2, 1, 0)
+    _copy(by_tap.transpose(2, 1, 0), grad_weight)
     if of_input:
         # The gradient of a convolution is a convolution with the taps in reverse order.
-        turned = np.ascontiguousarray(weight[:, :, ::-1].transpose(2, 0, 1))
+        turned = np.empty((n_taps, n_out, n_in), weight.dtype)
+        _copy(weight[:, :, ::-1].transpose(2, 0, 1), turned)
         _convolve(grad, turned, starts, runs, grad_x)
 
 
