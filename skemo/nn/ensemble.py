@@ -1,47 +1,12 @@
 """Several networks of the same form whose predictions are averaged."""
 
-import contextvars
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from skemo.nn.base import FusionNetwork
-from skemo.nn.memory import use_own_memory
-
-
-class _Threads(NamedTuple):
-    executor: Executor
-    contexts: list[contextvars.Context]  # one per member
-
-
-# The threads in which members are computed; None computes one after another.
-_threads: contextvars.ContextVar[_Threads | None] = contextvars.ContextVar("threads", default=None)
-
-
-@contextmanager
-def members_in_threads(n_threads: int, n_members: int) -> Iterator[None]:
-    """Compute the members of an ensemble in several threads, with the same results to the bit.
-
-    It concerns forward and backward passes of the calling thread, on the CPU.
-    """
-    if n_threads < 2 or n_members < 2:
-        yield
-        return
-    contexts = [contextvars.copy_context() for _ in range(n_members)]
-    for context in contexts:
-        context.run(use_own_memory)
-    with ThreadPoolExecutor(min(n_threads, n_members)) as executor:
-        token = _threads.set(_Threads(executor, contexts))
-        try:
-            yield
-        finally:
-            _threads.reset(token)
 
 
 class FusionEnsemble(nn.Module):
@@ -94,14 +59,11 @@ class FusionEnsemble(nn.Module):
 
         The parameters are those of `FusionNetwork.forward`.
         """
-        pairs = zip(self.members, self._by_member(noise), strict=True)
-        calls = [functools.partial(member, inputs, present, own) for member, own in pairs]
-        # Members that draw random numbers would draw them in any order.
-        threads = _threads.get() if self.can_be_stacked and torch.is_grad_enabled() else None
-        if threads is not None:
-            anchor = torch.zeros((), requires_grad=True)
-            return _InThreads.apply(threads, calls, anchor)
-        return torch.stack([call() for call in calls], dim=2)
+        outputs = [
+            member(inputs, present, own)
+            for member, own in zip(self.members, self._by_member(noise), strict=True)
+        ]
+        return torch.stack(outputs, dim=2)
 
     def evaluate(
         self,
@@ -142,40 +104,3 @@ class FusionEnsemble(nn.Module):
             return [None] * n_members
         parts = [[None] * n_members if x is None else x.chunk(n_members, 1) for x in noise]
         return [list(own) for own in zip(*parts, strict=True)]
-
-
-class _InThreads(torch.autograd.Function):
-    """The outputs of networks, stacked; their parameters get gradients, but no input does."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, threads: _Threads, calls: list[Callable[[], Tensor]], _: Tensor
-    ) -> Tensor:
-        ctx.threads = threads
-        ctx.outputs = _run(threads, [functools.partial(_recorded, call) for call in calls])
-        return torch.stack([output.detach() for output in ctx.outputs], dim=2)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        pairs = zip(ctx.outputs, grad.unbind(2), strict=True)
-        _run(ctx.threads, [functools.partial(torch.autograd.backward, *pair) for pair in pairs])
-        return None, None, None
-
-
-def _recorded(call: Callable[[], Tensor]) -> Tensor:
-    with torch.enable_grad():
-        return call()
-
-
-def _run(threads: _Threads, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Call a function for each member in threads, with the settings of this thread."""
-    n_threads = torch.get_num_threads()
-
-    def run(call: Callable[[], Any]) -> Any:
-        torch.set_num_threads(n_threads)  # a thread begins with as many as there are cores
-        return call()
-
-    pairs = zip(threads.contexts, calls, strict=True)
-    futures = [threads.executor.submit(context.run, run, call) for context, call in pairs]
-    return [future.result() for future in futures]

@@ -49,13 +49,6 @@ def use_loops(n_windows: int | None = None) -> Iterator[None]:
         loops_in_use.reset(token)
 
 
-def use_own_memory() -> None:
-    """Share no memory with the context of which the current one is a copy."""
-    loops = loops_in_use.get()
-    if loops is not None:
-        loops_in_use.set(loops._replace(blocks={}))
-
-
 def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Return a new array.
 

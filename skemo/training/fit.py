@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from skemo.nn.ensemble import members_in_threads
 from skemo.nn.fusing import fused_parts
 from skemo.training.batches import WindowSet
 from skemo.training.devices import (
@@ -98,17 +97,10 @@ class Fit:
     def train_alone(self) -> None:
         """Train the network by itself, using skorch's loop."""
 
-        n_threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-
         def train(_: int) -> None:
             generator = torch.Generator()
             generator.set_state(self.random_state)
-            with (
-                reproducible(self.device),
-                self._seeded(generator),
-                fused_parts(),
-                members_in_threads(n_threads, len(self.network.members)),
-            ):
+            with reproducible(self.device), self._seeded(generator), fused_parts():
                 windows = self.windows.to(self.device)
                 validation = None if self.validation is None else self.validation.to(self.device)
                 self.estimator._fit_net(windows, validation, generator)

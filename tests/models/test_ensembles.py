@@ -1,8 +1,5 @@
 """Ensembles of networks, and noise on the inputs in training."""
 
-import threading
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +11,7 @@ from skemo import (
     SignalArray,
     signal_frame,
 )
-from skemo.nn import FusionEnsemble, FusionNetwork, ModalityAwareAttentionNetwork
+from skemo.nn import FusionEnsemble, ModalityAwareAttentionNetwork
 from skemo.training.many import collected_fits, train_together
 from skemo.training.objectives import ClassObjective, mean_probabilities
 
@@ -117,39 +114,6 @@ def test_the_same_random_state_gives_the_same_bits(network):
     X, y = windows()
     one, other = (network(n_members=2, input_noise=0.5).fit(X, y) for _ in range(2))
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
-
-
-def test_members_are_trained_in_threads_with_the_same_bits(network):
-    X, y = windows()
-    parameters = {"n_members": 3, "dropout": 0.3, "modality_dropout": 0.2, "input_noise": 0.5}
-    found, used = [], set()
-    before = torch.get_num_threads()
-    try:
-        for n_threads in (1, 2):
-            torch.set_num_threads(n_threads)
-            with watched_threads(used):
-                found.append(network(**parameters).fit(X, y, groups=SUBJECTS))
-            assert (len(used) > 1) == (n_threads == 2)
-    finally:
-        torch.set_num_threads(before)
-    states = [model.net_.module_.state_dict() for model in found]
-    for key, values in states[0].items():
-        assert torch.equal(values, states[1][key]), key
-
-
-@contextmanager
-def watched_threads(used):
-    """Add the threads in which members of ensembles are computed."""
-
-    def note(module, *_):
-        if isinstance(module, FusionNetwork):
-            used.add(threading.get_ident())
-
-    handle = torch.nn.modules.module.register_module_forward_pre_hook(note)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
