@@ -158,7 +158,7 @@ def change_folds(X, y, subjects, models, options):
 
 
 def change_together(X, y, subjects, models, options):
-    options["together"] = False
+    options["together"] = True
 
 
 def change_dtype(X, y, subjects, models, options):
