@@ -19,7 +19,7 @@ SCRIPT = """
     from skemo._workers import ending_with_this_process
 
     def work(i):
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())  # in one piece
         time.sleep(600)
 
     parallel = Parallel(n_jobs=2, **ending_with_this_process())
