@@ -16,7 +16,14 @@ MODULES = sorted(
 )
 
 
-COMPILED = {"skemo.nn.fused", "skemo.nn.fused_kernels", "skemo.nn.lanes"}  # they need Numba
+COMPILED = {  # they need Numba
+    "skemo.nn.fused",
+    "skemo.nn.fused_connections",
+    "skemo.nn.fused_layers",
+    "skemo.nn.fused_maps",
+    "skemo.nn.fused_predictions",
+    "skemo.nn.lanes",
+}
 
 
 def public_functions(module):

@@ -1,8 +1,9 @@
 """Large parts of the networks as one operation on a CPU, compiled by Numba.
 
 On small feature maps, torch spends most of its time between operations. Here a U-Net, or all
-streams with their connections, are a single operation, whose steps are the loops of
-`skemo.nn.fused_kernels`. Results differ from those of the modules only by rounding.
+streams with their connections, are a single operation, whose steps are compiled loops
+(`fused_layers`, `fused_maps`, `fused_connections`). Results differ from those of the modules only
+by rounding.
 """
 
 import math
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from skemo.nn import fused_kernels as kernels
+from skemo.nn import fused_connections, fused_layers, fused_maps, fused_predictions
 from skemo.nn.lanes import LANES
 from skemo.nn.memory import empty_array, loops_in_use
 
@@ -87,7 +88,7 @@ def _resampling(n_from: int, n_to: int, dtype: Any) -> tuple[tuple[NDArray, ...]
 
 @lru_cache(maxsize=64)
 def _segments(n_times: int, kernel_size: int, pool_size: int) -> tuple[tuple, tuple]:
-    """Tables of the convolution and of the pooling of segments, see `kernels.predict_block`."""
+    """Tables of the convolution and pooling of segments, for `fused_predictions.predict_block`."""
     shortest = max(-(-n_times // LANES), kernel_size // 2)
     n_pooled = -(-shortest // pool_size)
     length = n_pooled * pool_size
@@ -150,7 +151,7 @@ class _Layer:
             raise ValueError("Expected more than 1 value per channel when training.")
         y = _empty(len(x), x.shape[1], len(weight), x.dtype)
         coefficients = np.empty((4, len(weight)), x.dtype)
-        kernels.convolve(
+        fused_layers.convolve(
             *(x, n_windows, weight, *self.tables[0]),
             *(*statistics, norm.momentum, norm.eps, norm.training, y, coefficients),
         )
@@ -165,7 +166,7 @@ class _Layer:
         """
         of_weight = np.empty_like(kept.weight)
         of_x = _empty_like(kept.x) if of_input else kept.x
-        kernels.convolve_backward(
+        fused_layers.convolve_backward(
             *(kept.x, grad, kept.weight, *self.tables[0], *self.tables[1]),
             *(of_weight, of_input, of_x),
         )
@@ -197,9 +198,9 @@ class _Unit:
             n_tiles, n_places, n_channels, _ = y.shape
             shapes = [(n_channels,), (len(weights[1]),), (n_channels,), (n_places,)]
             gates = [np.empty((n_tiles, *shape, LANES), x.dtype) for shape in shapes]
-            kernels.excite(y, kept.norm, *weights, self.is_max, out, *gates)
+            fused_layers.excite(y, kept.norm, *weights, self.is_max, out, *gates)
         else:
-            kernels.rectify(y, kept.norm, out)
+            fused_layers.rectify(y, kept.norm, out)
         return out, (kept, weights, gates)
 
     def backward(
@@ -214,10 +215,14 @@ class _Unit:
         sums = np.empty((2, y.shape[2]), grad.dtype)
         grads = [np.empty_like(each) for each in weights]
         if weights:
-            kernels.excite_backward(grad, y, norm, *weights[::2], self.is_max, *gates, sums, *grads)
-            kernels.normalise_backward(grad, y, kept.n_windows, norm, sums, kept.training, True)
+            fused_layers.excite_backward(
+                grad, y, norm, *weights[::2], self.is_max, *gates, sums, *grads
+            )
+            fused_layers.normalise_backward(
+                grad, y, kept.n_windows, norm, sums, kept.training, True
+            )
         else:
-            kernels.activate_backward(grad, y, kept.n_windows, norm, kept.training, True, sums)
+            fused_layers.activate_backward(grad, y, kept.n_windows, norm, kept.training, True, sums)
         of_x, of_layer = self.layer.backward(grad, sums, kept, of_input)
         return of_x, of_layer + grads
 
@@ -261,7 +266,7 @@ class Maxima:
         if predicts and n_windows <= LANES and len(self.repeats) > 0:
             n_channels = len(self.decoder[-1].layer.own.tensors[0])
             largest = _empty(len(x), 1, n_channels, x.dtype)
-            kernels.predict_maxima(
+            fused_predictions.predict_maxima(
                 *(x, self.in_prediction, self.all_pools, self.repeats),
                 *(self.encoder[0].is_max, largest),
             )
@@ -271,7 +276,7 @@ class Maxima:
             if level > 0:
                 table = self.pools[level - 1]
                 smaller = _empty(len(x), len(table[0]) - 1, x.shape[2], x.dtype)
-                kernels.pool(x, *table, smaller)
+                fused_maps.pool(x, *table, smaller)
                 pooled.append(smaller)
                 x = smaller
             x, kept = unit.forward(x, n_windows)
@@ -279,7 +284,7 @@ class Maxima:
             saved.append(kept)
         for unit, skip, repeated in zip(self.decoder, maps[-2::-1], self.repeats, strict=True):
             joined = _empty(len(x), len(repeated), x.shape[2] + skip.shape[2], x.dtype)
-            kernels.join(x, repeated, skip, joined)
+            fused_maps.join(x, repeated, skip, joined)
             x, kept = unit.forward(joined, n_windows)
             saved.append(kept)
         largest = _largest(x)
@@ -301,7 +306,7 @@ class Maxima:
             below = saved[n_levels + i - 1][0].y
             of_skip, of_x = _empty_like(maps[n_levels - 2 - i]), _empty_like(below)
             of_x[:] = 0
-            kernels.join_backward(of_joined, self.repeats[i], of_x, of_skip)
+            fused_maps.join_backward(of_joined, self.repeats[i], of_x, of_skip)
             of_skips.append(of_skip)
         for level in reversed(range(n_levels)):
             of_smaller, of_unit = self.encoder[level].backward(
@@ -311,7 +316,7 @@ class Maxima:
             if level > 0:
                 of_x = of_skips[level - 1]
                 whole, smaller = maps[level - 1], pooled[level - 1]
-                kernels.pool_backward(
+                fused_maps.pool_backward(
                     whole, smaller, of_smaller, *self.pools[level - 1], True, of_x
                 )
         return [of_smaller], of_parameters
@@ -320,13 +325,13 @@ class Maxima:
 def _largest(x: NDArray) -> NDArray:
     """Return the largest value of each channel, as a map of a single place."""
     largest = _empty(len(x), 1, x.shape[2], x.dtype)
-    kernels.pool(x, *_whole(x.shape[1]), largest)
+    fused_maps.pool(x, *_whole(x.shape[1]), largest)
     return largest
 
 
 def _largest_backward(x: NDArray, largest: NDArray, grad: NDArray) -> NDArray:
     of_x = _empty_like(x)
-    kernels.pool_backward(x, largest, grad, *_whole(x.shape[1]), False, of_x)
+    fused_maps.pool_backward(x, largest, grad, *_whole(x.shape[1]), False, of_x)
     return of_x
 
 
@@ -365,14 +370,14 @@ class Block:
             first, second = self.first.layer.in_prediction, self.second.in_prediction
             tables = self.segments if is_cut else (self.second.tables[0], self.pool)
             pooled = _empty(len(x), self.out_size[0], len(second[0]), x.dtype)
-            kernels.predict_block(x, n_windows, first, second, *tables, is_cut, pooled)
+            fused_predictions.predict_block(x, n_windows, first, second, *tables, is_cut, pooled)
             return [pooled], ()
         x, one = self.first.forward(x, n_windows)
         two = self.second.forward(x, n_windows)
         largest = _empty(len(x), self.out_size[0], two.y.shape[2], x.dtype)
         position, pooled = _empty_like(largest), _empty_like(largest)
-        kernels.pool_normalised(two.y, two.norm, *self.pool, largest, position)
-        kernels.rectify(largest, two.norm, pooled)
+        fused_layers.pool_normalised(two.y, two.norm, *self.pool, largest, position)
+        fused_layers.rectify(largest, two.norm, pooled)
         return [pooled], (one, two, largest, position)
 
     def backward(
@@ -383,7 +388,7 @@ class Block:
         y, norm = two.y, two.norm
         sums = np.empty((2, y.shape[2]), y.dtype)
         of_y = _empty_like(y)
-        kernels.pool_normalised_backward(
+        fused_layers.pool_normalised_backward(
             *(grads[0], largest, position, y, two.n_windows, norm, two.training),
             *(*self.pool, sums, of_y),
         )
@@ -410,7 +415,9 @@ class _Source:
         dtype = target.dtype
         if source.shape[1] != n_places:
             resampled = _empty(n_tiles, n_places, source.shape[2], dtype)
-            kernels.resample(source, *_resampling(source.shape[1], n_places, dtype)[0], resampled)
+            fused_maps.resample(
+                source, *_resampling(source.shape[1], n_places, dtype)[0], resampled
+            )
         else:
             resampled = source
         kept = self.layer.forward(resampled, n_windows)
@@ -422,24 +429,26 @@ class _Source:
             trust = np.zeros((n_tiles, 1, n_gates, LANES), dtype)
         gates = np.empty((n_tiles, n_places if self.is_temporal else 1, n_gates, LANES), dtype)
         if self.is_temporal:
-            kernels.weigh_places(target, kept.y, kept.norm, *weights, trust, gates)
+            fused_connections.weigh_places(target, kept.y, kept.norm, *weights, trust, gates)
             return kept, gates, (target, weights)
         means = np.empty((n_tiles, 2 * n_channels, LANES), dtype)
         squeezed = np.empty((n_tiles, len(weights[1]), LANES), dtype)
-        kernels.weigh_channels(target, kept.y, kept.norm, *weights, trust, means, squeezed, gates)
+        fused_connections.weigh_channels(
+            target, kept.y, kept.norm, *weights, trust, means, squeezed, gates
+        )
         return kept, gates, (weights, means, squeezed)
 
     def predict(
         self, source: NDArray, target: NDArray, trust: NDArray | None, *received: Any
     ) -> None:
-        """Do all steps of `forward` and `kernels.receive`, with the arguments of the latter."""
+        """Do all steps of `forward` and of `receive`, with the arguments of the latter."""
         dtype = target.dtype
         gate = self.gate.arrays
         empty = np.empty((0, 0, 0), dtype), np.empty(0, dtype)
         layers = (*gate, *(gate or empty), *empty)[:4]
         if trust is None:
             trust = np.zeros((len(target), 1, len(layers[3]), LANES), dtype)
-        kernels.predict_source(
+        fused_predictions.predict_source(
             *(target, source, _resampling(source.shape[1], target.shape[1], dtype)[0]),
             *(self.layer.in_prediction, self.layer.tables[0], layers),
             *(len(gate) > 0, self.is_temporal, trust, *received),
@@ -463,19 +472,19 @@ class _Source:
         if self.gate.tensors and self.is_temporal:
             target, weights = saved
             grads = [np.empty(each.shape[:2], gates.dtype) for each in weights]
-            kernels.weigh_places_backward(
+            fused_connections.weigh_places_backward(
                 *(of_gates, target, kept.y, kept.norm, weights[0], gates),
                 *(*grads, of_target, of_map),
             )
         elif self.gate.tensors:
             weights, means, squeezed = saved
             grads = [np.empty(each.shape[:2], gates.dtype) for each in weights]
-            kernels.weigh_channels_backward(
+            fused_connections.weigh_channels_backward(
                 *(of_gates, weights[0], weights[2], means, squeezed, gates),
                 *(*grads, of_target, of_map),
             )
         sums = np.empty((2, of_map.shape[2]), of_map.dtype)
-        kernels.activate_backward(
+        fused_layers.activate_backward(
             of_map, kept.y, kept.n_windows, kept.norm, kept.training, False, sums
         )
         of_x: Any
@@ -483,7 +492,7 @@ class _Source:
         if of_x.shape[1] != of_source.shape[1]:
             table = _resampling(of_source.shape[1], of_x.shape[1], of_x.dtype)[1]
             resampled = _empty_like(of_source)
-            kernels.resample(of_x, *table, resampled)
+            fused_maps.resample(of_x, *table, resampled)
             of_x = resampled
         of_source += of_x
         shapes = [tensor.shape for tensor in self.gate.tensors]
@@ -533,7 +542,7 @@ class _Connection:
                 self.sources[i].predict(sources[i], target, own, weight, start, out, i, weights)
                 continue
             kept, gates, more = self.sources[i].forward(sources[i], target, own, n_windows)
-            kernels.receive(kept.y, kept.norm, gates, weight, start, out, i, weights)
+            fused_connections.receive(kept.y, kept.norm, gates, weight, start, out, i, weights)
             saved.append((kept, gates, weight, more))
         return out, weights, saved
 
@@ -549,7 +558,7 @@ class _Connection:
         starts = self._starts(of_target.shape[2])
         for i, (kept, gates, weight, more) in enumerate(saved):
             of_gates, of_map = np.empty_like(gates), _empty_like(kept.y)
-            kernels.receive_backward(
+            fused_connections.receive_backward(
                 grad, kept.y, kept.norm, gates, weight, starts[i], of_gates, of_map
             )
             of_parameters += self.sources[i].backward(
@@ -710,13 +719,13 @@ def _pack(x: Tensor) -> NDArray:
     windows = np.ascontiguousarray(_array(x)).reshape(*x.shape[:2], -1)
     n_windows, n_channels, n_places = windows.shape
     packed = _empty(-(-n_windows // LANES), n_places, n_channels, windows.dtype)
-    kernels.pack(windows, packed)
+    fused_maps.pack(windows, packed)
     return packed
 
 
 def _unpack(x: NDArray, shape: Sequence[int], n_windows: int) -> Tensor:
     windows = np.empty((shape[0], x.shape[2], x.shape[1]), x.dtype)
-    kernels.unpack(x, windows[:n_windows])
+    fused_maps.unpack(x, windows[:n_windows])
     windows[n_windows:] = 0
     return torch.from_numpy(windows).view(shape)
 

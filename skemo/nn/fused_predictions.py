@@ -1,0 +1,213 @@
+"""Whole parts of a network in prediction, each as one function compiled by Numba.
+
+For a few windows, calling the functions of the layers one by one takes as long as computing them.
+A layer is a tuple of its weights, scale, bias, running mean and variance, batches, and epsilon.
+
+Numba caches compiled code by source file, and does not notice changes in functions that are called
+from other files: after a change in `fused_layers`, `fused_maps`, `fused_connections` or `lanes`,
+delete ``skemo/nn/__pycache__``.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from skemo.nn.fused_connections import receive, weigh_channels, weigh_places
+from skemo.nn.fused_layers import convolve, excite, rectify
+from skemo.nn.fused_maps import join, pool, resample
+from skemo.nn.lanes import LANES
+
+_jit: Any = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def predict_maxima(
+    x: NDArray, units: tuple, pools: tuple, repeats: tuple, is_max: bool, out: NDArray
+) -> None:
+    """Do all steps of a U-Net and the maximum of its feature map.
+
+    `units`, those of the encoder before those of the decoder, are tuples of a layer, the table of
+    its convolution, and the weights of the excitation. `pools` are the tables of the pooling
+    between levels, and of the maximum.
+    """
+    n_levels = len(repeats) + 1
+    maps = []
+    for level in range(n_levels):
+        if level > 0:
+            x = _pool(x, pools[level - 1])
+        x = _predict_unit(x, units[level], is_max)
+        maps.append(x)
+    for i in range(n_levels - 1):
+        skip = maps[n_levels - 2 - i]
+        n_joined = x.shape[2] + skip.shape[2]
+        joined = np.empty((len(x), len(repeats[i]), n_joined, LANES), x.dtype)
+        join(x, repeats[i], skip, joined)
+        x = _predict_unit(joined, units[n_levels + i], is_max)
+    out[:] = _pool(x, pools[n_levels - 1])
+
+
+@_jit
+def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
+    layer, table, (w1, b1, w2, b2, w, b) = unit
+    y, norm = _predict_layer(x, layer, table)
+    n_tiles, n_places, n_channels, _ = y.shape
+    out = np.empty_like(y)
+    means = np.empty((n_tiles, n_channels, LANES), x.dtype)
+    squeezed = np.empty((n_tiles, len(b1), LANES), x.dtype)
+    by_place = np.empty((n_tiles, n_places, LANES), x.dtype)
+    by_channel = np.empty_like(means)
+    excite(y, norm, w1, b1, w2, b2, w, b, is_max, out, means, squeezed, by_channel, by_place)
+    return out
+
+
+@_jit
+def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDArray]:
+    weight, scale, bias, mean, var, n_batches, eps = layer
+    starts, runs = table
+    y = np.empty((len(x), len(starts) - 1, len(weight), LANES), x.dtype)
+    norm = np.empty((4, len(weight)), x.dtype)
+    convolve(
+        *(x, 0, weight, starts, runs, scale, bias, mean, var, n_batches, 0.0, eps, False, y, norm)
+    )
+    return y, norm
+
+
+@_jit
+def _pool(x: NDArray, table: tuple) -> NDArray:
+    starts, places = table
+    out = np.empty((len(x), len(starts) - 1, x.shape[2], LANES), x.dtype)
+    pool(x, starts, places, out)
+    return out
+
+
+@_jit
+def predict_block(
+    x: NDArray,
+    n_windows: int,
+    first: tuple,
+    second: tuple,
+    convolution: tuple,
+    pooling: tuple,
+    is_cut: bool,
+    out: NDArray,
+) -> None:
+    """Do all steps of a block of a stream, with two layers and the tables of its steps.
+
+    With `is_cut`, each tile holds the segments of one window in its lanes instead of the windows,
+    which would leave most of them empty. The tables are then those of segments.
+    """
+    n_times, length = x.shape[1], len(convolution[0]) - 1
+    margin = first[0].shape[2] // 2
+    if is_cut:
+        x = _cut(x, n_windows, length, margin)
+    x, norm = _predict_layer(x, first, convolution)
+    rectify(x, norm, x)
+    if is_cut:
+        x = _add_margins(x, n_times, margin)
+    x, norm = _predict_layer(x, second, convolution)
+    rectify(x, norm, x)
+    if is_cut:
+        _clear_end(x, n_times)
+        _paste(_pool(x, pooling), out)
+    else:
+        out[:] = _pool(x, pooling)
+
+
+@_jit
+def _cut(x: NDArray, n_windows: int, length: int, margin: int) -> NDArray:
+    """Cut windows into segments, with a margin on both sides for what convolutions need there."""
+    _, n_times, n_channels, _ = x.shape
+    n_places = length + 2 * margin
+    out = np.zeros((n_windows, n_places, n_channels, LANES), x.dtype)
+    for window in range(n_windows):
+        tile, lane = window // LANES, window % LANES
+        for p in range(n_places):
+            for c in range(n_channels):
+                for segment in range(LANES):
+                    time = segment * length + p - margin
+                    if 0 <= time < n_times:
+                        out[window, p, c, segment] = x[tile, time, c, lane]
+    return out
+
+
+@_jit
+def _clear_end(x: NDArray, n_times: int) -> None:
+    """Set what follows the end of the windows to 0."""
+    n_windows, length, n_channels, _ = x.shape
+    for window in range(n_windows):
+        for p in range(length):
+            for c in range(n_channels):
+                for segment in range(max(-(-(n_times - p) // length), 0), LANES):
+                    x[window, p, c, segment] = 0
+
+
+@_jit
+def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
+    """Return segments with margins, in which the ends of their neighbours are repeated."""
+    n_windows, length, n_channels, _ = x.shape
+    _clear_end(x, n_times)
+    out = np.zeros((n_windows, length + 2 * margin, n_channels, LANES), x.dtype)
+    out[:, margin : margin + length] = x
+    for window in range(n_windows):
+        for p in range(margin):
+            before, after = length - margin + p, margin + length + p
+            for c in range(n_channels):
+                for segment in range(1, LANES):
+                    out[window, p, c, segment] = x[window, before, c, segment - 1]
+                    out[window, after, c, segment - 1] = x[window, p, c, segment]
+    return out
+
+
+@_jit
+def _paste(x: NDArray, out: NDArray) -> None:
+    """Put segments together to windows again."""
+    _, n_times, n_channels, _ = out.shape
+    n_windows, length, _, _ = x.shape
+    out[:] = 0
+    for window in range(n_windows):
+        tile, lane = window // LANES, window % LANES
+        for time in range(n_times):
+            for c in range(n_channels):
+                out[tile, time, c, lane] = x[window, time % length, c, time // length]
+
+
+@_jit
+def predict_source(
+    target: NDArray,
+    source: NDArray,
+    resampling: tuple,
+    layer: tuple,
+    convolution: tuple,
+    gate: tuple,
+    has_gate: bool,
+    is_temporal: bool,
+    trust: NDArray,
+    weight: NDArray,
+    start: int,
+    out: NDArray,
+    position: int,
+    means: NDArray,
+) -> None:
+    """Do all steps by which a target receives a source; see `receive`.
+
+    `gate` are the weights of the layers: two, or one twice.
+    """
+    n_tiles, n_places, n_channels, _ = target.shape
+    starts, places, shares = resampling
+    w1, b1, w2, b2 = gate
+    resampled = np.empty((n_tiles, n_places, source.shape[2], LANES), source.dtype)
+    resample(source, starts, places, shares, resampled)
+    y, norm = _predict_layer(resampled, layer, convolution)
+    if is_temporal:
+        gates = np.empty((n_tiles, n_places, 1, LANES), y.dtype)
+        weigh_places(target, y, norm, w1, b1, trust, gates)
+    elif has_gate:
+        gates = np.empty((n_tiles, 1, len(b2), LANES), y.dtype)
+        by_channel = np.empty((n_tiles, 2 * n_channels, LANES), y.dtype)
+        squeezed = np.empty((n_tiles, len(b1), LANES), y.dtype)
+        weigh_channels(target, y, norm, w1, b1, w2, b2, trust, by_channel, squeezed, gates)
+    else:
+        gates = np.ones((n_tiles, 1, 1, LANES), y.dtype)
+    receive(y, norm, gates, weight, start, out, position, means)
