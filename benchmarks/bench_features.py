@@ -112,6 +112,13 @@ def describe_machine(share):
     )
 
 
+def make_page(title, share, text, rows):
+    """Return a page with one table; what it says of threads is for a limit of one."""
+    with threadpool_limits(1):
+        machine = describe_machine(share)
+    return f"# {title}\n\n{machine}\n\n{text}\n\n{to_markdown(list(rows[0]), rows)}\n"
+
+
 def processor():
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from bench_features import describe_machine, to_markdown
+from bench_features import make_page
 from threadpoolctl import threadpool_limits
 
 import skemo
@@ -165,11 +165,7 @@ def main():
             total = f"{sum(found['seconds'].values()):.2f}"
             rows.append({"file": title, "step": "**all**", "seconds": total, "memory": ratio})
             print(rows[-1], flush=True)
-    with threadpool_limits(1):
-        page = (
-            f"# Large files: time and memory\n\n{describe_machine(own / wall)}\n\n{TEXT}\n\n"
-            f"{to_markdown(['file', 'step', 'seconds', 'memory'], rows)}\n"
-        )
+    page = make_page("Large files: time and memory", own / wall, TEXT, rows)
     if (args.hours, args.megabytes) == (HOURS, MEGABYTES):
         PAGE.write_text(page, encoding="utf-8")
     else:

@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from bench_features import describe_machine, to_markdown
+from bench_features import make_page
 from threadpoolctl import threadpool_limits
 
 import skemo
@@ -172,11 +172,7 @@ def main():
                     }
                 )
                 print("  ".join(rows[-1].values()), flush=True)
-    with threadpool_limits(1):
-        page = (
-            f"# A study larger than memory\n\n{describe_machine(own / wall)}\n\n{TEXT}\n\n"
-            f"{to_markdown(list(rows[0]), rows)}\n"
-        )
+    page = make_page("A study larger than memory", own / wall, TEXT, rows)
     if (args.windows, args.raw) == (WINDOWS, RAW):
         PAGE.write_text(page, encoding="utf-8")
     else:

@@ -149,14 +149,10 @@ _HOME = {
 
 __all__ = ["__version__", "all_estimators", *sorted(_HOME)]
 
-_load = lazy_names(__name__, _HOME)
+_load, __dir__ = lazy_names(__name__, _HOME)
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers would accept misspelt names
     __getattr__ = _load
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
 
 
 def all_estimators() -> list[tuple[str, type]]:

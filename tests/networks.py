@@ -1,6 +1,7 @@
 """Small networks, and windows that depend on the class, for tests of the classifiers."""
 
 import numpy as np
+import torch
 
 from skemo import (
     CrossModalAttentionClassifier,
@@ -8,6 +9,18 @@ from skemo import (
     SignalArray,
     signal_frame,
 )
+
+
+class Averages(torch.nn.Module):
+    """A module of a user's own: a layer over the means of all channels."""
+
+    def __init__(self, shapes, n_outputs):
+        super().__init__()
+        self.layer = torch.nn.Linear(sum(shape[0] for shape in shapes), n_outputs)
+
+    def forward(self, inputs, present):
+        return self.layer(torch.cat([x.mean(-1) for x in inputs], dim=1))
+
 
 QUICK = {"n_filters": 4, "max_epochs": 24, "lr": 0.01, "dropout": 0.0, "batch_size": 32}
 

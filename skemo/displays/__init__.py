@@ -33,8 +33,4 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 if not TYPE_CHECKING:  # with a __getattr__, type checkers would accept misspelt names
-    __getattr__ = lazy_names(__name__, _HOME)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    __getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from networks import Averages
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
@@ -45,15 +45,6 @@ def make_windows(n_windows, seed=0):
         {"ecg": ecg, "eda": eda},
         level,
     )
-
-
-class Averages(torch.nn.Module):
-    def __init__(self, shapes, n_outputs):
-        super().__init__()
-        self.layer = torch.nn.Linear(sum(shape[0] for shape in shapes), n_outputs)
-
-    def forward(self, inputs, present):
-        return self.layer(torch.cat([x.mean(-1) for x in inputs], dim=1))
 
 
 def two_classes(level):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from networks import Averages
 
 from skemo import (
     CrossModalAttentionClassifier,
@@ -72,15 +72,6 @@ def assert_same(one, other, X):
     np.testing.assert_array_equal(
         one.net_.history[:, "train_loss"], other.net_.history[:, "train_loss"]
     )
-
-
-class Averages(torch.nn.Module):
-    def __init__(self, shapes, n_outputs):
-        super().__init__()
-        self.layer = torch.nn.Linear(sum(shape[0] for shape in shapes), n_outputs)
-
-    def forward(self, inputs, present):
-        return self.layer(torch.cat([x.mean(-1) for x in inputs], dim=1))
 
 
 KINDS = {
