@@ -1,7 +1,7 @@
 """Large parts of the networks as one operation on a CPU, compiled by Numba.
 
-On small feature maps, torch spends most of its time between operations. Here a U-Net, or all
-streams with their connections, are a single operation, whose steps are compiled loops
+On small feature maps, torch spends most of its time between operations. Here a whole U-Net, or
+all streams together with their connections, form a single operation that runs compiled loops
 (`fused_layers`, `fused_maps`, `fused_connections`). Results differ from those of the modules only
 by rounding.
 """
@@ -22,12 +22,12 @@ from skemo.nn import fused_connections, fused_layers, fused_maps, fused_predicti
 from skemo.nn.lanes import LANES
 from skemo.nn.memory import empty_array, loops_in_use
 
-_BLOCK = 48  # places whose channels pass together in the gradient of the weights
+_BLOCK = 48  # places processed together in the gradient of the weights
 
 
 @lru_cache(maxsize=64)
 def _convolution(size: tuple[int, ...], kernel_size: int) -> list[tuple[NDArray, NDArray]]:
-    """Tables of the convolution of a map: runs by place of the output, and pairs by tap."""
+    """Return the tables of a convolution: runs by place of the output, and pairs by tap."""
     places = np.indices(size).reshape(len(size), 1, -1)
     taps = np.indices([kernel_size] * len(size)).reshape(len(size), -1, 1)
     sources = places + taps - kernel_size // 2
@@ -65,14 +65,14 @@ def _pooling(size: tuple[int, ...], pool_size: int) -> tuple[NDArray, NDArray, t
 
 @lru_cache(maxsize=64)
 def _enlargement(size: tuple[int, ...], larger: tuple[int, ...]) -> NDArray:
-    """The place that each place of a larger map repeats, in nearest-neighbour interpolation."""
+    """Return the place that each place of a larger map repeats (nearest neighbour)."""
     places = torch.arange(math.prod(size), dtype=torch.float64).view(1, 1, *size)
     return nn.functional.interpolate(places, size=larger).flatten().long().numpy()
 
 
 @lru_cache(maxsize=64)
 def _resampling(n_from: int, n_to: int, dtype: Any) -> tuple[tuple[NDArray, ...], ...]:
-    """Tables of the means over the duration of each sample, and of their gradient."""
+    """Return the tables for averaging over the duration of each new sample, and its gradient."""
     starts, ends = (np.arange(n_to) + np.array([[0], [1]])) * n_from / n_to
     sample = np.arange(n_from)[:, None]
     overlap = np.minimum(sample + 1, ends) - np.maximum(sample, starts)
@@ -88,12 +88,12 @@ def _resampling(n_from: int, n_to: int, dtype: Any) -> tuple[tuple[NDArray, ...]
 
 @lru_cache(maxsize=64)
 def _segments(n_times: int, kernel_size: int, pool_size: int) -> tuple[tuple, tuple]:
-    """Tables of the convolution and pooling of segments, for `fused_predictions.predict_block`."""
+    """Return tables to convolve and pool segments, for `fused_predictions.predict_block`."""
     shortest = max(-(-n_times // LANES), kernel_size // 2)
     n_pooled = -(-shortest // pool_size)
     length = n_pooled * pool_size
     first = np.arange(length)
-    # All taps of a place of the output follow each other.
+    # All taps of a place of the output are consecutive.
     runs = np.stack([np.zeros_like(first), first, np.full(length, kernel_size)], 1)
     convolution = np.arange(length + 1), np.ascontiguousarray(runs)
     return convolution, (np.arange(n_pooled + 1) * pool_size, first)
@@ -113,7 +113,7 @@ def _empty_like(x: NDArray) -> NDArray:
 
 
 class _Parameters:
-    """Parameters, and arrays over the same memory."""
+    """Parameters, and arrays that share their memory."""
 
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = list(tensors)
@@ -121,11 +121,11 @@ class _Parameters:
 
 
 class _Normalised(NamedTuple):
-    """A feature map that is normalised when it is read, and what its gradient needs."""
+    """A feature map that is normalised as it is read, with what its gradient needs."""
 
     y: NDArray  # before normalisation
     norm: NDArray  # factor, summand, mean and 1 / SD of each channel
-    x: NDArray  # from which the convolution computed `y`
+    x: NDArray  # the input of the convolution
     weight: NDArray
     n_windows: int
     training: bool
@@ -147,7 +147,7 @@ class _Layer:
     def forward(self, x: NDArray, n_windows: int) -> _Normalised:
         norm = self.norm
         weight, *statistics = self.arrays
-        if norm.training and n_windows * x.shape[1] == 1:  # torch says the same
+        if norm.training and n_windows * x.shape[1] == 1:  # the same error as in torch
             raise ValueError("Expected more than 1 value per channel when training.")
         y = _empty(len(x), x.shape[1], len(weight), x.dtype)
         coefficients = np.empty((4, len(weight)), x.dtype)
@@ -162,7 +162,7 @@ class _Layer:
     ) -> tuple[NDArray | None, list[NDArray]]:
         """Return the gradients of the input, or None, and of the parameters.
 
-        `grad` is the gradient before normalisation, and `sums` are over that after it.
+        `grad` is the gradient before normalisation; `sums` are those of the gradient after it.
         """
         of_weight = np.empty_like(kept.weight)
         of_x = _empty_like(kept.x) if of_input else kept.x
@@ -188,7 +188,7 @@ class _Unit:
         self.parameters = self.layer.own.tensors + self.gates.tensors
 
     def forward(self, x: NDArray, n_windows: int) -> tuple[NDArray, tuple]:
-        """Return the feature map that the unit computes from another, and what `backward` needs."""
+        """Return the unit's output, and what `backward` needs."""
         kept = self.layer.forward(x, n_windows)
         y = kept.y
         out = _empty_like(y)
@@ -248,7 +248,7 @@ class Maxima:
             self.pools.append((starts, places))
             sizes.append(size)
         self.encoder = [_Unit(*pair) for pair in zip(module.encoder, sizes, strict=True)]
-        # From the smallest maps upwards, as the decoder takes them.
+        # From the smallest map to the largest, in the order of the decoder.
         self.decoder = [_Unit(*pair) for pair in zip(module.decoder, sizes[-2::-1], strict=True)]
         self.repeats = tuple(
             _enlargement(*pair) for pair in zip(sizes[:0:-1], sizes[-2::-1], strict=True)
@@ -302,7 +302,7 @@ class Maxima:
         for i in reversed(range(len(self.decoder))):
             of_joined, of_unit = self.decoder[i].backward(of_x, saved[n_levels + i], True)
             of_parameters = of_unit + of_parameters
-            # The map that was enlarged is that of the decoder below or, at first, of the encoder.
+            # The enlarged map came from the previous decoder unit or, for the first, the encoder.
             below = saved[n_levels + i - 1][0].y
             of_skip, of_x = _empty_like(maps[n_levels - 2 - i]), _empty_like(below)
             of_x[:] = 0
@@ -341,7 +341,7 @@ def _whole(n_places: int) -> tuple[NDArray, NDArray]:
 
 
 class Block:
-    """A block of a stream: two convolutions, and maximum pooling.
+    """A block of a stream: two convolutions and maximum pooling.
 
     Parameters
     ----------
@@ -399,7 +399,7 @@ class Block:
 
 
 class _Source:
-    """What a stream receives from another: its map, projected, and weighted by a gate."""
+    """What a stream receives from another: its map, projected and weighted by a gate."""
 
     def __init__(self, projection: Any, gate: Any, length: int, attention: str | None) -> None:
         self.layer = _Layer(projection[0], projection[1], (length,))
@@ -441,7 +441,7 @@ class _Source:
     def predict(
         self, source: NDArray, target: NDArray, trust: NDArray | None, *received: Any
     ) -> None:
-        """Do all steps of `forward` and of `receive`, with the arguments of the latter."""
+        """Do all steps of `forward` and `receive`; the arguments are those of `receive`."""
         dtype = target.dtype
         gate = self.gate.arrays
         empty = np.empty((0, 0, 0), dtype), np.empty(0, dtype)
@@ -466,7 +466,7 @@ class _Source:
     ) -> list[NDArray]:
         """Add to the gradients of both streams, and return those of the parameters.
 
-        `of_map` and `of_gates` are overwritten, the latter by the gradient of the logits.
+        `of_map` and `of_gates` are overwritten, `of_gates` by the gradient of the logits.
         """
         grads: list[NDArray] = []
         if self.gate.tensors and self.is_temporal:
@@ -514,7 +514,7 @@ class _Connection:
         self.largest_gate = module.largest_gate
 
     def _starts(self, n_channels: int) -> list[int]:
-        """The channels of the result at which the maps of the sources begin."""
+        """Return the channel of the result at which the map of each source begins."""
         return [0 if self.is_sum else (1 + i) * n_channels for i in range(len(self.sources))]
 
     def forward(
@@ -571,9 +571,9 @@ class _Connection:
 class Streams:
     """All streams of a cross-modal network, with their connections.
 
-    Inputs are the series of each modality, what is present, and what the quality adds to the
-    gates of each connection, if there is any. Outputs are the vector of each modality, and the
-    mean weights of the sources of each connection, which have no gradient.
+    Inputs are the series of each modality, which modalities are present and, if the quality is
+    known, what it adds to the gates of each connection. Outputs are the vector of each modality
+    and the mean weights of the sources of each connection, which have no gradient.
 
     Parameters
     ----------
@@ -670,11 +670,11 @@ class Streams:
                 before += own
             of_trusts = trusts + of_trusts
             of_parameters = before + added + of_parameters
-        n_trusts = len(of_inputs) - self.n_streams - 1  # none if the quality is not known
+        n_trusts = len(of_inputs) - self.n_streams - 1  # 0 if the quality is not known
         return [*of_maps, None, *of_trusts[:n_trusts]], of_parameters
 
 
-# What has been prepared for modules by the sizes of their inputs, and where the parameters are.
+# For each module, the parts prepared for inputs of each size, and where the parameters are.
 _prepared: weakref.WeakKeyDictionary[nn.Module, dict[tuple, tuple]] = weakref.WeakKeyDictionary()
 
 
@@ -690,7 +690,7 @@ def compute(kind: Callable[..., Any], module: nn.Module, *inputs: Tensor) -> lis
     by_sizes = _prepared.setdefault(module, {})
     sizes = tuple(tuple(x.shape[2:]) for x in inputs)
     part, places = by_sizes.get(sizes, (None, None))
-    # If a module is converted, its parameters move to other memory.
+    # Converting a module moves its parameters in memory.
     if part is None or places != [x.data_ptr() for x in part.parameters]:
         part = kind(module, list(sizes))
         by_sizes[sizes] = part, [x.data_ptr() for x in part.parameters]
@@ -707,7 +707,7 @@ def _evaluate(
 ) -> tuple[list[Tensor], tuple]:
     """Return the results, and what the gradient needs.
 
-    Only the first `n_windows` are computed; the results for others are 0.
+    Only the first `n_windows` windows are computed; the results for the others are 0.
     """
     results, kept = part.forward([_pack(x[:n_windows]) for x in inputs], n_windows, predicts)
     shapes = [(len(inputs[0]), x.shape[2], *part.out_size) for x in results]

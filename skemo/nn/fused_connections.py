@@ -1,6 +1,6 @@
 """The gates and sums of connected streams, forward and backward, compiled by Numba.
 
-Maps and `norm` are those of `skemo.nn.fused_layers`.
+Maps and `norm` are described in `skemo.nn.fused_layers`.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ def weigh_channels(
     squeezed: NDArray,
     gates: NDArray,
 ) -> None:
-    """Write the gates of a map that a target receives, (n_tiles, 1, n_gates, LANES).
+    """Write the gates of the map that a target receives, (n_tiles, 1, n_gates, LANES).
 
     Two layers with the weights `w1`, `b1`, `w2` and `b2` turn the means of the channels of the
     target and of the normalised map into logits, to which `trust` is added.
@@ -84,7 +84,7 @@ def weigh_channels_backward(
 ) -> None:
     """Add the gradients of the target and of the normalised map to `of_target` and `of_map`.
 
-    Also writes the gradients of the weights. The gradient of the gates, `of_gates`, is replaced
+    Also writes the gradients of the weights, and replaces the gradient of the gates, `of_gates`,
     by that of their logits.
     """
     n_tiles, n_places, n_channels, _ = of_map.shape
@@ -205,9 +205,9 @@ def receive(
 ) -> None:
     """Add the normalised map, times its gates and `weight`, to `out` from channel `start` on.
 
-    `gates` has one gate for all places or one for each, and the same for channels; `weight` has
+    `gates` has one gate for all places or one per place, and likewise for channels; `weight` has
     the shape (n_tiles, LANES). The mean weight is written to `means`, (n_tiles, 1, n_sources,
-    LANES), at a position.
+    LANES), at the `position` of the source.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_out = out.shape[2]

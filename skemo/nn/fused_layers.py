@@ -1,14 +1,14 @@
 """Convolution, normalisation and excitation, forward and backward, compiled by Numba.
 
 Feature maps are arrays of shape (n_tiles, n_places, n_channels, LANES), as described in
-`skemo.nn.lanes`. In the last tile, lanes that hold no window have a gradient of 0.
+`skemo.nn.lanes`. In the last tile, lanes without a window have a gradient of 0.
 
-The map `y` after a convolution is kept as it is. `norm`, (4, n_channels), holds the factor and
-the summand that normalise each channel, its mean, and 1 / SD; a function that takes both reads
-the normalised map.
+The map `y` after a convolution is stored before normalisation. `norm`, (4, n_channels), holds the
+factor and the summand that normalise each channel, its mean, and 1 / SD. A function that takes
+both normalises the map as it reads it.
 
-Tables say how places are connected: the entries from `starts[i]` to `starts[i + 1]` are those of
-place `i`, or of tap `i`. A tap is a place of the kernel of a convolution.
+Tables say how places are connected: the entries from `starts[i]` up to `starts[i + 1]` belong to
+place `i`, or to tap `i`. A tap is a position in the kernel of a convolution.
 """
 
 import math
@@ -102,9 +102,9 @@ def _add_weight_gradient(
 ) -> None:
     """Add the gradient of the weights to `grad_weight`, (n_taps, n_in, n_out).
 
-    The table holds pairs of a place of the output and a place of the input, by block of places
-    and, within a block, by tap. Blocks are small enough for four channels of the input and four
-    of the output to stay in the fastest cache for all taps.
+    The table holds pairs of a place of the output and a place of the input, sorted by block of
+    places and then by tap. Blocks are small enough for four channels of the input and four of the
+    output to stay in the fastest cache for all taps.
     """
     n_tiles, n_places_in, n_in, _ = x.shape
     _, n_places, n_out, _ = grad.shape
@@ -231,7 +231,7 @@ def _normalise(
 
 @_jit
 def _copy(values: NDArray, out: NDArray) -> None:
-    # `out[:] = values` would compile the message of an error as well, for seconds.
+    # `out[:] = values` would also compile an error message, which takes seconds.
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             for k in range(out.shape[2]):
@@ -305,8 +305,8 @@ def normalise_backward(
 ) -> None:
     """Turn the gradient after normalisation, or after `rectify`, into that before, in place.
 
-    `sums`, (2, n_channels), are over the gradient after normalisation, and over its products with
-    the normalised map.
+    `sums`, (2, n_channels), are the sums of the gradient after normalisation, and of its product
+    with the normalised map.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     zero = fill(y, 0.0)
@@ -326,7 +326,7 @@ def normalise_backward(
 
 @_jit
 def _slope(norm: NDArray, sums: NDArray, n_values: int, training: bool) -> NDArray:
-    """How the gradient before normalisation depends on the map: summand and factor by channel."""
+    """Return how the gradient before normalisation depends on the map: summand and factor."""
     n_channels = norm.shape[1]
     slope = np.zeros((2, n_channels), norm.dtype)
     if training:
@@ -338,7 +338,7 @@ def _slope(norm: NDArray, sums: NDArray, n_values: int, training: bool) -> NDArr
 
 @_jit
 def _clear_unused(grad: NDArray, n_windows: int) -> None:
-    """Set the lanes that hold no window to 0."""
+    """Set the lanes without a window to 0."""
     n_tiles, n_places, n_channels, _ = grad.shape
     for lane in range(n_windows - (n_tiles - 1) * LANES, LANES):
         for p in range(n_places):
@@ -415,9 +415,9 @@ def pool_normalised(
     largest: NDArray,
     position: NDArray,
 ) -> None:
-    """Find the largest value of the normalised map among places that are pooled together.
+    """Find the largest value of the normalised map among the places that are pooled together.
 
-    Writes `y` at that place to `largest`, and its number among them, from 0, to `position`.
+    Writes `y` at that place to `largest`, and the index of the place among them to `position`.
     """
     n_tiles, n_places_in, n_channels, _ = y.shape
     n_places = largest.shape[1]
@@ -454,9 +454,9 @@ def pool_normalised_backward(
     sums: NDArray,
     grad_y: NDArray,
 ) -> None:
-    """Write the gradient before normalisation, from that after `pool_normalised` and `rectify`.
+    """Write the gradient before normalisation, given that after `pool_normalised` and `rectify`.
 
-    `sums` are written as well.
+    Also writes `sums`.
     """
     n_tiles, n_places_in, n_channels, _ = y.shape
     n_places = largest.shape[1]
@@ -511,8 +511,8 @@ def excite(
     """Normalise and rectify a feature map, and rescale it by channel and by place.
 
     Two layers with the weights `w1`, `b1`, `w2` and `b2` turn the means of the channels,
-    (n_tiles, n_channels, LANES), into `by_channel`. `by_place`, (n_tiles, n_places, LANES), are
-    sums over the channels, weighted by `w`.
+    (n_tiles, n_channels, LANES), into the gates `by_channel`. The gates `by_place`, (n_tiles,
+    n_places, LANES), come from sums over the channels, weighted by `w`.
     """
     n_tiles, n_places, n_channels, _ = y.shape
     n_squeezed = len(b1)
@@ -609,7 +609,7 @@ def excite_backward(
                 first = load(by_channel, (tile * n_channels + c) * LANES)
                 of_first = of_gate
                 if is_max:
-                    # A tie gives each of them half of the gradient.
+                    # In a tie, each gate gets half of the gradient.
                     is_first = where_larger(first, second, one, half * equal(first, second))
                     of_first = of_gate * is_first
                     of_second += of_gate - of_first
@@ -644,7 +644,7 @@ def excite_backward(
             change = zero
             for s in range(n_squeezed):
                 change += spread(w1, s * n_channels + c) * load(of_squeezed, s * LANES)
-            store(of_channel, c * LANES, change * share)  # now of the mean
+            store(of_channel, c * LANES, change * share)  # now the gradient of the mean
         for p in range(n_places):
             start = (tile * n_places + p) * n_channels * LANES
             of_second = load(of_place, p * LANES)

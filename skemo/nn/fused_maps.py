@@ -1,6 +1,6 @@
-"""What moves feature maps between sizes and layouts, forward and backward, compiled by Numba.
+"""Changes of the size and layout of feature maps, forward and backward, compiled by Numba.
 
-Maps and tables are those of `skemo.nn.fused_layers`.
+Maps and tables are described in `skemo.nn.fused_layers`.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ def pool(
     places: NDArray,
     out: NDArray,
 ) -> None:
-    """Write the largest value among the places of the input of each place of the output."""
+    """Write, for each place of the output, the largest value among its places of the input."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
     for tile in range(n_tiles):
@@ -76,9 +76,10 @@ def pool_backward(
     adds: bool,
     grad_x: NDArray,
 ) -> None:
-    """Give the gradient of the output to the first place that has the maximum.
+    """Pass the gradient of the output to the first place that has the maximum.
 
-    It is added to `grad_x`, or replaces it. Each place belongs to one place of the output.
+    It is added to `grad_x` or, unless `adds`, replaces it. Each place of the input belongs to one
+    place of the output.
     """
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
@@ -103,7 +104,7 @@ def join(
     skip: NDArray,
     out: NDArray,
 ) -> None:
-    """Enlarge a feature map, by the place that each place repeats, and append channels."""
+    """Enlarge a feature map by repeating `places`, and append the channels of `skip`."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places, n_skip = skip.shape[1:3]
     for tile in range(n_tiles):
@@ -150,7 +151,7 @@ def resample(
     shares: NDArray,
     out: NDArray,
 ) -> None:
-    """Write weighted sums over the places of the input of each place of the output."""
+    """Write, for each place of the output, a weighted sum over its places of the input."""
     n_tiles, n_places_in, n_channels, _ = x.shape
     n_places = out.shape[1]
     for tile in range(n_tiles):

@@ -1,11 +1,12 @@
-"""Whole parts of a network in prediction, each as one function compiled by Numba.
+"""Predictions of whole parts of a network, each by one function compiled by Numba.
 
 For a few windows, calling the functions of the layers one by one takes as long as computing them.
-A layer is a tuple of its weights, scale, bias, running mean and variance, batches, and epsilon.
+A layer is a tuple of its weights, scale, bias, running mean and variance, number of batches, and
+epsilon.
 
-Numba caches compiled code by source file, and does not notice changes in functions that are called
-from other files: after a change in `fused_layers`, `fused_maps`, `fused_connections` or `lanes`,
-delete ``skemo/nn/__pycache__``.
+Numba caches compiled code per source file, and does not notice changes to functions that are
+called from other files. After a change in `fused_layers`, `fused_maps`, `fused_connections` or
+`lanes`, delete ``skemo/nn/__pycache__``.
 """
 
 from typing import Any
@@ -26,11 +27,11 @@ _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
 def predict_maxima(
     x: NDArray, units: tuple, pools: tuple, repeats: tuple, is_max: bool, out: NDArray
 ) -> None:
-    """Do all steps of a U-Net and the maximum of its feature map.
+    """Do all steps of a U-Net, and take the maximum of its feature map.
 
-    `units`, those of the encoder before those of the decoder, are tuples of a layer, the table of
-    its convolution, and the weights of the excitation. `pools` are the tables of the pooling
-    between levels, and of the maximum.
+    `units` are tuples of a layer, the table of its convolution, and the weights of the excitation,
+    with the encoder before the decoder. `pools` are the tables of the pooling between levels, and
+    that of the maximum.
     """
     n_levels = len(repeats) + 1
     maps = []
@@ -93,10 +94,10 @@ def predict_block(
     is_cut: bool,
     out: NDArray,
 ) -> None:
-    """Do all steps of a block of a stream, with two layers and the tables of its steps.
+    """Do all steps of a block of a stream, given its two layers and the tables of its steps.
 
-    With `is_cut`, each tile holds the segments of one window in its lanes instead of the windows,
-    which would leave most of them empty. The tables are then those of segments.
+    With `is_cut`, the lanes of a tile hold segments of one window. A few whole windows would leave
+    most lanes empty. The tables are then those of segments.
     """
     n_times, length = x.shape[1], len(convolution[0]) - 1
     margin = first[0].shape[2] // 2
@@ -117,7 +118,7 @@ def predict_block(
 
 @_jit
 def _cut(x: NDArray, n_windows: int, length: int, margin: int) -> NDArray:
-    """Cut windows into segments, with a margin on both sides for what convolutions need there."""
+    """Cut windows into segments, with a margin on both sides for the convolution."""
     _, n_times, n_channels, _ = x.shape
     n_places = length + 2 * margin
     out = np.zeros((n_windows, n_places, n_channels, LANES), x.dtype)
@@ -134,7 +135,7 @@ def _cut(x: NDArray, n_windows: int, length: int, margin: int) -> NDArray:
 
 @_jit
 def _clear_end(x: NDArray, n_times: int) -> None:
-    """Set what follows the end of the windows to 0."""
+    """Set everything after the end of the windows to 0."""
     n_windows, length, n_channels, _ = x.shape
     for window in range(n_windows):
         for p in range(length):
@@ -145,7 +146,7 @@ def _clear_end(x: NDArray, n_times: int) -> None:
 
 @_jit
 def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
-    """Return segments with margins, in which the ends of their neighbours are repeated."""
+    """Return the segments with margins that repeat the ends of their neighbours."""
     n_windows, length, n_channels, _ = x.shape
     _clear_end(x, n_times)
     out = np.zeros((n_windows, length + 2 * margin, n_channels, LANES), x.dtype)
@@ -162,7 +163,7 @@ def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
 
 @_jit
 def _paste(x: NDArray, out: NDArray) -> None:
-    """Put segments together to windows again."""
+    """Put the segments back together into windows."""
     _, n_times, n_channels, _ = out.shape
     n_windows, length, _, _ = x.shape
     out[:] = 0
@@ -192,7 +193,7 @@ def predict_source(
 ) -> None:
     """Do all steps by which a target receives a source; see `receive`.
 
-    `gate` are the weights of the layers: two, or one twice.
+    `gate` holds the weights and biases of two layers, or of one layer twice.
     """
     n_tiles, n_places, n_channels, _ = target.shape
     starts, places, shares = resampling

@@ -14,15 +14,15 @@ from skemo.nn.memory import loops_in_use, use_loops
 def fused_parts(n_windows: int | None = None) -> AbstractContextManager[None]:
     """Compute parts of the networks as one operation each, if Numba is installed.
 
-    Results differ by rounding only. This concerns networks on the CPU, in the calling thread.
-    Gradients of gradients, forward-mode gradients and `torch.func` do not work inside. Memory is
-    kept for the next step, and freed at the end.
+    Results differ by rounding only. This applies to networks on the CPU, in the calling thread.
+    Gradients of gradients, forward-mode gradients and `torch.func` do not work in this context.
+    Memory is kept for the next step, and freed at the end.
 
     Parameters
     ----------
     n_windows : int, default=None
-        How many windows at the beginning of each batch count. Without gradients, results for the
-        others are not computed: they are 0. None counts all.
+        How many windows at the beginning of each batch are needed. Without gradients, the others
+        are not computed, and their results are 0. None means all.
     """
     return use_loops(n_windows)
 
@@ -35,7 +35,7 @@ def fused_code(x: Tensor) -> ModuleType | None:
 
 
 def is_fused(network: Any, device: torch.device) -> bool:
-    """Whether compiled loops would compute all of a network but its layers of vectors."""
+    """Whether compiled loops would compute all of a network except its layers on vectors."""
     member = network.members[0]
     return device.type == "cpu" and member.can_be_fused and not member.uses_bfloat16 and can_fuse()
 
@@ -52,6 +52,6 @@ def _import_fused() -> ModuleType | None:
 
         from skemo.nn import fused
     except (ImportError, RuntimeError):
-        # Also if Numba is too old for NumPy, or there is no folder in which it could keep code.
+        # Numba may also be too old for NumPy, or find no folder for its cache.
         return None
     return None if vars(config).get("DISABLE_JIT") else fused

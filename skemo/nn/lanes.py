@@ -1,7 +1,7 @@
-"""Vectors that hold a number for each of several windows, in functions compiled by Numba.
+"""Vectors with one number for each of several windows, for functions compiled by Numba.
 
 A feature map is an array of shape (n_tiles, n_places, n_channels, LANES), with `LANES` windows
-along its last axis. Each operation on such vectors becomes one or two instructions of the
+along its last axis. An operation on such vectors compiles to one or two instructions of the
 processor, and edges need no special treatment.
 """
 
@@ -13,10 +13,10 @@ from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-# The number of single-precision values in a register of AVX-512, or in one of AVX.
+# The number of single-precision values in an AVX-512 register, or in an AVX register.
 LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
 
-_compiled: Any = intrinsic  # its annotations would require callers to pass `typingctx`
+_compiled: Any = intrinsic  # with its own annotations, callers would have to pass `typingctx`
 
 
 class Lanes(types.Type):
@@ -83,7 +83,7 @@ def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @_compiled
 def spread(typingctx: Any, array: Any, index: Any) -> Any:
-    """Return a vector with an element of an array in all lanes."""
+    """Return a vector with the same element of an array in all lanes."""
 
     def codegen(context, builder, signature, args):
         pointer = _place(context, builder, array, *args)
@@ -95,7 +95,7 @@ def spread(typingctx: Any, array: Any, index: Any) -> Any:
 
 @_compiled
 def fill(typingctx: Any, array: Any, value: Any) -> Any:
-    """Return a vector with the same number in all lanes, with the type of an array."""
+    """Return a vector with the same number in all lanes, of the type of an array."""
 
     def codegen(context, builder, signature, args):
         number = context.cast(builder, args[1], value, array.dtype)
@@ -104,7 +104,7 @@ def fill(typingctx: Any, array: Any, value: Any) -> Any:
     return Lanes(array.dtype)(array, value), codegen
 
 
-# Sums may be reordered, and a product with a sum may be rounded once instead of twice.
+# Sums may be reordered, and a multiplication and an addition may be rounded once, not twice.
 _FLAGS = ("contract", "reassoc", "nsz")
 
 
@@ -153,7 +153,7 @@ def _times(a, b):
 
 @_compiled
 def larger(typingctx: Any, a: Any, b: Any) -> Any:
-    """Return the larger of two numbers in each lane; NaN if the first is NaN."""
+    """Return the larger of two numbers in each lane, or NaN if the first is NaN."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
@@ -213,7 +213,7 @@ def totals(
     g: Any,
     h: Any,
 ) -> Any:
-    """Write the sums over the lanes of eight vectors into an array, beginning at an index."""
+    """Sum each of eight vectors over its lanes, and write the sums to an array from an index on."""
 
     def codegen(context, builder, signature, args):
         vectors = args[2:]
@@ -237,7 +237,7 @@ def totals(
 
 
 def _halve(builder, a, b, n):
-    """Add each group of `n` lanes to the next, in two vectors, and join the results."""
+    """Add each second group of `n` lanes of two vectors to the one before; join the results."""
     starts = range(0, 2 * LANES, 2 * n)
     first = [start + i for start in starts for i in range(n)]
     halves = []

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_SMALL = 1 << 16  # bytes of an array that is not worth keeping
-_LINE = 64  # bytes of a line of the processor's caches
-# NumPy asks Linux for pages of 2 MB in arrays of at least 4 MB. With pages of 4 kB, a step of the
+_SMALL = 1 << 16  # bytes below which memory is not worth keeping
+_LINE = 64  # bytes in a cache line
+# NumPy asks Linux for pages of 2 MB for arrays of at least 4 MB. With pages of 4 kB, a step of the
 # cross-modal network takes 3 % longer.
 _PAGE, _PAGED = 1 << 21, 1 << 22
 
@@ -23,16 +23,16 @@ class Loops(NamedTuple):
     Attributes
     ----------
     blocks : dict of list of NDArray
-        Blocks of memory that are kept, by their number of bytes.
+        Blocks of memory that are kept, by their size in bytes.
     n_windows : int or None
-        How many windows at the beginning of a batch count; None for all.
+        How many windows at the beginning of a batch are needed; None for all.
     """
 
     blocks: dict[int, list[NDArray]]
     n_windows: int | None = None
 
 
-# None where the loops are not wanted.
+# None outside `use_loops`.
 loops_in_use: contextvars.ContextVar[Loops | None] = contextvars.ContextVar(
     "loops_in_use", default=None
 )
@@ -40,7 +40,7 @@ loops_in_use: contextvars.ContextVar[Loops | None] = contextvars.ContextVar(
 
 @contextlib.contextmanager
 def use_loops(n_windows: int | None = None) -> Iterator[None]:
-    """Use the compiled loops in the calling thread, and keep memory until the outermost end."""
+    """Use the compiled loops in the calling thread, and keep memory until the outermost exit."""
     outer = loops_in_use.get()
     token = loops_in_use.set(Loops({} if outer is None else outer.blocks, n_windows))
     try:
@@ -52,10 +52,9 @@ def use_loops(n_windows: int | None = None) -> Iterator[None]:
 def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Return a new array.
 
-    Within `use_loops`, a large array begins at a line of the processor's caches, since a vector
-    across two lines takes twice as long to read. Its memory is used again once nothing refers to
-    it any more: the first use of a page of memory takes longer than computing what is written
-    there.
+    Within `use_loops`, a large array begins at a cache line, since a vector that spans two lines
+    takes twice as long to read. Its memory is reused once nothing refers to it any more, because
+    the first use of a page of memory takes longer than computing what is written there.
     """
     n_bytes = math.prod(shape) * dtype.itemsize
     loops = loops_in_use.get()
@@ -63,8 +62,8 @@ def empty_array(shape: tuple[int, ...], dtype: Any) -> NDArray:
         return np.empty(shape, dtype)
     blocks = loops.blocks.setdefault(n_bytes, [])
     for block in blocks:
-        # Arrays refer to the memory from which the block was cut. Without any, the references
-        # are that of the block and that of this call.
+        # Arrays refer to the memory from which the block was cut. If there are none, the only
+        # references are those of the block and of this call.
         if sys.getrefcount(block.base) == 2:
             break
     else:

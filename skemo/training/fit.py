@@ -62,16 +62,16 @@ class Fit:
 
     @property
     def is_watched(self) -> bool:
-        """Whether the user follows each epoch, which is only possible in skorch's loop."""
+        """Whether the user follows each epoch, which only skorch's loop allows."""
         return bool(self.estimator.callbacks) or self.estimator.verbose > 0
 
     @property
     def stacks(self) -> bool:
         """Whether such fits can be trained together.
 
-        Modules and losses of the user's own may do what cannot be stacked, a loss that is not a
-        mean over windows would depend on the validation batches, and windows are mixed in
-        skorch's loop only. Windows in a file are too many to train several fits at once.
+        The user's own modules and losses may do something that cannot be stacked, a loss that is
+        not a mean over windows would depend on the validation batches, and only skorch's loop
+        mixes windows. Windows in a file are too many to train several fits at once.
         """
         objective = self.estimator.net_.objective
         return (
