@@ -1,4 +1,4 @@
-"""Worker processes end with the process that started them, if it is their parent."""
+"""Worker processes end together with the process that started them, if it is their parent."""
 
 import signal
 import subprocess
@@ -35,13 +35,13 @@ def is_running(pid):
 
 
 def children(parent):
-    """The processes of a parent."""
+    """Return the child processes of a process."""
     command = ["ps", "-o", "pid=", "--ppid", str(parent)]
     return set(map(int, subprocess.run(command, capture_output=True, text=True).stdout.split()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("n_tasks", [2, 1])  # with one task, a worker waits for another
+@pytest.mark.parametrize("n_tasks", [2, 1])  # with one task, the other worker is idle
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_the_process_that_started_them(kill, n_tasks):
     script = textwrap.dedent(SCRIPT).replace("N_TASKS", str(n_tasks))
@@ -59,7 +59,7 @@ def test_workers_end_with_the_process_that_started_them(kill, n_tasks):
 
 def test_workers_of_a_cluster_are_left_alone():
     class OnACluster(BACKENDS["multiprocessing"]):
-        """As Ray's backend is."""
+        """A backend that is not joblib's own, such as Ray's."""
 
     with joblib.parallel_config(OnACluster()):
         assert ending_with_this_process() == {}

@@ -1,4 +1,4 @@
-"""Compiled loops against the modules whose results they compute."""
+"""Compiled loops compared with the modules that they replace."""
 
 import copy
 import itertools
@@ -31,7 +31,7 @@ from skemo.nn.memory import empty_array, loops_in_use, use_loops
 
 pytest.importorskip("numba", reason="compiled loops need Numba (the extra fast)")
 
-TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-10}  # of the largest value of all
+TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-10}  # relative to the largest value
 MODES = list(itertools.product([torch.float32, torch.float64], [True, False]))
 
 
@@ -161,7 +161,7 @@ def test_the_cross_modal_network_computes_the_same(attention, merge, dtype, trai
 
 @pytest.mark.parametrize(("dtype", "training"), MODES)
 @pytest.mark.parametrize("attention", ["channel", "temporal", "scalar"])
-def test_gates_depend_on_the_quality_in_the_same_way(attention, dtype, training):
+def test_quality_has_the_same_effect_on_the_gates(attention, dtype, training):
     inputs, present = make_inputs([*SERIES, (3,)])
     settings = {"connections": CONNECTIONS, "attention": attention, "stages": (1, 3)}
     network = CrossModalAttentionNetwork(SERIES, 2, quality_shapes=[(3,)], **settings)
@@ -172,7 +172,7 @@ def test_gates_depend_on_the_quality_in_the_same_way(attention, dtype, training)
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("attention", ["channel", "temporal", None])
-def test_streams_are_shared_with_the_same_weights(attention, dtype):
+def test_reported_weights_of_connections_are_the_same(attention, dtype):
     inputs, present = make_inputs(SERIES)
     inputs, present = [x.to(dtype) for x in inputs], present.to(dtype)
     network = CrossModalAttentionNetwork(SERIES, 2, connections=CONNECTIONS, attention=attention)
@@ -213,7 +213,7 @@ def test_an_ensemble_computes_the_same():
     )
 
 
-def test_places_with_the_same_maximum_in_padding_give_parameters_the_same_gradient():
+def test_equal_maxima_in_padding_give_the_same_gradients_of_parameters():
     x = torch.zeros(9, 1, 30)
     x[:, :, :11] = torch.randn(9, 1, 11, generator=torch.Generator().manual_seed(0))
     for network, call in [
@@ -225,7 +225,7 @@ def test_places_with_the_same_maximum_in_padding_give_parameters_the_same_gradie
         )
 
 
-def test_windows_without_a_unit_stride_are_read_correctly():
+def test_non_contiguous_windows_are_read_correctly():
     x = torch.randn(6, 20, 3, generator=torch.Generator().manual_seed(0)).transpose(1, 2)
     network = StreamBlock(3, 4).eval()
     with fused_parts():
@@ -233,7 +233,7 @@ def test_windows_without_a_unit_stride_are_read_correctly():
     torch.testing.assert_close(network(x), fused, rtol=1e-4, atol=1e-5)
 
 
-def test_weights_that_are_not_finite_show_in_the_results():
+def test_non_finite_weights_show_in_the_results():
     x = torch.ones(4, 1, 20)
     for network in (UNet(1, n_dims=1).train(), UNet(1, n_dims=1).eval()):
         with torch.no_grad():
@@ -314,7 +314,7 @@ def test_a_fit_has_the_same_losses_with_and_without_numba(model, modality, reque
     np.testing.assert_array_equal(with_numba, pickle.loads(pickle.dumps(fused)).predict(X))
 
 
-def test_the_same_seed_gives_the_same_network_to_the_bit():
+def test_the_same_seed_gives_a_bitwise_identical_network():
     one, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
     other, _ = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
     np.testing.assert_array_equal(losses(one), losses(other))
@@ -322,7 +322,7 @@ def test_the_same_seed_gives_the_same_network_to_the_bit():
 
 
 def as_blocks(network, inputs, present, size):
-    """Everything that a network computes in blocks of windows, side by side."""
+    """Return all results of a network, computed in blocks of windows, side by side."""
     parts = []
     for start in range(0, len(present), size):
         rows = slice(start, start + size)
@@ -335,7 +335,7 @@ def as_blocks(network, inputs, present, size):
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("n_filters", [3, 8, 32])
 @pytest.mark.parametrize("kind", [ModalityAwareAttentionNetwork, CrossModalAttentionNetwork])
-def test_blocks_of_32_windows_have_the_bits_of_large_ones(kind, n_filters, n_members, dtype):
+def test_blocks_of_32_windows_give_the_bits_of_large_blocks(kind, n_filters, n_members, dtype):
     shapes, settings = [*SHAPES, (1, 9)], {}
     if kind is CrossModalAttentionNetwork:
         shapes, settings = SERIES, {"connections": CONNECTIONS}
@@ -350,7 +350,7 @@ def test_blocks_of_32_windows_have_the_bits_of_large_ones(kind, n_filters, n_mem
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("seed", range(30))
-def test_windows_that_count_have_the_bits_that_they_have_among_others(seed, dtype):
+def test_needed_windows_have_the_same_bits_as_in_a_whole_batch(seed, dtype):
     rng = np.random.default_rng(seed)
     channels, out_channels = map(int, rng.integers(1, 20, 2))
     sizes = {
@@ -375,7 +375,7 @@ def test_windows_that_count_have_the_bits_that_they_have_among_others(seed, dtyp
 @pytest.mark.parametrize("attention", ["channel", "temporal", "residual", "scalar", None])
 @pytest.mark.parametrize("merge", ["sum", "concat"])
 @pytest.mark.parametrize("quality_shapes", [[], [(4,)]])
-def test_connected_windows_that_count_have_the_bits_that_they_have_among_others(
+def test_connected_streams_of_needed_windows_have_the_same_bits_as_in_a_whole_batch(
     attention, merge, quality_shapes
 ):
     shapes = [(1, 300), (2, 41), (3, 7)]
@@ -442,7 +442,7 @@ def test_predictions_do_not_depend_on_the_number_of_windows(position, n_members,
         np.testing.assert_array_equal(predict(X.iloc[:n]), expected[:n])
 
 
-def test_predictions_of_a_module_of_your_own_do_not_depend_on_the_number_of_windows():
+def test_predictions_of_a_custom_module_do_not_depend_on_the_number_of_windows():
     class Plain(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -463,7 +463,7 @@ def test_predictions_of_a_module_of_your_own_do_not_depend_on_the_number_of_wind
         np.testing.assert_array_equal(model.predict_proba(X.iloc[:n]), expected[:n])
 
 
-def test_memory_is_used_again_in_the_next_step_and_freed_at_the_end():
+def test_memory_is_reused_in_the_next_step_and_freed_at_the_end():
     network, x = StreamBlock(1, 8), torch.ones(16, 1, 2000)
     with fused_parts():
         found = []
@@ -476,7 +476,7 @@ def test_memory_is_used_again_in_the_next_step_and_freed_at_the_end():
 
 
 @pytest.mark.parametrize("view", [lambda x: x, lambda x: x[1:].ravel(), torch.from_numpy])
-def test_memory_is_used_again_only_once_nothing_refers_to_it(view):
+def test_memory_is_reused_only_once_nothing_refers_to_it(view):
     with use_loops():
         one = view(empty_array((4, 1 << 14), np.dtype("float32")))
         other = empty_array((1 << 14, 4), np.dtype("float32"))
@@ -497,7 +497,7 @@ def test_bfloat16_is_computed_by_torch(request):
     np.testing.assert_array_equal(losses(with_numba), losses(without))
 
 
-def test_fit_many_trains_one_after_another_unless_asked_to_stack():
+def test_fit_many_trains_one_by_one_unless_asked_to_stack():
     model, X = fit_on(copy.deepcopy(MODELS[0][0]), "maps")
     y = make_windows()[1]
     for together, is_same in ((False, True), (True, False)):
