@@ -152,8 +152,16 @@ class _Layer:
         y = _empty(len(x), x.shape[1], len(weight), x.dtype)
         coefficients = np.empty((4, len(weight)), x.dtype)
         fused_layers.convolve(
-            *(x, n_windows, weight, *self.tables[0]),
-            *(*statistics, norm.momentum, norm.eps, norm.training, y, coefficients),
+            x,
+            n_windows,
+            weight,
+            *self.tables[0],
+            *statistics,
+            norm.momentum,
+            norm.eps,
+            norm.training,
+            y,
+            coefficients,
         )
         return _Normalised(y, coefficients, x, weight, n_windows, norm.training)
 
@@ -167,8 +175,14 @@ class _Layer:
         of_weight = np.empty_like(kept.weight)
         of_x = _empty_like(kept.x) if of_input else kept.x
         fused_layers.convolve_backward(
-            *(kept.x, grad, kept.weight, *self.tables[0], *self.tables[1]),
-            *(of_weight, of_input, of_x),
+            kept.x,
+            grad,
+            kept.weight,
+            *self.tables[0],
+            *self.tables[1],
+            of_weight,
+            of_input,
+            of_x,
         )
         shape = self.own.tensors[0].shape
         return of_x if of_input else None, [of_weight.reshape(shape), sums[1], sums[0]]
@@ -267,8 +281,12 @@ class Maxima:
             n_channels = len(self.decoder[-1].layer.own.tensors[0])
             largest = _empty(len(x), 1, n_channels, x.dtype)
             fused_predictions.predict_maxima(
-                *(x, self.in_prediction, self.all_pools, self.repeats),
-                *(self.encoder[0].is_max, largest),
+                x,
+                self.in_prediction,
+                self.all_pools,
+                self.repeats,
+                self.encoder[0].is_max,
+                largest,
             )
             return [largest], ()
         maps, pooled, saved = [], [], []
@@ -389,8 +407,16 @@ class Block:
         sums = np.empty((2, y.shape[2]), y.dtype)
         of_y = _empty_like(y)
         fused_layers.pool_normalised_backward(
-            *(grads[0], largest, position, y, two.n_windows, norm, two.training),
-            *(*self.pool, sums, of_y),
+            grads[0],
+            largest,
+            position,
+            y,
+            two.n_windows,
+            norm,
+            two.training,
+            *self.pool,
+            sums,
+            of_y,
         )
         of_x: Any
         of_x, of_second = self.second.backward(of_y, sums, two, True)
@@ -449,9 +475,16 @@ class _Source:
         if trust is None:
             trust = np.zeros((len(target), 1, len(layers[3]), LANES), dtype)
         fused_predictions.predict_source(
-            *(target, source, _resampling(source.shape[1], target.shape[1], dtype)[0]),
-            *(self.layer.in_prediction, self.layer.tables[0], layers),
-            *(len(gate) > 0, self.is_temporal, trust, *received),
+            target,
+            source,
+            _resampling(source.shape[1], target.shape[1], dtype)[0],
+            self.layer.in_prediction,
+            self.layer.tables[0],
+            layers,
+            len(gate) > 0,
+            self.is_temporal,
+            trust,
+            *received,
         )
 
     def backward(
@@ -473,15 +506,29 @@ class _Source:
             target, weights = saved
             grads = [np.empty(each.shape[:2], gates.dtype) for each in weights]
             fused_connections.weigh_places_backward(
-                *(of_gates, target, kept.y, kept.norm, weights[0], gates),
-                *(*grads, of_target, of_map),
+                of_gates,
+                target,
+                kept.y,
+                kept.norm,
+                weights[0],
+                gates,
+                *grads,
+                of_target,
+                of_map,
             )
         elif self.gate.tensors:
             weights, means, squeezed = saved
             grads = [np.empty(each.shape[:2], gates.dtype) for each in weights]
             fused_connections.weigh_channels_backward(
-                *(of_gates, weights[0], weights[2], means, squeezed, gates),
-                *(*grads, of_target, of_map),
+                of_gates,
+                weights[0],
+                weights[2],
+                means,
+                squeezed,
+                gates,
+                *grads,
+                of_target,
+                of_map,
             )
         sums = np.empty((2, of_map.shape[2]), of_map.dtype)
         fused_layers.activate_backward(
@@ -657,7 +704,9 @@ class Streams:
             added, trusts = [], []
             for (target, connection), each in zip(connections.items(), of_connections, strict=True):
                 of_trust, own = connection.backward(
-                    *(of_merged[target], each, of_maps[target]),
+                    of_merged[target],
+                    each,
+                    of_maps[target],
                     [of_maps[i] for i in self.sources[target]],
                 )
                 trusts.append(of_trust)

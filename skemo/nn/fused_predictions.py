@@ -70,7 +70,21 @@ def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDA
     y = np.empty((len(x), len(starts) - 1, len(weight), LANES), x.dtype)
     norm = np.empty((4, len(weight)), x.dtype)
     convolve(
-        *(x, 0, weight, starts, runs, scale, bias, mean, var, n_batches, 0.0, eps, False, y, norm)
+        x,
+        0,
+        weight,
+        starts,
+        runs,
+        scale,
+        bias,
+        mean,
+        var,
+        n_batches,
+        0.0,
+        eps,
+        False,
+        y,
+        norm,
     )
     return y, norm
 
