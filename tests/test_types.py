@@ -22,6 +22,9 @@ COMPILED = {  # they need Numba
     "skemo.nn.fused_layers",
     "skemo.nn.fused_maps",
     "skemo.nn.fused_predictions",
+    "skemo.nn.fused_streams",
+    "skemo.nn.fused_unet",
+    "skemo.nn.fused_units",
     "skemo.nn.lanes",
 }
 
