@@ -10,7 +10,17 @@ from numba import njit
 from numpy.typing import NDArray
 
 from skemo.nn.fused_layers import squash
-from skemo.nn.lanes import LANES, fill, larger, load, spread, store, total, where_larger
+from skemo.nn.lanes import (
+    LANES,
+    fill,
+    larger,
+    load,
+    multiply_add,
+    spread,
+    store,
+    total,
+    where_larger,
+)
 
 _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -54,15 +64,16 @@ def weigh_channels(
         for s in range(n_squeezed):
             value = spread(b1, s)
             for c in range(2 * n_channels):
-                value += spread(w1, s * 2 * n_channels + c) * load(means, start + c * LANES)
+                value = multiply_add(
+                    spread(w1, s * 2 * n_channels + c), load(means, start + c * LANES), value
+                )
             store(squeezed, (tile * n_squeezed + s) * LANES, larger(value, zero))
         for k in range(n_gates):
             at = (tile * n_gates + k) * LANES
             value = spread(b2, k) + load(trust, at)
             for s in range(n_squeezed):
-                value += spread(w2, k * n_squeezed + s) * load(
-                    squeezed, (tile * n_squeezed + s) * LANES
-                )
+                place = (tile * n_squeezed + s) * LANES
+                value = multiply_add(spread(w2, k * n_squeezed + s), load(squeezed, place), value)
             store(gates, at, value)
     squash(gates.ravel())
 
@@ -109,7 +120,7 @@ def weigh_channels_backward(
             change = zero
             for k in range(n_gates):
                 at = (tile * n_gates + k) * LANES
-                change += spread(w2, k * n_squeezed + s) * load(of_gates, at)
+                change = multiply_add(spread(w2, k * n_squeezed + s), load(of_gates, at), change)
             value = load(squeezed, (tile * n_squeezed + s) * LANES)
             change = where_larger(value, zero, change, zero)
             store(of_squeezed, s * LANES, change)
@@ -118,7 +129,7 @@ def weigh_channels_backward(
                 value = load(means, (tile * 2 * n_channels + c) * LANES)
                 grad_w1[s, c] += total(change * value)
                 value = load(of_means, c * LANES)
-                value += spread(w1, s * 2 * n_channels + c) * change
+                value = multiply_add(spread(w1, s * 2 * n_channels + c), change, value)
                 store(of_means, c * LANES, value)
         for c in range(2 * n_channels):
             store(of_means, c * LANES, load(of_means, c * LANES) * share)
@@ -148,8 +159,8 @@ def weigh_places(
             for c in range(n_channels):
                 at = ((tile * n_places + p) * n_channels + c) * LANES
                 received = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
-                value += spread(w, c) * load(target, at)
-                value += spread(w, n_channels + c) * received
+                value = multiply_add(spread(w, c), load(target, at), value)
+                value = multiply_add(spread(w, n_channels + c), received, value)
             store(gates, (tile * n_places + p) * LANES, value)
     squash(gates.ravel())
 

@@ -24,6 +24,7 @@ from skemo.nn.lanes import (
     fill,
     larger,
     load,
+    multiply_add,
     spread,
     store,
     total,
@@ -60,14 +61,14 @@ def _convolve(
                     w = runs[j, 0] * n_in * n_out + first
                     for _ in range(runs[j, 2] * n_in):
                         value = load(x, at)
-                        y0 += spread(weight, w) * value
-                        y1 += spread(weight, w + 1) * value
-                        y2 += spread(weight, w + 2) * value
-                        y3 += spread(weight, w + 3) * value
-                        y4 += spread(weight, w + 4) * value
-                        y5 += spread(weight, w + 5) * value
-                        y6 += spread(weight, w + 6) * value
-                        y7 += spread(weight, w + 7) * value
+                        y0 = multiply_add(spread(weight, w), value, y0)
+                        y1 = multiply_add(spread(weight, w + 1), value, y1)
+                        y2 = multiply_add(spread(weight, w + 2), value, y2)
+                        y3 = multiply_add(spread(weight, w + 3), value, y3)
+                        y4 = multiply_add(spread(weight, w + 4), value, y4)
+                        y5 = multiply_add(spread(weight, w + 5), value, y5)
+                        y6 = multiply_add(spread(weight, w + 6), value, y6)
+                        y7 = multiply_add(spread(weight, w + 7), value, y7)
                         at += LANES
                         w += n_out
                 at = ((tile * n_places + p) * n_out + first) * LANES
@@ -86,7 +87,7 @@ def _convolve(
                     at = (tile * n_places_in + runs[j, 1]) * n_in * LANES
                     w = runs[j, 0] * n_in * n_out + c
                     for _ in range(runs[j, 2] * n_in):
-                        y0 += spread(weight, w) * load(x, at)
+                        y0 = multiply_add(spread(weight, w), load(x, at), y0)
                         at += LANES
                         w += n_out
                 store(y, ((tile * n_places + p) * n_out + c) * LANES, y0)
@@ -131,25 +132,25 @@ def _add_weight_gradient(
                             c, d = load(x, at + 2 * LANES), load(x, at + 3 * LANES)
                             at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
                             g = load(grad, at)
-                            a0 += a * g
-                            b0 += b * g
-                            c0 += c * g
-                            d0 += d * g
+                            a0 = multiply_add(a, g, a0)
+                            b0 = multiply_add(b, g, b0)
+                            c0 = multiply_add(c, g, c0)
+                            d0 = multiply_add(d, g, d0)
                             g = load(grad, at + o1)
-                            a1 += a * g
-                            b1 += b * g
-                            c1 += c * g
-                            d1 += d * g
+                            a1 = multiply_add(a, g, a1)
+                            b1 = multiply_add(b, g, b1)
+                            c1 = multiply_add(c, g, c1)
+                            d1 = multiply_add(d, g, d1)
                             g = load(grad, at + o2)
-                            a2 += a * g
-                            b2 += b * g
-                            c2 += c * g
-                            d2 += d * g
+                            a2 = multiply_add(a, g, a2)
+                            b2 = multiply_add(b, g, b2)
+                            c2 = multiply_add(c, g, c2)
+                            d2 = multiply_add(d, g, d2)
                             g = load(grad, at + o3)
-                            a3 += a * g
-                            b3 += b * g
-                            c3 += c * g
-                            d3 += d * g
+                            a3 = multiply_add(a, g, a3)
+                            b3 = multiply_add(b, g, b3)
+                            c3 = multiply_add(c, g, c3)
+                            d3 = multiply_add(d, g, d3)
                         totals(sums, 0, a0, a1, a2, a3, b0, b1, b2, b3)
                         totals(sums, 8, c0, c1, c2, c3, d0, d1, d2, d3)
                         for k in range(4):
@@ -166,14 +167,14 @@ def _add_weight_gradient(
                         for j in range(starts[block + tap], starts[block + tap + 1]):
                             a = load(x, ((tile * n_places_in + pairs[j, 1]) * n_in + i) * LANES)
                             at = ((tile * n_places + pairs[j, 0]) * n_out + o) * LANES
-                            a0 += a * load(grad, at)
-                            a1 += a * load(grad, at + o1)
-                            a2 += a * load(grad, at + o2)
-                            a3 += a * load(grad, at + o3)
-                            b0 += a * load(grad, at + o4)
-                            b1 += a * load(grad, at + o5)
-                            b2 += a * load(grad, at + o6)
-                            b3 += a * load(grad, at + o7)
+                            a0 = multiply_add(a, load(grad, at), a0)
+                            a1 = multiply_add(a, load(grad, at + o1), a1)
+                            a2 = multiply_add(a, load(grad, at + o2), a2)
+                            a3 = multiply_add(a, load(grad, at + o3), a3)
+                            b0 = multiply_add(a, load(grad, at + o4), b0)
+                            b1 = multiply_add(a, load(grad, at + o5), b1)
+                            b2 = multiply_add(a, load(grad, at + o6), b2)
+                            b3 = multiply_add(a, load(grad, at + o7), b3)
                         totals(sums, 0, a0, a1, a2, a3, b0, b1, b2, b3)
                         for m in range(min(8, n_out - o)):
                             grad_weight[tap, i, o + m] += sums[m // 4, m % 4]
@@ -527,7 +528,7 @@ def excite(
                 value = spread(norm, c) * load(y, at) + spread(norm, n_channels + c)
                 value = larger(value, zero)
                 store(out, at, value)
-                weighted += spread(w, c) * value
+                weighted = multiply_add(spread(w, c), value, weighted)
                 channel = (tile * n_channels + c) * LANES
                 store(means, channel, load(means, channel) + value)
                 at += LANES
@@ -538,16 +539,14 @@ def excite(
         for s in range(n_squeezed):
             value = spread(b1, s)
             for c in range(n_channels):
-                value += spread(w1, s * n_channels + c) * load(
-                    means, (tile * n_channels + c) * LANES
-                )
+                at = (tile * n_channels + c) * LANES
+                value = multiply_add(spread(w1, s * n_channels + c), load(means, at), value)
             store(squeezed, (tile * n_squeezed + s) * LANES, larger(value, zero))
         for c in range(n_channels):
             value = spread(b2, c)
             for s in range(n_squeezed):
-                value += spread(w2, c * n_squeezed + s) * load(
-                    squeezed, (tile * n_squeezed + s) * LANES
-                )
+                at = (tile * n_squeezed + s) * LANES
+                value = multiply_add(spread(w2, c * n_squeezed + s), load(squeezed, at), value)
             store(by_channel, (tile * n_channels + c) * LANES, value)
         squash(by_channel[tile].ravel())
         squash(by_place[tile].ravel())
@@ -633,7 +632,9 @@ def excite_backward(
         for s in range(n_squeezed):
             change = zero
             for c in range(n_channels):
-                change += spread(w2, c * n_squeezed + s) * load(of_channel, c * LANES)
+                change = multiply_add(
+                    spread(w2, c * n_squeezed + s), load(of_channel, c * LANES), change
+                )
             value = load(squeezed, (tile * n_squeezed + s) * LANES)
             change = where_larger(value, zero, change, zero)
             store(of_squeezed, s * LANES, change)
@@ -643,7 +644,9 @@ def excite_backward(
         for c in range(n_channels):
             change = zero
             for s in range(n_squeezed):
-                change += spread(w1, s * n_channels + c) * load(of_squeezed, s * LANES)
+                change = multiply_add(
+                    spread(w1, s * n_channels + c), load(of_squeezed, s * LANES), change
+                )
             store(of_channel, c * LANES, change * share)  # now the gradient of the mean
         for p in range(n_places):
             start = (tile * n_places + p) * n_channels * LANES

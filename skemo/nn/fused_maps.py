@@ -8,7 +8,7 @@ from typing import Any
 from numba import njit
 from numpy.typing import NDArray
 
-from skemo.nn.lanes import LANES, equal, fill, larger, load, spread, store
+from skemo.nn.lanes import LANES, equal, fill, larger, load, multiply_add, spread, store
 
 _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -160,5 +160,5 @@ def resample(
                 value = fill(x, 0.0)
                 for j in range(starts[p], starts[p + 1]):
                     at = ((tile * n_places_in + places[j]) * n_channels + c) * LANES
-                    value += spread(shares, j) * load(x, at)
+                    value = multiply_add(spread(shares, j), load(x, at), value)
                 store(out, ((tile * n_places + p) * n_channels + c) * LANES, value)

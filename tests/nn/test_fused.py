@@ -2,7 +2,10 @@
 
 import copy
 import itertools
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -512,3 +515,26 @@ def test_compare_gives_the_same_scores_for_any_number_of_processes():
     model = copy.deepcopy(MODELS[0][0]).set_params(max_epochs=2, random_state=0, device="cpu")
     one, two = (compare({"net": model}, X, y, subjects, n_jobs=n_jobs) for n_jobs in (1, 2))
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
+
+
+NORMALISED_BACKWARD = """
+import numpy as np
+from skemo.nn.fused_layers import activate_backward
+from skemo.nn.lanes import LANES
+
+generator = np.random.default_rng(0)
+grad, y = generator.normal(size=(2, 2, 8, 24, LANES)).astype("float32")
+norm = generator.normal(size=(4, 24)).astype("float32")
+activate_backward(grad, y, 2 * LANES, norm, True, True, np.empty((2, 24), "float32"))
+print(grad.tobytes().hex())
+"""
+
+
+def test_a_later_process_computes_the_same_bits_as_the_one_that_compiled(tmp_path):
+    command = [sys.executable, "-c", NORMALISED_BACKWARD]
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    compiling, loading = (
+        subprocess.run(command, check=True, env=env, capture_output=True).stdout for _ in range(2)
+    )
+    assert len(list(tmp_path.rglob("*.nbc"))) > 0
+    assert compiling == loading
