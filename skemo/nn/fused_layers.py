@@ -181,66 +181,57 @@ def _add_weight_gradient(
 
 
 @_jit
-def _normalise(
-    y: NDArray,
-    n_windows: int,
-    weight: NDArray,
-    bias: NDArray,
-    running_mean: NDArray,
-    running_var: NDArray,
-    momentum: float,
-    eps: float,
-    training: bool,
-    norm: NDArray,
-) -> None:
-    """Write `norm` for a feature map, and update the running statistics."""
+def _measure(y: NDArray, n_windows: int, moments: NDArray, norm: NDArray) -> None:
+    """Write the mean and the variance of each channel of a feature map to `moments`."""
     n_tiles, n_places, n_channels, _ = y.shape
     n_values = n_windows * n_places
-    moments = np.zeros((2, n_channels))
     sums = np.empty((n_channels, LANES), y.dtype)
-    if training:
-        for order in range(2):
-            for tile in range(n_tiles):
-                sums[:] = 0
-                for p in range(n_places):
-                    at = (tile * n_places + p) * n_channels * LANES
-                    for c in range(n_channels):
-                        value = load(y, at + c * LANES)
-                        if order == 1:
-                            value = value - spread(norm, 2 * n_channels + c)
-                            value = value * value
-                        store(sums, c * LANES, load(sums, c * LANES) + value)
+    for order in range(2):
+        for tile in range(n_tiles):
+            sums[:] = 0
+            for p in range(n_places):
+                at = (tile * n_places + p) * n_channels * LANES
                 for c in range(n_channels):
-                    for lane in range(min(LANES, n_windows - tile * LANES)):
-                        moments[order, c] += sums[c, lane]
+                    value = load(y, at + c * LANES)
+                    if order == 1:
+                        value = value - spread(norm, 2 * n_channels + c)
+                        value = value * value
+                    store(sums, c * LANES, load(sums, c * LANES) + value)
             for c in range(n_channels):
-                moments[order, c] /= n_values
-                norm[2 + order, c] = moments[order, c]
-    for c in range(n_channels):
-        mean, variance = running_mean[c], running_var[c]
-        if training:
-            unbiased = moments[1, c] * n_values / max(n_values - 1, 1)
-            running_mean[c] += momentum * (moments[0, c] - mean)
-            running_var[c] += momentum * (unbiased - variance)
-            mean, variance = moments[0, c], moments[1, c]
-        inverse = 1 / math.sqrt(variance + eps)
+                for lane in range(min(LANES, n_windows - tile * LANES)):
+                    moments[order, c] += sums[c, lane]
+        for c in range(n_channels):
+            moments[order, c] /= n_values
+            norm[2 + order, c] = moments[order, c]
+
+
+@_jit
+def normalise(
+    mean: NDArray, variance: NDArray, weight: NDArray, bias: NDArray, eps: float, norm: NDArray
+) -> None:
+    """Write `norm` for the mean and variance of each channel."""
+    for c in range(len(mean)):
+        inverse = 1 / math.sqrt(variance[c] + eps)
         norm[0, c] = weight[c] * inverse
-        norm[1, c] = bias[c] - mean * inverse * weight[c]
-        norm[2, c] = mean
+        norm[1, c] = bias[c] - mean[c] * inverse * weight[c]
+        norm[2, c] = mean[c]
         norm[3, c] = inverse
 
 
 @_jit
-def _copy(values: NDArray, out: NDArray) -> None:
-    # `out[:] = values` would also compile an error message, which takes seconds.
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            for k in range(out.shape[2]):
-                out[i, j, k] = values[i, j, k]
+def convolve(x: NDArray, weight: NDArray, starts: NDArray, runs: NDArray, y: NDArray) -> None:
+    """Convolve a feature map with a `weight` of shape (n_out, n_in, n_taps)."""
+    n_out, n_in, n_taps = weight.shape
+    by_tap = np.empty((n_taps, n_in, n_out), weight.dtype)
+    for tap in range(n_taps):
+        for i in range(n_in):
+            for o in range(n_out):
+                by_tap[tap, i, o] = weight[o, i, tap]
+    _convolve(x, by_tap, starts, runs, y)
 
 
 @_jit
-def convolve(
+def convolve_and_normalise(
     x: NDArray,
     n_windows: int,
     weight: NDArray,
@@ -257,16 +248,20 @@ def convolve(
     y: NDArray,
     norm: NDArray,
 ) -> None:
-    """Convolve a feature map with a `weight` of shape (n_out, n_in, n_taps), and normalise it.
-
-    Writes `y` and `norm`.
-    """
-    if training:
-        n_batches[0] += 1
-    by_tap = np.empty((weight.shape[2], weight.shape[1], weight.shape[0]), weight.dtype)
-    _copy(weight.transpose(2, 1, 0), by_tap)
-    _convolve(x, by_tap, starts, runs, y)
-    _normalise(y, n_windows, scale, bias, running_mean, running_var, momentum, eps, training, norm)
+    """Write `y` and its `norm`; in training, also update the running statistics."""
+    convolve(x, weight, starts, runs, y)
+    if not training:
+        normalise(running_mean, running_var, scale, bias, eps, norm)
+        return
+    moments = np.zeros((2, len(scale)))
+    _measure(y, n_windows, moments, norm)
+    n_values = n_windows * y.shape[1]
+    for c in range(len(scale)):
+        unbiased = moments[1, c] * n_values / max(n_values - 1, 1)
+        running_mean[c] += momentum * (moments[0, c] - running_mean[c])
+        running_var[c] += momentum * (unbiased - running_var[c])
+    n_batches[0] += 1
+    normalise(moments[0], moments[1], scale, bias, eps, norm)
 
 
 @_jit
@@ -286,11 +281,17 @@ def convolve_backward(
     n_out, n_in, n_taps = weight.shape
     by_tap = np.zeros((n_taps, n_in, n_out), weight.dtype)
     _add_weight_gradient(x, grad, pair_starts, pairs, by_tap)
-    _copy(by_tap.transpose(2, 1, 0), grad_weight)
+    for o in range(n_out):
+        for i in range(n_in):
+            for tap in range(n_taps):
+                grad_weight[o, i, tap] = by_tap[tap, i, o]
     if of_input:
         # The gradient of a convolution is a convolution with the taps in reverse order.
         turned = np.empty((n_taps, n_out, n_in), weight.dtype)
-        _copy(weight[:, :, ::-1].transpose(2, 0, 1), turned)
+        for tap in range(n_taps):
+            for o in range(n_out):
+                for i in range(n_in):
+                    turned[tap, o, i] = weight[o, i, n_taps - 1 - tap]
         _convolve(grad, turned, starts, runs, grad_x)
 
 

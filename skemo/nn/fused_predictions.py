@@ -1,8 +1,7 @@
 """Predictions of whole parts of a network, each by one function compiled by Numba.
 
-For a few windows, calling the functions of the layers one by one takes as long as computing them.
-A layer is a tuple of its weights, scale, bias, running mean and variance, number of batches, and
-epsilon.
+For a single window, calling the functions of the layers one by one takes as long as computing
+them. A layer is a tuple of its weights, scale, bias, running mean and variance, and epsilon.
 
 Numba caches compiled code per source file, and does not notice changes to functions that are
 called from other files. After a change in `fused_layers`, `fused_maps`, `fused_connections` or
@@ -16,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from skemo.nn.fused_connections import receive, weigh_channels, weigh_places
-from skemo.nn.fused_layers import convolve, excite, rectify
+from skemo.nn.fused_layers import convolve, excite, normalise, rectify
 from skemo.nn.fused_maps import join, pool, resample
 from skemo.nn.lanes import LANES
 
@@ -46,7 +45,8 @@ def predict_maxima(
         joined = np.empty((len(x), len(repeats[i]), n_joined, LANES), x.dtype)
         join(x, repeats[i], skip, joined)
         x = _predict_unit(joined, units[n_levels + i], is_max)
-    out[:] = _pool(x, pools[n_levels - 1])
+    starts, places = pools[n_levels - 1]
+    pool(x, starts, places, out)
 
 
 @_jit
@@ -65,27 +65,12 @@ def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
 
 @_jit
 def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDArray]:
-    weight, scale, bias, mean, var, n_batches, eps = layer
+    weight, scale, bias, mean, variance, eps = layer
     starts, runs = table
     y = np.empty((len(x), len(starts) - 1, len(weight), LANES), x.dtype)
     norm = np.empty((4, len(weight)), x.dtype)
-    convolve(
-        x,
-        0,
-        weight,
-        starts,
-        runs,
-        scale,
-        bias,
-        mean,
-        var,
-        n_batches,
-        0.0,
-        eps,
-        False,
-        y,
-        norm,
-    )
+    convolve(x, weight, starts, runs, y)
+    normalise(mean, variance, scale, bias, eps, norm)
     return y, norm
 
 
@@ -100,7 +85,6 @@ def _pool(x: NDArray, table: tuple) -> NDArray:
 @_jit
 def predict_block(
     x: NDArray,
-    n_windows: int,
     first: tuple,
     second: tuple,
     convolution: tuple,
@@ -110,13 +94,13 @@ def predict_block(
 ) -> None:
     """Do all steps of a block of a stream, given its two layers and the tables of its steps.
 
-    With `is_cut`, the lanes of a tile hold segments of one window. A few whole windows would leave
-    most lanes empty. The tables are then those of segments.
+    With `is_cut`, the lanes hold segments of the window, which would leave all but one of them
+    empty. The tables are then those of segments.
     """
     n_times, length = x.shape[1], len(convolution[0]) - 1
     margin = first[0].shape[2] // 2
     if is_cut:
-        x = _cut(x, n_windows, length, margin)
+        x = _cut(x, length, margin)
     x, norm = _predict_layer(x, first, convolution)
     rectify(x, norm, x)
     if is_cut:
@@ -127,65 +111,63 @@ def predict_block(
         _clear_end(x, n_times)
         _paste(_pool(x, pooling), out)
     else:
-        out[:] = _pool(x, pooling)
+        starts, places = pooling
+        pool(x, starts, places, out)
 
 
 @_jit
-def _cut(x: NDArray, n_windows: int, length: int, margin: int) -> NDArray:
-    """Cut windows into segments, with a margin on both sides for the convolution."""
+def _cut(x: NDArray, length: int, margin: int) -> NDArray:
+    """Cut a window into segments, with a margin on both sides for the convolution."""
     _, n_times, n_channels, _ = x.shape
     n_places = length + 2 * margin
-    out = np.zeros((n_windows, n_places, n_channels, LANES), x.dtype)
-    for window in range(n_windows):
-        tile, lane = window // LANES, window % LANES
-        for p in range(n_places):
-            for c in range(n_channels):
-                for segment in range(LANES):
-                    time = segment * length + p - margin
-                    if 0 <= time < n_times:
-                        out[window, p, c, segment] = x[tile, time, c, lane]
+    out = np.zeros((1, n_places, n_channels, LANES), x.dtype)
+    for p in range(n_places):
+        for c in range(n_channels):
+            for segment in range(LANES):
+                time = segment * length + p - margin
+                if 0 <= time < n_times:
+                    out[0, p, c, segment] = x[0, time, c, 0]
     return out
 
 
 @_jit
 def _clear_end(x: NDArray, n_times: int) -> None:
-    """Set everything after the end of the windows to 0."""
-    n_windows, length, n_channels, _ = x.shape
-    for window in range(n_windows):
-        for p in range(length):
-            for c in range(n_channels):
-                for segment in range(max(-(-(n_times - p) // length), 0), LANES):
-                    x[window, p, c, segment] = 0
+    """Set everything after the end of the window to 0."""
+    _, length, n_channels, _ = x.shape
+    for p in range(length):
+        for c in range(n_channels):
+            for segment in range(max(-(-(n_times - p) // length), 0), LANES):
+                x[0, p, c, segment] = 0
 
 
 @_jit
 def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
     """Return the segments with margins that repeat the ends of their neighbours."""
-    n_windows, length, n_channels, _ = x.shape
+    _, length, n_channels, _ = x.shape
     _clear_end(x, n_times)
-    out = np.zeros((n_windows, length + 2 * margin, n_channels, LANES), x.dtype)
-    out[:, margin : margin + length] = x
-    for window in range(n_windows):
-        for p in range(margin):
-            before, after = length - margin + p, margin + length + p
-            for c in range(n_channels):
-                for segment in range(1, LANES):
-                    out[window, p, c, segment] = x[window, before, c, segment - 1]
-                    out[window, after, c, segment - 1] = x[window, p, c, segment]
+    out = np.zeros((1, length + 2 * margin, n_channels, LANES), x.dtype)
+    for p in range(length):
+        for c in range(n_channels):
+            for segment in range(LANES):
+                out[0, margin + p, c, segment] = x[0, p, c, segment]
+    for p in range(margin):
+        before, after = length - margin + p, margin + length + p
+        for c in range(n_channels):
+            for segment in range(1, LANES):
+                out[0, p, c, segment] = x[0, before, c, segment - 1]
+                out[0, after, c, segment - 1] = x[0, p, c, segment]
     return out
 
 
 @_jit
 def _paste(x: NDArray, out: NDArray) -> None:
-    """Put the segments back together into windows."""
+    """Put the segments back together into a window."""
     _, n_times, n_channels, _ = out.shape
-    n_windows, length, _, _ = x.shape
+    length = x.shape[1]
     out[:] = 0
-    for window in range(n_windows):
-        tile, lane = window // LANES, window % LANES
-        for time in range(n_times):
-            for c in range(n_channels):
-                out[tile, time, c, lane] = x[window, time % length, c, time // length]
+    for time in range(n_times):
+        for c in range(n_channels):
+            out[0, time, c, 0] = x[0, time % length, c, time // length]
 
 
 @_jit

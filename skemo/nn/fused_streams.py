@@ -49,12 +49,12 @@ class Block:
     ) -> tuple[list[NDArray], tuple]:
         """Return the results for a feature map, and what `backward` needs."""
         (x,) = inputs
-        is_cut = n_windows * len(self.segments[1][1]) < len(x) * x.shape[1]
-        if predicts and (is_cut or n_windows <= LANES):
+        if predicts and n_windows == 1:
+            is_cut = len(self.segments[1][1]) < x.shape[1]
             first, second = self.first.layer.in_prediction, self.second.in_prediction
             tables = self.segments if is_cut else (self.second.tables[0], self.pool)
             pooled = empty_map(len(x), self.out_size[0], len(second[0]), x.dtype)
-            fused_predictions.predict_block(x, n_windows, first, second, *tables, is_cut, pooled)
+            fused_predictions.predict_block(x, first, second, *tables, is_cut, pooled)
             return [pooled], ()
         x, one = self.first.forward(x, n_windows)
         two = self.second.forward(x, n_windows)
@@ -251,7 +251,7 @@ class _Connection:
         for i, start in enumerate(self._starts(n_channels)):
             own = None if trusts[i] is None else np.ascontiguousarray(trusts[i])
             weight = self.largest_gate * present[i]
-            if predicts and n_windows <= LANES:
+            if predicts and n_windows == 1:
                 self.sources[i].predict(sources[i], target, own, weight, start, out, i, weights)
                 continue
             kept, gates, more = self.sources[i].forward(sources[i], target, own, n_windows)

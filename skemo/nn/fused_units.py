@@ -141,7 +141,7 @@ class Layer:
         running = norm.running_mean, norm.running_var, norm.num_batches_tracked.view(1)
         # The weights have the shape (n_out, n_in, n_taps).
         self.arrays = weight.reshape(*weight.shape[:2], -1), scale, bias, *map(as_array, running)
-        self.in_prediction = *self.arrays, norm.eps
+        self.in_prediction = *self.arrays[:5], norm.eps
 
     def forward(self, x: NDArray, n_windows: int) -> Normalised:
         norm = self.norm
@@ -150,7 +150,7 @@ class Layer:
             raise ValueError("Expected more than 1 value per channel when training.")
         y = empty_map(len(x), x.shape[1], len(weight), x.dtype)
         coefficients = np.empty((4, len(weight)), x.dtype)
-        fused_layers.convolve(
+        fused_layers.convolve_and_normalise(
             x,
             n_windows,
             weight,
