@@ -1,7 +1,8 @@
 """Predictions of whole parts of a network, each by one function compiled by Numba.
 
 For a single window, calling the functions of the layers one by one takes as long as computing
-them. A layer is a tuple of its weights, scale, bias, running mean and variance, and epsilon.
+them; for many, the maps of a U-Net would not stay in the processor's cache. A layer is a tuple of
+its weights, scale, bias, running mean and variance, and epsilon.
 
 Numba caches compiled code per source file, and does not notice changes to functions that are
 called from other files. After a change in `fused_layers`, `fused_maps`, `fused_connections` or
@@ -20,6 +21,8 @@ from skemo.nn.fused_maps import join, pool, resample
 from skemo.nn.lanes import LANES
 
 _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
+# A helper that is compiled as a part of its callers takes less time than one compiled by itself.
+_inline: Any = njit(nogil=True, error_model="numpy", inline="always")
 
 
 @_jit
@@ -28,28 +31,32 @@ def predict_maxima(
 ) -> None:
     """Do all steps of a U-Net, and take the maximum of its feature map.
 
+    One tile after another, so that their maps stay in the processor's cache.
+
     `units` are tuples of a layer, the table of its convolution, and the weights of the excitation,
     with the encoder before the decoder. `pools` are the tables of the pooling between levels, and
     that of the maximum.
     """
     n_levels = len(repeats) + 1
-    maps = []
-    for level in range(n_levels):
-        if level > 0:
-            x = _pool(x, pools[level - 1])
-        x = _predict_unit(x, units[level], is_max)
-        maps.append(x)
-    for i in range(n_levels - 1):
-        skip = maps[n_levels - 2 - i]
-        n_joined = x.shape[2] + skip.shape[2]
-        joined = np.empty((len(x), len(repeats[i]), n_joined, LANES), x.dtype)
-        join(x, repeats[i], skip, joined)
-        x = _predict_unit(joined, units[n_levels + i], is_max)
-    starts, places = pools[n_levels - 1]
-    pool(x, starts, places, out)
+    for tile in range(len(x)):
+        y = x[tile : tile + 1]
+        maps: Any = []
+        for k in range(len(units)):
+            if k >= n_levels:
+                skip = maps[2 * n_levels - 2 - k]
+                places = repeats[k - n_levels]
+                joined = np.empty((1, len(places), y.shape[2] + skip.shape[2], LANES), y.dtype)
+                join(y, places, skip, joined)
+                y = joined
+            elif k > 0:
+                y = _pool(y, pools[k - 1])
+            y = _predict_unit(y, units[k], is_max)
+            maps.append(y)
+        starts, places = pools[n_levels - 1]
+        pool(y, starts, places, out[tile : tile + 1])
 
 
-@_jit
+@_inline
 def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
     layer, table, (w1, b1, w2, b2, w, b) = unit
     y, norm = _predict_layer(x, layer, table)
@@ -63,7 +70,7 @@ def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
     return out
 
 
-@_jit
+@_inline
 def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDArray]:
     weight, scale, bias, mean, variance, eps = layer
     starts, runs = table
@@ -74,7 +81,7 @@ def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDA
     return y, norm
 
 
-@_jit
+@_inline
 def _pool(x: NDArray, table: tuple) -> NDArray:
     starts, places = table
     out = np.empty((len(x), len(starts) - 1, x.shape[2], LANES), x.dtype)
@@ -115,7 +122,7 @@ def predict_block(
         pool(x, starts, places, out)
 
 
-@_jit
+@_inline
 def _cut(x: NDArray, length: int, margin: int) -> NDArray:
     """Cut a window into segments, with a margin on both sides for the convolution."""
     _, n_times, n_channels, _ = x.shape
@@ -130,7 +137,7 @@ def _cut(x: NDArray, length: int, margin: int) -> NDArray:
     return out
 
 
-@_jit
+@_inline
 def _clear_end(x: NDArray, n_times: int) -> None:
     """Set everything after the end of the window to 0."""
     _, length, n_channels, _ = x.shape
@@ -140,7 +147,7 @@ def _clear_end(x: NDArray, n_times: int) -> None:
                 x[0, p, c, segment] = 0
 
 
-@_jit
+@_inline
 def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
     """Return the segments with margins that repeat the ends of their neighbours."""
     _, length, n_channels, _ = x.shape
@@ -159,7 +166,7 @@ def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
     return out
 
 
-@_jit
+@_inline
 def _paste(x: NDArray, out: NDArray) -> None:
     """Put the segments back together into a window."""
     _, n_times, n_channels, _ = out.shape

@@ -55,7 +55,7 @@ class Maxima:
     ) -> tuple[list[NDArray], tuple]:
         """Return the results for a feature map, and what `backward` needs."""
         (x,) = inputs
-        if predicts and n_windows == 1 and len(self.repeats) > 0:
+        if predicts and len(self.repeats) > 0:
             n_channels = len(self.decoder[-1].layer.own.tensors[0])
             largest = empty_map(len(x), 1, n_channels, x.dtype)
             fused_predictions.predict_maxima(
