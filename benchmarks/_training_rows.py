@@ -1,5 +1,9 @@
 """What `bench_training.py` measures: contenders, targets and agreement of each kind of work."""
 
+import os
+from functools import partial
+from unittest import mock
+
 import numpy as np
 import pandas as pd
 import torch
@@ -20,6 +24,7 @@ from _training_contenders import (
     train_skemo,
     train_stock,
 )
+from joblib.externals.loky import get_reusable_executor
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -275,10 +280,10 @@ def folds(setting):
     return Work(title, ours, [stock], agreement, is_long=True)
 
 
-def leave_one_out(model, X, windows, splits):
+def leave_one_out(model, X, windows, splits, n_jobs=None):
     """Balanced accuracies of the folds."""
     options = {"scoring": "balanced_accuracy", "cv": splits, "error_score": "raise"}
-    return cross_validate(model, X, windows.y, **options)["test_score"]
+    return cross_validate(model, X, windows.y, n_jobs=n_jobs, **options)["test_score"]
 
 
 def leave_one_out_together(model, windows, splits):
@@ -364,10 +369,10 @@ def candidates(setting):
 def compare_scores(setting, data_home=None):
     """**Agreement.** Balanced accuracy of leave-one-subject-out, the same folds for all, several
     seeds of the network; the mean over folds, and over seeds. They agree if the difference of the
-    means is within the larger SD over the seeds. "At once" is by `fit_many`, else it is
-    `cross_validate`. The first rows are of simulated subjects; those of `eegmat`, rest against
-    arithmetic from recorded ECG and EEG, per subject, are there with `--data-home`; `together` is
-    the parameter of `compare`.
+    means is within the larger SD over the seeds. The first rows are of simulated subjects; those
+    of `eegmat`, rest against arithmetic from recorded ECG and EEG, per subject, are there with
+    `--data-home`. Torch's layers are used instead of compiled loops in processes with
+    `NUMBA_DISABLE_JIT=1`; stacked networks are trained by `together=True`.
 
     Yields
     ------
@@ -382,17 +387,14 @@ def compare_scores(setting, data_home=None):
         torch.manual_seed(seed)
         return leave_one_out(stock_net(short), SliceDict(**windows.arrays), windows, splits)
 
-    def at_once(seed):
+    def one_by_one(seed):
+        model = skemo_classifier(short, seed)
+        return leave_one_out(model, windows.frame, windows, splits, setting.n_jobs)
+
+    def stacked(seed):
         return leave_one_out_together(skemo_classifier(short, seed), windows, splits)
 
-    def one_by_one(seed):
-        return leave_one_out(skemo_classifier(short, seed), windows.frame, windows, splits)
-
-    ways = {
-        "stock skorch in scikit-learn": stock,
-        "skemo, at once": at_once,
-        "skemo, one by one": one_by_one,
-    }
+    ways = {"simulated, stock skorch": stock, **by_layers("simulated", one_by_one, stacked)}
     yield from against_the_first(ways, 2 if setting.quick else 8, len(splits))
     if data_home is not None:
         yield from compare_on_eegmat(setting, data_home)
@@ -411,25 +413,34 @@ def compare_on_eegmat(setting, data_home):
         ecg="passthrough", eeg="passthrough", subject="passthrough"
     )
 
-    def own(together):
-        def score(seed):
-            network = skemo.ModalityAwareAttentionClassifier(
-                class_weight="balanced", device=setting.device, random_state=seed
-            )
-            if setting.quick:
-                network.set_params(max_epochs=setting.n_epochs)
-            model = make_pipeline(chosen, skemo.PerSubject(), network)
-            options = {"together": together, "n_jobs": setting.n_jobs}
-            found = skemo.compare({"network": model}, X, y, subjects, **options)
-            return found.subject_scores()["balanced_accuracy"]
+    def scores(seed, together=False):
+        network = skemo.ModalityAwareAttentionClassifier(
+            class_weight="balanced", device=setting.device, random_state=seed
+        )
+        if setting.quick:
+            network.set_params(max_epochs=setting.n_epochs)
+        model = make_pipeline(chosen, skemo.PerSubject(), network)
+        options = {"together": together, "n_jobs": setting.n_jobs}
+        found = skemo.compare({"network": model}, X, y, subjects, **options)
+        return found.subject_scores()["balanced_accuracy"]
 
-        return score
-
-    ways = {
-        "eegmat, together=False": own(False),
-        "eegmat, together=True": own(True),
-    }
+    ways = by_layers("eegmat", scores, lambda seed: scores(seed, together=True))
     yield from against_the_first(ways, 2 if setting.quick else 3, subjects.nunique())
+
+
+def by_layers(data, one_by_one, stacked):
+    """Return the ways in which skemo trains, for functions that give scores for a seed."""
+
+    def score(is_disabled, seed):
+        get_reusable_executor().shutdown()  # new worker processes read the variable
+        with mock.patch.dict(os.environ, NUMBA_DISABLE_JIT=is_disabled):
+            return one_by_one(seed)
+
+    return {
+        f"{data}, compiled loops": partial(score, "0"),
+        f"{data}, torch's layers": partial(score, "1"),
+        f"{data}, stacked": stacked,
+    }
 
 
 def against_the_first(ways, n_seeds, n_folds):
