@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from skemo.nn import fused_maps, fused_predictions
 from skemo.nn.fused_units import (
     Unit,
-    _whole,
     empty_like,
     empty_map,
     enlargement_table,
     largest_places,
     largest_places_backward,
     pooling_table,
+    whole_table,
 )
 
 
@@ -45,7 +45,7 @@ class Maxima:
         self.repeats = tuple(
             enlargement_table(*pair) for pair in zip(sizes[:0:-1], sizes[-2::-1], strict=True)
         )
-        self.all_pools = *self.pools, _whole(math.prod(sizes[0]))
+        self.all_pools = *self.pools, whole_table(math.prod(sizes[0]))
         units = self.encoder + self.decoder
         self.in_prediction = tuple([unit.in_prediction for unit in units])
         self.parameters = [x for unit in units for x in unit.parameters]

@@ -94,7 +94,7 @@ def segment_tables(n_times: int, kernel_size: int, pool_size: int) -> tuple[tupl
 
 
 @lru_cache(maxsize=64)
-def _whole(n_places: int) -> tuple[NDArray, NDArray]:
+def whole_table(n_places: int) -> tuple[NDArray, NDArray]:
     return np.array([0, n_places]), np.arange(n_places)
 
 
@@ -243,11 +243,11 @@ class Unit:
 def largest_places(x: NDArray) -> NDArray:
     """Return the largest value of each channel, as a map of a single place."""
     largest = empty_map(len(x), 1, x.shape[2], x.dtype)
-    fused_maps.pool(x, *_whole(x.shape[1]), largest)
+    fused_maps.pool(x, *whole_table(x.shape[1]), largest)
     return largest
 
 
 def largest_places_backward(x: NDArray, largest: NDArray, grad: NDArray) -> NDArray:
     of_x = empty_like(x)
-    fused_maps.pool_backward(x, largest, grad, *_whole(x.shape[1]), False, of_x)
+    fused_maps.pool_backward(x, largest, grad, *whole_table(x.shape[1]), False, of_x)
     return of_x
