@@ -83,6 +83,12 @@ class Windows(NamedTuple):
     def __len__(self):
         return len(self.y)
 
+    def repeated(self, n_windows):
+        """Return a given number of windows, by repeating these."""
+        rows = np.arange(n_windows) % len(self)
+        arrays = {name: values[rows] for name, values in self.arrays.items()}
+        return Windows(arrays, self.y[rows], self.subjects[rows])
+
     @property
     def frame(self):
         signals = {name: skemo.SignalArray(values) for name, values in self.arrays.items()}

@@ -164,12 +164,13 @@ def window(setting):
     return Work(f"prediction of one window, {n_times} times", ours, others)
 
 
-def predict(setting):
+def predict(setting, n_windows=2000):
     """**Prediction.** Class probabilities, by `predict_proba` on a signal frame and on arrays; the
     bare forward pass is of all windows at once in inference mode, from arrays to arrays. All have
     the same weights, so that what differs is skemo's standardisation by the training rows."""
     setting = setting.shortened()
-    training, windows = eegmat_like(setting), simulate_windows(25, 8 if setting.quick else 80, 1)
+    training, windows = eegmat_like(setting), simulate_windows(25, 80, 1)
+    windows = windows.repeated(min(n_windows, 200) if setting.quick else n_windows)
     classifier = skemo_classifier(setting, 0).fit(training.frame, training.y)
     net = stock_net(setting).initialize()
     net.module_.network.load_state_dict(classifier.net_.module_.state_dict())
@@ -192,13 +193,15 @@ def predict(setting):
         contender(
             "stock skorch",
             lambda seed: net.predict_proba(windows.arrays),
-            target=setting.choose(cpu=8),
-        ),
-        contender("bare forward pass", bare, kind="floor"),
+            target=setting.choose(cpu=8) if n_windows == 2000 else None,
+        )
     ]
+    if n_windows <= 10_000:  # a million would take 20 GB
+        others.append(contender("bare forward pass", bare, kind="floor"))
     ours = contender("skemo", lambda seed: classifier.predict_proba(frame))
-    title = f"prediction, {len(windows)} windows"
-    return Work(title, ours, others, agreement, setting.choose(cpu=1.5))
+    title = f"prediction, {len(windows):,} windows"
+    near = setting.choose(cpu=1.5) if n_windows == 2000 else None
+    return Work(title, ours, others, agreement, near, is_long=n_windows > 100_000)
 
 
 # Many fits
@@ -467,6 +470,7 @@ WORKS = {
     "streams": streams,
     "members": members,
     "predict": predict,
+    **{f"predict_{n}": partial(predict, n_windows=n) for n in (10, 100, 10_000, 1_000_000)},
     "window": window,
     "search": search,
     "folds": folds,

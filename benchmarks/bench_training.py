@@ -232,7 +232,9 @@ def training_page(args, keys):
         print("\n".join([*("  ".join(row.values()) for row in new), *missing]), flush=True)
         rows += new
         left_out += missing
-        documents.append((WORKS.get(key) or compare_scores).__doc__)
+        work = WORKS.get(key, compare_scores)
+        document = getattr(work, "func", work).__doc__
+        documents += [document] if document not in documents else []
         page = write_page(args, machine, rows, scores, left_out, documents)
     return page
 
