@@ -240,7 +240,7 @@ def search(setting):
         return f"accuracies of the candidates {means[0]}; theirs {means[1]}"
 
     stock = Contender(
-        "stock skorch in scikit-learn", lambda: theirs, n_rows, target=setting.choose(cpu=2)
+        "stock skorch in scikit-learn", lambda: theirs, n_rows, target=setting.choose(cpu=5)
     )
     return Work(
         f"leave-one-subject-out × 3 candidates, {3 * len(splits)} fits, {epochs(setting)}",
