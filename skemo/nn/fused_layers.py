@@ -211,7 +211,7 @@ def _measure(y: NDArray, n_windows: int, moments: NDArray, norm: NDArray) -> Non
 def normalise(
     mean: NDArray, variance: NDArray, weight: NDArray, bias: NDArray, eps: float, norm: NDArray
 ) -> None:
-    """Write `norm` for the mean and variance of each channel."""
+    """Write `norm`, given the mean and the variance of each channel."""
     for c in range(len(mean)):
         inverse = 1 / math.sqrt(variance[c] + eps)
         norm[0, c] = weight[c] * inverse
@@ -250,7 +250,7 @@ def convolve_and_normalise(
     y: NDArray,
     norm: NDArray,
 ) -> None:
-    """Write `y` and its `norm`; in training, also update the running statistics."""
+    """Write the convolved map `y` and its `norm`; in training, update the running statistics."""
     convolve(x, weight, starts, runs, y)
     if not training:
         normalise(running_mean, running_var, scale, bias, eps, norm)

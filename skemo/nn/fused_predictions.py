@@ -1,11 +1,11 @@
-"""Predictions of whole parts of a network, each by one function compiled by Numba.
+"""Predictions of whole parts of a network, each in one function compiled by Numba.
 
-For a single window, calling the functions of the layers one by one takes as long as computing
-them; for many, the maps of a U-Net would not stay in the processor's cache. A layer is a tuple of
-its weights, scale, bias, running mean and variance, and epsilon.
+For a single window, calling the functions of the layers one by one takes as long as running them.
+For many windows, the maps of a U-Net would not stay in the processor's cache. A layer is a tuple
+of its weights, scale, bias, running mean, running variance and epsilon.
 
 Numba caches compiled code per source file, and does not notice changes to functions that are
-called from other files. After a change in `fused_layers`, `fused_maps`, `fused_connections` or
+imported from other files. After a change in `fused_layers`, `fused_maps`, `fused_connections` or
 `lanes`, delete ``skemo/nn/__pycache__``.
 """
 
@@ -21,7 +21,7 @@ from skemo.nn.fused_maps import join, pool, resample
 from skemo.nn.lanes import LANES
 
 _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
-# A helper that is compiled as a part of its callers takes less time than one compiled by itself.
+# Compiling a helper as a part of its callers takes less time than compiling it by itself.
 _inline: Any = njit(nogil=True, error_model="numpy", inline="always")
 
 
@@ -29,13 +29,13 @@ _inline: Any = njit(nogil=True, error_model="numpy", inline="always")
 def predict_maxima(
     x: NDArray, units: tuple, pools: tuple, repeats: tuple, is_max: bool, out: NDArray
 ) -> None:
-    """Do all steps of a U-Net, and take the maximum of its feature map.
+    """Compute a U-Net, and the maximum of each channel of its last feature map.
 
-    One tile after another, so that their maps stay in the processor's cache.
+    Tiles are computed one after another, so that their maps stay in the processor's cache.
 
-    `units` are tuples of a layer, the table of its convolution, and the weights of the excitation,
-    with the encoder before the decoder. `pools` are the tables of the pooling between levels, and
-    that of the maximum.
+    Each of `units` is a tuple of a layer, the table of its convolution, and the weights of the
+    excitation. Those of the encoder come before those of the decoder. `pools` are the tables of
+    the pooling between levels, followed by that of the maximum.
     """
     n_levels = len(repeats) + 1
     for tile in range(len(x)):
@@ -99,10 +99,10 @@ def predict_block(
     is_cut: bool,
     out: NDArray,
 ) -> None:
-    """Do all steps of a block of a stream, given its two layers and the tables of its steps.
+    """Compute a block of a stream, given its two layers and the tables of its steps.
 
-    With `is_cut`, the lanes hold segments of the window, which would leave all but one of them
-    empty. The tables are then those of segments.
+    With `is_cut`, the lanes hold segments of a single window, which would otherwise fill only one
+    of them. The tables are then those of the segments.
     """
     n_times, length = x.shape[1], len(convolution[0]) - 1
     margin = first[0].shape[2] // 2
@@ -124,7 +124,7 @@ def predict_block(
 
 @_inline
 def _cut(x: NDArray, length: int, margin: int) -> NDArray:
-    """Cut a window into segments, with a margin on both sides for the convolution."""
+    """Cut a window into segments, each with a margin on both sides for the convolution."""
     _, n_times, n_channels, _ = x.shape
     n_places = length + 2 * margin
     out = np.zeros((1, n_places, n_channels, LANES), x.dtype)
@@ -194,9 +194,9 @@ def predict_source(
     position: int,
     means: NDArray,
 ) -> None:
-    """Do all steps by which a target receives a source; see `receive`.
+    """Compute all steps in which a target receives a source; see `receive`.
 
-    `gate` holds the weights and biases of two layers, or of one layer twice.
+    `gate` holds the weights and biases of two layers. If there is only one, it is given twice.
     """
     n_tiles, n_places, n_channels, _ = target.shape
     starts, places, shares = resampling

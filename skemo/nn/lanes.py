@@ -1,12 +1,12 @@
 """Vectors with one number for each of several windows, for functions compiled by Numba.
 
 A feature map is an array of shape (n_tiles, n_places, n_channels, LANES), with `LANES` windows
-along its last axis. An operation on such vectors compiles to one or two instructions of the
-processor, and edges need no special treatment.
+along its last axis. An operation on such vectors compiles to one or two processor instructions,
+and the edges of a map need no special treatment.
 
-The compiler may neither reorder sums nor join operations into one. Otherwise a function and its
-copy within another function could differ in their last bits, and results would depend on whether
-a process compiles the functions or loads them.
+The compiler may neither reorder sums nor fuse operations. Otherwise the results of a function and
+of its copy within another function could differ in their last bits, and would depend on whether a
+process compiles the functions or loads them from the cache.
 """
 
 import operator
@@ -17,10 +17,11 @@ from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-# The number of single-precision values in an AVX-512 register, or in an AVX register.
+# How many single-precision numbers fit into an AVX-512 register or, without AVX-512, an AVX one.
 LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
 
-_compiled: Any = intrinsic  # with its own annotations, callers would have to pass `typingctx`
+# With the annotations of `intrinsic`, a type checker would ask callers to pass `typingctx`.
+_compiled: Any = intrinsic
 
 
 class Lanes(types.Type):
@@ -74,7 +75,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
 
 @_compiled
 def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Write a vector into an array, beginning at an index of the flattened array."""
+    """Write a vector to an array, beginning at an index of the flattened array."""
 
     def codegen(context, builder, signature, args):
         pointer = _place(context, builder, array, *args[:2])
@@ -87,7 +88,7 @@ def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @_compiled
 def spread(typingctx: Any, array: Any, index: Any) -> Any:
-    """Return a vector with the same element of an array in all lanes."""
+    """Return a vector with an element of the flattened array in all lanes."""
 
     def codegen(context, builder, signature, args):
         pointer = _place(context, builder, array, *args)
@@ -99,7 +100,7 @@ def spread(typingctx: Any, array: Any, index: Any) -> Any:
 
 @_compiled
 def fill(typingctx: Any, array: Any, value: Any) -> Any:
-    """Return a vector with the same number in all lanes, of the type of an array."""
+    """Return a vector with the same number in all lanes, of the same dtype as an array."""
 
     def codegen(context, builder, signature, args):
         number = context.cast(builder, args[1], value, array.dtype)
@@ -166,7 +167,7 @@ def _times(a, b):
 
 @_compiled
 def larger(typingctx: Any, a: Any, b: Any) -> Any:
-    """Return the larger of two numbers in each lane, or NaN if the first is NaN."""
+    """Return the larger of two numbers in each lane, or NaN where the first is NaN."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
@@ -226,11 +227,11 @@ def totals(
     g: Any,
     h: Any,
 ) -> Any:
-    """Sum each of eight vectors over its lanes, and write the sums to an array from an index on."""
+    """Sum eight vectors over their lanes; write the sums to the flattened array from `index` on."""
 
     def codegen(context, builder, signature, args):
         vectors = args[2:]
-        n = LANES  # lanes of a vector that still belong to the same sum
+        n = LANES  # adjacent lanes that still belong to the same sum
         while n > LANES // 8:
             n //= 2
             pairs = zip(vectors[::2], vectors[1::2], strict=True)
@@ -250,7 +251,7 @@ def totals(
 
 
 def _halve(builder, a, b, n):
-    """Add each second group of `n` lanes of two vectors to the one before; join the results."""
+    """Join two vectors, and add every second group of `n` lanes to the group before it."""
     starts = range(0, 2 * LANES, 2 * n)
     first = [start + i for start in starts for i in range(n)]
     halves = []
