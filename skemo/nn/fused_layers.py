@@ -33,7 +33,7 @@ from skemo.nn.lanes import (
 )
 
 _jit: Any = njit(cache=True, nogil=True, error_model="numpy")
-# A helper that is compiled as a part of its callers takes less time than one compiled by itself.
+# Compiling a helper as a part of its callers takes less time than compiling it by itself.
 _inline: Any = njit(nogil=True, error_model="numpy", inline="always")
 
 
@@ -184,7 +184,10 @@ def _add_weight_gradient(
 
 @_inline
 def _measure(y: NDArray, n_windows: int, moments: NDArray, norm: NDArray) -> None:
-    """Write the mean and the variance of each channel of a feature map to `moments`."""
+    """Add the mean and the variance of each channel of a feature map to `moments`.
+
+    They are also written to the last two rows of `norm`, for use until `normalise`.
+    """
     n_tiles, n_places, n_channels, _ = y.shape
     n_values = n_windows * n_places
     sums = np.empty((n_channels, LANES), y.dtype)

@@ -35,7 +35,8 @@ def predict_maxima(
 
     Each of `units` is a tuple of a layer, the table of its convolution, and the weights of the
     excitation. Those of the encoder come before those of the decoder. `pools` are the tables of
-    the pooling between levels, followed by that of the maximum.
+    the pooling between levels, followed by that of the maximum. `repeats` holds, for each level of
+    the decoder, which places of the smaller map are repeated.
     """
     n_levels = len(repeats) + 1
     for tile in range(len(x)):
@@ -196,7 +197,8 @@ def predict_source(
 ) -> None:
     """Compute all steps in which a target receives a source; see `receive`.
 
-    `gate` holds the weights and biases of two layers. If there is only one, it is given twice.
+    `gate` holds the weights and biases of two layers. If there is only one, it is given twice;
+    without `has_gate`, the arrays are empty.
     """
     n_tiles, n_places, n_channels, _ = target.shape
     starts, places, shares = resampling
