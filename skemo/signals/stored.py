@@ -202,6 +202,9 @@ def read_windows(
     if unknown:
         raise ValueError(f"{path} has no column {unknown[0]!r}, only {schema.names}.")
     table = pd.read_parquet(path, columns=[name for name in names if name not in dtypes])
+    n_windows = parquet.read_metadata(path).num_rows
+    if len(table) < n_windows:  # pyarrow 17 forgets the rows of a table without columns
+        table = table.reindex(pd.RangeIndex(n_windows))
     names = [name for name in names if name in dtypes or name in table]  # without the index
     for i, name in enumerate(names):
         if name in dtypes:

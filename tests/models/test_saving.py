@@ -704,11 +704,11 @@ def test_the_error_for_a_newer_format_says_to_update(saved, tmp_path):
 
 def test_other_versions_inside_the_file_give_only_one_warning(whole, tmp_path):
     header, parts = whole
-    header = {**header, "versions": {**header["versions"], "scikit-learn": "1.8.0"}}
+    header = {**header, "versions": {**header["versions"], "scikit-learn": "1.7.0"}}
     with zipfile.ZipFile(io.BytesIO(parts["model.skops"])) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    files["schema.json"] = files["schema.json"].replace(sklearn.__version__.encode(), b"1.8.0")
+    files["schema.json"] = files["schema.json"].replace(sklearn.__version__.encode(), b"1.7.0")
     path = pack(tmp_path / "old.skemo", header, {"model.skops": archive_of(files)})
-    with pytest.warns(UserWarning, match="was saved with scikit-learn 1.8.0") as found:
+    with pytest.warns(UserWarning, match="was saved with scikit-learn 1.7.0") as found:
         skemo.load(path)
     assert len(found) == 1
