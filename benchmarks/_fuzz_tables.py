@@ -3,6 +3,7 @@
 Each target draws an input, and returns a function that uses it and gives the result.
 """
 
+import contextlib
 import inspect
 import tempfile
 from functools import partial
@@ -156,9 +157,10 @@ def any_comparison(rng):
     })  # fmt: skip
 
     def compared():
-        labels, owners = pd.Series(y), pd.Series(groups)
+        labels, owners = (pd.Series(x, dtype=object) for x in (y, groups))  # holds any text
         if kind == "str":
-            labels, owners = labels.astype(str), owners.astype(str)
+            with contextlib.suppress(UnicodeEncodeError):  # pandas 3 holds no lone surrogates
+                labels, owners = labels.astype(str), owners.astype(str)
         elif kind == "category":
             owners = owners.astype("category")
         return compare(models, X, labels, owners, **settings)

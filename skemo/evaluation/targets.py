@@ -184,6 +184,8 @@ def describe_target(target: Target) -> dict[str, Any]:
 
 def _plain(column):
     """Return a target without nullable types: numbers as numbers, NaN or None if missing."""
+    if column.dtype.kind not in "biuf":
+        check_text(column, "The label")
     if isinstance(column.dtype, np.dtype) and column.dtype != object:
         return np.asarray(column)
     values = np.array(column, object)
@@ -199,7 +201,6 @@ def _plain(column):
 
 def _classes_of(known, where):
     check_sortable(known, where)
-    check_text(known, "The label")
     try:
         is_continuous = type_of_target(known) == "continuous"
         if not is_continuous:
