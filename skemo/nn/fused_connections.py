@@ -3,15 +3,13 @@
 Maps and `norm` are described in `skemo.nn.fused_layers`.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from skemo.nn.fused_layers import squash
 from skemo.nn.lanes import (
     LANES,
+    compiled,
     fill,
     larger,
     load,
@@ -22,10 +20,8 @@ from skemo.nn.lanes import (
     where_larger,
 )
 
-_jit: Any = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@compiled
 def weigh_channels(
     target: NDArray,
     y: NDArray,
@@ -78,7 +74,7 @@ def weigh_channels(
     squash(gates.ravel())
 
 
-@_jit
+@compiled
 def weigh_channels_backward(
     of_gates: NDArray,
     w1: NDArray,
@@ -141,7 +137,7 @@ def weigh_channels_backward(
                 store(of_map, at, load(of_map, at) + second)
 
 
-@_jit
+@compiled
 def weigh_places(
     target: NDArray,
     y: NDArray,
@@ -165,7 +161,7 @@ def weigh_places(
     squash(gates.ravel())
 
 
-@_jit
+@compiled
 def weigh_places_backward(
     of_gates: NDArray,
     target: NDArray,
@@ -203,7 +199,7 @@ def weigh_places_backward(
             grad_w[0, k * n_channels + c] = by_lane[k, c].sum()
 
 
-@_jit
+@compiled
 def receive(
     y: NDArray,
     norm: NDArray,
@@ -240,7 +236,7 @@ def receive(
         store(means, (tile * means.shape[2] + position) * LANES, mean)
 
 
-@_jit
+@compiled
 def receive_backward(
     grad: NDArray,
     y: NDArray,

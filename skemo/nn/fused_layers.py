@@ -12,16 +12,16 @@ place `i`, or to tap `i`. A tap is a position in the kernel of a convolution.
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from skemo.nn.lanes import (
     LANES,
+    compiled,
     equal,
     fill,
+    inlined,
     larger,
     load,
     multiply_add,
@@ -32,12 +32,8 @@ from skemo.nn.lanes import (
     where_larger,
 )
 
-_jit: Any = njit(cache=True, nogil=True, error_model="numpy")
-# Compiling a helper as a part of its callers takes less time than compiling it by itself.
-_inline: Any = njit(nogil=True, error_model="numpy", inline="always")
 
-
-@_jit
+@compiled
 def _convolve(
     x: NDArray,
     weight: NDArray,
@@ -95,7 +91,7 @@ def _convolve(
                 store(y, ((tile * n_places + p) * n_out + c) * LANES, y0)
 
 
-@_jit
+@compiled
 def _add_weight_gradient(
     x: NDArray,
     grad: NDArray,
@@ -182,7 +178,7 @@ def _add_weight_gradient(
                             grad_weight[tap, i, o + m] += sums[m // 4, m % 4]
 
 
-@_inline
+@inlined
 def _measure(y: NDArray, n_windows: int, moments: NDArray, norm: NDArray) -> None:
     """Add the mean and the variance of each channel of a feature map to `moments`.
 
@@ -210,7 +206,7 @@ def _measure(y: NDArray, n_windows: int, moments: NDArray, norm: NDArray) -> Non
             norm[2 + order, c] = moments[order, c]
 
 
-@_jit
+@compiled
 def normalise(
     mean: NDArray, variance: NDArray, weight: NDArray, bias: NDArray, eps: float, norm: NDArray
 ) -> None:
@@ -223,7 +219,7 @@ def normalise(
         norm[3, c] = inverse
 
 
-@_inline
+@inlined
 def convolve(x: NDArray, weight: NDArray, starts: NDArray, runs: NDArray, y: NDArray) -> None:
     """Convolve a feature map with a `weight` of shape (n_out, n_in, n_taps)."""
     n_out, n_in, n_taps = weight.shape
@@ -235,7 +231,7 @@ def convolve(x: NDArray, weight: NDArray, starts: NDArray, runs: NDArray, y: NDA
     _convolve(x, by_tap, starts, runs, y)
 
 
-@_jit
+@compiled
 def convolve_and_normalise(
     x: NDArray,
     n_windows: int,
@@ -269,7 +265,7 @@ def convolve_and_normalise(
     normalise(moments[0], moments[1], scale, bias, eps, norm)
 
 
-@_jit
+@compiled
 def convolve_backward(
     x: NDArray,
     grad: NDArray,
@@ -300,7 +296,7 @@ def convolve_backward(
         _convolve(grad, turned, starts, runs, grad_x)
 
 
-@_jit
+@compiled
 def normalise_backward(
     grad: NDArray,
     y: NDArray,
@@ -331,7 +327,7 @@ def normalise_backward(
     _clear_unused(grad, n_windows)
 
 
-@_inline
+@inlined
 def _slope(norm: NDArray, sums: NDArray, n_values: int, training: bool) -> NDArray:
     """Return how the gradient before normalisation depends on the map: summand and factor."""
     n_channels = norm.shape[1]
@@ -343,7 +339,7 @@ def _slope(norm: NDArray, sums: NDArray, n_values: int, training: bool) -> NDArr
     return slope
 
 
-@_inline
+@inlined
 def _clear_unused(grad: NDArray, n_windows: int) -> None:
     """Set the lanes without a window to 0."""
     n_tiles, n_places, n_channels, _ = grad.shape
@@ -353,7 +349,7 @@ def _clear_unused(grad: NDArray, n_windows: int) -> None:
                 grad[n_tiles - 1, p, c, lane] = 0
 
 
-@_inline
+@inlined
 def _sum_gradient(
     grad: NDArray,
     y: NDArray,
@@ -381,7 +377,7 @@ def _sum_gradient(
             sums[k, c] = by_lane[k, c].sum()
 
 
-@_jit
+@compiled
 def activate_backward(
     grad: NDArray,
     y: NDArray,
@@ -396,7 +392,7 @@ def activate_backward(
     normalise_backward(grad, y, n_windows, norm, sums, training, is_rectified)
 
 
-@_jit
+@compiled
 def rectify(
     y: NDArray,
     norm: NDArray,
@@ -413,7 +409,7 @@ def rectify(
             at += LANES
 
 
-@_jit
+@compiled
 def pool_normalised(
     y: NDArray,
     norm: NDArray,
@@ -447,7 +443,7 @@ def pool_normalised(
                 store(position, at, where)
 
 
-@_jit
+@compiled
 def pool_normalised_backward(
     grad: NDArray,
     largest: NDArray,
@@ -491,14 +487,14 @@ def pool_normalised_backward(
     _clear_unused(grad_y, n_windows)
 
 
-@_jit
+@compiled
 def squash(values: NDArray) -> None:
     """Apply the logistic function, in place."""
     for i in range(len(values)):
         values[i] = 1 / (1 + math.exp(-values[i]))
 
 
-@_jit
+@compiled
 def excite(
     y: NDArray,
     norm: NDArray,
@@ -566,7 +562,7 @@ def excite(
                 at += LANES
 
 
-@_jit
+@compiled
 def excite_backward(
     grad: NDArray,
     y: NDArray,

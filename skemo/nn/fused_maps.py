@@ -3,17 +3,22 @@
 Maps and tables are described in `skemo.nn.fused_layers`.
 """
 
-from typing import Any
-
-from numba import njit
 from numpy.typing import NDArray
 
-from skemo.nn.lanes import LANES, equal, fill, larger, load, multiply_add, spread, store
+from skemo.nn.lanes import (
+    LANES,
+    compiled,
+    equal,
+    fill,
+    larger,
+    load,
+    multiply_add,
+    spread,
+    store,
+)
 
-_jit: Any = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@compiled
 def pack(
     x: NDArray,
     out: NDArray,
@@ -31,7 +36,7 @@ def pack(
                     out[tile, p, c, lane] = x[first + lane, c, p]
 
 
-@_jit
+@compiled
 def unpack(
     x: NDArray,
     out: NDArray,
@@ -45,7 +50,7 @@ def unpack(
                 out[window, c, p] = x[tile, p, c, lane]
 
 
-@_jit
+@compiled
 def pool(
     x: NDArray,
     starts: NDArray,
@@ -66,7 +71,7 @@ def pool(
                 store(out, ((tile * n_places + p) * n_channels + c) * LANES, value)
 
 
-@_jit
+@compiled
 def pool_backward(
     x: NDArray,
     out: NDArray,
@@ -97,7 +102,7 @@ def pool_backward(
                     left = left - taken
 
 
-@_jit
+@compiled
 def join(
     x: NDArray,
     places: NDArray,
@@ -120,7 +125,7 @@ def join(
                 at += LANES
 
 
-@_jit
+@compiled
 def join_backward(
     grad: NDArray,
     places: NDArray,
@@ -143,7 +148,7 @@ def join_backward(
                 at += LANES
 
 
-@_jit
+@compiled
 def resample(
     x: NDArray,
     starts: NDArray,

@@ -12,20 +12,15 @@ imported from other files. After a change in `fused_layers`, `fused_maps`, `fuse
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from skemo.nn.fused_connections import receive, weigh_channels, weigh_places
 from skemo.nn.fused_layers import convolve, excite, normalise, rectify
 from skemo.nn.fused_maps import join, pool, resample
-from skemo.nn.lanes import LANES
-
-_jit: Any = njit(cache=True, nogil=True, error_model="numpy")
-# Compiling a helper as a part of its callers takes less time than compiling it by itself.
-_inline: Any = njit(nogil=True, error_model="numpy", inline="always")
+from skemo.nn.lanes import LANES, compiled, inlined
 
 
-@_jit
+@compiled
 def predict_maxima(
     x: NDArray, units: tuple, pools: tuple, repeats: tuple, is_max: bool, out: NDArray
 ) -> None:
@@ -57,7 +52,7 @@ def predict_maxima(
         pool(y, starts, places, out[tile : tile + 1])
 
 
-@_inline
+@inlined
 def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
     layer, table, (w1, b1, w2, b2, w, b) = unit
     y, norm = _predict_layer(x, layer, table)
@@ -71,7 +66,7 @@ def _predict_unit(x: NDArray, unit: tuple, is_max: bool) -> NDArray:
     return out
 
 
-@_inline
+@inlined
 def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDArray]:
     weight, scale, bias, mean, variance, eps = layer
     starts, runs = table
@@ -82,7 +77,7 @@ def _predict_layer(x: NDArray, layer: tuple, table: tuple) -> tuple[NDArray, NDA
     return y, norm
 
 
-@_inline
+@inlined
 def _pool(x: NDArray, table: tuple) -> NDArray:
     starts, places = table
     out = np.empty((len(x), len(starts) - 1, x.shape[2], LANES), x.dtype)
@@ -90,7 +85,7 @@ def _pool(x: NDArray, table: tuple) -> NDArray:
     return out
 
 
-@_jit
+@compiled
 def predict_block(
     x: NDArray,
     first: tuple,
@@ -123,7 +118,7 @@ def predict_block(
         pool(x, starts, places, out)
 
 
-@_inline
+@inlined
 def _cut(x: NDArray, length: int, margin: int) -> NDArray:
     """Cut a window into segments, each with a margin on both sides for the convolution."""
     _, n_times, n_channels, _ = x.shape
@@ -138,7 +133,7 @@ def _cut(x: NDArray, length: int, margin: int) -> NDArray:
     return out
 
 
-@_inline
+@inlined
 def _clear_end(x: NDArray, n_times: int) -> None:
     """Set everything after the end of the window to 0."""
     _, length, n_channels, _ = x.shape
@@ -148,7 +143,7 @@ def _clear_end(x: NDArray, n_times: int) -> None:
                 x[0, p, c, segment] = 0
 
 
-@_inline
+@inlined
 def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
     """Return the segments with margins that repeat the ends of their neighbours."""
     _, length, n_channels, _ = x.shape
@@ -167,7 +162,7 @@ def _add_margins(x: NDArray, n_times: int, margin: int) -> NDArray:
     return out
 
 
-@_inline
+@inlined
 def _paste(x: NDArray, out: NDArray) -> None:
     """Put the segments back together into a window."""
     _, n_times, n_channels, _ = out.shape
@@ -178,7 +173,7 @@ def _paste(x: NDArray, out: NDArray) -> None:
             out[0, time, c, 0] = x[0, time % length, c, time // length]
 
 
-@_jit
+@compiled
 def predict_source(
     target: NDArray,
     source: NDArray,

@@ -14,14 +14,18 @@ from typing import Any
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic, models, overload, register_model
 
 # How many single-precision numbers fit into an AVX-512 register or, without AVX-512, an AVX one.
 LANES = 16 if get_host_cpu_features().get("avx512f", False) else 8
 
 # With the annotations of `intrinsic`, a type checker would ask callers to pass `typingctx`.
-_compiled: Any = intrinsic
+_operation: Any = intrinsic
+
+compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+# Compiling a helper as a part of its callers takes less time than compiling it by itself.
+inlined: Any = njit(nogil=True, error_model="numpy", inline="always")
 
 
 class Lanes(types.Type):
@@ -60,7 +64,7 @@ def _place(context, builder, array, value, index):
     return builder.gep(data, [index])
 
 
-@_compiled
+@_operation
 def load(typingctx: Any, array: Any, index: Any) -> Any:
     """Return the vector that begins at an index of the flattened array."""
 
@@ -73,7 +77,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     return Lanes(array.dtype)(array, types.intp), codegen
 
 
-@_compiled
+@_operation
 def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write a vector to an array, beginning at an index of the flattened array."""
 
@@ -86,7 +90,7 @@ def store(typingctx: Any, array: Any, index: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), codegen
 
 
-@_compiled
+@_operation
 def spread(typingctx: Any, array: Any, index: Any) -> Any:
     """Return a vector with an element of the flattened array in all lanes."""
 
@@ -98,7 +102,7 @@ def spread(typingctx: Any, array: Any, index: Any) -> Any:
     return Lanes(array.dtype)(array, types.intp), codegen
 
 
-@_compiled
+@_operation
 def fill(typingctx: Any, array: Any, value: Any) -> Any:
     """Return a vector with the same number in all lanes, of the same dtype as an array."""
 
@@ -109,7 +113,7 @@ def fill(typingctx: Any, array: Any, value: Any) -> Any:
     return Lanes(array.dtype)(array, value), codegen
 
 
-@_compiled
+@_operation
 def _add(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fadd(*args)
@@ -117,7 +121,7 @@ def _add(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@_compiled
+@_operation
 def _subtract(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fsub(*args)
@@ -125,7 +129,7 @@ def _subtract(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@_compiled
+@_operation
 def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
     def codegen(context, builder, signature, args):
         return builder.fmul(*args)
@@ -133,7 +137,7 @@ def _multiply(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@_compiled
+@_operation
 def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """Return `a * b + c`, rounded once where the processor has an instruction for it."""
 
@@ -165,7 +169,7 @@ def _times(a, b):
         return lambda a, b: _multiply(a, b)
 
 
-@_compiled
+@_operation
 def larger(typingctx: Any, a: Any, b: Any) -> Any:
     """Return the larger of two numbers in each lane, or NaN where the first is NaN."""
 
@@ -175,7 +179,7 @@ def larger(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@_compiled
+@_operation
 def equal(typingctx: Any, a: Any, b: Any) -> Any:
     """Return 1 in each lane in which two vectors are equal, and 0 elsewhere."""
 
@@ -186,7 +190,7 @@ def equal(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-@_compiled
+@_operation
 def where_larger(typingctx: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
     """Return the numbers of `a` where `x` is larger than `y`, and those of `b` elsewhere."""
 
@@ -196,7 +200,7 @@ def where_larger(typingctx: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
     return a(a, a, a, a), codegen
 
 
-@_compiled
+@_operation
 def total(typingctx: Any, a: Any) -> Any:
     """Return the sum over the lanes."""
 
@@ -213,7 +217,7 @@ def total(typingctx: Any, a: Any) -> Any:
     return a.dtype(a), codegen
 
 
-@_compiled
+@_operation
 def totals(
     typingctx: Any,
     array: Any,
