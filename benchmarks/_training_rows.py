@@ -432,7 +432,7 @@ def compare_on_eegmat(setting, data_home):
 
 
 def by_layers(data, one_by_one, stacked):
-    """Return the ways in which skemo trains, for functions that give scores for a seed."""
+    """Return skemo's ways of training by name, each a function from a seed to scores."""
 
     def score(is_disabled, seed):
         get_reusable_executor().shutdown()  # new worker processes read the variable

@@ -1,4 +1,4 @@
-"""Work on Ray, here two processes of this machine."""
+"""Comparisons, searches, reading and features on Ray, with two local processes."""
 
 import os
 
@@ -19,7 +19,7 @@ ray = pytest.importorskip("ray", reason="needs ray[data]")
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """Two processors of Ray, and its backend of joblib."""
+    """Start Ray with two CPUs and register its joblib backend."""
     from ray.util.joblib import register_ray
 
     bases = PicklingPool.__bases__
@@ -27,14 +27,14 @@ def cluster():
     with ray.init(num_cpus=2, object_store_memory=100 * 2**20, **settings):
         register_ray()
         yield
-    PicklingPool.__bases__ = bases  # which Ray's backend replaces, also for "multiprocessing"
+    PicklingPool.__bases__ = bases  # Ray's backend replaces them, even for "multiprocessing"
 
 
 def make_network():
     return skemo.CrossModalAttentionClassifier(n_filters=2, max_epochs=1, random_state=0)
 
 
-def test_a_comparison_of_networks_is_the_same():
+def test_a_comparison_of_networks_is_the_same_on_ray():
     X, y, subjects = make_windows(n_subjects=3)
     alone = skemo.compare([make_network()], X, y, subjects, together=False)
     with joblib.parallel_config("ray", n_jobs=2):
@@ -43,7 +43,7 @@ def test_a_comparison_of_networks_is_the_same():
     pd.testing.assert_frame_equal(shared.table(), alone.table())
 
 
-def test_a_search_is_the_same():
+def test_a_search_is_the_same_on_ray():
     X, y, subjects = make_windows(n_subjects=3)
     grid = {"n_filters": [2, 3]}
     search = GridSearchCV(make_network(), grid, cv=LeaveOneGroupOut(), refit=False)

@@ -18,10 +18,10 @@ MODULES = sorted(
 
 COMPILED = {  # they need Numba
     "skemo.nn.fused",
-    "skemo.nn.fused_connections",
-    "skemo.nn.fused_layers",
-    "skemo.nn.fused_maps",
-    "skemo.nn.fused_predictions",
+    "skemo.nn.connection_loops",
+    "skemo.nn.layer_loops",
+    "skemo.nn.map_loops",
+    "skemo.nn.prediction_loops",
     "skemo.nn.fused_streams",
     "skemo.nn.fused_unet",
     "skemo.nn.fused_units",

@@ -1,9 +1,10 @@
 """Large parts of the networks as one operation on a CPU, compiled by Numba.
 
 On small feature maps, torch spends most of its time between operations. Here a whole U-Net, or
-all streams together with their connections, form a single operation that runs compiled loops
-(`fused_layers`, `fused_maps`, `fused_connections`). Results differ from those of the modules only
-by rounding.
+all streams together with their connections, form a single operation. Python calls the steps of a
+U-Net (`fused_unet`) or of streams (`fused_streams`), both made of `fused_units`; the steps are
+compiled loops (`layer_loops`, `map_loops`, `connection_loops`, `prediction_loops`). Results differ
+from those of the modules only by rounding.
 """
 
 import weakref
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from skemo.nn import fused_maps
+from skemo.nn import map_loops
 from skemo.nn.fused_streams import Block as Block
 from skemo.nn.fused_streams import Streams as Streams
 from skemo.nn.fused_unet import Maxima as Maxima
@@ -69,13 +70,13 @@ def _pack(x: Tensor) -> NDArray:
     windows = np.ascontiguousarray(as_array(x)).reshape(*x.shape[:2], -1)
     n_windows, n_channels, n_places = windows.shape
     packed = empty_map(-(-n_windows // LANES), n_places, n_channels, windows.dtype)
-    fused_maps.pack(windows, packed)
+    map_loops.pack(windows, packed)
     return packed
 
 
 def _unpack(x: NDArray, shape: Sequence[int], n_windows: int) -> Tensor:
     windows = np.empty((shape[0], x.shape[2], x.shape[1]), x.dtype)
-    fused_maps.unpack(x, windows[:n_windows])
+    map_loops.unpack(x, windows[:n_windows])
     windows[n_windows:] = 0
     return torch.from_numpy(windows).view(shape)
 

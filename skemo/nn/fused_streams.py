@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skemo.nn import fused_connections, fused_layers, fused_maps, fused_predictions
+from skemo.nn import connection_loops, layer_loops, map_loops, prediction_loops
 from skemo.nn.fused_units import (
     Layer,
     Normalised,
@@ -15,8 +15,8 @@ from skemo.nn.fused_units import (
     Unit,
     empty_like,
     empty_map,
-    largest_places,
-    largest_places_backward,
+    largest_values,
+    largest_values_backward,
     pooling_table,
     resampling_tables,
     segment_tables,
@@ -54,14 +54,14 @@ class Block:
             first, second = self.first.layer.in_prediction, self.second.in_prediction
             tables = self.segments if is_cut else (self.second.tables[0], self.pool)
             pooled = empty_map(len(x), self.out_size[0], len(second[0]), x.dtype)
-            fused_predictions.predict_block(x, first, second, *tables, is_cut, pooled)
+            prediction_loops.predict_block(x, first, second, *tables, is_cut, pooled)
             return [pooled], ()
         x, one = self.first.forward(x, n_windows)
         two = self.second.forward(x, n_windows)
         largest = empty_map(len(x), self.out_size[0], two.y.shape[2], x.dtype)
         position, pooled = empty_like(largest), empty_like(largest)
-        fused_layers.pool_normalised(two.y, two.norm, *self.pool, largest, position)
-        fused_layers.rectify(largest, two.norm, pooled)
+        layer_loops.pool_normalised(two.y, two.norm, *self.pool, largest, position)
+        layer_loops.rectify(largest, two.norm, pooled)
         return [pooled], (one, two, largest, position)
 
     def backward(
@@ -72,7 +72,7 @@ class Block:
         y, norm = two.y, two.norm
         sums = np.empty((2, y.shape[2]), y.dtype)
         of_y = empty_like(y)
-        fused_layers.pool_normalised_backward(
+        layer_loops.pool_normalised_backward(
             grads[0],
             largest,
             position,
@@ -107,7 +107,7 @@ class _Source:
         dtype = target.dtype
         if source.shape[1] != n_places:
             resampled = empty_map(n_tiles, n_places, source.shape[2], dtype)
-            fused_maps.resample(
+            map_loops.resample(
                 source, *resampling_tables(source.shape[1], n_places, dtype)[0], resampled
             )
         else:
@@ -121,11 +121,11 @@ class _Source:
             trust = np.zeros((n_tiles, 1, n_gates, LANES), dtype)
         gates = np.empty((n_tiles, n_places if self.is_temporal else 1, n_gates, LANES), dtype)
         if self.is_temporal:
-            fused_connections.weigh_places(target, kept.y, kept.norm, *weights, trust, gates)
+            connection_loops.weigh_places(target, kept.y, kept.norm, *weights, trust, gates)
             return kept, gates, (target, weights)
         means = np.empty((n_tiles, 2 * n_channels, LANES), dtype)
         squeezed = np.empty((n_tiles, len(weights[1]), LANES), dtype)
-        fused_connections.weigh_channels(
+        connection_loops.weigh_channels(
             target, kept.y, kept.norm, *weights, trust, means, squeezed, gates
         )
         return kept, gates, (weights, means, squeezed)
@@ -140,7 +140,7 @@ class _Source:
         layers = (*gate, *(gate or empty), *empty)[:4]
         if trust is None:
             trust = np.zeros((len(target), 1, len(layers[3]), LANES), dtype)
-        fused_predictions.predict_source(
+        prediction_loops.predict_source(
             target,
             source,
             resampling_tables(source.shape[1], target.shape[1], dtype)[0],
@@ -171,7 +171,7 @@ class _Source:
         if self.gate.tensors and self.is_temporal:
             target, weights = saved
             grads = [np.empty(each.shape[:2], gates.dtype) for each in weights]
-            fused_connections.weigh_places_backward(
+            connection_loops.weigh_places_backward(
                 of_gates,
                 target,
                 kept.y,
@@ -185,7 +185,7 @@ class _Source:
         elif self.gate.tensors:
             weights, means, squeezed = saved
             grads = [np.empty(each.shape[:2], gates.dtype) for each in weights]
-            fused_connections.weigh_channels_backward(
+            connection_loops.weigh_channels_backward(
                 of_gates,
                 weights[0],
                 weights[2],
@@ -197,7 +197,7 @@ class _Source:
                 of_map,
             )
         sums = np.empty((2, of_map.shape[2]), of_map.dtype)
-        fused_layers.activate_backward(
+        layer_loops.activate_backward(
             of_map, kept.y, kept.n_windows, kept.norm, kept.training, False, sums
         )
         of_x: Any
@@ -205,7 +205,7 @@ class _Source:
         if of_x.shape[1] != of_source.shape[1]:
             table = resampling_tables(of_source.shape[1], of_x.shape[1], of_x.dtype)[1]
             resampled = empty_like(of_source)
-            fused_maps.resample(of_x, *table, resampled)
+            map_loops.resample(of_x, *table, resampled)
             of_x = resampled
         of_source += of_x
         shapes = [tensor.shape for tensor in self.gate.tensors]
@@ -255,7 +255,7 @@ class _Connection:
                 self.sources[i].predict(sources[i], target, own, weight, start, out, i, weights)
                 continue
             kept, gates, more = self.sources[i].forward(sources[i], target, own, n_windows)
-            fused_connections.receive(kept.y, kept.norm, gates, weight, start, out, i, weights)
+            connection_loops.receive(kept.y, kept.norm, gates, weight, start, out, i, weights)
             saved.append((kept, gates, weight, more))
         return out, weights, saved
 
@@ -271,7 +271,7 @@ class _Connection:
         starts = self._starts(of_target.shape[2])
         for i, (kept, gates, weight, more) in enumerate(saved):
             of_gates, of_map = np.empty_like(gates), empty_like(kept.y)
-            fused_connections.receive_backward(
+            connection_loops.receive_backward(
                 grad, kept.y, kept.norm, gates, weight, starts[i], of_gates, of_map
             )
             of_parameters += self.sources[i].backward(
@@ -285,8 +285,8 @@ class Streams:
     """All streams of a cross-modal network, with their connections.
 
     Inputs are the series of each modality, which modalities are present and, if the quality is
-    known, what it adds to the gates of each connection. Outputs are the vector of each modality
-    and the mean weights of the sources of each connection, which have no gradient.
+    known, what it adds to the logits of each connection's gates. Outputs are the vector of each
+    modality and the mean weights of the sources of each connection, which have no gradient.
 
     Parameters
     ----------
@@ -347,7 +347,7 @@ class Streams:
                 of_connections.append(kept)
             saved.append(([kept for _, kept in results], maps, of_connections))
             maps = merged
-        vectors = [largest_places(x) for x in maps]
+        vectors = [largest_values(x) for x in maps]
         return vectors + weights, (saved, maps, vectors)
 
     def backward(
@@ -356,7 +356,7 @@ class Streams:
         """Return the gradients of the inputs, None where not needed, and of the parameters."""
         saved, last, vectors = kept
         of_maps: list[Any] = [
-            largest_places_backward(*each) for each in zip(last, vectors, grads, strict=True)
+            largest_values_backward(*each) for each in zip(last, vectors, grads, strict=True)
         ]
         of_trusts: list[NDArray] = []
         of_parameters: list[NDArray] = []

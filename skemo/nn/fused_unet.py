@@ -6,14 +6,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from skemo.nn import fused_maps, fused_predictions
+from skemo.nn import map_loops, prediction_loops
 from skemo.nn.fused_units import (
     Unit,
     empty_like,
     empty_map,
     enlargement_table,
-    largest_places,
-    largest_places_backward,
+    largest_values,
+    largest_values_backward,
     pooling_table,
     whole_table,
 )
@@ -58,7 +58,7 @@ class Maxima:
         if predicts and len(self.repeats) > 0:
             n_channels = len(self.decoder[-1].layer.own.tensors[0])
             largest = empty_map(len(x), 1, n_channels, x.dtype)
-            fused_predictions.predict_maxima(
+            prediction_loops.predict_maxima(
                 x,
                 self.in_prediction,
                 self.all_pools,
@@ -72,7 +72,7 @@ class Maxima:
             if level > 0:
                 table = self.pools[level - 1]
                 smaller = empty_map(len(x), len(table[0]) - 1, x.shape[2], x.dtype)
-                fused_maps.pool(x, *table, smaller)
+                map_loops.pool(x, *table, smaller)
                 pooled.append(smaller)
                 x = smaller
             x, kept = unit.forward(x, n_windows)
@@ -80,10 +80,10 @@ class Maxima:
             saved.append(kept)
         for unit, skip, repeated in zip(self.decoder, maps[-2::-1], self.repeats, strict=True):
             joined = empty_map(len(x), len(repeated), x.shape[2] + skip.shape[2], x.dtype)
-            fused_maps.join(x, repeated, skip, joined)
+            map_loops.join(x, repeated, skip, joined)
             x, kept = unit.forward(joined, n_windows)
             saved.append(kept)
-        largest = largest_places(x)
+        largest = largest_values(x)
         return [largest], (maps, pooled, saved, x, largest)
 
     def backward(
@@ -92,7 +92,7 @@ class Maxima:
         """Return the gradients of the inputs, None where not needed, and of the parameters."""
         maps, pooled, saved, last, largest = kept
         n_levels = len(self.encoder)
-        of_x: Any = largest_places_backward(last, largest, grads[0])
+        of_x: Any = largest_values_backward(last, largest, grads[0])
         of_parameters: list[NDArray] = []
         of_skips = []
         for i in reversed(range(len(self.decoder))):
@@ -102,7 +102,7 @@ class Maxima:
             below = saved[n_levels + i - 1][0].y
             of_skip, of_x = empty_like(maps[n_levels - 2 - i]), empty_like(below)
             of_x[:] = 0
-            fused_maps.join_backward(of_joined, self.repeats[i], of_x, of_skip)
+            map_loops.join_backward(of_joined, self.repeats[i], of_x, of_skip)
             of_skips.append(of_skip)
         for level in reversed(range(n_levels)):
             of_smaller, of_unit = self.encoder[level].backward(
@@ -112,7 +112,7 @@ class Maxima:
             if level > 0:
                 of_x = of_skips[level - 1]
                 whole, smaller = maps[level - 1], pooled[level - 1]
-                fused_maps.pool_backward(
+                map_loops.pool_backward(
                     whole, smaller, of_smaller, *self.pools[level - 1], True, of_x
                 )
         return [of_smaller], of_parameters

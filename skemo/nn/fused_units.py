@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skemo.nn import fused_layers, fused_maps
+from skemo.nn import layer_loops, map_loops
 from skemo.nn.lanes import LANES
 from skemo.nn.memory import empty_array
 
@@ -82,7 +82,7 @@ def resampling_tables(n_from: int, n_to: int, dtype: Any) -> tuple[tuple[NDArray
 
 @lru_cache(maxsize=64)
 def segment_tables(n_times: int, kernel_size: int, pool_size: int) -> tuple[tuple, tuple]:
-    """Return tables to convolve and pool segments, for `fused_predictions.predict_block`."""
+    """Return tables to convolve and pool segments, for `prediction_loops.predict_block`."""
     shortest = max(-(-n_times // LANES), kernel_size // 2)
     n_pooled = -(-shortest // pool_size)
     length = n_pooled * pool_size
@@ -150,7 +150,7 @@ class Layer:
             raise ValueError("Expected more than 1 value per channel when training.")
         y = empty_map(len(x), x.shape[1], len(weight), x.dtype)
         coefficients = np.empty((4, len(weight)), x.dtype)
-        fused_layers.convolve_and_normalise(
+        layer_loops.convolve_and_normalise(
             x,
             n_windows,
             weight,
@@ -169,11 +169,11 @@ class Layer:
     ) -> tuple[NDArray | None, list[NDArray]]:
         """Return the gradients of the input, or None, and of the parameters.
 
-        `grad` is the gradient before normalisation; `sums` are those of the gradient after it.
+        `grad` is the gradient before normalisation; `sums` holds those of its bias and scale.
         """
         of_weight = np.empty_like(kept.weight)
         of_x = empty_like(kept.x) if of_input else kept.x
-        fused_layers.convolve_backward(
+        layer_loops.convolve_backward(
             kept.x,
             grad,
             kept.weight,
@@ -211,9 +211,9 @@ class Unit:
             n_tiles, n_places, n_channels, _ = y.shape
             shapes = [(n_channels,), (len(weights[1]),), (n_channels,), (n_places,)]
             gates = [np.empty((n_tiles, *shape, LANES), x.dtype) for shape in shapes]
-            fused_layers.excite(y, kept.norm, *weights, self.is_max, out, *gates)
+            layer_loops.excite(y, kept.norm, *weights, self.is_max, out, *gates)
         else:
-            fused_layers.rectify(y, kept.norm, out)
+            layer_loops.rectify(y, kept.norm, out)
         return out, (kept, weights, gates)
 
     def backward(
@@ -228,26 +228,24 @@ class Unit:
         sums = np.empty((2, y.shape[2]), grad.dtype)
         grads = [np.empty_like(each) for each in weights]
         if weights:
-            fused_layers.excite_backward(
+            layer_loops.excite_backward(
                 grad, y, norm, *weights[::2], self.is_max, *gates, sums, *grads
             )
-            fused_layers.normalise_backward(
-                grad, y, kept.n_windows, norm, sums, kept.training, True
-            )
+            layer_loops.normalise_backward(grad, y, kept.n_windows, norm, sums, kept.training, True)
         else:
-            fused_layers.activate_backward(grad, y, kept.n_windows, norm, kept.training, True, sums)
+            layer_loops.activate_backward(grad, y, kept.n_windows, norm, kept.training, True, sums)
         of_x, of_layer = self.layer.backward(grad, sums, kept, of_input)
         return of_x, of_layer + grads
 
 
-def largest_places(x: NDArray) -> NDArray:
+def largest_values(x: NDArray) -> NDArray:
     """Return the largest value of each channel, as a map of a single place."""
     largest = empty_map(len(x), 1, x.shape[2], x.dtype)
-    fused_maps.pool(x, *whole_table(x.shape[1]), largest)
+    map_loops.pool(x, *whole_table(x.shape[1]), largest)
     return largest
 
 
-def largest_places_backward(x: NDArray, largest: NDArray, grad: NDArray) -> NDArray:
+def largest_values_backward(x: NDArray, largest: NDArray, grad: NDArray) -> NDArray:
     of_x = empty_like(x)
-    fused_maps.pool_backward(x, largest, grad, *whole_table(x.shape[1]), False, of_x)
+    map_loops.pool_backward(x, largest, grad, *whole_table(x.shape[1]), False, of_x)
     return of_x

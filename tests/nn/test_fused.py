@@ -519,7 +519,7 @@ def test_compare_gives_the_same_scores_for_any_number_of_processes():
 
 NORMALISED_BACKWARD = """
 import numpy as np
-from skemo.nn.fused_layers import activate_backward
+from skemo.nn.layer_loops import activate_backward
 from skemo.nn.lanes import LANES
 
 generator = np.random.default_rng(0)
@@ -530,7 +530,7 @@ print(grad.tobytes().hex())
 """
 
 
-def test_a_later_process_computes_the_same_bits_as_the_one_that_compiled(tmp_path):
+def test_cached_code_gives_the_same_bits_as_freshly_compiled_code(tmp_path):
     command = [sys.executable, "-c", NORMALISED_BACKWARD]
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     compiling, loading = (

@@ -5,7 +5,7 @@ For many windows, the maps of a U-Net would not stay in the processor's cache. A
 of its weights, scale, bias, running mean, running variance and epsilon.
 
 Numba caches compiled code per source file, and does not notice changes to functions that are
-imported from other files. After a change in `fused_layers`, `fused_maps`, `fused_connections` or
+imported from other files. After a change in `layer_loops`, `map_loops`, `connection_loops` or
 `lanes`, delete ``skemo/nn/__pycache__``.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skemo.nn.fused_connections import receive, weigh_channels, weigh_places
-from skemo.nn.fused_layers import convolve, excite, normalise, rectify
-from skemo.nn.fused_maps import join, pool, resample
+from skemo.nn.connection_loops import receive, weigh_channels, weigh_places
 from skemo.nn.lanes import LANES, compiled, inlined
+from skemo.nn.layer_loops import convolve, excite, normalise, rectify
+from skemo.nn.map_loops import join, pool, resample
 
 
 @compiled

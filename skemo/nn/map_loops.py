@@ -1,6 +1,6 @@
 """Changes of the size and layout of feature maps, forward and backward, compiled by Numba.
 
-Maps and tables are described in `skemo.nn.fused_layers`.
+Maps and tables are described in `skemo.nn.layer_loops`.
 """
 
 from numpy.typing import NDArray

@@ -1,12 +1,11 @@
 """The gates and sums of connected streams, forward and backward, compiled by Numba.
 
-Maps and `norm` are described in `skemo.nn.fused_layers`.
+Maps and `norm` are described in `skemo.nn.layer_loops`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skemo.nn.fused_layers import squash
 from skemo.nn.lanes import (
     LANES,
     compiled,
@@ -19,6 +18,7 @@ from skemo.nn.lanes import (
     total,
     where_larger,
 )
+from skemo.nn.layer_loops import squash
 
 
 @compiled
